@@ -1,0 +1,208 @@
+"""Batched image operations: every image of a batch with its own parameters, and no random draws.
+
+Images are float tensors (B, C, H, W) in [0, 1] with C = 1 or 3; parameters are tensors (B,) on the same device. Each
+function computes for every image what the torchvision function named at the end of its docstring computes, stays in
+[0, 1], and leaves its input as it was.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LUMINANCE = (0.2989, 0.587, 0.114)  # red, green, blue, as torchvision rounds ITU-R BT.601
+
+
+def _each(parameter: Tensor) -> Tensor:
+    """(B,) -> (B, 1, 1, 1), which broadcasts against images."""
+    return parameter.view(-1, 1, 1, 1)
+
+
+def _change(x: Tensor, on: Tensor, op: Callable[..., Tensor], *parameters: Tensor) -> Tensor:
+    """`x` with `op(images, *parameters)` for the images where `on`, a bool (B,); the others cost only a copy."""
+    rows = on.nonzero()[:, 0]
+    return x.index_copy(0, rows, op(*(each.index_select(0, rows) for each in (x, *parameters))))
+
+
+# Geometry
+
+
+def hflip(x: Tensor, on: Tensor) -> Tensor:
+    """Swap left and right where `on`, a bool (B,). Any dtype. (horizontal_flip)"""
+    return _change(x, on, lambda images: images.flip(3))
+
+
+def pad_crop(x: Tensor, top: Tensor, left: Tensor, padding: int) -> Tensor:
+    """Pad with `padding` zeros on all sides, then crop H x W at integers `top`, `left` in [0, 2 padding]. Any dtype.
+
+    (pad, crop)
+    """
+    B, C, H, W = x.shape
+    padded = F.pad(x, [padding] * 4)
+    rows = top[:, None] + torch.arange(H, device=x.device)
+    columns = left[:, None] + torch.arange(W, device=x.device)
+    pixels = (rows[:, :, None] * padded.shape[3] + columns[:, None, :]).view(B, 1, H * W).expand(B, C, H * W)
+    return padded.reshape(B, C, -1).gather(2, pixels).view(B, C, H, W)
+
+
+def crop_resize(x: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor) -> Tensor:
+    """Resize the box of `height` x `width` pixels at `top`, `left` (integers) bilinearly to H x W. (resized_crop)"""
+    return _separable(x, _stretch(top, height, x.shape[2]), _stretch(left, width, x.shape[3]))
+
+
+def _stretch(start: Tensor, length: Tensor, n: int) -> Tensor:
+    """(B, n, n): row i weighs the pixels that output i reads when [start, start + length) is stretched to n."""
+    pixels = torch.arange(n, device=start.device)
+    position = ((pixels + 0.5) * (length / n)[:, None] - 0.5).clamp_(min=0).minimum(length[:, None] - 1)  # in the box
+    distance = position[:, :, None] - (pixels - start[:, None])[:, None, :]
+    return distance.abs_().neg_().add_(1).clamp_(min=0)
+
+
+def _separable(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
+    """vertical @ image @ horizontal^T, for matrices (B, H, H) and (B, W, W) whose rows are weights that sum to 1."""
+    rows = x.reshape(len(x), -1, x.shape[3]) @ horizontal.mT  # the channels of an image share one product
+    return (vertical[:, None] @ rows.view(x.shape)).clamp_(0, 1)  # weights sum to 1 but for rounding
+
+
+def affine(
+    x: Tensor, angle: Tensor, translate_x: Tensor, translate_y: Tensor, scale: Tensor, shear_x: Tensor, shear_y: Tensor
+) -> Tensor:
+    """Shear, scale and rotate about the centre, then translate; bilinear, with zeros from outside. (affine)
+
+    Angles are in degrees, positive clockwise; translations are in pixels, positive right and down. Equal to torchvision
+    with its default fill=None: an explicit fill=0 makes it weigh the pixels at the border twice.
+    """
+    B, _, H, W = x.shape
+    turn, shear_x, shear_y = torch.stack([angle, shear_x, shear_y]).deg2rad_()
+    cos, sin = turn.cos(), turn.sin()
+    # An output pixel looks back through the inverses of rotation, vertical shear, horizontal shear and scale, in turn
+    along_x, along_y = torch.stack([cos, sin]), torch.stack([-sin, cos])
+    along_y = along_y.addcmul(shear_y.tan(), along_x)
+    along_x = along_x.addcmul(shear_x.tan(), along_y)
+    half = torch.tensor([W / 2, H / 2], device=x.device).view(2, 1, 1)  # grid_sample measures in half sides
+    back = torch.stack([along_x, along_y]).div_(scale * half)  # (2, 2, B)
+    shift = -(back * torch.stack([translate_x, translate_y])).sum(1, keepdim=True)
+    # One product for the batch, each coordinate in a plane of its own: a fraction of the time of affine_grid
+    columns, rows = (torch.arange(n, device=x.device) - (n - 1) / 2 for n in (W, H))
+    centred = torch.stack([columns.expand(H, W), rows[:, None].expand(H, W), columns.new_ones(H, W)]).view(3, H * W)
+    grid = torch.cat([back, shift], 1).mT @ centred  # (2, B, H W)
+    grid = grid.view(2, B, H, W).permute(1, 2, 3, 0)
+    return F.grid_sample(x, grid, padding_mode="zeros", align_corners=False).clamp_(0, 1)
+
+
+# Colour
+
+
+def _luminance(x: Tensor) -> Tensor:
+    """(B, 3, H, W) -> (B, 1, H, W)."""
+    red, green, blue = x.split(1, 1)
+    return red.mul(LUMINANCE[0]).add_(green, alpha=LUMINANCE[1]).add_(blue, alpha=LUMINANCE[2])
+
+
+def brightness(x: Tensor, factor: Tensor) -> Tensor:
+    """factor * x, clamped. (adjust_brightness)"""
+    return x.mul(_each(factor)).clamp_(0, 1)
+
+
+def contrast(x: Tensor, factor: Tensor) -> Tensor:
+    """factor * x + (1 - factor) * (mean luminance of the image), clamped. (adjust_contrast)"""
+    mean = x.mean((2, 3), keepdim=True)
+    mean = mean if x.shape[1] == 1 else _luminance(mean)
+    return x.mul(_each(factor)).add_(mean * _each(1 - factor)).clamp_(0, 1)
+
+
+def saturation(x: Tensor, factor: Tensor) -> Tensor:
+    """factor * x + (1 - factor) * luminance, clamped; one channel stays as it is. (adjust_saturation)"""
+    if x.shape[1] == 1:
+        return x
+    return x.mul(_each(factor)).add_(_luminance(x).mul_(_each(1 - factor))).clamp_(0, 1)
+
+
+def hue(x: Tensor, factor: Tensor) -> Tensor:
+    """Turn the hue of HSV by `factor` in [-0.5, 0.5] of a full turn; one channel stays as it is. (adjust_hue)"""
+    if x.shape[1] == 1:
+        return x
+    red, green, blue = x.split(1, 1)
+    high, low = x.amax(1, keepdim=True), x.amin(1, keepdim=True)
+    chroma = high - low
+    # From red (0) to cyan (half a turn) green + blue - red rises by one chroma per sixth of a turn, on the side of
+    # green as on that of blue: no need to tell the six cases apart
+    from_red = (green + blue).sub_(red).sub_(low).div_(chroma.clamp(min=1e-12)).add_(1).div_(6)
+    turns = from_red.copysign_(green - blue).add_(_each(factor))
+    # A channel is high up to a sixth of a turn from its own hue, low beyond two sixths; one turn more for frac's sake,
+    # which keeps the sign
+    around = turns + torch.tensor([1, 5 / 3, 4 / 3], device=x.device).view(3, 1, 1)
+    return around.frac_().sub_(0.5).abs_().mul_(6).sub_(1).clamp_(0, 1).mul_(chroma).add_(low)
+
+
+JITTER = (brightness, contrast, saturation, hue)
+
+
+def jitter(
+    x: Tensor, brightness: Tensor | None, contrast: Tensor | None, saturation: Tensor | None, hue: Tensor | None,
+    order: Tensor, on: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """The four operations above, each image in its own order. (ColorJitter)
+
+    `order` (B, 4) holds permutations of 0 brightness, 1 contrast, 2 saturation, 3 hue. A factor of None leaves its
+    operation out; images where `on`, a bool (B,), is false stay as they are.
+    """
+    factors = (brightness, contrast, saturation, hue)
+    active = [op for op in range(4) if factors[op] is not None and (op < 2 or x.shape[1] == 3)]
+    if not active:
+        return x
+    order = order[torch.isin(order, torch.tensor(active, device=x.device))].view(len(x), len(active))
+    if on is not None:
+        order = order.masked_fill(~on[:, None], -1)
+    x = x.clone()
+    for step in order.unbind(1):
+        for op in active:
+            rows = (step == op).nonzero()[:, 0]
+            x.index_copy_(0, rows, JITTER[op](x.index_select(0, rows), factors[op].index_select(0, rows)))
+    return x
+
+
+def greyscale(x: Tensor, on: Tensor) -> Tensor:
+    """The luminance in all three channels where `on`; one channel stays as it is. (rgb_to_grayscale)"""
+    return x if x.shape[1] == 1 else _change(x, on, lambda images: _luminance(images).expand_as(images))
+
+
+def solarize(x: Tensor, threshold: Tensor, on: Tensor) -> Tensor:
+    """1 - x for the values that reach `threshold`, where `on`. (solarize)"""
+    return _change(x, on, lambda images, t: torch.where(images >= _each(t), 1 - images, images), threshold)
+
+
+# Neighbourhoods
+
+
+def blur(x: Tensor, sigma: Tensor, on: Tensor, kernel_size: int) -> Tensor:
+    """Gaussian of `sigma` pixels on an odd `kernel_size` < 2 min(H, W), edges reflected, where `on`. (gaussian_blur)"""
+    offsets = torch.arange(kernel_size, device=x.device) - kernel_size // 2
+
+    def smooth(images: Tensor, sigma: Tensor) -> Tensor:
+        kernel = (-0.5 * (offsets / sigma[:, None]) ** 2).softmax(1)
+        return _separable(images, *(_reflected(kernel, offsets, n) for n in images.shape[2:]))
+
+    return _change(x, on, smooth, sigma)
+
+
+def _reflected(kernel: Tensor, offsets: Tensor, n: int) -> Tensor:
+    """(B, n, n): correlation with `kernel` (B, K) at `offsets` (K,) along n pixels that are reflected at both ends."""
+    pixels = torch.arange(n, device=kernel.device)
+    read = (pixels + offsets[:, None]).abs()
+    read = torch.minimum(read, 2 * (n - 1) - read)
+    return (kernel @ (read[:, :, None] == pixels).view(len(offsets), -1).to(kernel)).view(-1, n, n)
+
+
+def erase(
+    x: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor, on: Tensor, value: float = 0.0
+) -> Tensor:
+    """`value` in the rectangle of `height` x `width` pixels at `top`, `left` (integers), where `on`. (erase)"""
+
+    def inside(start: Tensor, length: Tensor, n: int) -> Tensor:
+        position = torch.arange(n, device=x.device) - start[:, None]
+        return (position >= 0) & (position < length[:, None])
+
+    rows, columns = inside(top, height * on, x.shape[2]), inside(left, width, x.shape[3])
+    return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], value)

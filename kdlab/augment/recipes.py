@@ -1,0 +1,162 @@
+"""Random augmentation: a recipe says what is drawn, the operations do it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from . import ops
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Augmentation of a batch; the fields are ranges and probabilities, and the defaults only convert to float.
+
+    `recipe(images, generator)` takes uint8 (B, C, H, W) with C = 1 or 3 and returns float (B, C, H, W) in [0, 1] on the
+    same device. All parameters are drawn for every image separately, and all from `generator`, which lives on that
+    device: the same state gives the same bits. The operations run in the order of the fields.
+    """
+
+    flip: float = 0.0  # probability of swapping left and right
+    pad: int = 0  # zeros on every side before a crop to the old size (RandomCrop)
+    crop_scale: tuple[float, float] | None = None  # share of the area that a resized crop keeps (RandomResizedCrop)
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)  # its width / height
+    rotate: float = 0.0  # at most so many degrees, either way (RandomAffine, as are the next three)
+    translate: float = 0.0  # at most so much of the side, along both axes; not rounded to pixels
+    scale: tuple[float, float] = (1.0, 1.0)
+    shear: float = 0.0  # at most so many degrees, along the horizontal axis
+    jitter: tuple[float, float, float, float] | None = None  # brightness, contrast, saturation, hue (ColorJitter)
+    jitter_p: float = 1.0
+    grey_p: float = 0.0
+    blur_p: float = 0.0
+    blur_sigma: tuple[float, float] = (0.1, 2.0)  # pixels
+    solarize_p: float = 0.0  # at threshold 1/2
+    noise: float = 0.0  # Gaussian noise has a standard deviation of at most this
+    erase_p: float = 0.0  # (RandomErasing)
+    erase_scale: tuple[float, float] = (0.02, 0.33)  # share of the area that is erased
+    erase_ratio: tuple[float, float] = (0.3, 3.3)  # its height / width
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        draw = _Draw(generator, images)
+        if self.flip:  # while the images are bytes, as is the next: a quarter of the memory to move
+            images = ops.hflip(images, draw.chance(self.flip))
+        if self.pad:
+            images = ops.pad_crop(images, *draw.offsets(2 * self.pad + 1), self.pad)
+        x = images / 255
+        if self.crop_scale:
+            x = ops.crop_resize(x, *draw.crop(self.crop_scale, self.crop_ratio))
+        if self.rotate or self.translate or self.shear or self.scale != (1, 1):
+            x = ops.affine(x, *draw.affine(self.rotate, self.translate, self.scale, self.shear))
+        if self.jitter:
+            x = ops.jitter(x, *draw.factors(*self.jitter), draw.orders(4), draw.chance(self.jitter_p))
+        if self.grey_p:
+            x = ops.greyscale(x, draw.chance(self.grey_p))
+        if self.blur_p:
+            x = ops.blur(x, draw.uniform(*self.blur_sigma), draw.chance(self.blur_p), self._blur_kernel(x))
+        if self.solarize_p:
+            x = ops.solarize(x, torch.full_like(x[:, 0, 0, 0], 0.5), draw.chance(self.solarize_p))
+        if self.noise:
+            x = draw.normal(draw.uniform(0, self.noise)).add_(x).clamp_(0, 1)
+        if self.erase_p:
+            *box, found = draw.erasing(self.erase_scale, self.erase_ratio)
+            x = ops.erase(x, *box, on=draw.chance(self.erase_p) & found)
+        return x
+
+    def _blur_kernel(self, x: Tensor) -> int:
+        """Kernel size that holds three standard deviations, as far as the image can be reflected."""
+        return 2 * min(math.ceil(3 * self.blur_sigma[1]), min(x.shape[2:]) - 1) + 1
+
+
+_CLEAN = Recipe()
+
+# Family -> role -> recipe. "colour": weak is the CIFAR crop and flip of He et al. 2016; strong is SimCLR (Chen et al.
+# 2020) with the jitter and the grey of MoCo's CIFAR demonstration, solo-learn's blur (p 0.5, sigma 0.1 to 2 pixels, as
+# PIL blurs) and a crop that keeps at least a fifth of the area. "digits": no flips, which would make other characters;
+# constants of our own, first tried on digits of 12 to 16 pixels.
+AUGMENTATIONS: dict[str, dict[str, Recipe]] = {
+    "none": {"clean": _CLEAN, "weak": _CLEAN, "strong": _CLEAN},
+    "digits": {
+        "clean": _CLEAN,
+        "weak": Recipe(rotate=10, translate=0.1, scale=(0.9, 1.1), shear=5),
+        "strong": Recipe(
+            rotate=26, translate=0.15, scale=(0.75, 1.3), shear=17, jitter=(0.4, 0.4, 0.0, 0.0), noise=0.15,
+            erase_p=0.25, erase_scale=(0.02, 0.1),
+        ),
+    },
+    "colour": {
+        "clean": _CLEAN,
+        "weak": Recipe(pad=4, flip=0.5),
+        "strong": Recipe(
+            crop_scale=(0.2, 1.0), flip=0.5, jitter=(0.4, 0.4, 0.4, 0.1), jitter_p=0.8, grey_p=0.2, blur_p=0.5
+        ),
+    },
+}  # fmt: skip
+
+
+class _Draw:
+    """Parameters for the images of a batch, each a tensor (B,), from one generator."""
+
+    def __init__(self, generator: torch.Generator, images: Tensor):
+        self.generator, self.shape, self.device = generator, images.shape, images.device
+        self.count, _, self.height, self.width = images.shape
+
+    def uniform(self, low: float, high: float, *more: int) -> Tensor:
+        return torch.empty(self.count, *more, device=self.device).uniform_(low, high, generator=self.generator)
+
+    def integer(self, below: Tensor | int) -> Tensor:
+        """Uniform over 0 .. below - 1."""
+        return (self.uniform(0, 1) * below).long()
+
+    def chance(self, p: float) -> Tensor:
+        return self.uniform(0, 1) < p
+
+    def orders(self, n: int) -> Tensor:
+        """(B, n): permutations of 0 .. n - 1."""
+        return self.uniform(0, 1, n).argsort(1)
+
+    def normal(self, std: Tensor) -> Tensor:
+        """Noise for every value of the images, with a standard deviation (B,) per image."""
+        return torch.randn(self.shape, generator=self.generator, device=self.device).mul_(std.view(-1, 1, 1, 1))
+
+    def offsets(self, below: int) -> tuple[Tensor, Tensor]:
+        return self.integer(below), self.integer(below)
+
+    def affine(self, rotate: float, translate: float, scale: tuple[float, float], shear: float) -> tuple[Tensor, ...]:
+        """Angle, both translations (in pixels), scale and both shears: the arguments of `ops.affine`."""
+        dx, dy = translate * self.width, translate * self.height
+        shift = self.uniform(-dx, dx), self.uniform(-dy, dy)
+        angle, along_x = self.uniform(-rotate, rotate), self.uniform(-shear, shear)
+        return angle, *shift, self.uniform(*scale), along_x, torch.zeros_like(along_x)
+
+    def factors(self, brightness: float, contrast: float, saturation: float, hue: float) -> list[Tensor | None]:
+        """Factors from [1 - s, 1 + s], not below 0, and for the hue from [-s, s]; None at strength 0."""
+        blends = [self.uniform(max(0.0, 1 - s), 1 + s) if s else None for s in (brightness, contrast, saturation)]
+        return [*blends, self.uniform(-hue, hue) if hue else None]
+
+    def crop(self, scale: tuple[float, float], ratio: tuple[float, float]) -> tuple[Tensor, ...]:
+        """Top, left, height and width of RandomResizedCrop; where ten draws fail, its largest central box."""
+        H, W = self.height, self.width
+        top, left, height, width, found = self._box(scale, ratio, lambda h, w: (0 < h) & (h <= H) & (0 < w) & (w <= W))
+        h, w = min(H, round(W / ratio[0])), min(W, round(H * ratio[1]))
+        central = (H - h) // 2, (W - w) // 2, h, w
+        return tuple(torch.where(found, *pair) for pair in zip((top, left, height, width), central))
+
+    def erasing(self, scale: tuple[float, float], ratio: tuple[float, float]) -> tuple[Tensor, ...]:
+        """Top, left, height, width of RandomErasing, and whether ten draws found a box at all."""
+        upright = 1 / ratio[1], 1 / ratio[0]  # RandomErasing's ratio is height / width
+        return self._box(scale, upright, lambda h, w: (h < self.height) & (w < self.width))
+
+    def _box(
+        self, scale: tuple[float, float], ratio: tuple[float, float], fits: Callable[[Tensor, Tensor], Tensor]
+    ) -> tuple[Tensor, ...]:
+        """The first of ten boxes that fits, uniform in area and in log(width / height), at a uniform place."""
+        area = self.uniform(*scale, 10).mul_(self.height * self.width)
+        stretch = self.uniform(math.log(ratio[0]) / 2, math.log(ratio[1]) / 2, 10).exp_()  # square root of the ratio
+        side = area.sqrt_()
+        height, width = (side / stretch).round_(), (side * stretch).round_()
+        fit = fits(height, width)
+        first = fit.byte().argmax(1, keepdim=True)
+        height, width, found = (each.gather(1, first)[:, 0] for each in (height.long(), width.long(), fit))
+        return self.integer(self.height - height + 1), self.integer(self.width - width + 1), height, width, found

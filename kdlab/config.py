@@ -1,0 +1,198 @@
+"""An experiment is a value: `Config` is frozen, validated, hashable, printable, and nests the experiments it stands on."""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from .augment import AUGMENTATIONS
+from .data import DATASETS
+from .errors import Error, known
+from .methods import METHODS
+from .models import MODELS
+from .schedules import SCHEDULES
+
+# Recipes that a method does not bring itself; a method's own preset of the same name comes on top
+PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": {"epochs": 2, "steps": 4, "batch": 16},  # does it run at all: seconds
+    "lab": {},  # the defaults below: digits on a laptop, a minute at most
+    "paper": {"width": 1.0},  # the recipe that the method was published with
+}
+
+Optimizer = Literal["adamw", "sgd"]
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+
+class Config(BaseModel):
+    """One training run. Unknown fields, names and values out of range raise a `kdlab.Error` of one sentence.
+
+    `preset="smoke" | "lab" | "paper"` fills every field that is not given from the method's recipe of that name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    method: str = Field("supervised", description="key of METHODS")
+    model: str = Field("litenet_dsc", description="key of MODELS")
+    width: float = Field(0.25, gt=0, description="width multiplier of the network")
+    dataset: str = Field("digits", description="key of DATASETS, or folder:PATH")
+    size: int | None = Field(None, ge=8, description="pixels per side; None: the data set's own")
+    labels: int | float | None = Field(None, description="label budget: images in all, or a share in (0, 1]; None: all")
+    validation: float = Field(0.1, ge=0, lt=1, description="share of the training images held out for validation")
+    split: int | None = Field(None, ge=0, description="seed of label budget and validation split; None: the same as seed")
+    seed: int = Field(0, ge=0, description="decides initial weights, order, augmentation, and the split")
+
+    epochs: int = Field(20, ge=1, description="number of epochs")
+    steps: int | None = Field(None, ge=1, description="batches per epoch; None: one pass over the images drawn from")
+    batch: int = Field(64, ge=1, description="images per batch (labelled ones where a batch has both kinds)")
+    optimizer: Optimizer = "adamw"
+    lr: float = Field(2e-3, gt=0, description="peak learning rate")
+    head_lr: float = Field(1.0, ge=0, description="factor on the learning rate of the classifier")
+    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
+    nesterov: bool = False
+    weight_decay: float = Field(1e-2, ge=0)
+    schedule: str = Field("cosine", description="of the learning rate: key of SCHEDULES")
+    milestones: tuple[float, ...] = Field((150 / 240, 180 / 240, 210 / 240), description='progress at each drop of "step"')
+    decay: float = Field(0.1, gt=0, le=1, description='factor at each milestone of "step"')
+    warmup: float = Field(0.1, ge=0, le=1, description="share of training over which the learning rate rises from 0")
+
+    augment: str | None = Field(None, description="key of AUGMENTATIONS; None: what suits the data set")
+    weights: dict[str, float] = Field({}, description="loss term -> weight, where it differs from the method's")
+    hp: dict[str, Any] = Field({}, description="hyper-parameters of the method, where they differ from its defaults")
+    evaluate_every: int = Field(1, ge=1, description="epochs between validations; the last epoch is always validated")
+    precision: Precision = "32-true"
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps; does not enter the hash")
+
+    teacher: "Config | None" = Field(None, description="the run whose network teaches this one")
+    init: "Config | None" = Field(None, description="the run whose weights this one starts from")
+
+    def __init__(self, **fields: Any):
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise Error(_sentence(error)) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_preset(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(fields, dict) or "preset" not in fields:
+            return fields
+        preset = fields["preset"]
+        fields = {name: value for name, value in fields.items() if name != "preset"}
+        method = METHODS[known("method", fields.get("method", "supervised"), METHODS)]
+        known("preset", preset, PRESETS)
+        return {**PRESETS[preset], **method.presets.get(preset, {}), **fields}
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_in_range(cls, labels: int | float | None) -> int | float | None:
+        if labels is not None and not labels > 0:
+            raise Error(f"labels={labels!r}: give a number of images (20), a share of them (0.1), or None for all")
+        if isinstance(labels, float) and labels > 1:
+            raise Error(f"labels={labels}: a share is at most 1.0; for a number of images give an integer")
+        return labels
+
+    @field_validator("milestones")
+    @classmethod
+    def _milestones_in_range(cls, milestones: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < m < 1 for m in milestones):
+            raise Error(f"milestones={milestones}: each is a share of training between 0 and 1 (0.5: halfway)")
+        return milestones
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        method = METHODS[known("method", self.method, METHODS)]
+        known("model", self.model, MODELS)
+        known("schedule", self.schedule, SCHEDULES)
+        key, _, path = self.dataset.partition(":")
+        if key == "folder" and not path:
+            raise Error("dataset='folder' needs a path: folder:PATH, with PATH/train/ and PATH/test/ or PATH/val/")
+        known("data set", key if key == "folder" else self.dataset, DATASETS)
+        if self.augment is not None:
+            known("augmentation", self.augment, AUGMENTATIONS)
+        method.check_weights(self.weights)
+        method.check_hyper(self.hp)
+        if method.needs_teacher and self.teacher is None:
+            raise Error(f"method {self.method!r} needs a teacher: give teacher=Config(...)")
+        if self.teacher is not None and not method.needs_teacher:
+            raise Error(f"method {self.method!r} uses no teacher: leave teacher out, or choose a method that distils")
+        if self.init is not None and (self.init.model, self.init.width) != (self.model, self.width):
+            raise Error(
+                f"init is a {self.init.model} of width {self.init.width}, this run a {self.model} of width {self.width}: "
+                "weights fit only the same network"
+            )
+        for role in ("teacher", "init"):
+            self._check_same_split(role)
+        return self
+
+    def _check_same_split(self, role: str) -> None:
+        """A stage on the same data must hold out the same images, or the validation set would have been trained on."""
+        other = getattr(self, role)
+        if other is None or other.dataset != self.dataset:
+            return
+        if (other.split_seed, other.validation) != (self.split_seed, self.validation):
+            raise Error(
+                f"{role} holds out other validation images (split {other.split_seed}, share {other.validation}) than this "
+                f"run (split {self.split_seed}, share {self.validation}): give both the same split and validation"
+            )
+
+    @property
+    def split_seed(self) -> int:
+        """The seed of label budget and validation split."""
+        return self.seed if self.split is None else self.split
+
+    @classmethod
+    def from_params(cls, namespace: dict[str, Any]) -> "Config":
+        """The Config that a notebook's parameters describe: call it with `globals()` right below the parameters cell.
+
+        A variable that is None counts as not given. One that is no field of Config is refused, because papermill only
+        warns of a misspelt parameter and then runs the default.
+        """
+        given = parameters(namespace, [*cls.model_fields, "preset"])
+        return cls(**{name: value for name, value in given.items() if value is not None})
+
+    def replace(self, **fields: Any) -> "Config":
+        """A copy with other values in some fields."""
+        return Config(**{**{name: getattr(self, name) for name in type(self).model_fields}, **fields})
+
+    def seeded(self, seed: int) -> "Config":
+        """The same pipeline with another seed, in the teacher's and the initial run as well."""
+        nested = {role: stage.seeded(seed) for role in ("teacher", "init") if (stage := getattr(self, role))}
+        return self.replace(seed=seed, **nested)
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+    def __repr_args__(self):
+        """Only what differs from the defaults, so that a printed Config can be read and typed again."""
+        for name, field in type(self).model_fields.items():
+            if getattr(self, name) != field.default:
+                yield name, getattr(self, name)
+
+    __str__ = BaseModel.__repr__
+
+
+def parameters(namespace: dict[str, Any], allowed: Iterable[str]) -> dict[str, Any]:
+    """The plain values (numbers, text, lists, dicts, None) among a notebook's variables; names not `allowed` are refused."""
+    plain = (int, float, str, list, dict, tuple, type(None))
+    names = [n for n, v in namespace.items() if isinstance(v, plain) and not n.startswith("_") and n not in ("In", "Out")]
+    return {known("parameter", name, list(allowed)): namespace[name] for name in names}
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first complaint of pydantic in one sentence."""
+    first = error.errors()[0]
+    where, given = ".".join(str(part) for part in first["loc"]), first.get("input")
+    match first["type"]:
+        case "value_error":
+            return str(first["ctx"]["error"])
+        case "extra_forbidden":
+            try:
+                return str(known("field of Config", first["loc"][-1], Config.model_fields))
+            except Error as unknown:
+                return str(unknown)
+        case "literal_error":
+            return f"{where}={given!r}: choose {first['ctx']['expected']}"
+    return f"{where}={given!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+Config.model_rebuild()

@@ -1,0 +1,87 @@
+"""Images in folders: PATH/train/<class>/*.png, and PATH/test/ (or PATH/val/) with the same classes."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from ..errors import Error
+from .images import ImageSet
+
+
+def folder(path: str, size: int | None = None) -> ImageSet:
+    """Read a folder of images. All images of different sizes are brought to `size`; without it they must agree.
+
+    Greyscale throughout gives one channel, otherwise three. Where test/ and val/ both exist, val/ is the validation set.
+    """
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise Error(f"there is no folder {root}: folder:PATH needs PATH/train/ and PATH/test/ or PATH/val/")
+    parts = {part: root / part for part in ("train", "test", "val") if (root / part).is_dir()}
+    if "train" not in parts or len(parts) == 1:
+        raise Error(f"{root} needs a train/ and a test/ or val/ folder, it has {_names(root) or 'no folders'}")
+    files = {part: _listing(place) for part, place in parts.items()}
+    classes = tuple(files["train"])
+    for part, listing in files.items():
+        if odd := set(listing) ^ set(classes):
+            raise Error(f"the classes of {parts[part]} and {parts['train']} differ: {', '.join(sorted(odd))}")
+    loaded = {part: _load(listing, size) for part, listing in files.items()}
+    channels = max(x.shape[1] for x, _ in loaded.values())
+    shapes = {tuple(x.shape[2:]) for x, _ in loaded.values()}
+    if len(shapes) > 1:
+        raise Error(f"the images under {root} have several sizes, {_sizes(shapes)}: set size to the pixels you want")
+    loaded = {part: (x.expand(-1, channels, -1, -1).contiguous(), y) for part, (x, y) in loaded.items()}
+    test = loaded.get("test", loaded.get("val"))
+    val = loaded["val"] if len(loaded) == 3 else (None, None)
+    return ImageSet(f"folder:{path}", classes, *loaded["train"], *test, style="colour", val_x=val[0], val_y=val[1])
+
+
+def _names(root: Path) -> str:
+    return ", ".join(sorted(f"{p.name}/" for p in root.iterdir() if p.is_dir()))
+
+
+def _sizes(shapes: set[tuple[int, int]]) -> str:
+    return ", ".join(f"{h} x {w}" for h, w in sorted(shapes)[:3]) + (" ..." if len(shapes) > 3 else "")
+
+
+def _listing(place: Path) -> dict[str, list[Path]]:
+    """Class name -> its image files, both sorted."""
+    found = {
+        folder.name: sorted(f for f in folder.rglob("*") if f.suffix.lower() in IMG_EXTENSIONS)
+        for folder in sorted(place.iterdir())
+        if folder.is_dir() and not folder.name.startswith(".")
+    }
+    if empty := [name for name, files in found.items() if not files] or ([place.name] if not found else []):
+        raise Error(f"no images in {place} for {', '.join(empty)}: each class needs a folder with {', '.join(IMG_EXTENSIONS)}")
+    return found
+
+
+def _load(listing: dict[str, list[Path]], size: int | None) -> tuple[Tensor, Tensor]:
+    files = [f for group in listing.values() for f in group]
+    labels = torch.tensor([label for label, group in enumerate(listing.values()) for _ in group])
+    with ThreadPoolExecutor() as pool:  # decoding releases the interpreter lock
+        arrays = list(pool.map(lambda file: _decode(file, size), files))
+    shapes = {a.shape[:2] for a in arrays}
+    if len(shapes) > 1:
+        raise Error(f"the images under {files[0].parents[1]} have several sizes, {_sizes(shapes)}: set size to the pixels you want")
+    if any(a.ndim == 3 for a in arrays):
+        arrays = [a if a.ndim == 3 else np.repeat(a[..., None], 3, 2) for a in arrays]
+    else:
+        arrays = [a[..., None] for a in arrays]
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous(), labels
+
+
+def _decode(file: Path, size: int | None) -> np.ndarray:
+    """One image as uint8, (H, W) for greyscale and (H, W, 3) for anything else."""
+    try:
+        with Image.open(file) as image:
+            image = image.convert("L" if image.mode in ("1", "L", "I", "I;16", "F") else "RGB")
+            if size:
+                image = image.resize((size, size), Image.Resampling.BILINEAR)
+            return np.asarray(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise Error(f"{file} is not a readable image ({error}): mend or remove it") from error

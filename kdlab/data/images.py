@@ -1,0 +1,75 @@
+"""A data set in memory: uint8 images, integer labels, and what a network has to know of them."""
+
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as TF
+
+from ..errors import Error
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Training and test images of one data set.
+
+    `train_x`, `test_x`: uint8 (n, C, H, W); `train_y`, `test_y`: int64 (n,), -1 for an image without a label.
+    `mean`, `std`: one number per channel on the scale [0, 1]; teacher and student see the same normalisation.
+    `style` names the augmentation family that suits the images. `val_x`, `val_y`: only where the data set itself
+    brings a validation set.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train_x: Tensor
+    train_y: Tensor
+    test_x: Tensor
+    test_y: Tensor
+    style: str
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    val_x: Tensor | None = None
+    val_y: Tensor | None = None
+
+    def __post_init__(self):
+        if not self.mean:
+            mean, std = channel_statistics(self.train_x)
+            object.__setattr__(self, "mean", mean)
+            object.__setattr__(self, "std", std)
+
+    @property
+    def channels(self) -> int:
+        return self.train_x.shape[1]
+
+    def resized(self, size: int | None) -> "ImageSet":
+        """The same images at `size` x `size` pixels (bilinear, antialiased); None or the own size: unchanged."""
+        if size is None or self.train_x.shape[-2:] == (size, size):
+            return self
+        parts = {k: getattr(self, k) for k in ("train_x", "test_x", "val_x")}
+        parts = {k: TF.resize(x, [size, size], antialias=True) for k, x in parts.items() if x is not None}
+        return replace(self, **parts, mean=(), std=())
+
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change when any pixel, label or class name does."""
+        digest = blake2b(repr((self.classes, self.mean, self.std)).encode(), digest_size=8)
+        for tensor in (self.train_x, self.train_y, self.test_x, self.test_y, self.val_x, self.val_y):
+            if tensor is not None:
+                digest.update(repr(tuple(tensor.shape)).encode())
+                digest.update(tensor.contiguous().numpy())
+        return digest.hexdigest()
+
+
+def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of uint8 images (n, C, H, W), on the scale [0, 1]."""
+    if not len(images):
+        raise Error("there is no training image")
+    sums, squares = torch.zeros(2, images.shape[1], dtype=torch.float64)
+    for chunk in images.split(1024):
+        pixels = chunk.transpose(0, 1).flatten(1).double() / 255
+        sums += pixels.sum(1)
+        squares += pixels.square().sum(1)
+    count = images.numel() // images.shape[1]
+    mean = sums / count
+    std = (squares / count - mean.square()).clamp(min=1e-8).sqrt()
+    return tuple(round(m, 4) for m in mean.tolist()), tuple(max(round(s, 4), 1e-4) for s in std.tolist())

@@ -1,0 +1,77 @@
+"""Who may see what: the label budget and the validation split, both stratified and decided by a seed."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import Error
+from ..seeds import generator
+from .images import ImageSet
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of one run. `y` is -1 where the label budget hides the label; validation images are in no batch."""
+
+    images: ImageSet
+    x: Tensor  # uint8 (n, C, H, W)
+    y: Tensor  # int64 (n,), -1 = unlabelled
+    val_x: Tensor
+    val_y: Tensor
+
+    @property
+    def labelled(self) -> Tensor:
+        """Positions in `x` of the labelled images."""
+        return (self.y >= 0).nonzero()[:, 0]
+
+
+def split(images: ImageSet, labels: int | float | None = None, validation: float = 0.1, seed: int = 0) -> Split:
+    """Hold out a stratified share of the training images for validation, then hide all labels but the budget's.
+
+    `labels`: None = all; an int = that many images in all, as equal per class as the data allow (the convention of
+    semi-supervised learning); a float in (0, 1] = that share of each class, at least one image. Budgets nest: the
+    labelled images of a smaller budget are labelled in every larger one of the same seed, so that a teacher with more
+    labels never has a validation image of the student's among them.
+    """
+    count = len(images.classes)
+    draw = generator(seed, "split")
+    members = []  # of each class, in random order: labels are taken from the front, validation from the back
+    for label in range(count):
+        rows = (images.train_y == label).nonzero()[:, 0]
+        members.append(rows[torch.randperm(len(rows), generator=draw)])
+    if images.val_x is not None:
+        held = [0] * count
+        val_x, val_y = images.val_x, images.val_y
+    else:
+        held = [round(validation * len(rows)) for rows in members]
+        val_rows = torch.cat([rows[len(rows) - h :] for rows, h in zip(members, held, strict=True)]).sort().values
+        val_x, val_y = images.train_x[val_rows], images.train_y[val_rows]
+    pools = [rows[: len(rows) - h] for rows, h in zip(members, held, strict=True)]
+    quota = _quota(labels, [len(pool) for pool in pools])
+    visible = torch.full_like(images.train_y, -1)
+    for label, (pool, q) in enumerate(zip(pools, quota, strict=True)):
+        visible[pool[:q]] = label
+    keep = torch.ones(len(images.train_y), dtype=torch.bool)
+    if images.val_x is None:
+        keep[val_rows] = False
+    return Split(images, images.train_x[keep], visible[keep], val_x, val_y)
+
+
+def _quota(labels: int | float | None, sizes: list[int]) -> list[int]:
+    """How many labels each class gets from pools of these sizes."""
+    if labels is None:
+        return sizes
+    if isinstance(labels, float):
+        return [min(size, max(1, round(labels * size))) for size in sizes]
+    if labels < len(sizes):
+        raise Error(f"labels={labels} is less than one a class: {len(sizes)} classes need at least {len(sizes)}")
+    if labels > sum(sizes):
+        raise Error(f"labels={labels} is more than the {sum(sizes):,} training images: give at most that many, or a share")
+    quota = [0] * len(sizes)
+    while (missing := labels - sum(quota)) > 0:  # equal shares; what a small class cannot give, the others do
+        open_classes = [c for c, size in enumerate(sizes) if quota[c] < size]
+        share = max(1, missing // len(open_classes))
+        for c in open_classes[:missing]:
+            quota[c] = min(sizes[c], quota[c] + share)
+    return quota

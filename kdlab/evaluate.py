@@ -1,0 +1,54 @@
+"""What a trained network is worth: accuracy, kNN and linear probes of its features."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .data import Normalise
+from .models import Features, Network, evaluating
+
+
+def look(net: Network, images: Tensor, normalise: Normalise, batch: int = 512) -> Features:
+    """Pooled features and logits of uint8 images (n, C, H, W), on the CPU, in eval mode; `maps` is empty."""
+    with evaluating(net) as device:
+        seen = [net.features(normalise(chunk.to(device)))[1:] for chunk in images.split(batch)]
+    pooled, logits = (torch.cat(part).float().cpu() for part in zip(*seen, strict=True))
+    return Features((), pooled, logits)
+
+
+def accuracy(logits: Tensor, y: Tensor) -> float:
+    """Share of rows whose largest logit is the label, in percent."""
+    return 100.0 * (logits.argmax(1) == y).double().mean().item()
+
+
+def knn(bank: Tensor, bank_y: Tensor, queries: Tensor, k: int = 20, T: float = 0.07) -> Tensor:
+    """Predicted class of each query (n,) by weighted k-nearest neighbours on cosine similarity.
+
+    The k nearest rows of the bank vote with weight exp(cos / T) (Wu et al. 2018; solo-learn's defaults). A bank with
+    fewer rows than k votes as a whole; k=1 does not depend on T. 100 % on its own bank with k=1.
+    """
+    similarity = F.normalize(queries, dim=1) @ F.normalize(bank, dim=1).T
+    near, rows = similarity.topk(min(k, len(bank)), dim=1)
+    votes = torch.zeros(len(queries), int(bank_y.max()) + 1).scatter_add_(1, bank_y[rows], ((near - 1) / T).exp())
+    return votes.argmax(1)
+
+
+def linear_probe(
+    train: Tensor, train_y: Tensor, val: Tensor, val_y: Tensor, strengths=(0.01, 0.1, 1.0, 10.0, 100.0)
+):  # fmt: skip
+    """Logistic regression on cached features, standardised; its regularisation is chosen on the validation rows.
+
+    Returns the fitted scikit-learn pipeline. Without validation rows the strength is 1. `strengths` are scikit-learn's
+    C, the inverse of the L2 penalty.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    def fitted(C: float):
+        return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000)).fit(train.numpy(), train_y.numpy())
+
+    if not len(val):
+        return fitted(1.0)
+    probes = [fitted(C) for C in strengths]
+    return max(probes, key=lambda probe: probe.score(val.numpy(), val_y.numpy()))

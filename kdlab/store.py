@@ -1,0 +1,176 @@
+"""Run folders: where they are, what identifies a run, checkpoints, results, and the table of all runs.
+
+`runs/<data set>-<model>-<method>-<hash>/` holds config.json, log.jsonl (a line per epoch), checkpoint.pt while training,
+weights.safetensors, and result.json, which is written last: where it is, the run is done.
+"""
+
+import inspect
+import json
+import os
+import re
+import time
+import types
+import warnings
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+
+from .config import Config
+from .errors import Error
+from .methods import METHODS, Method
+
+CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill, plus one epoch
+
+
+def runs_root() -> Path:
+    """Where run folders lie: $KDLAB_RUNS, else `runs/` beside the package."""
+    return Path(os.environ.get("KDLAB_RUNS") or Path(__file__).parents[1] / "runs")
+
+
+def identity(config: Config, fingerprints: dict[str, str]) -> dict[str, Any]:
+    """Everything that decides the result: the config without its device, the data, and a notebook method's source.
+
+    `fingerprints` maps `(dataset, size)` keys, as `data_key` writes them, to the fingerprint of the data.
+    """
+    fields = json.loads(config.model_dump_json(exclude={"device", "teacher", "init"}))
+    nested = {role: stage and identity(stage, fingerprints) for role in ("teacher", "init") for stage in [getattr(config, role)]}
+    source = notebook_source(METHODS[config.method])
+    return {**fields, **nested, "data": fingerprints[data_key(config)], **({"source": source} if source else {})}
+
+
+def data_key(config: Config) -> str:
+    """Names the images of a run: data set and size."""
+    return f"{config.dataset}@{config.size}"
+
+
+def digest(identity: dict[str, Any]) -> str:
+    """12 hexadecimal digits of an identity."""
+    return blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=6).hexdigest()
+
+
+def notebook_source(method: type[Method]) -> str:
+    """Source of a method (and the functions it calls) that was defined outside the package, else ''.
+
+    Without it, an edited notebook cell would get the stored result of the old one.
+    """
+    pieces: dict[str, str] = {}
+
+    def visit(function: types.FunctionType) -> None:
+        key = f"{function.__module__}.{function.__qualname__}"
+        if key in pieces or function.__module__.split(".")[0] in ("kdlab", "torch"):
+            return
+        try:
+            pieces[key] = inspect.getsource(function)
+        except OSError:
+            pieces[key] = function.__code__.co_code.hex() + repr(function.__code__.co_consts)
+        for name in function.__code__.co_names:
+            if isinstance(called := function.__globals__.get(name), types.FunctionType):
+                visit(called)
+
+    for base in method.__mro__:
+        if base.__module__.split(".")[0] in ("kdlab", "torch", "builtins"):
+            continue
+        for name, value in sorted(vars(base).items()):
+            if isinstance(value, types.FunctionType):
+                visit(value)
+            elif not name.startswith("__"):
+                pieces[f"{base.__qualname__}.{name}"] = repr(value)
+    return "\n".join(f"# {key}\n{text}" for key, text in sorted(pieces.items()))
+
+
+class RunFolder:
+    """One run's folder. Use `with folder.locked():` around everything that writes."""
+
+    def __init__(self, config: Config, identity: dict[str, Any], root: Path | None = None):
+        self.config, self.identity = config, identity
+        place = re.sub(r"[^A-Za-z0-9_.]+", "_", config.dataset.removeprefix("folder:")).strip("_")
+        self.path = (root or runs_root()) / f"{place[-40:]}-{config.model}-{config.method}-{digest(identity)}"
+        self.saved_at = time.monotonic()
+
+    def locked(self) -> FileLock:
+        """Held by the process that trains this run; others wait and then find the result."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.path.with_name(f".{self.path.name}.lock"))
+
+    def result(self) -> dict[str, Any] | None:
+        """The stored result, or None while the run is not done."""
+        self._check_owner()
+        try:
+            return json.loads((self.path / "result.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+
+    def open(self) -> None:
+        """Make the folder and write config.json."""
+        self._check_owner()
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._write("config.json", json.dumps(self.identity, indent=1))
+
+    def finish(self, method: Method, result: dict[str, Any]) -> dict[str, Any]:
+        """Write the weights, then the result, then drop the checkpoints; returns the result."""
+        from safetensors.torch import save_file
+
+        weights = {name: tensor.contiguous().cpu() for name, tensor in method.model.state_dict().items()}
+        save_file(weights, self.path / "weights.tmp")
+        os.replace(self.path / "weights.tmp", self.path / "weights.safetensors")
+        self._write("result.json", json.dumps(result, indent=1))
+        for name in ("checkpoint.pt", "checkpoint.previous.pt"):
+            (self.path / name).unlink(missing_ok=True)
+        return result
+
+    # What the loop asks of its checkpoints
+
+    def load(self) -> dict | None:
+        """The last good state, None to start afresh; the log is cut to the epochs that the state has seen."""
+        state = None
+        for name in ("checkpoint.pt", "checkpoint.previous.pt"):
+            path = self.path / name
+            if state is not None or not path.exists():
+                continue
+            try:
+                state = torch.load(path, map_location="cpu", weights_only=True)
+            except Exception as error:  # torch raises many kinds for a damaged file
+                warnings.warn(f"{path} is damaged ({type(error).__name__}): going on from the state before it", stacklevel=2)
+        log = self.path / "log.jsonl"
+        if log.exists():
+            lines = log.read_text().splitlines()[: state["epoch"] if state else 0]
+            self._write("log.jsonl", "".join(f"{line}\n" for line in lines))
+        return state
+
+    def due(self) -> bool:
+        """Whether the last checkpoint is old enough for a new one."""
+        return time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS
+
+    def save(self, state: dict) -> None:
+        """Replace the checkpoint atomically; the one before it is kept beside it."""
+        path = self.path / "checkpoint.pt"
+        torch.save(state, path.with_suffix(".tmp"))
+        if path.exists():
+            os.replace(path, self.path / "checkpoint.previous.pt")
+        os.replace(path.with_suffix(".tmp"), path)
+        self.saved_at = time.monotonic()
+
+    def log(self, line: dict) -> None:
+        """Append one epoch to log.jsonl."""
+        with open(self.path / "log.jsonl", "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _write(self, name: str, text: str) -> None:
+        temporary = self.path / f"{name}.tmp"
+        temporary.write_text(text)
+        os.replace(temporary, self.path / name)
+
+    def _check_owner(self) -> None:
+        try:
+            found = json.loads((self.path / "config.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return
+        if odd := [name for name, value in self.identity.items() if found.get(name) != value]:
+            name = odd[0]
+            raise Error(
+                f"{self.path} holds another run ({name} is {found.get(name)!r} there, {self.identity[name]!r} here): "
+                "move or delete that folder"
+            )
