@@ -14,10 +14,10 @@ from tqdm.auto import tqdm
 from . import cost, evaluate
 from .augment import AUGMENTATIONS
 from .config import Config
-from .data import Batches, Normalise, Split, load, split
+from .data import Batches, ImageSet, Normalise, Split, load, split
 from .errors import Error
 from .methods import METHODS, Method
-from .models import Network, build
+from .models import Features, Network, build
 from .seeds import derive
 from .store import RunFolder, data_key, identity
 from .train import fit
@@ -34,14 +34,24 @@ class Result:
     def __getitem__(self, name: str) -> Any:
         return self.metrics[name]
 
-    def network(self) -> Network:
-        """The trained network, on the CPU, in eval mode."""
+    @property
+    def images(self) -> ImageSet:
+        """The data set of the run, at its size."""
+        return load(self.config.dataset, self.config.size)
+
+    def network(self, trained: bool = True) -> Network:
+        """The trained network, or the one that training would start from without `init`; on the CPU, in eval mode."""
         from safetensors.torch import load_file
 
-        images = load(self.config.dataset, self.config.size)
-        net = build(self.config.model, len(images.classes), images.channels, self.config.width)
-        net.load_state_dict(load_file(self.folder / "weights.safetensors"))
+        net = _build(self.config, self.images)
+        if trained:
+            net.load_state_dict(load_file(self.folder / "weights.safetensors"))
         return net.eval()
+
+    def test_features(self, trained: bool = True) -> Features:
+        """Pooled features and logits of the test images, in their order."""
+        images = self.images
+        return evaluate.look(self.network(trained), images.test_x, Normalise(images.mean, images.std))
 
     def log(self):
         """One row per epoch: loss, each term, learning rate, validation, seconds (pandas DataFrame)."""
@@ -116,13 +126,14 @@ def _split(config: Config) -> Split:
 
 def _method(config: Config, data: Split, stages: dict[str, Result], device: torch.device) -> Method:
     """The method with its networks in place, on the device."""
-    classes, channels = len(data.images.classes), data.images.channels
-    model = build(config.model, classes, channels, config.width, derive(config.seed, "model"))
+    model = _build(config, data.images)
     if "init" in stages:
         _start_from(model, stages["init"])
     teacher = stages["teacher"].network() if "teacher" in stages else None
-    if teacher is not None and teacher.num_classes != classes:
-        raise Error(f"the teacher knows {teacher.num_classes} classes and {config.dataset} has {classes}: they must be the same")
+    if teacher is not None and teacher.num_classes != model.num_classes:
+        raise Error(
+            f"the teacher knows {teacher.num_classes} classes and {config.dataset} has {model.num_classes}: they must be the same"
+        )
     torch.manual_seed(derive(config.seed, "method"))
     hyper = {"samples": len(data.x), "batch": config.batch, **config.hp}
     method = METHODS[config.method](model, teacher, weights=config.weights, **hyper)
@@ -131,10 +142,15 @@ def _method(config: Config, data: Split, stages: dict[str, Result], device: torc
     return method
 
 
+def _build(config: Config, images: ImageSet) -> Network:
+    return build(config.model, len(images.classes), images.channels, config.width, derive(config.seed, "model"))
+
+
 def _start_from(model: Network, source: Result) -> None:
     """Load the weights of another run; a head for other classes stays new."""
-    weights, own = source.network().state_dict(), model.state_dict()
-    if source.network().num_classes != model.num_classes:
+    network, own = source.network(), model.state_dict()
+    weights = network.state_dict()
+    if network.num_classes != model.num_classes:
         weights |= {name: own[name] for name in own if name.startswith("head.")}
     if odd := [name for name in own if weights[name].shape != own[name].shape]:
         raise Error(f"the weights of {source.folder.name} do not fit: {odd[0]} differs in shape, the images have other channels")
@@ -177,7 +193,9 @@ def _fabric(config: Config):
         raise Error(f"device={config.device!r}: choose auto, cpu, cuda, cuda:0, cuda:1, ..., or mps")
     available = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available[kind] or (index and int(index) >= torch.cuda.device_count()):
-        raise Error(f"device={config.device!r} is not there: torch sees {torch.cuda.device_count()} CUDA devices; device='auto' takes the best")
+        raise Error(
+            f"device={config.device!r} is not there: torch sees {torch.cuda.device_count()} CUDA devices; 'auto' takes the best"
+        )
     return Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=config.precision)
 
 

@@ -25,20 +25,18 @@ def figures_root() -> Path:
     return Path(os.environ.get("KDLAB_FIGURES") or Path(__file__).parents[1] / "figures")
 
 
-def save(figure: plt.Figure, name: str) -> Path:
+def save(figure: plt.Figure, name: str) -> None:
     """Write `name`.png, the same bytes for the same figure."""
     path = figures_root() / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})
-    return path
 
 
-def save_table(frame, name: str) -> Path:
+def save_table(frame, name: str) -> None:
     """Write the numbers behind a figure or a table as data/`name`.csv."""
     path = figures_root() / "data" / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     frame.to_csv(path, lineterminator="\n", float_format="%.4f")
-    return path
 
 
 def colours(names: Sequence[str]) -> dict[str, tuple]:
@@ -120,4 +118,24 @@ def plot_images(images: Tensor, captions: Sequence[str], columns: int = 8, title
             axis.imshow(image.permute(1, 2, 0).squeeze(2) if len(image) == 1 else image.permute(1, 2, 0), cmap="gray_r", vmin=0, vmax=255)
             axis.set_title(caption, fontsize=9)
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    return figure
+
+
+def plot_log(result: Result) -> plt.Figure:
+    """One run: loss terms against epochs, and beside them the validation score."""
+    log = result.log()
+    scores = [name for name in log if name.startswith("val_")]
+    terms = [name for name in log if name not in ("epoch", "lr", "loss", "seconds", "images_per_second", *scores)]
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, 2 if scores else 1, figsize=(9, 3.4), squeeze=False)
+        for name, colour in colours(terms).items():
+            axes[0, 0].plot(log.epoch, log[name], color=colour, lw=2, label=name)
+        if len(terms) > 1:
+            axes[0, 0].plot(log.epoch, log.loss, color="0.35", lw=1, ls="--", label="weighted sum")
+        axes[0, 0].set(xlabel="epoch", ylabel="loss", title="Loss terms")
+        axes[0, 0].legend()
+        for name in scores:
+            score = log.dropna(subset=name)
+            axes[0, 1].plot(score.epoch, score[name], color=PALETTE[2], lw=2, marker="o", ms=4)
+            axes[0, 1].set(xlabel="epoch", ylabel=f"{name.removeprefix('val_')} on validation, %", title="Validation")
     return figure

@@ -36,6 +36,16 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float
     return float(values.mean()), float(half)
 
 
+def difference(
+    system: Sequence[Result], baseline: Sequence[Result], metric: str = "test_accuracy"
+) -> tuple[float, float]:
+    """Mean of system - baseline paired by seed, and the half-width of its 95 % interval."""
+    of_baseline = {result.config.seed: result[metric] for result in baseline}
+    if (seeds := {result.config.seed for result in system}) != set(of_baseline):
+        raise Error(f"seeds {sorted(seeds)} and {sorted(of_baseline)} cannot be paired: run both systems with the same ones")
+    return interval([result[metric] - of_baseline[result.config.seed] for result in system])
+
+
 def compare(
     groups: Mapping[str, Sequence[Result]], metric: str = "test_accuracy", baseline: str | None = None
 ) -> pd.DataFrame:
@@ -47,11 +57,17 @@ def compare(
     rows = {}
     for name, results in groups.items():
         mean, half = interval([result[metric] for result in results])
-        rows[name] = {"mean": mean, "±95 %": half, "n": len(results)}
-        if baseline is not None:
-            other = {result.config.seed: result[metric] for result in groups[baseline]}
-            if {r.config.seed for r in results} != set(other):
-                raise Error(f"{name} and {baseline} have different seeds: a paired comparison needs the same ones")
-            mean, half = interval([result[metric] - other[result.config.seed] for result in results])
-            rows[name] |= {"difference": mean, "±95 % ": half} if name != baseline else {}
+        rows[name] = {"mean": mean, "± 95 %": half, "n": len(results)}
+        if baseline is not None and name != baseline:
+            rows[name] |= dict(zip((f"minus {baseline}", "± 95 % "), difference(results, groups[baseline], metric), strict=True))
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("system")
+
+
+def tidy(frame: pd.DataFrame, digits: int = 1) -> pd.DataFrame:
+    """For reading: integers with thousands apart, other numbers with `digits` decimals, blanks where there is nothing."""
+    columns = {}
+    for name, column in frame.items():
+        decimals = 0 if pd.api.types.is_integer_dtype(column) else digits
+        numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+        columns[name] = column.map(lambda v, d=decimals, n=numeric: "" if pd.isna(v) else f"{v:,.{d}f}" if n else str(v))
+    return pd.DataFrame(columns, index=frame.index)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import Error, known
+from .errors import Error, known, lookup
 
 HERE = Path(__file__).parents[1]
 NOTEBOOKS = HERE / "notebooks"
@@ -28,7 +28,7 @@ def find(names: Sequence[Path] | None) -> list[Path]:
     if not NOTEBOOKS.is_dir():
         raise Error(f"there is no {NOTEBOOKS}: the notebooks come with a clone of the repository, installed with pip install -e .")
     stems = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
-    return [n if n.is_file() else stems[known("notebook", n.stem, stems)] for n in map(Path, names or stems)]
+    return [name if name.is_file() else lookup("notebook", name.stem, stems) for name in map(Path, names or stems)]
 
 
 @contextmanager
@@ -51,6 +51,7 @@ def execute(path: Path) -> None:
     """Execute a notebook from a clean kernel and an empty runs folder, and write it back in canonical form."""
     import nbformat
     from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
 
     notebook = nbformat.read(path, 4)
     before = {cell.id: (cell.source, cell.get("outputs")) for cell in notebook.cells}
@@ -59,7 +60,10 @@ def execute(path: Path) -> None:
             notebook, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
             resources={"metadata": {"path": str(path.parent)}},
         )  # fmt: skip
-        client.execute()
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            raise Error(f"{path.name}: {error.ename}: {error.evalue}") from None
     for cell in notebook.cells:
         source, outputs = before[cell.id]
         if "volatile" in cell.metadata.get("tags", ()) and cell.source == source and outputs:
@@ -104,6 +108,7 @@ def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **envi
     after every cell ran; a run that failed or was killed leaves `<name>.part.ipynb`.
     """
     import papermill
+    from nbclient.exceptions import DeadKernelError
 
     with quiet_kernels(**environment):
         allowed = papermill.inspect_notebook(str(path))
@@ -118,6 +123,8 @@ def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **envi
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             raise Error(f"{error.ename}: {error.evalue} (cell {error.exec_count} of {path.name}; what ran so far is in {part})") from None
+        except DeadKernelError:
+            raise Error(f"the kernel died while {path.name} ran, perhaps for want of memory: finished runs are kept, so try again") from None
     os.replace(part, output)
     return output
 

@@ -1,0 +1,77 @@
+"""The kdlab command as a user meets it: output, one-line errors, exit codes."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from kdlab import Error, cli
+
+TINY = ["labels=20", "width=0.125", "epochs=1", "steps=1", "batch=8"]
+
+
+def kdlab(*words, **options):
+    done = subprocess.run([sys.executable, "-m", "kdlab.cli", *words], capture_output=True, text=True, **options)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_settings_are_nested_json_or_text():
+    assert cli.parse(["lr=0.1", "labels=20", "teacher.method=simclr", "teacher.init.seed=3", "hp.T=2", "split=None", "nesterov=true"]) == {
+        "lr": 0.1, "labels": 20, "teacher": {"method": "simclr", "init": {"seed": 3}}, "hp": {"T": 2}, "split": None, "nesterov": True,
+    }  # fmt: skip
+    assert cli.parse(["milestones=[0.5, 0.75]", "dataset=folder:a=b"]) == {"milestones": [0.5, 0.75], "dataset": "folder:a=b"}
+    for wrong, message in [("lr", "written field=value"), ("=3", "written field=value")]:
+        with pytest.raises(Error, match=message):
+            cli.parse([wrong])
+    with pytest.raises(Error, match="was given a value before"):
+        cli.parse(["teacher=3", "teacher.seed=1"])
+
+
+def test_run_table_and_a_file_of_fields(tmp_path):
+    (tmp_path / "fields.json").write_text(json.dumps({"model": "resnet18", "seed": 5}))
+    code, out, err = kdlab("run", "--file", str(tmp_path / "fields.json"), *TINY)
+    assert code == 0, err
+    assert "test_accuracy" in out and "resnet18-supervised" in out
+    code, out, _ = kdlab("table")
+    assert code == 0 and "resnet18" in out and "test_accuracy" in out
+
+
+def test_methods_lists_every_method():
+    code, out, _ = kdlab("methods")
+    from kdlab import METHODS
+
+    assert code == 0 and all(key in out for key in METHODS)
+
+
+@pytest.mark.parametrize("words, message", [
+    (["run", "method=suprvised"], "unknown method 'suprvised': did you mean 'supervised'"),
+    (["run", "dataset=digts"], "unknown data set 'digts': did you mean 'digits'"),
+    (["run", "epochs=-3"], "epochs=-3: input should be greater than or equal to 1"),
+    (["run", "labels=5"], "labels=5 is less than one a class"),
+    (["run", "epoch=3"], "unknown field of Config 'epoch': did you mean 'epochs'"),
+    (["run", "--file", "nowhere.json"], "there is no file nowhere.json"),
+    (["run", "dataset=folder:nowhere"], "there is no folder nowhere"),
+    (["notebooks", "execute", "00_tor"], "unknown notebook '00_tor': did you mean '00_tour'"),
+    (["tour", "-p", "sed=1"], "unknown parameter of 00_tour.ipynb 'sed': did you mean 'seeds'"),
+])  # fmt: skip
+def test_mistakes_are_one_line_and_exit_code_2(words, message):
+    code, out, err = kdlab(*words)
+    assert code == 2 and out == "" and err.count("\n") == 1 and err.startswith("kdlab: ") and message in err
+
+
+def test_importing_kdlab_imports_no_heavy_room():
+    code = "import sys, kdlab; print(sorted({'torch', 'pandas', 'matplotlib', 'sklearn', 'lightning_fabric', 'papermill'} & set(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
+    code = "import sys; from kdlab import Config, run; print(sorted({'pandas', 'matplotlib', 'sklearn', 'lightning_fabric'} & set(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
+
+
+def test_public_names():
+    import kdlab as package
+
+    assert all(getattr(package, name) is not None for name in package.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        package.nonsense  # noqa: B018

@@ -1,0 +1,115 @@
+"""Config: an experiment is a value."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from kdlab import Config, Error
+from kdlab.store import digest, identity
+
+TEACHER = Config(model="resnet18", labels=20)
+STUDENT = Config(method="kd", teacher=TEACHER, labels=20)
+
+
+def key(config):
+    prints = {f"{d}@{s}": "data" for d in ("digits", "mnist") for s in (None, 12)}
+    return digest(identity(config, prints))
+
+
+def test_equal_values_are_equal_and_print_as_they_are_typed():
+    again = eval(repr(STUDENT), {"Config": Config})
+    assert again == STUDENT and hash(again) == hash(STUDENT) and Config(**STUDENT.model_dump()) == STUDENT
+    assert str(Config(lr=0.1)) == "Config(lr=0.1)"
+
+
+def test_frozen():
+    with pytest.raises(ValueError):
+        STUDENT.lr = 1.0
+
+
+@pytest.mark.parametrize("change", [
+    {"method": "supervised", "teacher": None}, {"model": "resnet18"}, {"width": 0.5}, {"dataset": "mnist", "teacher": None,
+    "method": "supervised"}, {"size": 12}, {"labels": 30}, {"labels": 0.5}, {"epochs": 3}, {"steps": 3}, {"batch": 3},
+    {"optimizer": "sgd"}, {"lr": 0.1}, {"head_lr": 2.0}, {"momentum": 0.5}, {"nesterov": True}, {"weight_decay": 0.1},
+    {"schedule": "step"}, {"milestones": (0.5,)}, {"decay": 0.5}, {"warmup": 0.5}, {"augment": "none"}, {"weights": {"kd": 2}},
+    {"hp": {"T": 2}}, {"precision": "bf16-mixed"}, {"teacher": TEACHER.replace(epochs=3)},
+    {"init": Config(method="simclr", labels=20)}, {"evaluate_every": 2},
+])  # fmt: skip
+def test_every_field_that_matters_changes_the_hash(change):
+    assert key(STUDENT.replace(**change)) != key(STUDENT)
+
+
+def test_split_and_seed_change_the_hash():
+    seeds = [key(STUDENT.seeded(s)) for s in (0, 1)] + [key(STUDENT.replace(seed=3, split=0)), key(TEACHER.replace(split=4))]
+    assert len({key(STUDENT), key(TEACHER), *seeds}) == 5
+
+
+def test_device_does_not_change_the_hash():
+    assert key(STUDENT.replace(device="cuda", teacher=TEACHER.replace(device="cpu"))) == key(STUDENT)
+
+
+def test_data_change_the_hash():
+    assert digest(identity(TEACHER, {"digits@None": "a"})) != digest(identity(TEACHER, {"digits@None": "b"}))
+
+
+def test_hash_is_the_same_in_another_process():
+    code = f"from kdlab import Config; from kdlab.store import *; print(digest(identity({TEACHER!r}, {{'digits@None': 'data'}})))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert out == key(TEACHER)
+
+
+def test_seeded_reaches_the_whole_pipeline():
+    chain = Config(method="kd", teacher=TEACHER.replace(init=Config(model="resnet18", method="simclr")))
+    other = chain.seeded(5)
+    assert other.seed == other.teacher.seed == other.teacher.init.seed == 5
+
+
+def test_presets_fill_what_is_not_given():
+    paper = Config(method="kd", preset="paper", teacher=TEACHER, epochs=3)
+    assert (paper.epochs, paper.lr, paper.optimizer, paper.schedule, paper.width) == (3, 0.05, "sgd", "step", 1.0)
+    assert Config(preset="smoke").epochs == 2 and Config(preset="lab") == Config()
+
+
+@pytest.mark.parametrize("fields, message", [
+    ({"method": "litenet"}, "unknown method 'litenet': did you mean 'litenet_ssd'"),
+    ({"model": "resnet19"}, "unknown model 'resnet19': did you mean 'resnet18'"),
+    ({"dataset": "digts"}, "unknown data set 'digts': did you mean 'digits'"),
+    ({"dataset": "folder"}, "needs a path: folder:PATH"),
+    ({"augment": "digit"}, "unknown augmentation 'digit': did you mean 'digits'"),
+    ({"schedule": "cosin"}, "unknown schedule 'cosin': did you mean 'cosine'"),
+    ({"preset": "papr"}, "unknown preset 'papr': did you mean 'paper'"),
+    ({"epoch": 3}, "unknown field of Config 'epoch': did you mean 'epochs'"),
+    ({"hp": {"T": 3}}, "unknown hyper-parameter of Supervised 'T': choose from"),
+    ({"method": "simclr", "hp": {"T": 0}}, "T=0 of SimCLR: input should be greater than 0"),
+    ({"method": "simclr", "hp": {"dim": "wide"}}, "dim='wide' of SimCLR: input should be a valid integer"),
+    ({"weights": {"kd": 1}}, "unknown loss term of Supervised 'kd'"),
+    ({"weights": {"ce": 0}}, "all loss weights of Supervised are 0"),
+    ({"optimizer": "adam"}, "optimizer='adam': choose 'adamw' or 'sgd'"),
+    ({"epochs": -1}, "epochs=-1: input should be greater than or equal to 1"),
+    ({"batch": 0}, "batch=0: input should be greater"),
+    ({"lr": 0}, "lr=0: input should be greater than 0"),
+    ({"labels": 1.5}, "a share is at most 1.0"),
+    ({"labels": -1}, "labels=-1"),
+    ({"milestones": (0.5, 1.5)}, "milestones"),
+    ({"method": "kd"}, "needs a teacher"),
+    ({"teacher": TEACHER}, "uses no teacher"),
+    ({"init": TEACHER}, "weights fit only the same network"),
+    ({"method": "kd", "teacher": TEACHER, "seed": 1}, "give both the same split"),
+    ({"method": "kd", "teacher": TEACHER.replace(validation=0.2)}, "give both the same split and validation"),
+    ({"method": "kd", "teacher": {"method": "nonsense"}}, "unknown method 'nonsense'"),
+])  # fmt: skip
+def test_mistakes(fields, message):
+    with pytest.raises(Error, match=re.escape(message)) as caught:
+        Config(**fields)
+    assert "\n" not in str(caught.value)
+
+
+
+
+def test_parameters_of_a_notebook():
+    namespace = {"method": "simclr", "seed": 3, "labels": None, "Config": Config, "_hidden": 1, "In": [], "sys": sys}
+    assert Config.from_params(namespace) == Config(method="simclr", seed=3)
+    with pytest.raises(Error, match="unknown parameter 'sed': did you mean 'seed'"):
+        Config.from_params({**namespace, "sed": 4})

@@ -1,0 +1,70 @@
+"""pyproject.toml, requirements.lock and environment.yml tell the same story."""
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCK = (ROOT / "requirements.lock").read_text()
+CONDA = (ROOT / "environment.yml").read_text()
+
+DECLARED = [Requirement(text) for text in PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), [])]
+# one entry of the lock: "name==1.0 ; marker \", then its hashes on lines of their own
+ENTRIES = re.findall(r"^(\S+==[^\\\n]+)((?:\\\n +--hash=sha256:[0-9a-f]{64} ?)*)", LOCK, flags=re.MULTILINE)
+PINS = [Requirement(text) for text, _ in ENTRIES]
+
+SYSTEMS = {
+    "linux": {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix", "platform_machine": "x86_64"},
+    "macos": {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix", "platform_machine": "arm64"},
+    "windows": {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt", "platform_machine": "AMD64"},
+}
+
+
+@pytest.mark.parametrize("minor", [11, 12, 13])
+@pytest.mark.parametrize("system", [None, *SYSTEMS])
+def test_lock_satisfies_every_requirement(system, minor):
+    here = {} if system is None else {
+        **SYSTEMS[system], "python_version": f"3.{minor}", "python_full_version": f"3.{minor}.5"}
+    pins = {}
+    for pin in PINS:
+        if pin.marker is None or pin.marker.evaluate(here):
+            name = canonicalize_name(pin.name)
+            assert name not in pins, f"{name} is pinned twice"
+            pins[name] = str(pin.specifier).removeprefix("==")
+    for need in DECLARED:
+        pinned = pins.get(canonicalize_name(need.name))
+        assert pinned and need.specifier.contains(pinned), f"{need} is declared, the lock has {pinned}: make it again"
+
+
+def test_every_pin_has_a_hash():
+    assert len(PINS) == len(re.findall("^[A-Za-z0-9]", LOCK, flags=re.MULTILINE)) > len(DECLARED)
+    assert [text for text, hashes in ENTRIES if not hashes] == []
+
+
+@pytest.mark.parametrize("text", [LOCK, CONDA], ids=["requirements.lock", "environment.yml"])
+def test_no_address(text):
+    assert ":" + "//" not in text
+    assert not re.search(r"\b[\w-]+\.(org|com|net|io|dev)\b|--[\w-]*(url|index|find-links)", text)
+
+
+def test_each_dependency_is_declared_once():
+    names = [canonicalize_name(need.name) for need in DECLARED]
+    assert len(names) == len(set(names))
+    listed = re.findall(r"^ *- +[\"']?(.+?)[\"']?$", CONDA.split("dependencies:")[1], flags=re.MULTILINE)
+    assert [re.split("[=<> ]", item)[0] for item in listed] == ["python", "pip", "pip:", "-e"]
+    assert listed[-1] == "-e .[test]"
+
+
+def test_versions_of_python_and_torch():
+    supported = SpecifierSet(PROJECT["requires-python"])
+    for version in ("3.11", "3.12", "3.13"):
+        assert f"{version}.0" in supported
+        assert f"Programming Language :: Python :: {version}" in PROJECT["classifiers"]
+    assert "3.10.9" not in supported
+    torch = next(need for need in DECLARED if need.name == "torch")
+    assert "2.11.0" in torch.specifier and "2.10.9" not in torch.specifier

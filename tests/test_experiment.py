@@ -1,0 +1,238 @@
+"""run(): idempotent, unkillable, bit-identical; what stays behind after mistakes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+import kdlab
+from kdlab import Config, Error, store
+from kdlab.methods import METHODS
+
+TINY = dict(labels=20, width=0.125, epochs=3, steps=2, batch=8)
+TEACHER = Config(model="resnet18", **TINY)
+
+
+def config_of(key, **fields):
+    return Config(method=key, teacher=TEACHER if METHODS[key].needs_teacher else None, **{**TINY, **fields})
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """An empty runs folder, and a checkpoint after every epoch."""
+    monkeypatch.setenv("KDLAB_RUNS", str(tmp_path))
+    monkeypatch.setattr(store, "CHECKPOINT_SECONDS", 0.0)
+    return tmp_path
+
+
+class Kill(BaseException):
+    pass
+
+
+def killed(config, monkeypatch, epoch, moment="log"):
+    """Run until the given moment of an epoch, then die as Ctrl-C would."""
+    original = getattr(store.RunFolder, moment)
+
+    def die(self, value):
+        original(self, value)
+        if value["epoch"] == epoch and self.config == config:
+            raise Kill
+
+    with monkeypatch.context() as patch, pytest.raises(Kill):
+        patch.setattr(store.RunFolder, moment, die)
+        kdlab.run(config)
+
+
+def outcome(config, root, monkeypatch):
+    monkeypatch.setenv("KDLAB_RUNS", str(root))
+    result = kdlab.run(config)
+    log = result.log().drop(columns=["seconds", "images_per_second"])
+    metrics = {k: v for k, v in result.metrics.items() if k != "seconds"}
+    return result.network().state_dict(), log, metrics
+
+
+@pytest.mark.parametrize("moment", ["log", "save"])
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+@pytest.mark.parametrize("key", METHODS)
+def test_continuation_is_bit_identical(key, epoch, moment, runs, monkeypatch):
+    """Killed after the epoch's log line (before its checkpoint) or after its checkpoint, at every epoch."""
+    config = config_of(key)
+    weights, log, metrics = outcome(config, runs / "through", monkeypatch)
+    monkeypatch.setenv("KDLAB_RUNS", str(runs / "cut"))
+    killed(config, monkeypatch, epoch, moment)
+    torch.manual_seed(999)  # whatever the next process's generators hold
+    again, log_again, metrics_again = outcome(config, runs / "cut", monkeypatch)
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+    assert log.equals(log_again) and metrics == metrics_again
+
+
+def test_a_finished_run_comes_back_without_training(runs, monkeypatch):
+    first = kdlab.run(TEACHER)
+    monkeypatch.setattr("kdlab.experiment._train", lambda *_: pytest.fail("trained again"))
+    again = kdlab.run(Config(**TEACHER.model_dump()).replace(device="cpu"))
+    assert again.metrics == first.metrics and again.folder == first.folder
+
+
+def test_run_folder(runs):
+    result = kdlab.run(config_of("litenet_ssd"))
+    assert {f.name for f in result.folder.iterdir()} == {"config.json", "log.jsonl", "result.json", "weights.safetensors"}
+    stored = json.loads((result.folder / "config.json").read_text())
+    assert stored["teacher"]["model"] == "resnet18" and stored["method"] == "litenet_ssd"
+    log = result.log()
+    assert list(log.epoch) == [1, 2, 3] and {"loss", "ce", "kd", "lr", "val_accuracy", "seconds"} <= set(log)
+    assert result["images_seen"] == 3 * 2 * 2 * 32 and result["labels"] == 20
+    assert result.network()(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
+
+
+def test_the_callers_generator_is_left_alone(runs):
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    kdlab.run(TEACHER)
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_init_starts_from_the_other_runs_weights(runs):
+    ssl = config_of("simclr", model="resnet18")
+    start = kdlab.run(ssl).network().state_dict()
+    tuned = kdlab.run(config_of("supervised", model="resnet18", init=ssl, lr=1e-9, epochs=1, weight_decay=0)).network()
+    moved = [n for n, p in tuned.named_parameters() if not torch.allclose(p, start[n], atol=1e-6)]
+    assert not moved, "a vanishing learning rate leaves the initial weights"
+
+
+@pytest.mark.parametrize("damage", [lambda raw: raw[: len(raw) // 2], lambda raw: b"", lambda raw: b"\0" * len(raw)])
+def test_a_damaged_checkpoint_falls_back_and_says_so(damage, runs, monkeypatch):
+    config = config_of("supervised")
+    weights, *_ = outcome(config, runs / "through", monkeypatch)
+    monkeypatch.setenv("KDLAB_RUNS", str(runs / "cut"))
+    killed(config, monkeypatch, 2, "save")
+    (checkpoint,) = (runs / "cut").glob("*/checkpoint.pt")
+    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
+    epochs = []
+    original = store.RunFolder.log
+    monkeypatch.setattr(store.RunFolder, "log", lambda self, line: (epochs.append(line["epoch"]), original(self, line)))
+    with pytest.warns(UserWarning, match="is damaged"):
+        again, *_ = outcome(config, runs / "cut", monkeypatch)
+    assert epochs == [2, 3], "the checkpoint before the damaged one was used"
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+
+
+def test_a_foreign_run_folder_is_refused(runs):
+    result = kdlab.run(TEACHER)
+    config = json.loads((result.folder / "config.json").read_text())
+    (result.folder / "config.json").write_text(json.dumps({**config, "lr": 0.5}))
+    with pytest.raises(Error, match=r"holds another run \(lr is 0.5 there, 0.002 here\)"):
+        kdlab.run(TEACHER)
+
+
+def test_a_loss_that_is_not_finite_names_term_and_step(runs, monkeypatch):
+    from kdlab.methods.supervised import Supervised
+
+    original, calls = Supervised.terms, []
+
+    def explode(self, batch, progress):
+        calls.append(progress)
+        terms = original(self, batch, progress)
+        return terms if len(calls) != 4 else {"ce": terms["ce"] * float("nan")}
+
+    monkeypatch.setattr(Supervised, "terms", explode)
+    with pytest.raises(Error, match="loss term ce became nan at step 4"):
+        kdlab.run(TEACHER)
+    (folder,) = runs.glob("digits*")
+    assert torch.load(folder / "checkpoint.pt")["epoch"] == 1 and not (folder / "result.json").exists()
+
+
+@pytest.mark.parametrize("fields, message", [
+    ({"labels": 5}, "less than one a class"),
+    ({"labels": 5000}, "more than the 1,080 training images"),
+    ({"dataset": "folder:missing"}, "there is no folder missing"),
+    ({"device": "gpu"}, "choose auto, cpu, cuda"),
+    ({"method": "litenet_ssd", "labels": None, "teacher": TEACHER}, "set a label budget"),
+])  # fmt: skip
+def test_mistakes_leave_nothing_behind(fields, message, runs):
+    with pytest.raises(Error, match=message) as caught:
+        kdlab.run(Config(**{**TINY, **fields}))
+    left = {p.name for p in runs.iterdir() if not p.name.startswith(".")}
+    assert "\n" not in str(caught.value) and left <= {p.name for p in runs.glob("digits-resnet18-supervised-*")}
+
+
+def test_a_teacher_of_other_classes(runs, tmp_path_factory):
+    from PIL import Image
+
+    root = tmp_path_factory.mktemp("pets")
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            (root / part / name).mkdir(parents=True)
+            for i in range(4):
+                Image.new("L", (8, 8), 60 * i).save(root / part / name / f"{i}.png")
+    teacher = Config(dataset=f"folder:{root}", validation=0, width=0.125, epochs=1, model="resnet18")
+    with pytest.raises(Error, match="teacher knows 2 classes and digits has 10"):
+        kdlab.run(Config(method="kd", teacher=teacher, **TINY))
+
+
+def test_a_method_written_in_a_notebook(runs):
+    class Mine(kdlab.Method):
+        """Half the cross-entropy."""
+
+        scale = 0.5
+
+        def terms(self, batch, progress):
+            return {"ce": self.scale * torch.nn.functional.cross_entropy(self.model(batch.x[0]), batch.y)}
+
+    METHODS["mine"] = Mine
+    try:
+        first = kdlab.run(config_of("mine"))
+        Mine.scale = 0.25
+        second = kdlab.run(config_of("mine"))
+        assert first.folder != second.folder, "an edited method is another experiment"
+    finally:
+        del METHODS["mine"]
+
+
+def test_fine_progress_does_not_depend_on_validation(runs):
+    """Validation draws no random numbers: how often it happens leaves the weights alone."""
+    a, b = (kdlab.run(config_of("supervised", evaluate_every=n)).network().state_dict() for n in (1, 3))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+# Several processes
+
+CODE = """
+import sys, kdlab
+from kdlab import store
+store.CHECKPOINT_SECONDS = 0.0
+print(kdlab.run(kdlab.Config(**{fields!r}))["test_accuracy"], flush=True)
+"""
+
+
+def process(fields, root, **options):
+    environment = {**os.environ, "KDLAB_RUNS": str(root), "KDLAB_PROGRESS": "0", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", CODE.format(fields=fields)], env=environment, text=True, **options)
+
+
+def test_sigkill(runs, monkeypatch):
+    fields = {**TINY, "epochs": 40, "model": "resnet18"}
+    weights, *_ = outcome(Config(**fields), runs / "through", monkeypatch)
+    victim = process(fields, runs / "cut")
+    while not list((runs / "cut").glob("*/checkpoint.pt")):
+        assert victim.poll() is None, "finished before it could be killed"
+        time.sleep(0.01)
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+    assert not list((runs / "cut").glob("*/result.json")), "finished before it could be killed"
+    again, *_ = outcome(Config(**fields), runs / "cut", monkeypatch)
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+
+
+def test_two_processes_train_one_run_once(runs):
+    fields = {**TINY, "epochs": 10}
+    both = [process(fields, runs, stdout=subprocess.PIPE) for _ in range(2)]
+    said = [p.communicate()[0] for p in both]
+    assert said[0] == said[1] != "" and all(p.returncode == 0 for p in both)
+    (log,) = runs.glob("*/log.jsonl")
+    assert len(log.read_text().splitlines()) == 10

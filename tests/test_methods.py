@@ -1,0 +1,173 @@
+"""What every entry of METHODS keeps, and what each method promises for itself."""
+
+import copy
+import inspect
+import io
+import re
+import tokenize
+from pathlib import Path
+
+import pytest
+import torch
+
+import kdlab.train
+from kdlab.augment import AUGMENTATIONS
+from kdlab.data import Batches, load, split
+from kdlab.errors import Error
+from kdlab.methods import METHODS
+from kdlab.models import build
+
+
+def make(key, teacher_seed=1, **options):
+    """A method with tiny networks, and one fixed batch of digits for it."""
+    torch.manual_seed(0)
+    cls = METHODS[key]
+    student = build("litenet_dsc", 10, 1, 0.125, seed=0)
+    teacher = build("resnet18", 10, 1, 0.125, seed=teacher_seed) if cls.needs_teacher else None
+    data = split(load("digits"), 40)
+    method = cls(student, teacher, samples=len(data.x), batch=16, **options)
+    recipes = [AUGMENTATIONS["digits"][role] for role in cls.views]
+    batches = Batches(data, recipes, draw=cls.draw, batch=16, steps=2, ratio=method.hp.get("ratio", 1))
+    return method.train(), next(batches.epoch(0, 0))
+
+
+each = pytest.mark.parametrize("key", METHODS)
+
+
+@each
+def test_steps_lower_the_loss_on_a_fixed_batch(key):
+    method, batch = make(key)
+    optimizer = torch.optim.Adam([p for p in method.parameters() if p.requires_grad], 3e-3)
+    losses = []
+    for _ in range(6):
+        loss, _ = method(batch, 0.5)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        method.after_step(0.5)
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+
+
+@each
+def test_gradients_reach_the_student_and_none_the_teacher(key):
+    method, batch = make(key)
+    before = copy.deepcopy(method.teacher.state_dict()) if method.teacher else {}
+    method(batch, 0.5)[0].backward()
+    trained = [n for n, p in method.model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0]
+    everything = [n for n, _ in method.model.named_parameters() if method.trains_head or not n.startswith("head.")]
+    assert set(trained) == set(everything)
+    if method.teacher is not None:
+        assert all(p.grad is None and not p.requires_grad for p in method.teacher.parameters())
+        assert all(torch.equal(v, before[k]) for k, v in method.teacher.state_dict().items()), "batch statistics moved"
+        assert not any("teacher" in name for name in method.state_dict())
+
+
+@each
+def test_student_trains_and_teacher_does_not(key):
+    method, batch = make(key)
+    modes = {}
+
+    def note(who):
+        def hook(module, inputs):
+            modes[who] = module.training
+
+        return hook
+
+    method.model.stem.register_forward_pre_hook(note("student"))
+    if method.teacher is not None:
+        method.teacher.stem.register_forward_pre_hook(note("teacher"))
+    method.eval()
+    method.train()
+    method(batch, 0.5)
+    assert modes == {"student": True, **({"teacher": False} if method.teacher is not None else {})}
+
+
+@each
+def test_each_term_depends_on_what_it_says(key):
+    """Every term has a gradient in the student; a distillation term changes with the teacher, and CE does not."""
+    method, batch = make(key)
+    if "pseudo" in method.weights:
+        method.threshold = 0.0  # an untrained teacher is confident of nothing
+    terms = method.terms(batch, 0.5)
+    assert set(terms) == set(method.weights)
+    for name, term in terms.items():
+        gradient = torch.autograd.grad(term, list(method.model.parameters()), retain_graph=True, allow_unused=True)
+        assert sum(g.abs().sum() for g in gradient if g is not None) > 0, name
+    if method.teacher is not None:
+        other, _ = make(key, teacher_seed=2)
+        other.load_state_dict(method.state_dict())
+        other.__dict__.update({k: v for k, v in method.__dict__.items() if k == "threshold"})
+        changed = {name for name, term in other.terms(batch, 0.5).items() if not torch.isclose(term, terms[name])}
+        assert changed == set(terms) - {"ce", "consistency"}
+
+
+@each
+def test_terms_are_switched_off_by_weight_0(key):
+    for name in METHODS[key].weights:
+        if len(METHODS[key].weights) > 1:
+            method, batch = make(key, weights={name: 0})
+            loss, terms = method(batch, 0.5)
+            assert name not in terms and loss.isfinite()
+    with pytest.raises(Error, match="all loss weights"):
+        make(key, weights=dict.fromkeys(METHODS[key].weights, 0))
+
+
+@each
+def test_unknown_weights_and_hyper_parameters(key):
+    with pytest.raises(Error, match="unknown loss term"):
+        make(key, weights={"nonsense": 1})
+    with pytest.raises(Error, match="unknown hyper-parameter"):
+        make(key, nonsense=1)
+
+
+@each
+def test_a_method_is_one_small_documented_file(key):
+    file = Path(inspect.getfile(METHODS[key]))
+    source = file.read_text()
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    skip = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.STRING, tokenize.INDENT, tokenize.DEDENT)
+    lines = {token.start[0] for token in tokens if token.type not in skip}
+    assert len(lines) < 60 and METHODS[key].__doc__
+
+
+def test_the_loop_names_no_method():
+    words = set(re.findall(r"\w+", Path(kdlab.train.__file__).read_text().split('"""', 2)[2]))
+    assert not words & set(METHODS)
+
+
+# LiteNet-SSD
+
+
+def test_litenet_ssd_with_ce_alone_is_supervised_training():
+    method, batch = make("litenet_ssd", weights={"kd": 0, "feature": 0, "consistency": 0, "pseudo": 0})
+    loss, _ = method(batch, 0.5)
+    logits = method.model(batch.x[0])[batch.y >= 0]
+    assert loss.item() == pytest.approx(torch.nn.functional.cross_entropy(logits, batch.y[batch.y >= 0]).item(), rel=1e-5)
+
+
+def test_litenet_ssd_ramps_only_the_unsupervised_terms():
+    method, batch = make("litenet_ssd")
+    assert method.factors(0.0)["pseudo"] == pytest.approx(0.006737947) and method.factors(0.2)["consistency"] == 1
+    loss, terms = method(batch, 0.0)
+    by_hand = sum(method.weights[n] * terms[n] * method.factors(0.0).get(n, 1.0) for n in terms)
+    assert loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
+
+
+def test_litenet_ssd_adapters_stay_with_the_method():
+    student, teacher = build("litenet_dsc", 10), build("resnet18", 10)
+    method = METHODS["litenet_ssd"](student, teacher)
+    sizes = [sum(p.numel() for p in adapter.parameters()) for adapter in method.adapters]
+    assert sizes == [16_640, 66_048]
+    assert sum(p.numel() for p in method.model.parameters()) == 484_234
+
+
+def test_litenet_ssd_student_equal_to_teacher():
+    """Logits of a teacher teaching itself differ by nothing; feature terms lie in [0, 8]."""
+    teacher = build("resnet18", 10, 1, 0.125, seed=1)
+    student = build("resnet18", 10, 1, 0.125, seed=1).eval()
+    _, batch = make("litenet_ssd")
+    method = METHODS["litenet_ssd"](student, teacher)
+    terms = method.terms(batch, 0.5)
+    off = METHODS["litenet_ssd"](student, teacher, weights={"consistency": 0, "pseudo": 0}).eval().terms(batch, 0.5)
+    assert off["kd"].item() == pytest.approx(0, abs=1e-6) and 0 <= terms["feature"].item() <= 8

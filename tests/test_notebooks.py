@@ -1,0 +1,133 @@
+"""Committed notebooks are in canonical form; executing, normalising and running them keeps its promises."""
+
+import ast
+import json
+import re
+
+import nbformat
+import pytest
+
+from kdlab import Error, runner
+
+NOTEBOOKS = runner.find(None)
+WIDTH = 120
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+
+
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@each
+def test_canonical_form(path):
+    notebook = nbformat.read(path, 4)
+    text = path.read_text()
+    runner.normalise(notebook)
+    assert nbformat.writes(notebook) + "\n" == text, "write it with: kdlab notebooks execute"
+    assert path.stat().st_size < 900_000
+    assert not re.search(r"(/home/|/root/|/tmp/|/Users/|[A-Z]:\\\\)", text), "a path of one machine"
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids) and all(re.fullmatch("[a-z0-9-]+", i) for i in ids)
+
+
+@each
+def test_executed_in_order_without_errors(path):
+    cells = code_cells(path)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "nbval compares only executed cells"
+    assert not [o for cell in cells for o in cell.outputs if o.output_type == "error" or o.get("name") == "stderr"]
+
+
+@each
+def test_parameters_and_check_cells(path):
+    cells = code_cells(path)
+    tagged = {tag: [cell for cell in cells if tag in cell.metadata.get("tags", ())] for tag in ("parameters", "nbval-check-output")}
+    assert len(tagged["parameters"]) == 1 and len(tagged["nbval-check-output"]) >= 1
+    for line in tagged["parameters"][0].source.splitlines():
+        assert re.match(r"\w+: (int|float|str|list|dict|bool) = ", line), f"{line!r}: parameters are typed"
+
+
+@each
+def test_cells_are_short_and_hold_no_classes_or_loops(path):
+    for cell in code_cells(path):
+        assert all(len(line) <= WIDTH for line in cell.source.splitlines()), cell.id
+        if "parameters" in cell.metadata.get("tags", ()):
+            continue
+        assert len(cell.source.splitlines()) <= 15, cell.id
+        nodes = list(ast.walk(ast.parse(cell.source)))
+        assert not any(isinstance(node, ast.ClassDef | ast.While) for node in nodes), cell.id
+        assert ".backward(" not in cell.source, cell.id
+
+
+# The runner, on notebooks of its own
+
+
+def notebook(path, *sources, tags=()):
+    cells = [nbformat.v4.new_code_cell(source, id=f"cell-{i}") for i, source in enumerate(sources)]
+    for i, tag in enumerate(tags):
+        cells[i].metadata["tags"] = [tag] if tag else []
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=runner.METADATA), path)
+    return path
+
+
+def test_executing_twice_changes_no_byte(tmp_path):
+    sources = ["import time\nprint(time.time_ns())", "import warnings\nwarnings.warn('careful')", "from tqdm.auto import tqdm\nfor _ in tqdm([1]): pass\n1 + 1"]
+    path = notebook(tmp_path / "a.ipynb", *sources, tags=["volatile"])
+    runner.execute(path)
+    first = path.read_bytes()
+    runner.execute(path)
+    assert path.read_bytes() == first
+    assert code_cells(path)[2].outputs[-1].data["text/plain"] == "2"
+    edited = nbformat.read(path, 4)
+    edited.cells[0].source += "  # measured again"
+    nbformat.write(edited, path)
+    runner.execute(path)
+    assert path.read_bytes() != first, "an edited volatile cell is measured again"
+
+
+def test_a_failing_notebook_is_left_as_it_was(tmp_path):
+    path = notebook(tmp_path / "a.ipynb", "1 / 0")
+    before = path.read_bytes()
+    with pytest.raises(Error, match="a.ipynb: ZeroDivisionError: division by zero"):
+        runner.execute(path)
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["a.ipynb"]
+
+
+def test_papermill_runs_with_parameters_and_refuses_unknown_ones(tmp_path):
+    path = notebook(tmp_path / "a.ipynb", "seed: int = 0", "print(seed * 2)", tags=["parameters"])
+    out = runner.run_notebook(path, tmp_path / "out" / "b.ipynb", {"seed": 21})
+    assert code_cells(out)[-1].outputs[0].text == "42\n" and [p.name for p in out.parent.iterdir()] == ["b.ipynb"]
+    with pytest.raises(Error, match="unknown parameter of a.ipynb 'sed': did you mean 'seed'"):
+        runner.run_notebook(path, tmp_path / "never.ipynb", {"sed": 1})
+    assert not list(tmp_path.glob("never*"))
+
+
+def test_an_unfinished_papermill_run_has_no_final_name(tmp_path):
+    path = notebook(tmp_path / "a.ipynb", "x: int = 1", "raise ValueError('no')", tags=["parameters"])
+    with pytest.raises(Error, match="ValueError: no .*cell 2 of a.ipynb"):
+        runner.run_notebook(path, tmp_path / "b.ipynb", {})
+    assert not (tmp_path / "b.ipynb").exists() and (tmp_path / "b.part.ipynb").exists()
+
+
+def test_a_kernel_that_dies_is_told(tmp_path):
+    path = notebook(tmp_path / "a.ipynb", "x: int = 1", "import os\nos._exit(1)", tags=["parameters"])
+    with pytest.raises(Error, match="the kernel died"):
+        runner.run_notebook(path, tmp_path / "b.ipynb", {})
+    assert not (tmp_path / "b.ipynb").exists()
+
+
+def test_find(tmp_path):
+    assert [p.name for p in runner.find(["00_tour"])] == ["00_tour.ipynb"]
+    with pytest.raises(Error, match="unknown notebook '00_tor': did you mean '00_tour'"):
+        runner.find(["00_tor"])
+
+
+def test_normalise_drops_what_differs_between_runs():
+    nb = nbformat.v4.new_notebook(metadata={"papermill": {"x": 1}, "kernelspec": {"name": "mine"}})
+    cell = nbformat.v4.new_code_cell("1", metadata={"tags": ["a"], "execution": {"started": "now"}})
+    cell.outputs = [nbformat.v4.new_output("display_data", {"text/plain": "bar", runner.WIDGET_VIEW: {"model_id": "9"}})]
+    nb.cells = [cell]
+    runner.normalise(nb)
+    assert json.loads(nbformat.writes(nb))["metadata"] == runner.METADATA
+    assert cell.metadata == {"tags": ["a"]} and list(cell.outputs[0].data) == ["text/plain"]

@@ -1,0 +1,30 @@
+"""Schedules at known points."""
+
+import math
+
+import pytest
+
+from kdlab import Config, schedules
+from kdlab.train import learning_rate
+
+
+@pytest.mark.parametrize("name, start, middle, end", [("constant", 1, 1, 1), ("cosine", 1, 0.5, 0), ("linear", 1, 0.5, 0), ("step", 1, 1, 1e-3)])
+def test_points(name, start, middle, end):
+    assert [schedules.SCHEDULES[name](p) for p in (0, 0.5, 1)] == pytest.approx([start, middle, end])
+
+
+def test_step_drops_at_its_milestones():
+    values = [schedules.step(epoch / 240) for epoch in (149, 150, 179, 180, 209, 210)]
+    assert values == pytest.approx([1, 0.1, 0.1, 0.01, 0.01, 0.001])
+
+
+def test_warm_up_and_ramp():
+    assert [schedules.warm_up(p, 0.1) for p in (0, 0.05, 0.1, 1)] == pytest.approx([0, 0.5, 1, 1])
+    assert schedules.warm_up(0, 0) == 1
+    assert [schedules.sigmoid_ramp(p) for p in (0, 0.1, 0.2, 1)] == pytest.approx([math.exp(-5), math.exp(-1.25), 1, 1])
+    assert schedules.sigmoid_ramp(0, 0) == 1
+
+
+def test_learning_rate():
+    config = Config(lr=2.0, schedule="step", milestones=(0.5,), decay=0.5, warmup=0.2)
+    assert [learning_rate(config, p) for p in (0.1, 0.4, 0.6)] == pytest.approx([1.0, 2.0, 1.0])
