@@ -126,7 +126,7 @@ def run_notebook(notebook: Path, output: Path, parameter: Parameters = None) -> 
 def main() -> None:
     """Entry point: a user's mistake is one line on stderr and exit code 2."""
     try:
-        app()
+        app(prog_name="kdlab")
     except Error as error:
         print(f"kdlab: {error}", file=sys.stderr)
         sys.exit(2)

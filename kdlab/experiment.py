@@ -43,7 +43,7 @@ class Result:
         """The trained network, or the one that training would start from without `init`; on the CPU, in eval mode."""
         from safetensors.torch import load_file
 
-        net = _build(self.config, self.images)
+        net = _build(self.config)
         if trained:
             net.load_state_dict(load_file(self.folder / "weights.safetensors"))
         return net.eval()
@@ -65,18 +65,19 @@ def run(config: Config) -> Result:
 
     Finished before: the stored result comes back at once. Half done: it goes on from the last checkpoint and ends
     bit-identical to an uninterrupted run. New: its `teacher` and `init` are run first, then it trains. Two processes
-    that want the same run train it once. Nothing is written when the config and the data do not fit together.
+    that want the same run train it once. Config, data and networks that do not fit together are refused before anything
+    trains, and nothing is written.
     """
     folder = RunFolder(config, identity(config, _fingerprints(config)))
     if stored := folder.result():
         return Result(config, folder.path, stored)
-    data = _split(config)
-    stages = {role: run(stage) for role in ("teacher", "init") if (stage := getattr(config, role))}
+    _check(config)
+    stages = {role: run(stage) for role, stage in _stages(config).items()}
     with folder.locked():
         if stored := folder.result():  # another process was faster
             return Result(config, folder.path, stored)
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            metrics = _train(config, data, stages, folder)
+        with _own_generators():
+            metrics = _train(config, stages, folder)
     return Result(config, folder.path, metrics)
 
 
@@ -85,10 +86,29 @@ def run_seeds(config: Config, seeds: Iterable[int]) -> list[Result]:
     return [run(config.seeded(seed)) for seed in seeds]
 
 
-def _train(config: Config, data: Split, stages: dict[str, Result], folder: RunFolder) -> dict[str, Any]:
+def _stages(config: Config) -> dict[str, Config]:
+    """The runs that this one stands on."""
+    return {role: stage for role in ("teacher", "init") if (stage := getattr(config, role))}
+
+
+def _own_generators():
+    return torch.random.fork_rng(devices=range(torch.cuda.device_count()))
+
+
+def _check(config: Config) -> None:
+    """Put the whole pipeline together with untrained networks, which raises what would go wrong later."""
+    stages = _stages(config)
+    for stage in stages.values():
+        _check(stage)
+    networks = {role: _build(stage) for role, stage in stages.items()}
+    with _own_generators():
+        _assemble(config, networks, _fabric(config).device)
+
+
+def _train(config: Config, stages: dict[str, Result], folder: RunFolder) -> dict[str, Any]:
     fabric = _fabric(config)
-    method = _method(config, data, stages, fabric.device)
-    batches = _batches(config, data, method, fabric.device)
+    networks = {role: result.network() for role, result in stages.items()}
+    data, method, batches = _assemble(config, networks, fabric.device)
     folder.open()
     normalise = Normalise(data.images.mean, data.images.std, fabric.device)
 
@@ -99,7 +119,7 @@ def _train(config: Config, data: Split, stages: dict[str, Result], folder: RunFo
     quiet = os.environ.get("KDLAB_PROGRESS") == "0"
     name = f"{config.method} {config.model} seed {config.seed}"
     with tqdm(total=total, desc=name, unit="step", leave=False, disable=quiet) as bar:
-        fit(method, batches, config, fabric, folder, validate, bar)
+        seconds = fit(method, batches, config, fabric, folder, validate, bar)
     return folder.finish(method, {
         **validate(),
         **_scores(method, data, normalise, "test"),
@@ -107,6 +127,7 @@ def _train(config: Config, data: Split, stages: dict[str, Result], folder: RunFo
         **cost.report(method.model, data.x.shape[1:]),
         "labels": len(data.labelled),
         "images_seen": total * batches.images_per_step,
+        "seconds": round(seconds, 3),
         "environment": _environment(fabric),
     })  # fmt: skip
 
@@ -119,49 +140,41 @@ def _fingerprints(config: Config) -> dict[str, str]:
     return prints
 
 
-def _split(config: Config) -> Split:
+def _build(config: Config) -> Network:
     images = load(config.dataset, config.size)
-    return split(images, config.labels, config.validation, config.split_seed)
+    return build(config.model, len(images.classes), images.channels, config.width, derive(config.seed, "model"))
 
 
-def _method(config: Config, data: Split, stages: dict[str, Result], device: torch.device) -> Method:
-    """The method with its networks in place, on the device."""
-    model = _build(config, data.images)
-    if "init" in stages:
-        _start_from(model, stages["init"])
-    teacher = stages["teacher"].network() if "teacher" in stages else None
+def _assemble(config: Config, networks: dict[str, Network], device: torch.device) -> tuple[Split, Method, Batches]:
+    """Data, method and batches of a run from the networks of its teacher and its initial run."""
+    images = load(config.dataset, config.size)
+    data = split(images, config.labels, config.validation, config.split_seed)
+    model, teacher = _build(config), networks.get("teacher")
+    if "init" in networks:
+        _start_from(model, networks["init"])
     if teacher is not None and teacher.num_classes != model.num_classes:
-        raise Error(
-            f"the teacher knows {teacher.num_classes} classes and {config.dataset} has {model.num_classes}: they must be the same"
-        )
+        known, new = teacher.num_classes, model.num_classes
+        raise Error(f"the teacher knows {known} classes and {config.dataset} has {new}: they must be the same")
+    if teacher is not None and (seen := load(config.teacher.dataset, config.teacher.size).channels) != images.channels:
+        raise Error(f"the teacher sees {seen} channels and {config.dataset} has {images.channels}: they must be the same")
     torch.manual_seed(derive(config.seed, "method"))
     hyper = {"samples": len(data.x), "batch": config.batch, **config.hp}
     method = METHODS[config.method](model, teacher, weights=config.weights, **hyper)
     for module in filter(None, (method, teacher)):
         module.to(device, memory_format=torch.channels_last)  # 1.1 to 1.5 times faster on CPUs, more with tensor cores
-    return method
+    recipes = [AUGMENTATIONS[config.augment or images.style][role] for role in method.views]
+    options = {"draw": method.draw, "batch": config.batch, "steps": config.steps, "ratio": method.hp.get("ratio", 1)}
+    return data, method, Batches(data, recipes, device=device, **options)
 
 
-def _build(config: Config, images: ImageSet) -> Network:
-    return build(config.model, len(images.classes), images.channels, config.width, derive(config.seed, "model"))
-
-
-def _start_from(model: Network, source: Result) -> None:
-    """Load the weights of another run; a head for other classes stays new."""
-    network, own = source.network(), model.state_dict()
-    weights = network.state_dict()
-    if network.num_classes != model.num_classes:
+def _start_from(model: Network, source: Network) -> None:
+    """Load the weights of another network; a head for other classes stays new."""
+    weights, own = source.state_dict(), model.state_dict()
+    if source.num_classes != model.num_classes:
         weights |= {name: own[name] for name in own if name.startswith("head.")}
     if odd := [name for name in own if weights[name].shape != own[name].shape]:
-        raise Error(f"the weights of {source.folder.name} do not fit: {odd[0]} differs in shape, the images have other channels")
+        raise Error(f"the initial weights do not fit: {odd[0]} differs in shape, the images have other channels")
     model.load_state_dict(weights)
-
-
-def _batches(config: Config, data: Split, method: Method, device: torch.device) -> Batches:
-    family = AUGMENTATIONS[config.augment or data.images.style]
-    recipes = [family[role] for role in method.views]
-    options = {"draw": method.draw, "batch": config.batch, "steps": config.steps, "ratio": method.hp.get("ratio", 1)}
-    return Batches(data, recipes, device=device, **options)
 
 
 def _scores(method: Method, data: Split, normalise: Normalise, part: str) -> dict[str, float]:

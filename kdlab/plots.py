@@ -36,7 +36,7 @@ def save_table(frame, name: str) -> None:
     """Write the numbers behind a figure or a table as data/`name`.csv."""
     path = figures_root() / "data" / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(path, lineterminator="\n", float_format="%.4f")
+    frame.to_csv(path, lineterminator="\n", float_format="%.6g")
 
 
 def colours(names: Sequence[str]) -> dict[str, tuple]:

@@ -118,7 +118,7 @@ def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **envi
         part = output.with_suffix(".part.ipynb")
         try:
             papermill.execute_notebook(
-                str(path), str(part), dict(parameters), kernel_name="python3", cwd=str(path.parent),
+                str(path), str(part), dict(parameters), kernel_name="python3",
                 progress_bar={"desc": path.stem, "unit": "cell", "bar_format": "{desc} {bar:30} {n_fmt}/{total_fmt} cells {elapsed}"},
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:

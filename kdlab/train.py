@@ -48,8 +48,8 @@ def make_optimizer(method: Method, config: Config) -> torch.optim.Optimizer:
 def fit(
     method: Method, batches: Batches, config: Config, fabric, checkpoints: Checkpoints,
     validate: Callable[[], dict], bar=None,
-) -> None:  # fmt: skip
-    """Train `method` for `config.epochs` epochs, from the last checkpoint if there is one.
+) -> float:  # fmt: skip
+    """Train `method` for `config.epochs` epochs, from the last checkpoint if there is one; returns the seconds it took.
 
     All random draws of an epoch come from generators seeded by (seed, epoch), and all schedules are functions of
     progress, so a run that continues at an epoch boundary ends bit-identical to one that was never interrupted. The
@@ -98,6 +98,7 @@ def fit(
             checkpoints.save({**state, "epoch": epoch + 1, "seconds": seconds})
         if bar is not None:
             bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()}, refresh=False)
+    return seconds
 
 
 def _means(history: Tensor, names: list[str], before: int) -> dict[str, float]:

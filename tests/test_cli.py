@@ -55,9 +55,17 @@ def test_methods_lists_every_method():
     (["notebooks", "execute", "00_tor"], "unknown notebook '00_tor': did you mean '00_tour'"),
     (["tour", "-p", "sed=1"], "unknown parameter of 00_tour.ipynb 'sed': did you mean 'seeds'"),
 ])  # fmt: skip
-def test_mistakes_are_one_line_and_exit_code_2(words, message):
-    code, out, err = kdlab(*words)
-    assert code == 2 and out == "" and err.count("\n") == 1 and err.startswith("kdlab: ") and message in err
+def test_mistakes_are_one_line_and_exit_code_2(words, message, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["kdlab", *words])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert stop.value.code == 2 and out == "" and err.count("\n") == 1 and err.startswith("kdlab: ") and message in err
+
+
+def test_a_mistake_in_a_process_of_its_own():
+    code, out, err = kdlab("run", "method=suprvised")
+    assert code == 2 and out == "" and err.count("\n") == 1 and "Traceback" not in err
 
 
 def test_importing_kdlab_imports_no_heavy_room():

@@ -153,12 +153,13 @@ def test_a_loss_that_is_not_finite_names_term_and_step(runs, monkeypatch):
     ({"dataset": "folder:missing"}, "there is no folder missing"),
     ({"device": "gpu"}, "choose auto, cpu, cuda"),
     ({"method": "litenet_ssd", "labels": None, "teacher": TEACHER}, "set a label budget"),
+    ({"method": "kd", "teacher": TEACHER.replace(labels=5)}, "less than one a class"),
+    ({"method": "kd", "teacher": TEACHER, "device": "cuda:99"}, "is not there"),
 ])  # fmt: skip
 def test_mistakes_leave_nothing_behind(fields, message, runs):
     with pytest.raises(Error, match=message) as caught:
         kdlab.run(Config(**{**TINY, **fields}))
-    left = {p.name for p in runs.iterdir() if not p.name.startswith(".")}
-    assert "\n" not in str(caught.value) and left <= {p.name for p in runs.glob("digits-resnet18-supervised-*")}
+    assert "\n" not in str(caught.value) and not list(runs.iterdir())
 
 
 def test_a_teacher_of_other_classes(runs, tmp_path_factory):
@@ -173,6 +174,7 @@ def test_a_teacher_of_other_classes(runs, tmp_path_factory):
     teacher = Config(dataset=f"folder:{root}", validation=0, width=0.125, epochs=1, model="resnet18")
     with pytest.raises(Error, match="teacher knows 2 classes and digits has 10"):
         kdlab.run(Config(method="kd", teacher=teacher, **TINY))
+    assert not [p for p in runs.iterdir() if not p.name.startswith(".")], "refused before the teacher trained"
 
 
 def test_a_method_written_in_a_notebook(runs):
