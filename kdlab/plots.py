@@ -12,6 +12,7 @@ from torch import Tensor
 from .experiment import Result
 from .report import interval
 
+plt.switch_backend(plt.get_backend())  # loads it now: what it sets inside the rc_context below would be undone on leaving
 PALETTE = sns.color_palette("colorblind")
 STYLE = {
     "font.size": 11, "axes.titlesize": 12, "axes.titleweight": "bold", "axes.titlelocation": "left",
@@ -109,13 +110,13 @@ def _halo():
 
 def plot_images(images: Tensor, captions: Sequence[str], columns: int = 8, title: str = "") -> plt.Figure:
     """uint8 images (n, C, H, W) in a grid, a caption above each."""
-    rows = -(-len(images) // columns)
+    rows, side = -(-len(images) // columns), min(1.2, 10 / columns)  # inches
     with plt.rc_context({**STYLE, "axes.grid": False, "axes.titlelocation": "center", "axes.titleweight": "normal"}):
-        figure, axes = plt.subplots(rows, columns, figsize=(1.25 * columns, 1.62 * rows + 0.4), squeeze=False)
+        figure, axes = plt.subplots(rows, columns, figsize=(side * columns, (side + 0.3) * rows + 0.3 * bool(title)), squeeze=False)
         for axis in axes.flat:
             axis.axis("off")
         for axis, image, caption in zip(axes.flat, images, captions, strict=False):
-            axis.imshow(image.permute(1, 2, 0).squeeze(2) if len(image) == 1 else image.permute(1, 2, 0), cmap="gray_r", vmin=0, vmax=255)
+            axis.imshow(image.permute(1, 2, 0).squeeze(2).numpy(), cmap="gray_r", vmin=0, vmax=255)
             axis.set_title(caption, fontsize=9)
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     return figure

@@ -124,7 +124,7 @@ def test_find(tmp_path):
 
 
 def test_normalise_drops_what_differs_between_runs():
-    nb = nbformat.v4.new_notebook(metadata={"papermill": {"x": 1}, "kernelspec": {"name": "mine"}})
+    nb = nbformat.v4.new_notebook(metadata={"papermill": {"x": 1}, "kernelspec": {"name": "mine", "display_name": "mine"}})
     cell = nbformat.v4.new_code_cell("1", metadata={"tags": ["a"], "execution": {"started": "now"}})
     cell.outputs = [nbformat.v4.new_output("display_data", {"text/plain": "bar", runner.WIDGET_VIEW: {"model_id": "9"}})]
     nb.cells = [cell]
