@@ -5,8 +5,9 @@ import torch
 
 from kdlab.runner import quiet_kernels
 
-
-torch.set_num_threads(1)  # the networks of the unit tests are too small to share; kernels of notebooks take what they like
+torch.set_num_threads(
+    1
+)  # the networks of the unit tests are too small to share; kernels of notebooks take what they like
 
 
 @pytest.fixture(scope="session", autouse=True)

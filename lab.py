@@ -9,6 +9,7 @@
 The first call makes an environment in .venv beside this file, or in the folder that KDLAB_VENV names, unless Python
 already runs in an environment where kdlab is installed.
 """
+
 from __future__ import annotations  # lets a Python that is too old get as far as the message that says so
 
 import hashlib
@@ -69,9 +70,11 @@ def one_at_a_time():
             try:
                 if os.name == "nt":
                     import msvcrt
+
                     msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
                 else:
                     import fcntl
+
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except (BlockingIOError, PermissionError):
@@ -107,8 +110,10 @@ def set_up(lock) -> None:
         uv = None  # not there, or a shim that only knows of other Pythons' uv
     if not uv and not find_spec("ensurepip"):
         stop("this Python brings no pip: install uv, or on Debian and Ubuntu the package python3-venv")
-    say(f"setting up {VENV} with {'uv' if uv else 'pip'}: once, 2 to 4 minutes, about 6 GB on Linux because of "
-        "PyTorch's CUDA libraries, less elsewhere")
+    say(
+        f"setting up {VENV} with {'uv' if uv else 'pip'}: once, 2 to 4 minutes, about 6 GB on Linux because of "
+        "PyTorch's CUDA libraries, less elsewhere"
+    )
     began = time.monotonic()
     clear()
     venv.create(VENV, symlinks=os.name != "nt", with_pip=not uv, prompt="kdlab")
@@ -129,8 +134,11 @@ def ensure() -> None:
         code = max(1, getattr(error, "returncode", 1))  # negative after a signal
         reason = f"the installer ended with code {code}" if isinstance(error, subprocess.CalledProcessError) else error
         free = shutil.disk_usage(VENV if VENV.exists() else ROOT).free / 1e9
-        stop(f"the set-up failed, {reason}: look at the network and the disk ({free:.0f} GB free there), then give the "
-             "same command again; it starts over", code)
+        stop(
+            f"the set-up failed, {reason}: look at the network and the disk ({free:.0f} GB free there), then give the "
+            "same command again; it starts over",
+            code,
+        )
 
 
 def launch(python: str, words: list[str]) -> int:

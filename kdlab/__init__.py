@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from .config import Config, parameters
     from .data import DATASETS
     from .errors import Error
+    from .experiment import Result, run, run_seeds
     from .methods import METHODS, Distill, Method
     from .models import MODELS
-    from .source import show
     from .report import compare, table
-    from .experiment import Result, run, run_seeds
+    from .source import show

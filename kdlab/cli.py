@@ -9,11 +9,15 @@ import typer
 
 from .errors import Error
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__import__("kdlab").__doc__, pretty_exceptions_enable=False)
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help=__import__("kdlab").__doc__, pretty_exceptions_enable=False
+)
 notebooks = typer.Typer(no_args_is_help=True, help="Execute, check and run the notebooks.")
 app.add_typer(notebooks, name="notebooks")
 
-Settings = Annotated[list[str] | None, typer.Argument(help="field=value, such as method=kd labels=20 teacher.method=supervised hp.T=2")]
+Settings = Annotated[
+    list[str] | None, typer.Argument(help="field=value, such as method=kd labels=20 teacher.method=supervised hp.T=2")
+]
 Parameters = Annotated[list[str] | None, typer.Option("-p", help="notebook parameter, name=value; may be repeated")]
 
 
@@ -53,7 +57,9 @@ def tour(parameter: Parameters = None) -> None:
 
 
 @app.command(name="run")
-def run_(settings: Settings = None, file: Annotated[Path | None, typer.Option(help="a JSON file of fields")] = None) -> None:
+def run_(
+    settings: Settings = None, file: Annotated[Path | None, typer.Option(help="a JSON file of fields")] = None
+) -> None:
     """Run one experiment (and what it stands on), or return its stored result."""
     from .config import Config
     from .experiment import run

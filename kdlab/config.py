@@ -1,4 +1,4 @@
-"""An experiment is a value: `Config` is frozen, validated, hashable, printable, and nests the experiments it stands on."""
+"""An experiment is a value: `Config` is frozen, validated, hashable, and nests the experiments it stands on."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -38,7 +38,9 @@ class Config(BaseModel):
     size: int | None = Field(None, ge=8, description="pixels per side; None: the data set's own")
     labels: int | float | None = Field(None, description="label budget: images in all, or a share in (0, 1]; None: all")
     validation: float = Field(0.1, ge=0, lt=1, description="share of the training images held out for validation")
-    split: int | None = Field(None, ge=0, description="seed of label budget and validation split; None: the same as seed")
+    split: int | None = Field(
+        None, ge=0, description="seed of label budget and validation split; None: the same as seed"
+    )
     seed: int = Field(0, ge=0, description="decides initial weights, order, augmentation, and the split")
 
     epochs: int = Field(20, ge=1, description="number of epochs")
@@ -51,7 +53,9 @@ class Config(BaseModel):
     nesterov: bool = False
     weight_decay: float = Field(1e-2, ge=0)
     schedule: str = Field("cosine", description="of the learning rate: key of SCHEDULES")
-    milestones: tuple[float, ...] = Field((150 / 240, 180 / 240, 210 / 240), description='progress at each drop of "step"')
+    milestones: tuple[float, ...] = Field(
+        (150 / 240, 180 / 240, 210 / 240), description='progress at each drop of "step"'
+    )
     decay: float = Field(0.1, gt=0, le=1, description='factor at each milestone of "step"')
     warmup: float = Field(0.1, ge=0, le=1, description="share of training over which the learning rate rises from 0")
 
@@ -172,9 +176,11 @@ class Config(BaseModel):
 
 
 def parameters(namespace: dict[str, Any], allowed: Iterable[str]) -> dict[str, Any]:
-    """The plain values (numbers, text, lists, dicts, None) among a notebook's variables; names not `allowed` are refused."""
+    """The plain values (numbers, text, lists, dicts, None) among a notebook's variables; only `allowed` names may occur."""
     plain = (int, float, str, list, dict, tuple, type(None))
-    names = [n for n, v in namespace.items() if isinstance(v, plain) and not n.startswith("_") and n not in ("In", "Out")]
+    names = [
+        n for n, v in namespace.items() if isinstance(v, plain) and not n.startswith("_") and n not in ("In", "Out")
+    ]
     return {known("parameter", name, list(allowed)): namespace[name] for name in names}
 
 

@@ -16,7 +16,9 @@ def macs(net: Network, shape: tuple[int, int, int]) -> int:
     return counter.get_total_flops() // 2
 
 
-def latency(net: Network, shape: tuple[int, int, int], runs: int = 500, warm_up: int = 50) -> dict[str, float | str | int]:
+def latency(
+    net: Network, shape: tuple[int, int, int], runs: int = 500, warm_up: int = 50
+) -> dict[str, float | str | int]:
     """Milliseconds for one image (C, H, W): median and 90th percentile of `runs` after `warm_up` untimed ones.
 
     Batch of 1, eval mode, inference mode, batch norms folded into the convolutions, the device waited for after each

@@ -46,7 +46,9 @@ def linear_probe(
     from sklearn.preprocessing import StandardScaler
 
     def fitted(C: float):
-        return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000)).fit(train.numpy(), train_y.numpy())
+        return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000)).fit(
+            train.numpy(), train_y.numpy()
+        )
 
     if not len(val):
         return fitted(1.0)

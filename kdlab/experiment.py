@@ -25,7 +25,7 @@ from .train import fit
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run: its config, its folder, its metrics (accuracies in percent), and on demand its network and log."""
+    """A finished run: config, folder, metrics (accuracies in percent), and on demand its network and log."""
 
     config: Config
     folder: Path
@@ -156,7 +156,9 @@ def _assemble(config: Config, networks: dict[str, Network], device: torch.device
         known, new = teacher.num_classes, model.num_classes
         raise Error(f"the teacher knows {known} classes and {config.dataset} has {new}: they must be the same")
     if teacher is not None and (seen := load(config.teacher.dataset, config.teacher.size).channels) != images.channels:
-        raise Error(f"the teacher sees {seen} channels and {config.dataset} has {images.channels}: they must be the same")
+        raise Error(
+            f"the teacher sees {seen} channels and {config.dataset} has {images.channels}: they must be the same"
+        )
     torch.manual_seed(derive(config.seed, "method"))
     hyper = {"samples": len(data.x), "batch": config.batch, **config.hp}
     method = METHODS[config.method](model, teacher, weights=config.weights, **hyper)
@@ -215,7 +217,9 @@ def _fabric(config: Config):
 def _environment(fabric) -> dict[str, Any]:
     """What the numbers were measured on."""
     here = Path(__file__).parents[1]
-    commit = subprocess.run(["git", "rev-parse", "--verify", "--quiet", "HEAD"], cwd=here, capture_output=True, text=True, check=False).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "--verify", "--quiet", "HEAD"], cwd=here, capture_output=True, text=True, check=False
+    ).stdout.strip()
     return {
         "python": platform.python_version(), "torch": torch.__version__, "system": platform.system(),
         "device": str(fabric.device), "threads": torch.get_num_threads(), "commit": commit or None,

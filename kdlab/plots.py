@@ -12,12 +12,15 @@ from torch import Tensor
 from .experiment import Result
 from .report import interval
 
-plt.switch_backend(plt.get_backend())  # loads it now: what it sets inside the rc_context below would be undone on leaving
+plt.switch_backend(
+    plt.get_backend()
+)  # loads it now: what it sets inside the rc_context below would be undone on leaving
 PALETTE = sns.color_palette("colorblind")
 STYLE = {
     "font.size": 11, "axes.titlesize": 12, "axes.titleweight": "bold", "axes.titlelocation": "left",
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25,
-    "axes.axisbelow": True, "legend.frameon": False, "figure.dpi": 100, "savefig.dpi": 150, "figure.constrained_layout.use": True,
+    "axes.axisbelow": True, "legend.frameon": False, "figure.dpi": 100, "savefig.dpi": 150,
+    "figure.constrained_layout.use": True,
 }  # fmt: skip
 
 
@@ -45,7 +48,9 @@ def colours(names: Sequence[str]) -> dict[str, tuple]:
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
 
 
-def plot_comparison(groups: Mapping[str, Sequence[Result]], metric: str = "test_accuracy", label: str = "test accuracy, %") -> plt.Figure:
+def plot_comparison(
+    groups: Mapping[str, Sequence[Result]], metric: str = "test_accuracy", label: str = "test accuracy, %"
+) -> plt.Figure:
     """A row per group: every run as a dot, the mean and its 95 % interval as a bar with whiskers."""
     palette = colours(list(groups))
     with plt.rc_context(STYLE):
@@ -54,7 +59,9 @@ def plot_comparison(groups: Mapping[str, Sequence[Result]], metric: str = "test_
             values = [result[metric] for result in results]
             mean, half = interval(values)
             if half == half:
-                axis.plot([mean - half, mean + half], [row, row], color=palette[name], lw=6, alpha=0.3, solid_capstyle="round")
+                axis.plot(
+                    [mean - half, mean + half], [row, row], color=palette[name], lw=6, alpha=0.3, solid_capstyle="round"
+                )
             axis.plot(values, [row] * len(values), "o", color=palette[name], mec="white", ms=8)
             axis.plot([mean, mean], [row - 0.22, row + 0.22], color=palette[name], lw=3)
             axis.annotate(f"{mean:.1f}", (mean, row - 0.25), ha="center", va="bottom", fontsize=10)
@@ -65,7 +72,9 @@ def plot_comparison(groups: Mapping[str, Sequence[Result]], metric: str = "test_
     return figure
 
 
-def plot_curves(groups: Mapping[str, Sequence[Result]], column: str = "val_accuracy", label: str = "validation accuracy, %") -> plt.Figure:
+def plot_curves(
+    groups: Mapping[str, Sequence[Result]], column: str = "val_accuracy", label: str = "validation accuracy, %"
+) -> plt.Figure:
     """`column` of the logs against images seen: a thin line per run, a thick one for the mean of each group."""
     palette = colours(list(groups))
     with plt.rc_context(STYLE):
@@ -89,7 +98,9 @@ def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[st
     with plt.rc_context({**STYLE, "axes.grid": False}):
         figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.6), squeeze=False)
         for axis, (title, features) in zip(axes[0], panels.items(), strict=True):
-            flat = TSNE(init="pca", perplexity=25, max_iter=500, random_state=0, n_jobs=1).fit_transform(features.numpy())
+            flat = TSNE(init="pca", perplexity=25, max_iter=500, random_state=0, n_jobs=1).fit_transform(
+                features.numpy()
+            )
             for label, name in enumerate(classes):
                 points = flat[y == label]
                 axis.scatter(*points.T, s=9, color=PALETTE[label % len(PALETTE)], alpha=0.75, linewidths=0)
@@ -112,7 +123,9 @@ def plot_images(images: Tensor, captions: Sequence[str], columns: int = 8, title
     """uint8 images (n, C, H, W) in a grid, a caption above each."""
     rows, side = -(-len(images) // columns), min(1.2, 10 / columns)  # inches
     with plt.rc_context({**STYLE, "axes.grid": False, "axes.titlelocation": "center", "axes.titleweight": "normal"}):
-        figure, axes = plt.subplots(rows, columns, figsize=(side * columns, (side + 0.3) * rows + 0.3 * bool(title)), squeeze=False)
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(side * columns, (side + 0.3) * rows + 0.3 * bool(title)), squeeze=False
+        )
         for axis in axes.flat:
             axis.axis("off")
         for axis, image, caption in zip(axes.flat, images, captions, strict=False):

@@ -22,7 +22,15 @@ def table(root: Path | str | None = None) -> pd.DataFrame:
         config, result = (json.loads((file.parent / name).read_text()) for name in ("config.json", "result.json"))
         stages = {role: config[role]["method"] for role in ("teacher", "init") if config[role]}
         numbers = {name: value for name, value in result.items() if not isinstance(value, dict)}
-        rows.append({**{name: config[name] for name in FIELDS}, **stages, **numbers, "labels": result["labels"], "folder": file.parent.name})
+        rows.append(
+            {
+                **{name: config[name] for name in FIELDS},
+                **stages,
+                **numbers,
+                "labels": result["labels"],
+                "folder": file.parent.name,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -42,7 +50,9 @@ def difference(
     """Mean of system - baseline paired by seed, and the half-width of its 95 % interval."""
     of_baseline = {result.config.seed: result[metric] for result in baseline}
     if (seeds := {result.config.seed for result in system}) != set(of_baseline):
-        raise Error(f"seeds {sorted(seeds)} and {sorted(of_baseline)} cannot be paired: run both systems with the same ones")
+        raise Error(
+            f"seeds {sorted(seeds)} and {sorted(of_baseline)} cannot be paired: run both systems with the same ones"
+        )
     return interval([result[metric] - of_baseline[result.config.seed] for result in system])
 
 
@@ -59,15 +69,19 @@ def compare(
         mean, half = interval([result[metric] for result in results])
         rows[name] = {"mean": mean, "± 95 %": half, "n": len(results)}
         if baseline is not None and name != baseline:
-            rows[name] |= dict(zip((f"minus {baseline}", "± 95 % "), difference(results, groups[baseline], metric), strict=True))
+            rows[name] |= dict(
+                zip((f"minus {baseline}", "± 95 % "), difference(results, groups[baseline], metric), strict=True)
+            )
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("system")
 
 
 def tidy(frame: pd.DataFrame, digits: int = 1) -> pd.DataFrame:
-    """For reading: integers with thousands apart, other numbers with `digits` decimals, blanks where there is nothing."""
+    """For reading: integers with thousands apart, other numbers with `digits` decimals, blanks for nothing."""
     columns = {}
     for name, column in frame.items():
         decimals = 0 if pd.api.types.is_integer_dtype(column) else digits
         numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-        columns[name] = column.map(lambda v, d=decimals, n=numeric: "" if pd.isna(v) else f"{v:,.{d}f}" if n else str(v))
+        columns[name] = column.map(
+            lambda v, d=decimals, n=numeric: "" if pd.isna(v) else f"{v:,.{d}f}" if n else str(v)
+        )
     return pd.DataFrame(columns, index=frame.index)

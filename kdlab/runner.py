@@ -21,12 +21,15 @@ METADATA = {
 }
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"  # random model ids, dead without their kernel
 CELL_SECONDS = 3600
+BAR = "{desc} {bar:30} {n_fmt}/{total_fmt} cells {elapsed}"
 
 
 def find(names: Sequence[Path] | None) -> list[Path]:
     """Notebook files by path or by name (00_tour); none given: all of them."""
     if not NOTEBOOKS.is_dir():
-        raise Error(f"there is no {NOTEBOOKS}: the notebooks come with a clone of the repository, installed with pip install -e .")
+        raise Error(
+            f"there is no {NOTEBOOKS}: the notebooks come with a clone of the repository, installed with pip install -e ."
+        )
     stems = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
     return [name if name.is_file() else lookup("notebook", name.stem, stems) for name in map(Path, names or stems)]
 
@@ -39,7 +42,9 @@ def quiet_kernels(**environment: str) -> Iterator[None]:
         profile = Path(folder, "profile_default")
         profile.mkdir()
         (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
-        os.environ.update({"IPYTHONDIR": folder, "KDLAB_PROGRESS": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1", **environment})
+        os.environ.update(
+            {"IPYTHONDIR": folder, "KDLAB_PROGRESS": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1", **environment}
+        )
         try:
             yield
         finally:
@@ -95,8 +100,15 @@ def normalise(notebook: Any) -> None:
 
 
 def check(paths: Sequence[Path], strict: bool = False) -> int:
-    """Run notebooks under nbval and return pytest's exit code; see `pyproject.toml` for the options of the test suite."""
-    mode = ["-o", "addopts=", "--nbval", "--nbval-current-env", "--nbval-sanitize-with", str(HERE / "tests" / "nbval.cfg")]
+    """Run notebooks under nbval and return pytest's exit code; `pyproject.toml` has the options of the test suite."""
+    mode = [
+        "-o",
+        "addopts=",
+        "--nbval",
+        "--nbval-current-env",
+        "--nbval-sanitize-with",
+        str(HERE / "tests" / "nbval.cfg"),
+    ]
     command = [sys.executable, "-m", "pytest", *(mode if strict else []), *map(str, paths)]
     return subprocess.call(command, cwd=HERE)
 
@@ -119,12 +131,16 @@ def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **envi
         try:
             papermill.execute_notebook(
                 str(path), str(part), dict(parameters), kernel_name="python3",
-                progress_bar={"desc": path.stem, "unit": "cell", "bar_format": "{desc} {bar:30} {n_fmt}/{total_fmt} cells {elapsed}"},
+                progress_bar={"desc": path.stem, "unit": "cell", "bar_format": BAR},
             )  # fmt: skip
         except papermill.PapermillExecutionError as error:
-            raise Error(f"{error.ename}: {error.evalue} (cell {error.exec_count} of {path.name}; what ran so far is in {part})") from None
+            raise Error(
+                f"{error.ename}: {error.evalue} (cell {error.exec_count} of {path.name}; what ran so far is in {part})"
+            ) from None
         except DeadKernelError:
-            raise Error(f"the kernel died while {path.name} ran, perhaps for want of memory: finished runs are kept, so try again") from None
+            raise Error(
+                f"the kernel died while {path.name} ran, perhaps for want of memory: finished runs are kept, so try again"
+            ) from None
     os.replace(part, output)
     return output
 
@@ -140,7 +156,9 @@ def tour(parameters: Mapping[str, Any]) -> None:
     notebook = run_notebook(find([Path("00_tour")])[0], place / "00_tour.ipynb", parameters, KDLAB_FIGURES=str(place))
     frame = pd.read_csv(place / "data" / "tour.csv", index_col=0)
     print(f"\n{frame.to_string(float_format=lambda value: f'{value:.1f}', na_rep='')}\n")
-    print(f"notebook  {notebook}\nfigures   {place}\nruns      {runs_root()}\nwall time {time.perf_counter() - began:.0f} s")
+    print(
+        f"notebook  {notebook}\nfigures   {place}\nruns      {runs_root()}\nwall time {time.perf_counter() - began:.0f} s"
+    )
 
 
 def lab() -> int:

@@ -38,6 +38,7 @@ def warm_up(progress: float, share: float) -> float:
 def sigmoid_ramp(progress: float, share: float = 0.2) -> float:
     """exp(-5 (1 - s)^2) with s = progress / share, at most 1: e^-5 at the start, 1 from `share` on.
 
-    The ramp of consistency weights in semi-supervised learning (Laine & Aila 2017; share=0.2 is our reconstruction for LiteNet-SSD).
+    The ramp of consistency weights in semi-supervised learning (Laine & Aila 2017); share=0.2 is
+    our reconstruction for LiteNet-SSD.
     """
     return math.exp(-5.0 * (1.0 - min(progress / share, 1.0)) ** 2) if share > 0 else 1.0

@@ -6,7 +6,7 @@ import torch
 
 
 def derive(*parts: int | str) -> int:
-    """A 63-bit seed that is a function of `parts` alone, such as `derive(seed, "epoch", 3)`; unrelated parts do not collide."""
+    """A 63-bit seed that is a function of `parts` alone, such as `derive(seed, "epoch", 3)`."""
     return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest(), "big") >> 1
 
 

@@ -1,7 +1,7 @@
 """Run folders: where they are, what identifies a run, checkpoints, results, and the table of all runs.
 
-`runs/<data set>-<model>-<method>-<hash>/` holds config.json, log.jsonl (a line per epoch), checkpoint.pt while training,
-weights.safetensors, and result.json, which is written last: where it is, the run is done.
+`runs/<data set>-<model>-<method>-<hash>/` holds config.json, log.jsonl (a line per epoch), checkpoint.pt while
+training, weights.safetensors, and result.json, which is written last: where it is, the run is done.
 """
 
 import inspect
@@ -36,7 +36,11 @@ def identity(config: Config, fingerprints: dict[str, str]) -> dict[str, Any]:
     `fingerprints` maps `(dataset, size)` keys, as `data_key` writes them, to the fingerprint of the data.
     """
     fields = json.loads(config.model_dump_json(exclude={"device", "teacher", "init"}))
-    nested = {role: stage and identity(stage, fingerprints) for role in ("teacher", "init") for stage in [getattr(config, role)]}
+    nested = {
+        role: stage and identity(stage, fingerprints)
+        for role in ("teacher", "init")
+        for stage in [getattr(config, role)]
+    }
     source = notebook_source(METHODS[config.method])
     return {**fields, **nested, "data": fingerprints[data_key(config)], **({"source": source} if source else {})}
 
@@ -133,7 +137,9 @@ class RunFolder:
             try:
                 state = torch.load(path, map_location="cpu", weights_only=True)
             except Exception as error:  # torch raises many kinds for a damaged file
-                warnings.warn(f"{path} is damaged ({type(error).__name__}): going on from the state before it", stacklevel=2)
+                warnings.warn(
+                    f"{path} is damaged ({type(error).__name__}): going on from the state before it", stacklevel=2
+                )
         log = self.path / "log.jsonl"
         if log.exists():
             lines = log.read_text().splitlines()[: state["epoch"] if state else 0]

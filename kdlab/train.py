@@ -91,7 +91,10 @@ def fit(
         line = {"epoch": epoch + 1, "lr": lr, **means}
         if last or (epoch + 1) % config.evaluate_every == 0:
             line |= validate()
-        line |= {"seconds": round(elapsed, 4), "images_per_second": round(batches.steps * batches.images_per_step / elapsed)}
+        line |= {
+            "seconds": round(elapsed, 4),
+            "images_per_second": round(batches.steps * batches.images_per_step / elapsed),
+        }
         checkpoints.log(line)
         if last or checkpoints.due():
             state = {"method": method.state_dict(), "optimizer": optimizer.state_dict()}
@@ -107,5 +110,7 @@ def _means(history: Tensor, names: list[str], before: int) -> dict[str, float]:
         bad = {name: value for name, value in zip(names, values, strict=True) if not math.isfinite(value)}
         if bad:
             name = next((name for name in bad if name != "loss"), "loss")
-            raise Error(f"the loss term {name} became {bad[name]} at step {step}: the last good checkpoint is kept, try a smaller lr")
+            raise Error(
+                f"the loss term {name} became {bad[name]} at step {step}: the last good checkpoint is kept, try a smaller lr"
+            )
     return dict(zip(names, (round(mean, 6) for mean in history.double().mean(0).tolist()), strict=True))

@@ -20,7 +20,10 @@ def test_settings_are_nested_json_or_text():
     assert cli.parse(["lr=0.1", "labels=20", "teacher.method=simclr", "teacher.init.seed=3", "hp.T=2", "split=None", "nesterov=true"]) == {
         "lr": 0.1, "labels": 20, "teacher": {"method": "simclr", "init": {"seed": 3}}, "hp": {"T": 2}, "split": None, "nesterov": True,
     }  # fmt: skip
-    assert cli.parse(["milestones=[0.5, 0.75]", "dataset=folder:a=b"]) == {"milestones": [0.5, 0.75], "dataset": "folder:a=b"}
+    assert cli.parse(["milestones=[0.5, 0.75]", "dataset=folder:a=b"]) == {
+        "milestones": [0.5, 0.75],
+        "dataset": "folder:a=b",
+    }
     for wrong, message in [("lr", "written field=value"), ("=3", "written field=value")]:
         with pytest.raises(Error, match=message):
             cli.parse([wrong])

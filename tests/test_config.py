@@ -42,7 +42,10 @@ def test_every_field_that_matters_changes_the_hash(change):
 
 
 def test_split_and_seed_change_the_hash():
-    seeds = [key(STUDENT.seeded(s)) for s in (0, 1)] + [key(STUDENT.replace(seed=3, split=0)), key(TEACHER.replace(split=4))]
+    seeds = [key(STUDENT.seeded(s)) for s in (0, 1)] + [
+        key(STUDENT.replace(seed=3, split=0)),
+        key(TEACHER.replace(split=4)),
+    ]
     assert len({key(STUDENT), key(TEACHER), *seeds}) == 5
 
 
@@ -104,8 +107,6 @@ def test_mistakes(fields, message):
     with pytest.raises(Error, match=re.escape(message)) as caught:
         Config(**fields)
     assert "\n" not in str(caught.value)
-
-
 
 
 def test_parameters_of_a_notebook():

@@ -52,7 +52,9 @@ def test_splits_are_stratified_disjoint_seeded_and_budgets_nest():
     assert torch.equal(a.y, b.y) and torch.equal(a.val_x, b.val_x) and not torch.equal(a.y, c.y)
     assert len(a.val_y) == 120 and min(counts(a.val_y)) >= 11
     rows = {x.numpy().tobytes() for x in a.x}
-    assert len(rows & {x.numpy().tobytes() for x in a.val_x}) <= len(DIGITS.train_x) - len({x.numpy().tobytes() for x in DIGITS.train_x})
+    assert len(rows & {x.numpy().tobytes() for x in a.val_x}) <= len(DIGITS.train_x) - len(
+        {x.numpy().tobytes() for x in DIGITS.train_x}
+    )
     more = split(DIGITS, 100, seed=1)
     assert torch.equal(a.x, more.x) and (more.y[a.labelled] == a.y[a.labelled]).all()
 

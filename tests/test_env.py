@@ -1,4 +1,5 @@
 """pyproject.toml, requirements.lock and environment.yml tell the same story."""
+
 import re
 import tomllib
 from pathlib import Path
@@ -28,8 +29,11 @@ SYSTEMS = {
 @pytest.mark.parametrize("minor", [11, 12, 13])
 @pytest.mark.parametrize("system", [None, *SYSTEMS])
 def test_lock_satisfies_every_requirement(system, minor):
-    here = {} if system is None else {
-        **SYSTEMS[system], "python_version": f"3.{minor}", "python_full_version": f"3.{minor}.5"}
+    here = (
+        {}
+        if system is None
+        else {**SYSTEMS[system], "python_version": f"3.{minor}", "python_full_version": f"3.{minor}.5"}
+    )
     pins = {}
     for pin in PINS:
         if pin.marker is None or pin.marker.evaluate(here):

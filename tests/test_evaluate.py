@@ -39,7 +39,10 @@ def test_linear_probe_is_chosen_on_validation():
     x, y = clusters()
     v, vy = clusters(seed=1)
     probe = evaluate.linear_probe(x, y, v, vy)
-    scores = [evaluate.linear_probe(x, y, v, vy, strengths=[C]).score(v.numpy(), vy.numpy()) for C in (0.01, 0.1, 1.0, 10.0, 100.0)]
+    scores = [
+        evaluate.linear_probe(x, y, v, vy, strengths=[C]).score(v.numpy(), vy.numpy())
+        for C in (0.01, 0.1, 1.0, 10.0, 100.0)
+    ]
     assert probe.score(v.numpy(), vy.numpy()) == max(scores) > 0.8
     assert evaluate.linear_probe(x, y, v[:0], vy[:0])[-1].C == 1.0
 

@@ -80,7 +80,12 @@ def test_a_finished_run_comes_back_without_training(runs, monkeypatch):
 
 def test_run_folder(runs):
     result = kdlab.run(config_of("litenet_ssd"))
-    assert {f.name for f in result.folder.iterdir()} == {"config.json", "log.jsonl", "result.json", "weights.safetensors"}
+    assert {f.name for f in result.folder.iterdir()} == {
+        "config.json",
+        "log.jsonl",
+        "result.json",
+        "weights.safetensors",
+    }
     stored = json.loads((result.folder / "config.json").read_text())
     assert stored["teacher"]["model"] == "resnet18" and stored["method"] == "litenet_ssd"
     log = result.log()

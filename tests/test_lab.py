@@ -1,4 +1,5 @@
 """lab.py without a network and without an environment: what it decides, not what the installers do."""
+
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -62,8 +63,10 @@ def test_first_call_sets_up_and_the_second_does_nothing(lab, capsys):
     lab.calls.clear()
     lab.main(["table"])
     assert lab.calls == [] and capsys.readouterr().err == ""
-    assert lab.launched == [[str(lab.PYTHON), "-m", "kdlab.cli", "run", "a", "--b=c", "d e", "-h"],
-                            [str(lab.PYTHON), "-m", "kdlab.cli", "table"]]
+    assert lab.launched == [
+        [str(lab.PYTHON), "-m", "kdlab.cli", "run", "a", "--b=c", "d e", "-h"],
+        [str(lab.PYTHON), "-m", "kdlab.cli", "table"],
+    ]
 
 
 def test_words_for_pytest(lab):
@@ -89,8 +92,11 @@ def test_outdated_environment_is_made_anew(lab, change, monkeypatch):
     assert not (lab.VENV / "lib").exists()
 
 
-@pytest.mark.parametrize("error", [subprocess.CalledProcessError(7, ["installer"]), OSError(28, "disk full"),
-                                   KeyboardInterrupt()], ids=["installer", "disk", "ctrl-c"])
+@pytest.mark.parametrize(
+    "error",
+    [subprocess.CalledProcessError(7, ["installer"]), OSError(28, "disk full"), KeyboardInterrupt()],
+    ids=["installer", "disk", "ctrl-c"],
+)
 def test_interrupted_set_up_starts_over(lab, error, monkeypatch, capsys):
     def fail(command, **options):
         if "-e" in command:

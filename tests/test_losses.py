@@ -30,7 +30,9 @@ def test_kd_reference(name):
 
 def test_kd_closed_forms():
     s, t = rand(5, 7), rand(5, 7, seed=1)
-    assert losses.kd(torch.zeros(1, 2), torch.tensor([[0.0, 4 * math.log(3)]])).item() == pytest.approx(2.092994, abs=1e-6)
+    assert losses.kd(torch.zeros(1, 2), torch.tensor([[0.0, 4 * math.log(3)]])).item() == pytest.approx(
+        2.092994, abs=1e-6
+    )
     assert losses.kd(t + rand(5, 1), t).item() == pytest.approx(0, abs=1e-12)
     assert torch.autograd.grad(losses.kd(s.requires_grad_(), t.requires_grad_()), t, allow_unused=True)[0] is None
     centred = (s - s.mean(1, keepdim=True)) - (t - t.mean(1, keepdim=True))
@@ -96,4 +98,6 @@ def test_feature_cosine():
     left[:, 0], right[:, 1] = 1, 1
     assert losses.feature_cosine(left, right).item() == pytest.approx(2)
     pooled = F.adaptive_avg_pool2d(t, 3)
-    assert losses.feature_cosine(rand(2, 4, 3, 3), t).item() == pytest.approx(losses.feature_cosine(rand(2, 4, 3, 3), pooled).item())
+    assert losses.feature_cosine(rand(2, 4, 3, 3), t).item() == pytest.approx(
+        losses.feature_cosine(rand(2, 4, 3, 3), pooled).item()
+    )

@@ -143,7 +143,9 @@ def test_litenet_ssd_with_ce_alone_is_supervised_training():
     method, batch = make("litenet_ssd", weights={"kd": 0, "feature": 0, "consistency": 0, "pseudo": 0})
     loss, _ = method(batch, 0.5)
     logits = method.model(batch.x[0])[batch.y >= 0]
-    assert loss.item() == pytest.approx(torch.nn.functional.cross_entropy(logits, batch.y[batch.y >= 0]).item(), rel=1e-5)
+    assert loss.item() == pytest.approx(
+        torch.nn.functional.cross_entropy(logits, batch.y[batch.y >= 0]).item(), rel=1e-5
+    )
 
 
 def test_litenet_ssd_ramps_only_the_unsupervised_terms():

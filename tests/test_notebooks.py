@@ -35,14 +35,19 @@ def test_canonical_form(path):
 @each
 def test_executed_in_order_without_errors(path):
     cells = code_cells(path)
-    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "nbval compares only executed cells"
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), (
+        "nbval compares only executed cells"
+    )
     assert not [o for cell in cells for o in cell.outputs if o.output_type == "error" or o.get("name") == "stderr"]
 
 
 @each
 def test_parameters_and_check_cells(path):
     cells = code_cells(path)
-    tagged = {tag: [cell for cell in cells if tag in cell.metadata.get("tags", ())] for tag in ("parameters", "nbval-check-output")}
+    tagged = {
+        tag: [cell for cell in cells if tag in cell.metadata.get("tags", ())]
+        for tag in ("parameters", "nbval-check-output")
+    }
     assert len(tagged["parameters"]) == 1 and len(tagged["nbval-check-output"]) >= 1
     for line in tagged["parameters"][0].source.splitlines():
         assert re.match(r"\w+: (int|float|str|list|dict|bool) = ", line), f"{line!r}: parameters are typed"
@@ -72,7 +77,11 @@ def notebook(path, *sources, tags=()):
 
 
 def test_executing_twice_changes_no_byte(tmp_path):
-    sources = ["import time\nprint(time.time_ns())", "import warnings\nwarnings.warn('careful')", "from tqdm.auto import tqdm\nfor _ in tqdm([1]): pass\n1 + 1"]
+    sources = [
+        "import time\nprint(time.time_ns())",
+        "import warnings\nwarnings.warn('careful')",
+        "from tqdm.auto import tqdm\nfor _ in tqdm([1]): pass\n1 + 1",
+    ]
     path = notebook(tmp_path / "a.ipynb", *sources, tags=["volatile"])
     runner.execute(path)
     first = path.read_bytes()
@@ -124,9 +133,13 @@ def test_find(tmp_path):
 
 
 def test_normalise_drops_what_differs_between_runs():
-    nb = nbformat.v4.new_notebook(metadata={"papermill": {"x": 1}, "kernelspec": {"name": "mine", "display_name": "mine"}})
+    nb = nbformat.v4.new_notebook(
+        metadata={"papermill": {"x": 1}, "kernelspec": {"name": "mine", "display_name": "mine"}}
+    )
     cell = nbformat.v4.new_code_cell("1", metadata={"tags": ["a"], "execution": {"started": "now"}})
-    cell.outputs = [nbformat.v4.new_output("display_data", {"text/plain": "bar", runner.WIDGET_VIEW: {"model_id": "9"}})]
+    cell.outputs = [
+        nbformat.v4.new_output("display_data", {"text/plain": "bar", runner.WIDGET_VIEW: {"model_id": "9"}})
+    ]
     nb.cells = [cell]
     runner.normalise(nb)
     assert json.loads(nbformat.writes(nb))["metadata"] == runner.METADATA

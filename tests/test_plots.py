@@ -27,7 +27,10 @@ def result(seed, accuracy):
     return Fake(config=SimpleNamespace(seed=seed, epochs=2), log=lambda: log)
 
 
-GROUPS = {"alone": [result(0, 60.0), result(1, 70.0), result(2, 65.0)], "taught": [result(2, 85.0), result(0, 82.0), result(1, 88.0)]}
+GROUPS = {
+    "alone": [result(0, 60.0), result(1, 70.0), result(2, 65.0)],
+    "taught": [result(2, 85.0), result(0, 82.0), result(1, 88.0)],
+}
 
 
 def test_comparison_and_curves():
@@ -37,7 +40,9 @@ def test_comparison_and_curves():
     assert sorted(dots[0].get_xdata()) == [60, 65, 70]
     axis = plots.plot_curves(GROUPS).axes[0]
     means = [line for line in axis.lines if line.get_lw() == 2.5]
-    assert [list(line.get_ydata()) for line in means] == [[32.5, 65.0], [42.5, 85.0]] and list(means[0].get_xdata()) == [1, 2]
+    assert [list(line.get_ydata()) for line in means] == [[32.5, 65.0], [42.5, 85.0]] and list(
+        means[0].get_xdata()
+    ) == [1, 2]
     assert axis.get_xlabel() and axis.get_ylabel()
 
 
@@ -80,5 +85,7 @@ def test_every_figure_of_a_notebook_shows():
     draw = "plots.plot_images(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), ['a', 'b']);"
     cells = [nbformat.v4.new_code_cell(source) for source in ("import torch\nfrom kdlab import plots", draw, draw)]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": str(Path(__file__).parent)}}).execute()
+    NotebookClient(
+        notebook, kernel_name="python3", resources={"metadata": {"path": str(Path(__file__).parent)}}
+    ).execute()
     assert [["image/png" in o.get("data", {}) for o in cell.outputs] for cell in notebook.cells] == [[], [True], [True]]

@@ -30,12 +30,17 @@ def test_mnist_files(data_root):
     draw = np.random.default_rng(0)
     written = {}
     for part, count in (("train", 40), ("t10k", 20)):
-        images, labels = draw.integers(0, 256, (count, 28, 28), dtype=np.uint8), (np.arange(count) % 10).astype(np.uint8)
+        images, labels = (
+            draw.integers(0, 256, (count, 28, 28), dtype=np.uint8),
+            (np.arange(count) % 10).astype(np.uint8),
+        )
         write_idx(data_root / f"MNIST/raw/{part}-images-idx3-ubyte", images)
         write_idx(data_root / f"MNIST/raw/{part}-labels-idx1-ubyte", labels)
         written[part] = images, labels
     mnist = load("mnist")
-    assert (mnist.train_x[:, 0].numpy() == written["train"][0]).all() and mnist.test_y.tolist() == written["t10k"][1].tolist()
+    assert (mnist.train_x[:, 0].numpy() == written["train"][0]).all() and mnist.test_y.tolist() == written["t10k"][
+        1
+    ].tolist()
     assert mnist.mean == (0.1307,) and mnist.style == "digits" and split(mnist, 10).labelled.numel() == 10
 
 
@@ -50,7 +55,9 @@ def test_mnist_that_is_not_there(data_root, monkeypatch):
         load("mnist")
 
 
-@pytest.mark.skipif(not (Path(os.environ.get("KDLAB_DATA", "data")) / "MNIST" / "raw").is_dir(), reason="no MNIST under KDLAB_DATA")
+@pytest.mark.skipif(
+    not (Path(os.environ.get("KDLAB_DATA", "data")) / "MNIST" / "raw").is_dir(), reason="no MNIST under KDLAB_DATA"
+)
 def test_real_mnist():
     mnist = load("mnist")
     assert mnist.train_x.shape == (60_000, 1, 28, 28) and mnist.test_y[:5].tolist() == [7, 2, 1, 0, 4]

@@ -8,7 +8,10 @@ from kdlab import Config, schedules
 from kdlab.train import learning_rate
 
 
-@pytest.mark.parametrize("name, start, middle, end", [("constant", 1, 1, 1), ("cosine", 1, 0.5, 0), ("linear", 1, 0.5, 0), ("step", 1, 1, 1e-3)])
+@pytest.mark.parametrize(
+    "name, start, middle, end",
+    [("constant", 1, 1, 1), ("cosine", 1, 0.5, 0), ("linear", 1, 0.5, 0), ("step", 1, 1, 1e-3)],
+)
 def test_points(name, start, middle, end):
     assert [schedules.SCHEDULES[name](p) for p in (0, 0.5, 1)] == pytest.approx([start, middle, end])
 

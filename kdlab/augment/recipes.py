@@ -138,7 +138,7 @@ class _Draw:
     def crop(self, scale: tuple[float, float], ratio: tuple[float, float]) -> tuple[Tensor, ...]:
         """Top, left, height and width of RandomResizedCrop; where ten draws fail, its largest central box."""
         H, W = self.height, self.width
-        top, left, height, width, found = self._box(scale, ratio, lambda h, w: (0 < h) & (h <= H) & (0 < w) & (w <= W))
+        top, left, height, width, found = self._box(scale, ratio, lambda h, w: (h > 0) & (h <= H) & (w > 0) & (w <= W))
         h, w = min(H, round(W / ratio[0])), min(W, round(H * ratio[1]))
         central = (H - h) // 2, (W - w) // 2, h, w
         return tuple(torch.where(found, *pair) for pair in zip((top, left, height, width), central))

@@ -34,7 +34,9 @@ def _all(y: Tensor, batch: int, ratio: int) -> list[tuple[Tensor, int]]:
 def _mixed(y: Tensor, batch: int, ratio: int) -> list[tuple[Tensor, int]]:
     unlabelled = (y < 0).nonzero()[:, 0]
     if not len(unlabelled):
-        raise Error("the method needs unlabelled images, but every training label is visible: set a label budget (labels=)")
+        raise Error(
+            "the method needs unlabelled images, but every training label is visible: set a label budget (labels=)"
+        )
     return _labelled(y, batch, ratio) + [(unlabelled, ratio * batch)]
 
 

@@ -16,7 +16,7 @@ from .images import ImageSet
 def folder(path: str, size: int | None = None) -> ImageSet:
     """Read a folder of images. All images of different sizes are brought to `size`; without it they must agree.
 
-    Greyscale throughout gives one channel, otherwise three. Where test/ and val/ both exist, val/ is the validation set.
+    Greyscale throughout gives one channel, otherwise three. Where test/ and val/ both exist, val/ is for validation.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
@@ -56,7 +56,9 @@ def _listing(place: Path) -> dict[str, list[Path]]:
         if folder.is_dir() and not folder.name.startswith(".")
     }
     if empty := [name for name, files in found.items() if not files] or ([place.name] if not found else []):
-        raise Error(f"no images in {place} for {', '.join(empty)}: each class needs a folder with {', '.join(IMG_EXTENSIONS)}")
+        raise Error(
+            f"no images in {place} for {', '.join(empty)}: each class needs a folder with {', '.join(IMG_EXTENSIONS)}"
+        )
     return found
 
 
@@ -67,7 +69,9 @@ def _load(listing: dict[str, list[Path]], size: int | None) -> tuple[Tensor, Ten
         arrays = list(pool.map(lambda file: _decode(file, size), files))
     shapes = {a.shape[:2] for a in arrays}
     if len(shapes) > 1:
-        raise Error(f"the images under {files[0].parents[1]} have several sizes, {_sizes(shapes)}: set size to the pixels you want")
+        raise Error(
+            f"the images under {files[0].parents[1]} have several sizes, {_sizes(shapes)}: set size to the pixels you want"
+        )
     if any(a.ndim == 3 for a in arrays):
         arrays = [a if a.ndim == 3 else np.repeat(a[..., None], 3, 2) for a in arrays]
     else:

@@ -67,7 +67,9 @@ def _quota(labels: int | float | None, sizes: list[int]) -> list[int]:
     if labels < len(sizes):
         raise Error(f"labels={labels} is less than one a class: {len(sizes)} classes need at least {len(sizes)}")
     if labels > sum(sizes):
-        raise Error(f"labels={labels} is more than the {sum(sizes):,} training images: give at most that many, or a share")
+        raise Error(
+            f"labels={labels} is more than the {sum(sizes):,} training images: give at most that many, or a share"
+        )
     quota = [0] * len(sizes)
     while (missing := labels - sum(quota)) > 0:  # equal shares; what a small class cannot give, the others do
         open_classes = [c for c, size in enumerate(sizes) if quota[c] < size]

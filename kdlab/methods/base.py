@@ -95,7 +95,9 @@ class Method(nn.Module):
             known(f"loss term of {cls.__name__}", name, cls.weights)
         weights = {name: float(w) for name, w in {**cls.weights, **changed}.items() if w != 0}
         if not weights:
-            raise Error(f"all loss weights of {cls.__name__} are 0: at least one of {', '.join(cls.weights)} must not be")
+            raise Error(
+                f"all loss weights of {cls.__name__} are 0: at least one of {', '.join(cls.weights)} must not be"
+            )
         return weights
 
     @classmethod
@@ -105,7 +107,7 @@ class Method(nn.Module):
 
     @classmethod
     def check_hyper(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All hyper-parameters with `given` laid over the defaults; unknown names and values out of range are refused."""
+        """All hyper-parameters, `given` laid over the defaults; unknown names and values out of range are refused."""
         signature = cls.hyper()
         for name in given:
             known(f"hyper-parameter of {cls.__name__}", name, signature)

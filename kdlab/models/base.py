@@ -48,7 +48,7 @@ class Network(nn.Module):
 
 
 def scaled(channels: int, width: float) -> int:
-    """`channels` times the width multiplier, to the nearest multiple of 4 (at least 4), so that kernels stay aligned."""
+    """`channels` times the width multiplier, to the nearest multiple of 4 (at least 4), to keep kernels aligned."""
     return max(4, 4 * round(channels * width / 4))
 
 

@@ -1,6 +1,6 @@
 """Cost of `import kdlab` beside `import torch, torchvision`: fresh processes, interleaved, median of the rounds.
 
-    python tests/bench/bench_import.py
+python tests/bench/bench_import.py
 """
 
 import subprocess

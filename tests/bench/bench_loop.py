@@ -25,14 +25,26 @@ from kdlab.train import fit, make_optimizer
 
 torch.set_num_threads(1)
 STEPS, EPOCHS, ROUNDS = 10, 15, 9
-CONFIG = Config(method="litenet_ssd", teacher=Config(model="resnet18", size=10, labels=20), size=10, labels=20, batch=16, epochs=EPOCHS, steps=STEPS)
+CONFIG = Config(
+    method="litenet_ssd",
+    teacher=Config(model="resnet18", size=10, labels=20),
+    size=10,
+    labels=20,
+    batch=16,
+    epochs=EPOCHS,
+    steps=STEPS,
+)
 
 
 class Fixed:
     """The same batches, ready on the device, every epoch."""
 
     def __init__(self, batches: Batches):
-        self.batches, self.steps, self.images_per_step = list(batches.epoch(0, 0)), batches.steps, batches.images_per_step
+        self.batches, self.steps, self.images_per_step = (
+            list(batches.epoch(0, 0)),
+            batches.steps,
+            batches.images_per_step,
+        )
 
     def epoch(self, seed, epoch):
         return iter(self.batches)
@@ -71,6 +83,7 @@ fixed = Fixed(Batches(split(load("digits", 10), 20), views, draw="mixed", batch=
 bare(fixed), loop(fixed)
 rounds = [(bare(fixed), loop(fixed)) for _ in range(ROUNDS)]
 scale = 1e3 / (EPOCHS * STEPS)
-print(f"bare {scale * median(b for b, _ in rounds):.2f} ms   loop {scale * median(r for _, r in rounds):.2f} ms   "
-      f"ratio {median(r / b for b, r in rounds):.3f} [{min(r / b for b, r in rounds):.3f}-{max(r / b for b, r in rounds):.3f}]")
-
+print(
+    f"bare {scale * median(b for b, _ in rounds):.2f} ms   loop {scale * median(r for _, r in rounds):.2f} ms   "
+    f"ratio {median(r / b for b, r in rounds):.3f} [{min(r / b for b, r in rounds):.3f}-{max(r / b for b, r in rounds):.3f}]"
+)

@@ -24,7 +24,15 @@ def tune(system: str, metric: str, grid=GRID, **fields) -> Config:
     for config in candidates:
         values = [result[metric] for result in run_seeds(config, SEEDS)]
         scores.append(sum(values) / len(values))
-        rows.append({"system": system, "lr": config.lr, "metric": metric, "mean": scores[-1], "seeds": " ".join(map(str, SEEDS))})
+        rows.append(
+            {
+                "system": system,
+                "lr": config.lr,
+                "metric": metric,
+                "mean": scores[-1],
+                "seeds": " ".join(map(str, SEEDS)),
+            }
+        )
         print(rows[-1], flush=True)
     return candidates[scores.index(max(scores))]
 
@@ -32,7 +40,9 @@ def tune(system: str, metric: str, grid=GRID, **fields) -> Config:
 teacher = {"model": "resnet18"}
 student = {"model": "litenet_dsc", "epochs": 30}
 ssl = tune("SimCLR", "val_knn", method="simclr", epochs=20, batch=128, weight_decay=1e-3, **teacher)
-tuned = tune("teacher, SimCLR + fine-tuning", "val_accuracy", (2.5e-4, 5e-4, 1e-3), init=ssl, epochs=10, head_lr=10, **teacher)
+tuned = tune(
+    "teacher, SimCLR + fine-tuning", "val_accuracy", (2.5e-4, 5e-4, 1e-3), init=ssl, epochs=10, head_lr=10, **teacher
+)
 supervised = tune("teacher, labels only", "val_accuracy", batch=128, epochs=45, **teacher)
 tune("student, labels only", "val_accuracy", batch=128, **student)
 for name, source in (("SimCLR teacher", tuned), ("supervised teacher", supervised)):
