@@ -135,8 +135,8 @@ def _train(config: Config, stages: dict[str, Result], folder: RunFolder) -> dict
 def _fingerprints(config: Config) -> dict[str, str]:
     """The fingerprint of the data of this run and of every run it stands on."""
     prints = {data_key(config): load(config.dataset, config.size).fingerprint()}
-    for stage in (config.teacher, config.init):
-        prints |= _fingerprints(stage) if stage else {}
+    for stage in _stages(config).values():
+        prints |= _fingerprints(stage)
     return prints
 
 

@@ -12,9 +12,8 @@ from torch import Tensor
 from .experiment import Result
 from .report import interval
 
-plt.switch_backend(
-    plt.get_backend()
-)  # loads it now: what it sets inside the rc_context below would be undone on leaving
+# Load the backend now: what it sets inside one of the rc_contexts below would be undone on leaving
+plt.switch_backend(plt.get_backend())
 PALETTE = sns.color_palette("colorblind")
 STYLE = {
     "font.size": 11, "axes.titlesize": 12, "axes.titleweight": "bold", "axes.titlelocation": "left",
