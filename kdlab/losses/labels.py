@@ -1,8 +1,10 @@
-"""Losses on images without labels: pseudo-labels and consistency."""
+"""Labels and their stand-ins: pseudo-labels, other views' predictions, joint labels of class and rotation."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import known
 from .logits import kd
 
 
@@ -16,10 +18,29 @@ def pseudo_label(logits: Tensor, reference: Tensor, threshold: float = 0.95) -> 
     return (F.cross_entropy(logits, label, reduction="none") * (confidence >= threshold)).mean()
 
 
-def consistency(logits: Tensor, reference: Tensor) -> Tensor:
-    """KL(softmax(reference) || softmax(logits)) of two views' logits (B, K), summed over classes, mean over rows.
+def consistency(logits: Tensor, reference: Tensor, form: str = "kl") -> Tensor:
+    """Distance of two views' predictions, from logits (B, K); no gradient reaches `reference`, the weaker view.
 
-    No gradient reaches `reference`, the weakly augmented view (UDA, Xie et al. 2020, without sharpening): distillation
-    from the network to itself, across views, at temperature 1. 0 for equal logits.
+    `kl`: KL(softmax(reference) || softmax(logits)) summed over classes, mean over rows (UDA, Xie et al. 2020, without
+    sharpening): distillation from the network to itself, across views, at temperature 1. `mse`: squared difference of
+    the probabilities, mean over rows and classes (Laine & Aila 2017, the Pi-model; Tarvainen & Valpola 2017).
+    0 for equal logits; `mse` of (.8, .2) and (.6, .4) is 0.04.
     """
+    if known("form of consistency", form, ("kl", "mse")) == "mse":
+        return F.mse_loss(logits.softmax(1), reference.detach().softmax(1))
     return kd(logits, reference, T=1.0)
+
+
+def joint_labels(y: Tensor, M: int = 4) -> Tensor:
+    """y M + j for the transforms j = 0 .. M-1 of images labelled y (B,), image-major (B M,); -1 stays -1.
+
+    Lee et al. 2020 (self-supervised label augmentation); Yang et al. 2021 (HSAKD), with 4 rotations. Class 2 turned by
+    270 degrees is 11.
+    """
+    joint = y[:, None] * M + torch.arange(M, device=y.device)
+    return joint.where(y[:, None] >= 0, -1).flatten()
+
+
+def class_logits(joint: Tensor, M: int = 4) -> Tensor:
+    """Sum of the M logits of every class, from joint logits (B, K M) to (B, K): HSAKD's accuracy of a branch."""
+    return joint.unflatten(1, (-1, M)).sum(2)
