@@ -1,7 +1,10 @@
 """Sizes of the papers' networks, and the contract that every network keeps."""
 
+import copy
+
 import pytest
 import torch
+import torch.nn.functional as F
 
 from kdlab import cost
 from kdlab.errors import Error
@@ -43,6 +46,26 @@ def test_contract(name, channels, size, width):
     assert tuple(m.shape[1] for m in features.maps) == net.widths
     assert features.pooled.shape == (3, net.feature_width)
     assert all((m >= 0).all() for m in features.maps), "maps stand after the stage's last activation"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_preactivations_become_the_maps_and_a_copy_is_the_same_network(name):
+    net = build(name, 7, 3, 0.25).eval()
+    x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    features, before = net.features(x), net.preactivations(x)
+    assert all(torch.equal(F.relu(b), m) for b, m in zip(before, features.maps, strict=True))
+    assert any((b < 0).any() for b in before)
+    assert torch.equal(copy.deepcopy(net)(x), features.logits)
+    assert torch.equal(net.features_after_stem(net.stem(x)).logits, features.logits)
+
+
+@pytest.mark.parametrize("name, stem, head", [
+    ("litenet_dsc", 0.0138105, 0.0423443), ("resnet18", -0.0502789, 0.0010148)
+])  # fmt: skip
+def test_initial_weights_stay_what_they_were(name, stem, head):
+    net = build(name, 10)
+    assert net.stem[0].weight[0, 0, 0, 0].item() == pytest.approx(stem, abs=1e-6)
+    assert net.head.weight[0, 0].item() == pytest.approx(head, abs=1e-6)
 
 
 def test_same_seed_same_weights_and_the_global_generator_is_left_alone():

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 
 from ..errors import lookup
-from .base import Features, Network, evaluating, parameter_count
+from .base import Features, Network, Stage, evaluating, parameter_count
+from .branches import Branch, BranchOutput, branches
 from .litenet import litenet_dsc
 from .resnet import resnet18
 
@@ -20,4 +21,7 @@ def build(name: str, num_classes: int, channels: int = 3, width: float = 1.0, se
         return make(num_classes=num_classes, channels=channels, width=width)
 
 
-__all__ = ["MODELS", "Features", "Network", "build", "evaluating", "parameter_count"]
+__all__ = [
+    "MODELS", "Branch", "BranchOutput", "Features", "Network", "Stage", "branches", "build", "evaluating",
+    "parameter_count",
+]  # fmt: skip

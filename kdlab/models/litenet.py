@@ -1,8 +1,11 @@
 """LiteNet-DSC: the compact student of LiteNet-SSD (ICCEIC 2025), built from depthwise-separable convolutions."""
 
+from collections.abc import Sequence
+from functools import partial
+
 from torch import nn
 
-from .base import Network, conv_bn_relu, scaled
+from .base import Network, Stage, conv_bn_relu, scaled
 
 # (output channels, stride) of every depthwise-separable layer, stage by stage
 STAGES = (
@@ -13,6 +16,14 @@ STAGES = (
 )
 
 
+def _stage(outs: Sequence[int], inp: int, stride: int) -> nn.Sequential:
+    layers = []
+    for out in outs:
+        layers += conv_bn_relu(inp, inp, 3, stride, groups=inp) + conv_bn_relu(inp, out, 1)
+        inp, stride = out, 1
+    return nn.Sequential(*layers)
+
+
 def litenet_dsc(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
     """LiteNet-DSC: a stem of 32 channels and ten layers "3 x 3 depthwise, BN, ReLU, 1 x 1, BN, ReLU" in four stages.
 
@@ -21,15 +32,10 @@ def litenet_dsc(num_classes: int, channels: int = 3, width: float = 1.0) -> Netw
     34,166,528 MACs at 10 classes and 3 x 32 x 32. The paper's two intermediate stages for feature transfer are the
     second and the third (128 x 16 x 16 and 256 x 8 x 8), which match ResNet-18's.
     """
-    current = scaled(32, width)
-    stem = nn.Sequential(*conv_bn_relu(channels, current, 3))
-    stages, widths = [], []
-    for stage in STAGES:
-        layers = []
-        for out, stride in stage:
-            out = scaled(out, width)
-            layers += conv_bn_relu(current, current, 3, stride, groups=current) + conv_bn_relu(current, out, 1)
-            current = out
-        stages.append(nn.Sequential(*layers))
-        widths.append(current)
-    return Network(stem, stages, widths, num_classes)
+    first = scaled(32, width)
+    stem = nn.Sequential(*conv_bn_relu(channels, first, 3))
+    stages = []
+    for layers in STAGES:
+        outs = [scaled(out, width) for out, _ in layers]
+        stages.append(Stage(partial(_stage, outs), outs[-1], stride=layers[0][1]))
+    return Network(stem, first, stages, num_classes)
