@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import Error
+
 LUMINANCE = (0.2989, 0.587, 0.114)  # red, green, blue, as torchvision rounds ITU-R BT.601
 
 
@@ -89,6 +91,18 @@ def affine(
     grid = torch.cat([back, shift], 1).mT @ centred  # (2, B, H W)
     grid = grid.view(2, B, H, W).permute(1, 2, 3, 0)
     return F.grid_sample(x, grid, padding_mode="zeros", align_corners=False).clamp_(0, 1)
+
+
+def rotations(x: Tensor) -> Tensor:
+    """(B, C, H, H) -> (4B, C, H, H): rows 4i .. 4i + 3 are image i turned counter-clockwise by 0, 90, 180, 270 degrees.
+
+    Any values, any dtype. (torch.rot90)
+    """
+    if x.shape[2] != x.shape[3]:
+        raise Error(
+            f"images of {x.shape[2]} x {x.shape[3]} pixels cannot be turned by 90 degrees: set size to make them square"
+        )
+    return torch.stack([x.rot90(quarter, (2, 3)) for quarter in range(4)], 1).flatten(0, 1)
 
 
 # Colour
@@ -206,3 +220,37 @@ def erase(
 
     rows, columns = inside(top, height * on, x.shape[2]), inside(left, width, x.shape[3])
     return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], value)
+
+
+def cutout(x: Tensor, row: Tensor, column: Tensor, side: int) -> Tensor:
+    """Zeros in the square of `side` pixels centred at integers `row`, `column`, cut at the border; any values of x.
+
+    As in the code of DeVries and Taylor 2017 it reaches side // 2 to both sides: an odd `side` is one pixel shorter.
+    """
+    length = torch.full_like(row, side // 2 * 2)
+    return erase(x, row - side // 2, column - side // 2, length, length, torch.ones_like(row, dtype=torch.bool))
+
+
+# Mixing of two images; any values
+
+
+def cutmix_box(height: int, width: int, share: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, ...]:
+    """Top, left, bottom and right (integers, half open) of the box that is cut out of `height` x `width` pixels.
+
+    Its sides are int(side * sqrt(1 - share)), cut at the border; as in the code of Yun et al. 2019 an odd one is one
+    pixel shorter. `share`, and the centre `row`, `column`: scalar tensors.
+    """
+    edges = []
+    for centre, side in ((row, height), (column, width)):
+        half = (side * (1 - share).sqrt()).long() // 2
+        edges.append(((centre - half).clamp(0, side), (centre + half).clamp(0, side)))
+    (top, bottom), (left, right) = edges
+    return top, left, bottom, right
+
+
+def cutmix(x: Tensor, partner: Tensor, box: tuple[Tensor, ...]) -> Tensor:
+    """`x` (..., B, C, H, W) with the pixels of row `partner` (B,) inside `box`, as `cutmix_box` gives it."""
+    top, left, bottom, right = box
+    rows, columns = (torch.arange(n, device=x.device) for n in x.shape[-2:])
+    inside = ((rows >= top) & (rows < bottom))[:, None] & (columns >= left) & (columns < right)
+    return torch.where(inside, x.index_select(x.ndim - 4, partner), x)

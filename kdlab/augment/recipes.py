@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,9 +14,10 @@ from . import ops
 class Recipe:
     """Augmentation of a batch; the fields are ranges and probabilities, and the defaults only convert to float.
 
-    `recipe(images, generator)` takes uint8 (B, C, H, W) with C = 1 or 3 and returns float (B, C, H, W) in [0, 1] on the
-    same device. All parameters are drawn for every image separately, and all from `generator`, which lives on that
-    device: the same state gives the same bits. The operations run in the order of the fields.
+    `recipe(images, generator)` takes uint8 (B, C, H, W) with C = 1 or 3, or float in [0, 1] as another recipe leaves
+    it, and returns float (B, C, H, W) in [0, 1] on the same device. All parameters are drawn for every image
+    separately, and all from `generator`, which lives on that device: the same state gives the same bits. The operations
+    run in the order of the fields.
     """
 
     flip: float = 0.0  # probability of swapping left and right
@@ -44,7 +45,7 @@ class Recipe:
             images = ops.hflip(images, draw.chance(self.flip))
         if self.pad:
             images = ops.pad_crop(images, *draw.offsets(2 * self.pad + 1), self.pad)
-        x = images / 255
+        x = images if images.is_floating_point() else images / 255
         if self.crop_scale:
             x = ops.crop_resize(x, *draw.crop(self.crop_scale, self.crop_ratio))
         if self.rotate or self.translate or self.shear or self.scale != (1, 1):
@@ -70,28 +71,44 @@ class Recipe:
 
 
 _CLEAN = Recipe()
+_CIFAR = Recipe(pad=4, flip=0.5)  # He et al. 2016
+_RELEASED = Recipe(flip=0.5, pad=4, rotate=10, jitter=(0.2, 0.2, 0.2, 0.0))
 
-# Family -> role -> recipe. "colour": weak is the CIFAR crop and flip of He et al. 2016; strong is SimCLR (Chen et al.
-# 2020) with the jitter and the grey of MoCo's CIFAR demonstration, solo-learn's blur (p 0.5, sigma 0.1 to 2 pixels, as
-# PIL blurs) and a crop that keeps at least a fifth of the area. "digits": no flips, which would make other characters;
-# constants of our own, first tried on digits of 12 to 16 pixels.
+
+def _family(weak: Recipe, strong: Recipe, second: Recipe | None = None) -> dict[str, Recipe]:
+    """The recipe of each role. "second": the other strong view of methods whose two views differ; "flip": what may be
+    drawn once for all versions of an image; "crop": weak without that.
+    """
+    versions = {"flip": Recipe(flip=weak.flip), "crop": replace(weak, flip=0.0)}
+    return {"clean": _CLEAN, "weak": weak, "strong": strong, "second": second or strong, **versions}
+
+
+def _ssl(*jitter: float, crop: tuple[float, float] = (0.08, 1.0), blur: float = 0.5, solarize: float = 0.0) -> Recipe:
+    return Recipe(
+        crop_scale=crop, flip=0.5, jitter=jitter, jitter_p=0.8, grey_p=0.2, blur_p=blur, solarize_p=solarize
+    )  # fmt: skip
+
+
+# Family -> role -> recipe. "digits": no flips, which would make other characters; constants of our own, first tried on
+# digits of 12 to 16 pixels. "colour": strong is SimCLR (Chen et al. 2020) with the jitter and the grey of MoCo's CIFAR
+# demonstration, solo-learn's blur (p 0.5, sigma 0.1 to 2 pixels, as PIL blurs) and a crop that keeps at least a fifth
+# of the area. "simclr", "moco", "byol": solo-learn's for CIFAR, where crops are resized bicubically, here bilinearly.
+# "as_released": the one transform of the SS-KD script (2025); it rotates before it crops and reads the nearest pixel,
+# here the crop comes first and the rotation is bilinear.
 AUGMENTATIONS: dict[str, dict[str, Recipe]] = {
-    "none": {"clean": _CLEAN, "weak": _CLEAN, "strong": _CLEAN},
-    "digits": {
-        "clean": _CLEAN,
-        "weak": Recipe(rotate=10, translate=0.1, scale=(0.9, 1.1), shear=5),
-        "strong": Recipe(
+    "none": _family(_CLEAN, _CLEAN),
+    "digits": _family(
+        Recipe(rotate=10, translate=0.1, scale=(0.9, 1.1), shear=5),
+        Recipe(
             rotate=26, translate=0.15, scale=(0.75, 1.3), shear=17, jitter=(0.4, 0.4, 0.0, 0.0), noise=0.15,
             erase_p=0.25, erase_scale=(0.02, 0.1),
         ),
-    },
-    "colour": {
-        "clean": _CLEAN,
-        "weak": Recipe(pad=4, flip=0.5),
-        "strong": Recipe(
-            crop_scale=(0.2, 1.0), flip=0.5, jitter=(0.4, 0.4, 0.4, 0.1), jitter_p=0.8, grey_p=0.2, blur_p=0.5
-        ),
-    },
+    ),
+    "colour": _family(_CIFAR, _ssl(0.4, 0.4, 0.4, 0.1, crop=(0.2, 1.0))),
+    "simclr": _family(_CIFAR, _ssl(0.8, 0.8, 0.8, 0.2)),
+    "moco": _family(_CIFAR, _ssl(0.4, 0.4, 0.4, 0.1)),
+    "byol": _family(_CIFAR, *(_ssl(0.4, 0.4, 0.2, 0.1, blur=0.0, solarize=p) for p in (0.0, 0.2))),
+    "as_released": _family(_RELEASED, _RELEASED),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Who may see what: the label budget and the validation split, both stratified and decided by a seed."""
+"""Who may see what: the label budget and the validation split, stratified, and label noise; all decided by a seed."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,22 @@ from torch import Tensor
 from ..errors import Error
 from ..seeds import generator
 from .images import ImageSet
+from .noise import Noise
 
 
 @dataclass(frozen=True)
 class Split:
-    """The images of one run. `y` is -1 where the label budget hides the label; validation images are in no batch."""
+    """The images of one run. `y` is -1 where the label budget hides the label; validation images are in no batch.
+
+    `truth` is for bookkeeping and pictures: no method sees it.
+    """
 
     images: ImageSet
     x: Tensor  # uint8 (n, C, H, W)
     y: Tensor  # int64 (n,), -1 = unlabelled
     val_x: Tensor
     val_y: Tensor
+    truth: Tensor  # int64 (n,), the labels without noise and budget, -1 = the data set itself has none
 
     @property
     def labelled(self) -> Tensor:
@@ -26,15 +31,24 @@ class Split:
         return (self.y >= 0).nonzero()[:, 0]
 
 
-def split(images: ImageSet, labels: int | float | None = None, validation: float = 0.1, seed: int = 0) -> Split:
+def split(
+    images: ImageSet, labels: int | float | None = None, validation: float = 0.1, seed: int = 0,
+    noise: float = 0.0, noise_kind: str = "symmetric",
+) -> Split:  # fmt: skip
     """Hold out a stratified share of the training images for validation, then hide all labels but the budget's.
 
     `labels`: None = all; an int = that many images in all, as equal per class as the data allow (the convention of
     semi-supervised learning); a float in (0, 1] = that share of each class, at least one image. Budgets nest: the
     labelled images of a smaller budget are labelled in every larger one of the same seed, so that a teacher with more
-    labels never has a validation image of the student's among them.
+    labels never has a validation image of the student's among them. Images that have no label in the data set itself
+    are in `x` and never held out.
+
+    `noise`: the share of the visible labels that are wrong, and, as whoever has noisy labels has them everywhere but in
+    the test set, the same share of the validation labels, except where the data set itself brings validation images.
+    `noise_kind`: key of NOISES. Budget and validation images are those of noise 0.
     """
     count = len(images.classes)
+    spoil = Noise(images.train_y, images.classes, noise, noise_kind, seed)
     draw = generator(seed, "split")
     members = []  # of each class, in random order: labels are taken from the front, validation from the back
     for label in range(count):
@@ -46,7 +60,7 @@ def split(images: ImageSet, labels: int | float | None = None, validation: float
     else:
         held = [round(validation * len(rows)) for rows in members]
         val_rows = torch.cat([rows[len(rows) - h :] for rows, h in zip(members, held, strict=True)]).sort().values
-        val_x, val_y = images.train_x[val_rows], images.train_y[val_rows]
+        val_x, val_y = images.train_x[val_rows], spoil(images.train_y[val_rows], val_rows)
     pools = [rows[: len(rows) - h] for rows, h in zip(members, held, strict=True)]
     quota = _quota(labels, [len(pool) for pool in pools])
     visible = torch.full_like(images.train_y, -1)
@@ -55,7 +69,8 @@ def split(images: ImageSet, labels: int | float | None = None, validation: float
     keep = torch.ones(len(images.train_y), dtype=torch.bool)
     if images.val_x is None:
         keep[val_rows] = False
-    return Split(images, images.train_x[keep], visible[keep], val_x, val_y)
+    visible = spoil(visible, torch.arange(len(visible)))
+    return Split(images, images.train_x[keep], visible[keep], val_x, val_y, images.train_y[keep])
 
 
 def _quota(labels: int | float | None, sizes: list[int]) -> list[int]:
