@@ -76,3 +76,40 @@ def test_byol_reference():
 def test_byol_closed_forms():
     a, b = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 5.0]])
     assert [losses.byol(a, z).item() for z in (3 * a, b, -a)] == [0, 2, 4]
+
+
+def test_crd_reference():
+    x, ref, c = inputs("CRD"), expected("CRD"), constants("CRD")
+    n, T = c["n_data"], c["nce_t"]
+    s, t = (
+        F.normalize(F.linear(x[f"{net}_feat"], x[f"embed_{net[0]}_weight"], x[f"embed_{net[0]}_bias"]))
+        for net in ("student", "teacher")
+    )
+    memory, own = [x["memory_v1"].detach(), x["memory_v2"].detach()], x["sample_idx"]
+    rows = torch.cat([own[:, None], x["negative_idx"]], 1)
+
+    def scores():
+        return losses.crd_scores(s, memory[1][rows], T), losses.crd_scores(t, memory[0][rows], T)
+
+    constant = [losses.crd_constant(raw, n) for raw in scores()]
+    first, second = (losses.crd(raw / Z, n) for raw, Z in zip(scores(), constant))
+    assert [Z.item() for Z in constant] == near([ref["Z_v1"], ref["Z_v2"]])
+    assert [first.item(), second.item()] == near([ref["student_side"], ref["teacher_side"]])
+    assert (first + second).item() == near(ref["loss"])
+    assert grad_l2(first + second, x["student_feat"]) == near(ref["student_grad_l2"])
+    assert reaches(second, x["embed_t_weight"])
+    with torch.no_grad():
+        for side, v in zip(memory, (s, t)):
+            side[own] = F.normalize((side[own] + v) / 2)
+    assert [side.sum().item() for side in memory] == near([ref["memory_v1_sum_after"], ref["memory_v2_sum_after"]])
+    again = sum(losses.crd(raw / Z, n) for raw, Z in zip(scores(), constant))
+    assert again.item() == near(ref["second_call_loss"])
+
+
+def test_crd_of_equal_scores():
+    memory = torch.zeros(1, 1 + 16384, 2, dtype=torch.float64, requires_grad=True)
+    raw = losses.crd_scores(rand(1, 2), memory)
+    scores = raw / losses.crd_constant(raw, 50000)
+    assert losses.crd(scores, 50000, eps=0).item() == pytest.approx(10.704091, abs=1e-6)
+    assert losses.crd(scores, 50000).item() == pytest.approx(10.709091, abs=1e-6)
+    assert not reaches(raw.sum(), memory)

@@ -1,14 +1,20 @@
 """Losses: pure functions of tensors. The names in the docstrings are those of `METHODS` and of the papers."""
 
-from .contrastive import byol, info_nce, nt_xent
-from .features import at, attention_map, feature_cosine, feature_mse, pool_to_match
-from .labels import class_logits, consistency, joint_labels, pseudo_label
-from .logits import cross_entropy, kd, soft_cross_entropy
-from .relations import similarity
+from .contrastive import byol, crd, crd_constant, crd_scores, info_nce, nt_xent
+from .features import (
+    ab, at, attention_map, byot_feature, factor_transfer, feature_cosine, feature_mse, fsp, nst, pool_to_match, semckd,
+    semckd_attention, vid,
+)  # fmt: skip
+from .labels import consistency, pseudo_label
+from .logits import cross_entropy, dkd, kd, label_smoothing, soft_cross_entropy, tfkd_reg
+from .relations import cc, cc_kernel, gram, pkt, rkd_angle, rkd_distance, similarity, sp
 from .sskd import own_column, own_image, select
+from .targets import class_logits, joint_labels, smooth, soften
 
 __all__ = [
-    "at", "attention_map", "byol", "class_logits", "consistency", "cross_entropy", "feature_cosine", "feature_mse",
-    "info_nce", "joint_labels", "kd", "nt_xent", "own_column", "own_image", "pool_to_match", "pseudo_label", "select",
-    "similarity", "soft_cross_entropy",
+    "ab", "at", "attention_map", "byol", "byot_feature", "cc", "cc_kernel", "class_logits", "consistency", "crd",
+    "crd_constant", "crd_scores", "cross_entropy", "dkd", "factor_transfer", "feature_cosine", "feature_mse", "fsp",
+    "gram", "info_nce", "joint_labels", "kd", "label_smoothing", "nst", "nt_xent", "own_column", "own_image", "pkt",
+    "pool_to_match", "pseudo_label", "rkd_angle", "rkd_distance", "select", "semckd", "semckd_attention", "similarity",
+    "smooth", "soft_cross_entropy", "soften", "sp", "tfkd_reg", "vid",
 ]  # fmt: skip

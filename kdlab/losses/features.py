@@ -1,7 +1,9 @@
 """Losses on feature maps."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -40,7 +42,7 @@ def feature_cosine(student: Tensor, teacher: Tensor) -> Tensor:
 def feature_mse(student: Tensor, teacher: Tensor) -> Tensor:
     """Squared difference of two maps (B, C, H, W) or vectors (B, D), mean over all elements.
 
-    Romero et al. 2015 (FitNets), equation 3, without its 1/2 and as a mean, for a student already brought to the
+    The hint of Romero et al. 2015 (FitNets), without their 1/2 and as a mean, for a student already brought to the
     teacher's channels. No gradient reaches the teacher.
     """
     return F.mse_loss(*pool_to_match(student, teacher.detach()))
@@ -59,3 +61,103 @@ def at(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
     a multiple of the teacher's, and for 1 x 1 maps; [1, 0] against [0, 1] gives 1.
     """
     return sum(F.mse_loss(attention_map(s), attention_map(t)) for s, t in pairs(students, teachers))
+
+
+def factor_transfer(student: Tensor, teacher: Tensor) -> Tensor:
+    """Absolute difference of the attention maps of two factors (B, C, H, W), mean over batch and positions.
+
+    Kim et al. 2018 (factor transfer), p = 1, as in RepDistiller; paraphraser and translator are the method's. No
+    gradient reaches the teacher.
+    """
+    student, teacher = pool_to_match(student, teacher.detach())
+    return F.l1_loss(attention_map(student), attention_map(teacher))
+
+
+def nst(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
+    """Squared maximum mean discrepancy of the channels of two maps (B, C, H, W), mean over batch, summed over pairs.
+
+    Huang & Wang 2017 (neuron selectivity transfer): channels of unit length over space, polynomial kernel
+    (x . y)^2, means over all pairs of channels. Channels may differ in number. No gradient reaches the teachers.
+    """
+
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        return (a @ b.transpose(1, 2)).square().mean()
+
+    loss = 0.0
+    for maps in pairs(students, teachers):
+        s, t = (F.normalize(m.flatten(2), dim=2) for m in maps)
+        loss = loss + kernel(t, t) + kernel(s, s) - 2 * kernel(s, t)
+    return loss
+
+
+def fsp(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
+    """Squared difference of the flow matrices of consecutive maps, mean over batch and entries, summed over pairs.
+
+    Yim et al. 2017 (flow of the solution procedure): the matrix (B, C, C') of maps (B, C, H, W) and
+    (B, C', H', W') is the mean over positions of their products, after pooling to the smaller size. The channels of
+    student and teacher must be equal. No gradient reaches the teachers. Maps 1 and 2 against 1 and 3 give 1.
+    """
+
+    def flow(maps: Sequence[Tensor]) -> list[Tensor]:
+        matched = [pool_to_match(a, b) for a, b in pairwise(maps)]
+        return [a.flatten(2) @ b.flatten(2).transpose(1, 2) / a[0, 0].numel() for a, b in matched]
+
+    channels = [[m.shape[1] for m in maps] for maps in (students, teachers)]
+    if channels[0] != channels[1]:
+        raise Error(f"flow matrices need equal channels: the student has {channels[0]}, the teacher {channels[1]}")
+    return sum(F.mse_loss(s, t.detach()) for s, t in zip(flow(students), flow(teachers)))
+
+
+def ab(students: Sequence[Tensor], teachers: Sequence[Tensor], margin: float = 1.0) -> Tensor:
+    """Squared hinge that brings student pre-activations to the teacher's side of 0, `margin` beyond it.
+
+    Heo et al. 2019 (activation boundaries) with RepDistiller's weights: summed over elements, divided by B, times
+    2^(i - n + 1) for map i = 0 .. n-1 and 3 / 1000. Maps (B, C, H, W) before the ReLU, the student's already brought to
+    the teacher's channels. No gradient reaches the teachers, nor students beyond the margin. 0 against -1 gives 0.003.
+    """
+    loss = 0.0
+    for i, (s, t) in enumerate(pairs(students, teachers)):
+        gap = torch.where(t > 0, margin - s, margin + s).relu().square()
+        loss = loss + 2.0 ** (i + 1 - len(students)) * gap.sum() / len(s)
+    return loss * 3 / 1000
+
+
+def vid(mean: Tensor, target: Tensor, raw: Tensor) -> Tensor:
+    """Gaussian negative log-likelihood of the teacher's map, mean over all elements, without the constant ln(2 pi) / 2.
+
+    Ahn et al. 2019 (variational information distillation): `mean` (B, C, H, W) is regressed from the
+    student, one variance softplus(raw) + 1e-5 per channel from `raw` (C,); raw = ln(exp(5 - 1e-5) - 1) = 4.993229
+    starts it at 5. No gradient reaches the target. ln(5) / 2 = 0.804719 for mean = target at the start.
+    """
+    variance = F.softplus(raw)[:, None, None] + 1e-5
+    return ((mean - target.detach()).square() / variance + variance.log()).mean() / 2
+
+
+def byot_feature(branch: Tensor, deepest: Tensor) -> Tensor:
+    """Squared difference of two pooled features (B, C), summed over batch and channels where either is positive.
+
+    The hint term of Zhang et al. 2019 (be your own teacher), as in luanyunteng's code, whose weight 1e-6 goes with the
+    sum. No gradient reaches the deepest feature.
+    """
+    deepest = deepest.detach()
+    return ((branch - deepest).square() * ((branch > 0) | (deepest > 0))).sum()
+
+
+def semckd_attention(queries: Tensor, keys: Tensor) -> Tensor:
+    """Shares (B, n_s, n_t) of n_t teacher stages for each of n_s student stages: softmax of the cosines of (B, n, D).
+
+    Chen et al. 2021 (SemCKD); queries and keys come from rows of `gram`. Both are trained.
+    """
+    return (F.normalize(queries, dim=2) @ F.normalize(keys, dim=2).transpose(1, 2)).softmax(2)
+
+
+def semckd(attention: Tensor, projected: Sequence[Sequence[Tensor]], teachers: Sequence[Tensor]) -> Tensor:
+    """Mean squared errors of all pairs of stages, weighted by `attention` (B, n_s, n_t), mean over rows and n_s.
+
+    Chen et al. 2021 (SemCKD): `projected[i][j]` is student map i, pooled to teacher map j if larger
+    and brought to its channels; a larger teacher map is pooled here. No gradient reaches the teachers. With one stage
+    each it is `feature_mse`.
+    """
+    rows = [[(s - t).square().flatten(1).mean(1) for s, t in pairs(maps, teachers)] for maps in projected]
+    errors = torch.stack([torch.stack(row, 1) for row in rows], 1)
+    return (attention * errors).sum(2).mean()

@@ -1,6 +1,5 @@
-"""Labels and their stand-ins: pseudo-labels, other views' predictions, joint labels of class and rotation."""
+"""Losses on images without labels: pseudo-labels and consistency."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -29,18 +28,3 @@ def consistency(logits: Tensor, reference: Tensor, form: str = "kl") -> Tensor:
     if known("form of consistency", form, ("kl", "mse")) == "mse":
         return F.mse_loss(logits.softmax(1), reference.detach().softmax(1))
     return kd(logits, reference, T=1.0)
-
-
-def joint_labels(y: Tensor, M: int = 4) -> Tensor:
-    """y M + j for the transforms j = 0 .. M-1 of images labelled y (B,), image-major (B M,); -1 stays -1.
-
-    Lee et al. 2020 (self-supervised label augmentation); Yang et al. 2021 (HSAKD), with 4 rotations. Class 2 turned by
-    270 degrees is 11.
-    """
-    joint = y[:, None] * M + torch.arange(M, device=y.device)
-    return joint.where(y[:, None] >= 0, -1).flatten()
-
-
-def class_logits(joint: Tensor, M: int = 4) -> Tensor:
-    """Sum of the M logits of every class, from joint logits (B, K M) to (B, K): HSAKD's accuracy of a branch."""
-    return joint.unflatten(1, (-1, M)).sum(2)

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .targets import smooth
+
 
 def cross_entropy(logits: Tensor, y: Tensor, partner: Tensor | None = None, kept: Tensor | float = 1.0) -> Tensor:
     """Mean of -log softmax(logits)[y] over the labelled rows of (B, K); rows with y = -1 do not count.
@@ -39,3 +41,42 @@ def kd(student: Tensor, teacher: Tensor, T: float = 4.0) -> Tensor:
     target = torch.log_softmax(teacher.detach() / T, 1)
     loss = F.kl_div(torch.log_softmax(student / T, 1), target, log_target=True, reduction="sum")
     return loss * T * T / max(len(student), 1)
+
+
+def dkd(student: Tensor, teacher: Tensor, y: Tensor, T: float = 4.0, alpha: float = 1.0, beta: float = 8.0) -> Tensor:
+    """alpha KL of (target, all others) + beta KL among the others, each times T^2, mean over labelled rows of (B, K).
+
+    Zhao et al. 2022 (DKD), from logits at temperature T; the authors' warm-up is left to the method. No
+    gradient reaches the teacher. 0 where both differ by a constant per row; alpha = 1 and beta = 1 - p_t(y) would give
+    `kd`.
+    """
+    labelled = y >= 0
+    y = y[labelled, None]
+
+    def split(z: Tensor) -> tuple[Tensor, Tensor]:
+        z = z[labelled]
+        others = z[torch.ones_like(z, dtype=torch.bool).scatter(1, y, False)].view(len(z), z.shape[1] - 1)
+        return torch.cat([z.gather(1, y), T * (others / T).logsumexp(1, keepdim=True)], 1), others
+
+    (target_s, others_s), (target_t, others_t) = split(student), split(teacher)
+    return alpha * kd(target_s, target_t, T) + beta * kd(others_s, others_t, T)
+
+
+def label_smoothing(logits: Tensor, y: Tensor, eps: float = 0.1, over: str = "all") -> Tensor:
+    """Cross-entropy of logits (B, K) with `smooth` labels, mean over labelled rows; eps 0 gives `cross_entropy`.
+
+    Szegedy et al. 2016, section 7. Uniform logits give log K for any eps; the smallest value is the target's entropy.
+    """
+    return soft_cross_entropy(logits, smooth(y, logits.shape[1], eps, over))
+
+
+def tfkd_reg(logits: Tensor, y: Tensor, T: float = 20.0, correct: float = 0.99) -> Tensor:
+    """KL(softmax(u / T) || softmax(logits)), summed over classes, mean over labelled rows of (B, K).
+
+    Yuan et al. 2020 (teacher-free distillation), the virtual teacher u: `correct` on the label, the rest even. As in
+    the authors' code T divides the probabilities themselves, the student is not tempered, and there is no T^2; that
+    code averages over all B K elements, so its weight is K times larger. At K = 100, T = 20 the target is 0.010502 on
+    the label and 0.009995 elsewhere.
+    """
+    labelled = y >= 0
+    return kd(logits[labelled], smooth(y[labelled], logits.shape[1], 1 - correct, "others") / T, T=1.0)
