@@ -8,11 +8,19 @@ from .batches import DRAWS, Batch, Batches, Normalise
 from .folder import folder
 from .images import ImageSet
 from .noise import NOISES
-from .sources import data_root, digits, mnist
+from .sources import cifar10, cifar100, data_root, digits, mnist, stl10
 from .splits import Split, split
+from .tiny import tiny_imagenet
 
-# What may stand after a colon: "folder:PATH"
-DATASETS: dict[str, Callable[..., ImageSet]] = {"digits": digits, "mnist": mnist, "folder": folder}
+DATASETS: dict[str, Callable[..., ImageSet]] = {
+    "digits": digits,
+    "mnist": mnist,
+    "cifar10": cifar10,
+    "cifar100": cifar100,
+    "stl10": stl10,  # also "stl10:train+unlabeled"
+    "tiny-imagenet": tiny_imagenet,
+    "folder": folder,  # "folder:PATH"
+}
 
 
 def check_name(name: str) -> tuple[str, str]:
@@ -21,8 +29,10 @@ def check_name(name: str) -> tuple[str, str]:
     known("data set", key, DATASETS)
     if key == "folder" and not suffix:
         raise Error("dataset='folder' needs a path: folder:PATH, with PATH/train/ and PATH/test/ or PATH/val/")
-    if colon and key != "folder":
-        raise Error(f"dataset={name!r}: {key} takes nothing after a colon, only folder does (folder:PATH)")
+    if key == "stl10" and colon and suffix != "train+unlabeled":
+        raise Error(f"unknown part of STL-10 in {name!r}: choose stl10 or stl10:train+unlabeled")
+    if colon and key not in ("folder", "stl10"):
+        raise Error(f"dataset={name!r}: nothing may follow {key}, choose {key}")
     return key, suffix
 
 
@@ -36,7 +46,8 @@ def origin(name: str) -> str:
 def load(name: str, size: int | None = None) -> ImageSet:
     """The data set `name`, its images brought to `size` x `size` pixels if that is given. The last four are kept."""
     key, suffix = check_name(name)
-    return (folder(suffix, size) if key == "folder" else DATASETS[key]()).resized(size)
+    arguments = {"folder": (suffix, size), "stl10": (suffix,), "tiny-imagenet": (size,)}.get(key, ())
+    return DATASETS[key](*arguments).resized(size)
 
 
 __all__ = [

@@ -1,5 +1,6 @@
 """Images in folders: PATH/train/<class>/*.png, and PATH/test/ (or PATH/val/) with the same classes."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -65,18 +66,21 @@ def _listing(place: Path) -> dict[str, list[Path]]:
 def _load(listing: dict[str, list[Path]], size: int | None) -> tuple[Tensor, Tensor]:
     files = [f for group in listing.values() for f in group]
     labels = torch.tensor([label for label, group in enumerate(listing.values()) for _ in group])
+    return read_images(files, size, files[0].parents[1]), labels
+
+
+def read_images(files: Sequence[Path], size: int | None, place: Path) -> Tensor:
+    """uint8 (n, C, H, W), at `size` x `size` pixels if that is given; C is 1 if all files are greyscale, else 3."""
     with ThreadPoolExecutor() as pool:  # decoding releases the interpreter lock
         arrays = list(pool.map(lambda file: _decode(file, size), files))
     shapes = {a.shape[:2] for a in arrays}
     if len(shapes) > 1:
-        raise Error(
-            f"the images under {files[0].parents[1]} have several sizes, {_sizes(shapes)}: set size to the pixels you want"
-        )
-    if any(a.ndim == 3 for a in arrays):
-        arrays = [a if a.ndim == 3 else np.repeat(a[..., None], 3, 2) for a in arrays]
-    else:
-        arrays = [a[..., None] for a in arrays]
-    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous(), labels
+        raise Error(f"the images under {place} have several sizes, {_sizes(shapes)}: set size to the pixels you want")
+    channels = 3 if any(a.ndim == 3 for a in arrays) else 1
+    images = np.empty((len(arrays), channels, *shapes.pop()), dtype=np.uint8)
+    for image, a in zip(images, arrays, strict=True):
+        image[:] = a if a.ndim == 2 else a.transpose(2, 0, 1)
+    return torch.from_numpy(images)
 
 
 def _decode(file: Path, size: int | None) -> np.ndarray:

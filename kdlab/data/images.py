@@ -1,6 +1,7 @@
 """A data set in memory: uint8 images, integer labels, and what a network has to know of them."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import blake2b
 
 import torch
@@ -15,7 +16,8 @@ class ImageSet:
     """Training and test images of one data set.
 
     `train_x`, `test_x`: uint8 (n, C, H, W); `train_y`, `test_y`: int64 (n,), -1 for an image without a label.
-    `mean`, `std`: one number per channel on the scale [0, 1]; teacher and student see the same normalisation.
+    `mean`, `std`: one number per channel on the scale [0, 1], of the labelled training images unless given; teacher and
+    student see the same normalisation.
     `style` names the augmentation family that suits the images. `val_x`, `val_y`: only where the data set itself
     brings a validation set.
     """
@@ -34,7 +36,9 @@ class ImageSet:
 
     def __post_init__(self):
         if not self.mean:
-            mean, std = channel_statistics(self.train_x)
+            labelled = self.train_y >= 0
+            all_alike = labelled.all() or not labelled.any()
+            mean, std = channel_statistics(self.train_x if all_alike else self.train_x[labelled])
             object.__setattr__(self, "mean", mean)
             object.__setattr__(self, "std", std)
 
@@ -47,17 +51,29 @@ class ImageSet:
         if size is None or self.train_x.shape[-2:] == (size, size):
             return self
         parts = {k: getattr(self, k) for k in ("train_x", "test_x", "val_x")}
-        parts = {k: TF.resize(x, [size, size], antialias=True) for k, x in parts.items() if x is not None}
+        parts = {k: _resize(x, size) for k, x in parts.items() if x is not None}
         return replace(self, **parts, mean=(), std=())
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when any pixel, label or class name does."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = blake2b(repr((self.classes, self.mean, self.std)).encode(), digest_size=8)
         for tensor in (self.train_x, self.train_y, self.test_x, self.test_y, self.val_x, self.val_y):
             if tensor is not None:
                 digest.update(repr(tuple(tensor.shape)).encode())
                 digest.update(tensor.contiguous().numpy())
         return digest.hexdigest()
+
+
+def _resize(images: Tensor, size: int) -> Tensor:
+    """In chunks: the resizing computes in floating point, four times the memory of the bytes."""
+    resized = images.new_empty(*images.shape[:2], size, size)
+    for old, new in zip(images.split(1024), resized.split(1024), strict=True):
+        new.copy_(TF.resize(old, [size, size], antialias=True))
+    return resized
 
 
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

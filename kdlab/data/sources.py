@@ -1,8 +1,11 @@
 """Readers of the named data sets. Each returns an `ImageSet`; adding one = one function and a line in DATASETS."""
 
 import os
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ..errors import Error
@@ -33,16 +36,67 @@ def mnist() -> ImageSet:
     """MNIST, 60,000 + 10,000 images of 28 x 28 pixels, through torchvision (downloaded when absent and possible)."""
     from torchvision.datasets import MNIST
 
-    root = data_root()
-    try:
-        train, test = (MNIST(root, train=part, download=True) for part in (True, False))
-    except (RuntimeError, OSError) as error:
-        raise Error(
-            f"MNIST is not under {root} and could not be downloaded: put its files into {root / 'MNIST' / 'raw'} "
-            "or set KDLAB_DATA to the folder that holds MNIST/"
-        ) from error
+    train, test = _parts("MNIST", Path("MNIST", "raw"), lambda root, train: MNIST(root, train, download=True))
     names = tuple(str(digit) for digit in range(10))
     return ImageSet(
         "mnist", names, train.data[:, None], train.targets, test.data[:, None], test.targets,
         style="digits", mean=(0.1307,), std=(0.3081,),
     )  # fmt: skip
+
+
+def cifar10() -> ImageSet:
+    """CIFAR-10, 50,000 + 10,000 images of 32 x 32 pixels, through torchvision (downloaded when absent and possible)."""
+    from torchvision.datasets import CIFAR10
+
+    return _cifar(CIFAR10, "CIFAR-10", (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+
+
+def cifar100() -> ImageSet:
+    """CIFAR-100, images as many and as large as CIFAR-10's, through torchvision (downloaded when absent and possible)."""
+    from torchvision.datasets import CIFAR100
+
+    return _cifar(CIFAR100, "CIFAR-100", (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
+
+
+def _cifar(reader: Callable, title: str, mean: tuple[float, ...], std: tuple[float, ...]) -> ImageSet:
+    train, test = _parts(title, Path(reader.base_folder), lambda root, train: reader(root, train, download=True))
+    parts = []
+    for part in (train, test):
+        x = torch.from_numpy(np.ascontiguousarray(part.data.transpose(0, 3, 1, 2)))
+        parts += [x, torch.tensor(part.targets)]
+    name = title.lower().replace("-", "")
+    return ImageSet(name, tuple(train.classes), *parts, style="colour", mean=mean, std=std)
+
+
+def stl10(part: str = "") -> ImageSet:
+    """STL-10, 5,000 + 8,000 images of 96 x 96 pixels, through torchvision (downloaded when absent and possible).
+
+    `part` "train+unlabeled" appends the 100,000 images without labels to the training images.
+    """
+    from torchvision.datasets import STL10
+
+    def read(root: Path, train: bool) -> STL10:
+        return STL10(root, (part or "train") if train else "test", download=True)
+
+    parts = []
+    for each in _parts("STL-10", Path(STL10.base_folder), read):
+        parts += [torch.from_numpy(each.data).contiguous(), torch.from_numpy(each.labels).long()]
+    names = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
+    return ImageSet(f"stl10:{part}" if part else "stl10", names, *parts, style="colour")
+
+
+def _parts(title: str, place: Path, read: Callable) -> tuple:
+    """What `read(root, train)` gives for the training and the test part; the files lie in the folder `place` of root."""
+    root = data_root()
+    try:
+        return read(root, train=True), read(root, train=False)
+    except (RuntimeError, OSError, EOFError, ValueError, LookupError, AssertionError, pickle.UnpicklingError) as error:
+        if any((root / place).glob("*")):
+            raise Error(
+                f"the {title} files in {root / place} are incomplete or damaged and could not be downloaded again: "
+                "remove them, or put the original ones there"
+            ) from error
+        raise Error(
+            f"{title} is not under {root} and could not be downloaded: put its files into {root / place} "
+            f"or set KDLAB_DATA to the folder that holds {place.parts[0]}/"
+        ) from error

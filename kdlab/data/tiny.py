@@ -1,0 +1,73 @@
+"""Tiny-ImageNet, and subsets of it, in the official layout."""
+
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+from ..errors import Error
+from .folder import read_images
+from .images import ImageSet
+from .sources import data_root
+
+
+def tiny_imagenet(size: int | None = None) -> ImageSet:
+    """Tiny-ImageNet, 100,000 + 10,000 images of 64 x 64 pixels in 200 classes, decoded to `size` if that is given.
+
+    Read from tiny-imagenet-200/ under the data root, or else from the only other folder tiny-imagenet-*/ (a subset of
+    the classes). Its validation images are the test set here: the labels of the official test set are not published.
+    Labels follow the sorted WordNet ids.
+    """
+    root = _root()
+    train = root / "train"
+    folders = sorted(p.name for p in train.iterdir() if p.is_dir()) if train.is_dir() else []
+    listed = root / "wnids.txt"
+    ids = sorted(set(listed.read_text().split())) if listed.is_file() else folders
+    if missing := sorted(set(ids) - set(folders)) or ([] if ids else ["a folder for each class"]):
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise Error(f"{train} has no {missing[0]}{more}: unpack the archive anew, or mend wnids.txt")
+    groups = [sorted((train / wnid / "images").glob("*.JPEG")) for wnid in ids]
+    if empty := [wnid for wnid, group in zip(ids, groups, strict=True) if not group]:
+        raise Error(f"no images in {train / empty[0] / 'images'}: unpack the archive anew")
+    test = _annotations(root / "val" / "val_annotations.txt", ids)
+    parts = []
+    for labelled in ([(f, label) for label, group in enumerate(groups) for f in group], test):
+        x = read_images([f for f, _ in labelled], size, root)
+        parts += [x.expand(-1, 3, -1, -1).contiguous(), torch.tensor([label for _, label in labelled])]
+    return ImageSet(root.name, _names(root / "words.txt", ids), *parts, style="colour")
+
+
+def _root() -> Path:
+    root = data_root()
+    if (root / "tiny-imagenet-200").is_dir():
+        return root / "tiny-imagenet-200"
+    found = sorted(p for p in root.glob("tiny-imagenet-*") if p.is_dir())
+    if not found:
+        raise Error(
+            f"Tiny-ImageNet is not under {root}: unpack tiny-imagenet-200.zip there or set KDLAB_DATA to the folder "
+            "that holds tiny-imagenet-200/"
+        )
+    if len(found) > 1:
+        raise Error(f"{root} has several folders of Tiny-ImageNet, {', '.join(p.name for p in found)}: leave only one")
+    return found[0]
+
+
+def _annotations(table: Path, ids: list[str]) -> list[tuple[Path, int]]:
+    """The validation images of the classes `ids`, and their labels."""
+    if not table.is_file():
+        raise Error(f"{table} is missing: unpack the archive anew")
+    label = {wnid: i for i, wnid in enumerate(ids)}
+    rows = [line.split() for line in table.read_text().splitlines() if line.strip()]
+    found = [(table.parent / "images" / row[0], label[row[1]]) for row in rows if len(row) > 1 and row[1] in label]
+    if not found:
+        raise Error(f"{table} names no image of the classes in {table.parents[1] / 'train'}: unpack the archive anew")
+    return found
+
+
+def _names(table: Path, ids: list[str]) -> tuple[str, ...]:
+    """The first word for each class, with its WordNet id where two classes share it; without a table the ids."""
+    lines = table.read_text().splitlines() if table.is_file() else []
+    words = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    first = [words.get(wnid, wnid).split(",")[0].strip() for wnid in ids]
+    count = Counter(first)
+    return tuple(f"{word} ({wnid})" if count[word] > 1 else word for word, wnid in zip(first, ids, strict=True))
