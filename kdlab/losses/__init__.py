@@ -1,15 +1,13 @@
 """Losses: pure functions of tensors. The names in the docstrings are those of `METHODS` and of the papers."""
 
-from .contrastive import byol, crd, crd_constant, crd_scores, info_nce, nt_xent
-from .features import (
-    ab, at, attention_map, byot_feature, factor_transfer, feature_cosine, feature_mse, fsp, nst, pool_to_match, semckd,
-    semckd_attention, vid,
-)  # fmt: skip
-from .labels import consistency, pseudo_label
-from .logits import cross_entropy, dkd, kd, label_smoothing, soft_cross_entropy, tfkd_reg
+from .attention import at, attention_map, factor_transfer
+from .contrastive import byol, info_nce, nt_xent
+from .features import ab, byot_feature, feature_cosine, feature_mse, fsp, nst, pool_to_match
+from .labels import class_logits, joint_labels, smooth, soften
+from .logits import consistency, cross_entropy, dkd, kd, label_smoothing, pseudo_label, soft_cross_entropy, tfkd_reg
 from .relations import cc, cc_kernel, gram, pkt, rkd_angle, rkd_distance, similarity, sp
 from .sskd import own_column, own_image, select
-from .targets import class_logits, joint_labels, smooth, soften
+from .trained import crd, crd_constant, crd_scores, semckd, semckd_attention, vid
 
 __all__ = [
     "ab", "at", "attention_map", "byol", "byot_feature", "cc", "cc_kernel", "class_logits", "consistency", "crd",

@@ -1,4 +1,4 @@
-"""Losses on pairs of embeddings of the same images, of two views or of two networks."""
+"""Losses on the embeddings of two views of the same images."""
 
 import torch
 import torch.nn.functional as F
@@ -42,28 +42,3 @@ def byol(p: Tensor, z: Tensor) -> Tensor:
     (term + term) / 4 - 1.
     """
     return feature_cosine(p, z)
-
-
-def crd_scores(v: Tensor, rows: Tensor, T: float = 0.07) -> Tensor:
-    """exp(<row, v> / T) of embeddings v (B, D) and their rows (B, 1 + K, D) of the other network's memory.
-
-    Tian et al. 2020 (CRD), as in RepDistiller; row 0 is the sample's own. No gradient reaches the rows.
-    """
-    return ((rows.detach() @ v[..., None]).squeeze(2) / T).exp()
-
-
-def crd_constant(scores: Tensor, n: int) -> Tensor:
-    """mean(scores) n for n training images, without gradient: it divides the scores, from the first batch on."""
-    return scores.detach().mean() * n
-
-
-def crd(scores: Tensor, n: int, eps: float = 1e-7) -> Tensor:
-    """Noise-contrastive loss of scores (B, 1 + K) over their constant, positive first, summed over K, mean over rows.
-
-    Tian et al. 2020 (CRD), as in RepDistiller, for one of the two networks; the method adds both. With c = K / n for n
-    training images: -log(P / (P + c + eps)) of the positive, -log(c / (P + c + eps)) of each negative. All scores equal
-    gives log(1 + K) + K log((1 + K) / K) without eps: 10.704091 at K = 16384, and 10.709091 with it at n = 50000.
-    """
-    c = (scores.shape[1] - 1) / n
-    true = torch.cat([scores[:, :1], torch.full_like(scores[:, 1:], c)], 1)
-    return ((scores + c + eps) / true).log().sum() / len(scores)

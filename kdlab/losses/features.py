@@ -48,36 +48,12 @@ def feature_mse(student: Tensor, teacher: Tensor) -> Tensor:
     return F.mse_loss(*pool_to_match(student, teacher.detach()))
 
 
-def attention_map(f: Tensor) -> Tensor:
-    """Mean over channels of the squared map (B, C, H, W), flattened to (B, H W) and brought to unit length per row."""
-    return F.normalize(f.square().mean(1).flatten(1), dim=1)
-
-
-def at(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
-    """Squared difference of attention maps, mean over batch and positions, summed over pairs of maps (B, C, H, W).
-
-    Zagoruyko & Komodakis 2017 (attention transfer), activation-based, p = 2, equation 2; the mean over positions and
-    the square are RepDistiller's. Channels may differ. No gradient reaches the teachers. 0 where every student map is
-    a multiple of the teacher's, and for 1 x 1 maps; [1, 0] against [0, 1] gives 1.
-    """
-    return sum(F.mse_loss(attention_map(s), attention_map(t)) for s, t in pairs(students, teachers))
-
-
-def factor_transfer(student: Tensor, teacher: Tensor) -> Tensor:
-    """Absolute difference of the attention maps of two factors (B, C, H, W), mean over batch and positions.
-
-    Kim et al. 2018 (factor transfer), p = 1, as in RepDistiller; paraphraser and translator are the method's. No
-    gradient reaches the teacher.
-    """
-    student, teacher = pool_to_match(student, teacher.detach())
-    return F.l1_loss(attention_map(student), attention_map(teacher))
-
-
 def nst(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
     """Squared maximum mean discrepancy of the channels of two maps (B, C, H, W), mean over batch, summed over pairs.
 
-    Huang & Wang 2017 (neuron selectivity transfer): channels of unit length over space, polynomial kernel
-    (x . y)^2, means over all pairs of channels. Channels may differ in number. No gradient reaches the teachers.
+    Huang & Wang 2017 (neuron selectivity transfer): channels of unit length over space, polynomial kernel (x . y)^2,
+    means over all pairs of channels. Channels may differ in number. No gradient reaches the teachers. 0 where the
+    student's channels are a permutation of the teacher's, up to scale.
     """
 
     def kernel(a: Tensor, b: Tensor) -> Tensor:
@@ -93,9 +69,8 @@ def nst(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
 def fsp(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
     """Squared difference of the flow matrices of consecutive maps, mean over batch and entries, summed over pairs.
 
-    Yim et al. 2017 (flow of the solution procedure): the matrix (B, C, C') of maps (B, C, H, W) and
-    (B, C', H', W') is the mean over positions of their products, after pooling to the smaller size. The channels of
-    student and teacher must be equal. No gradient reaches the teachers. Maps 1 and 2 against 1 and 3 give 1.
+    Yim et al. 2017 (flow of the solution procedure): the matrix (B, C, C') of maps (B, C, H, W) and (B, C', H', W') is
+    the mean over positions of their products, after pooling to the smaller size. Student and teacher need equal channels. No gradient reaches the teachers. Maps 1 and 2 against 1 and 3 give 1.
     """
 
     def flow(maps: Sequence[Tensor]) -> list[Tensor]:
@@ -122,17 +97,6 @@ def ab(students: Sequence[Tensor], teachers: Sequence[Tensor], margin: float = 1
     return loss * 3 / 1000
 
 
-def vid(mean: Tensor, target: Tensor, raw: Tensor) -> Tensor:
-    """Gaussian negative log-likelihood of the teacher's map, mean over all elements, without the constant ln(2 pi) / 2.
-
-    Ahn et al. 2019 (variational information distillation): `mean` (B, C, H, W) is regressed from the
-    student, one variance softplus(raw) + 1e-5 per channel from `raw` (C,); raw = ln(exp(5 - 1e-5) - 1) = 4.993229
-    starts it at 5. No gradient reaches the target. ln(5) / 2 = 0.804719 for mean = target at the start.
-    """
-    variance = F.softplus(raw)[:, None, None] + 1e-5
-    return ((mean - target.detach()).square() / variance + variance.log()).mean() / 2
-
-
 def byot_feature(branch: Tensor, deepest: Tensor) -> Tensor:
     """Squared difference of two pooled features (B, C), summed over batch and channels where either is positive.
 
@@ -141,23 +105,3 @@ def byot_feature(branch: Tensor, deepest: Tensor) -> Tensor:
     """
     deepest = deepest.detach()
     return ((branch - deepest).square() * ((branch > 0) | (deepest > 0))).sum()
-
-
-def semckd_attention(queries: Tensor, keys: Tensor) -> Tensor:
-    """Shares (B, n_s, n_t) of n_t teacher stages for each of n_s student stages: softmax of the cosines of (B, n, D).
-
-    Chen et al. 2021 (SemCKD); queries and keys come from rows of `gram`. Both are trained.
-    """
-    return (F.normalize(queries, dim=2) @ F.normalize(keys, dim=2).transpose(1, 2)).softmax(2)
-
-
-def semckd(attention: Tensor, projected: Sequence[Sequence[Tensor]], teachers: Sequence[Tensor]) -> Tensor:
-    """Mean squared errors of all pairs of stages, weighted by `attention` (B, n_s, n_t), mean over rows and n_s.
-
-    Chen et al. 2021 (SemCKD): `projected[i][j]` is student map i, pooled to teacher map j if larger
-    and brought to its channels; a larger teacher map is pooled here. No gradient reaches the teachers. With one stage
-    each it is `feature_mse`.
-    """
-    rows = [[(s - t).square().flatten(1).mean(1) for s, t in pairs(maps, teachers)] for maps in projected]
-    errors = torch.stack([torch.stack(row, 1) for row in rows], 1)
-    return (attention * errors).sum(2).mean()

@@ -1,30 +1,42 @@
-"""Losses on images without labels: pseudo-labels and consistency."""
+"""Targets: joint labels of class and rotation, smoothed and softened labels."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import known
-from .logits import kd
 
 
-def pseudo_label(logits: Tensor, reference: Tensor, threshold: float = 0.95) -> Tensor:
-    """Cross-entropy of `logits` (B, K) with the arg-max of `reference` (B, K) where its confidence reaches `threshold`.
+def joint_labels(y: Tensor, M: int = 4) -> Tensor:
+    """y M + j for the transforms j = 0 .. M-1 of images labelled y (B,), image-major (B M,); -1 stays -1.
 
-    Divided by all B rows, not by the confident ones (FixMatch, Sohn et al. 2020, equation 4). No gradient reaches
-    `reference`: logits of a weakly augmented view, from the same network or another. Threshold 0 lets every row count.
+    Lee et al. 2020 (self-supervised label augmentation); Yang et al. 2021 (HSAKD), with 4 rotations. Class 2 turned by
+    270 degrees is 11.
     """
-    confidence, label = reference.detach().softmax(1).max(1)
-    return (F.cross_entropy(logits, label, reduction="none") * (confidence >= threshold)).mean()
+    joint = y[:, None] * M + torch.arange(M, device=y.device)
+    return joint.where(y[:, None] >= 0, -1).flatten()
 
 
-def consistency(logits: Tensor, reference: Tensor, form: str = "kl") -> Tensor:
-    """Distance of two views' predictions, from logits (B, K); no gradient reaches `reference`, the weaker view.
+def class_logits(joint: Tensor, M: int = 4) -> Tensor:
+    """Sum of the M logits of every class, from joint logits (B, K M) to (B, K): HSAKD's accuracy of a branch."""
+    return joint.unflatten(1, (-1, M)).sum(2)
 
-    `kl`: KL(softmax(reference) || softmax(logits)) summed over classes, mean over rows (UDA, Xie et al. 2020, without
-    sharpening): distillation from the network to itself, across views, at temperature 1. `mse`: squared difference of
-    the probabilities, mean over rows and classes (Laine & Aila 2017, the Pi-model; Tarvainen & Valpola 2017).
-    0 for equal logits; `mse` of (.8, .2) and (.6, .4) is 0.04.
+
+def smooth(y: Tensor, K: int, eps: float = 0.1, over: str = "all") -> Tensor:
+    """Labels (B,) as probabilities (B, K): 1 - eps on the label, eps spread evenly; rows with y = -1 are 0.
+
+    Over `all` classes, the label too (PyTorch, timm): 1 - eps + eps / K and eps / K. Over the `others` (Yuan et al.
+    2020): 1 - eps and eps / (K - 1), which is `all` at eps K / (K - 1). eps 0 gives one-hot rows.
     """
-    if known("form of consistency", form, ("kl", "mse")) == "mse":
-        return F.mse_loss(logits.softmax(1), reference.detach().softmax(1))
-    return kd(logits, reference, T=1.0)
+    rest = eps / (K if known("convention of label smoothing", over, ("all", "others")) == "all" else K - 1)
+    hot = F.one_hot(y.clamp(min=0), K)
+    return (hot * (1 - eps - (rest if over == "others" else 0)) + rest) * (y >= 0)[:, None]
+
+
+def soften(y: Tensor, past: Tensor, alpha: float) -> Tensor:
+    """(1 - alpha) onehot(y) + alpha past, for labels (B,) and past predictions (B, K); rows with y = -1 are 0.
+
+    Kim et al. 2021 (PS-KD), a target of `soft_cross_entropy`; `past` are probabilities. alpha 0 gives
+    one-hot rows. y = 0, past (.5, .5), alpha .4 gives (.8, .2).
+    """
+    return (1 - alpha) * smooth(y, past.shape[1], 0.0) + alpha * past.detach() * (y >= 0)[:, None]
