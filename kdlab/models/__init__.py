@@ -8,20 +8,37 @@ from ..errors import lookup
 from .base import Features, Network, Stage, evaluating, parameter_count
 from .branches import Branch, BranchOutput, branches
 from .litenet import litenet_dsc
-from .resnet import resnet18
+from .resnet import RESNETS, resnet18
+from .shufflenet import shufflenet_v1, shufflenet_v2
+from .torchvision_nets import TORCHVISION, imagenet_weights, load_imagenet
 
-MODELS: dict[str, Callable[..., Network]] = {"litenet_dsc": litenet_dsc, "resnet18": resnet18}
+MODELS: dict[str, Callable[..., Network]] = {
+    "litenet_dsc": litenet_dsc,
+    **RESNETS,
+    "shufflenet_v1": shufflenet_v1,
+    "shufflenet_v2": shufflenet_v2,
+    **TORCHVISION,
+}
 
 
-def build(name: str, num_classes: int, channels: int = 3, width: float = 1.0, seed: int = 0) -> Network:
-    """A freshly initialised network; the same seed gives the same weights, and the global generator is left alone."""
+def build(
+    name: str, num_classes: int, channels: int = 3, width: float = 1.0, seed: int = 0, pretrained: bool = False
+) -> Network:
+    """A freshly initialised network; the same seed gives the same weights, and the global generator is left alone.
+
+    `pretrained` lays torchvision's ImageNet weights over everything but the head, for the networks of `TORCHVISION`.
+    """
     make = lookup("model", name, MODELS)
+    weights = imagenet_weights(name, channels, width) if pretrained else None
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return make(num_classes=num_classes, channels=channels, width=width)
+        net = make(num_classes=num_classes, channels=channels, width=width)
+    if weights is not None:
+        load_imagenet(net, name, weights)
+    return net
 
 
 __all__ = [
-    "MODELS", "Branch", "BranchOutput", "Features", "Network", "Stage", "branches", "build", "evaluating",
-    "parameter_count",
+    "MODELS", "TORCHVISION", "Branch", "BranchOutput", "Features", "Network", "Stage", "branches", "build",
+    "evaluating", "parameter_count", "resnet18",
 ]  # fmt: skip

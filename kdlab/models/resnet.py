@@ -1,5 +1,6 @@
-"""ResNet with the CIFAR stem: torchvision's residual blocks behind a 3 x 3, stride-1 stem without max-pooling."""
+"""ResNets for small images: torchvision's residual blocks behind a 3 x 3, stride-1 stem without max-pooling."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from torch import Tensor, nn
@@ -20,13 +21,46 @@ class Basic(torchvision_resnet.BasicBlock):
         return self.relu(self.preactivation(x))
 
 
-def basic_stage(out: int, blocks: int, inp: int, stride: int) -> nn.Sequential:
-    """`blocks` basic blocks, the first of them with the stride and, where shapes differ, a 1 x 1 shortcut with BN."""
-    shortcut = None
+class Bottleneck(torchvision_resnet.Bottleneck):
+    """torchvision's bottleneck (stride on the 3 x 3), which also gives the sum before its last ReLU."""
+
+    def preactivation(self, x: Tensor) -> Tensor:
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn3(self.conv3(self.relu(self.bn2(self.conv2(out)))))
+        out += x if self.downsample is None else self.downsample(x)
+        return out
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(self.preactivation(x))
+
+
+Block = type[Basic] | type[Bottleneck]
+
+
+def _stage(block: Block, planes: int, count: int, groups: int, inp: int, stride: int) -> nn.Sequential:
+    """`count` blocks, the first of them with the stride and, where shapes differ, a 1 x 1 shortcut with BN."""
+    out, shortcut = planes * block.expansion, None
     if stride != 1 or inp != out:
         shortcut = nn.Sequential(torchvision_resnet.conv1x1(inp, out, stride), nn.BatchNorm2d(out))
-    first = Basic(inp, out, stride, shortcut)
-    return nn.Sequential(first, *(Basic(out, out) for _ in range(blocks - 1)))
+    first = block(inp, planes, stride, shortcut, groups)
+    return nn.Sequential(first, *(block(out, planes, groups=groups) for _ in range(count - 1)))
+
+
+def residual_stages(block: Block, planes: Sequence[int], counts: Sequence[int], groups: int = 1) -> list[Stage]:
+    """One stage per entry; every one but the first halves the map."""
+    return [
+        Stage(partial(_stage, block, p, n, groups), p * block.expansion, stride=2 if i else 1)
+        for i, (p, n) in enumerate(zip(planes, counts, strict=True))
+    ]
+
+
+def _resnet(
+    block: Block, stem: int, planes: Sequence[int], counts: Sequence[int], num_classes: int, channels: int = 3,
+    width: float = 1.0, groups: int = 1,
+) -> Network:  # fmt: skip
+    stem, *planes = (scaled(c, width) for c in (stem, *planes))
+    layers = nn.Sequential(*conv_bn_relu(channels, stem, 3))
+    return Network(layers, stem, residual_stages(block, planes, counts, groups), num_classes)
 
 
 def resnet18(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
@@ -35,9 +69,27 @@ def resnet18(num_classes: int, channels: int = 3, width: float = 1.0) -> Network
     The stem is a 3 x 3 convolution of stride 1 and padding 1, without max-pooling, as MoCo's and lightly's CIFAR code
     have it. 11,173,962 parameters and 555,422,720 MACs at 10 classes and 3 x 32 x 32.
     """
-    widths = [scaled(c, width) for c in (64, 128, 256, 512)]
-    stem = nn.Sequential(*conv_bn_relu(channels, widths[0], 3))
-    stages = [
-        Stage(partial(basic_stage, out, 2), out, stride) for out, stride in zip(widths, (1, 2, 2, 2), strict=True)
-    ]
-    return Network(stem, widths[0], stages, num_classes)
+    return _resnet(Basic, 64, (64, 128, 256, 512), (2, 2, 2, 2), num_classes, channels, width)
+
+
+def _deep(block: Block, counts: Sequence[int]) -> Callable[..., Network]:
+    return partial(_resnet, block, 64, (64, 128, 256, 512), counts)
+
+
+def _narrow(depth: int, stem: int = 16, first: int = 16) -> Callable[..., Network]:
+    """ResNet-`depth` of He et al. 2016, section 4.2: three stages, depth = 6n + 2; "x4" has a stem of 32 channels."""
+    return partial(_resnet, Basic, stem, (first, 2 * first, 4 * first), 3 * ((depth - 2) // 6,))
+
+
+# Shortcuts that change shape are 1 x 1 convolutions (option B), as in the benchmark of CRD (Tian et al. 2020).
+# At 100 classes and 3 x 32 x 32: resnet20 278,324 parameters and 40,818,944 MACs, resnet50 23,705,252 and 1,298,014,208.
+RESNETS: dict[str, Callable[..., Network]] = {
+    **{f"resnet{depth}": _narrow(depth) for depth in (8, 14, 20, 32, 44, 56, 110)},
+    **{f"resnet{depth}x4": _narrow(depth, 32, 64) for depth in (8, 32)},
+    "resnet18": resnet18,
+    "resnet34": _deep(Basic, (3, 4, 6, 3)),
+    "resnet50": _deep(Bottleneck, (3, 4, 6, 3)),
+    "resnet101": _deep(Bottleneck, (3, 4, 23, 3)),
+    # Xie et al. 2017, section 5.3: 8 groups of 64 channels; 34,518,948 parameters, 5,387,358,208 MACs
+    "resnext29_8x64d": partial(_resnet, Bottleneck, 64, (64, 128, 256), (3, 3, 3), groups=8),
+}

@@ -1,0 +1,84 @@
+"""ShuffleNets for small images: a 1 x 1 stem and three stages, as in the benchmark of CRD (Tian et al. 2020)."""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.shufflenetv2 import InvertedResidual, channel_shuffle
+
+from .base import Network, Stage, conv_bn_relu, scaled
+
+
+class Grouped(nn.Module):
+    """ShuffleNetV1's unit (Zhang et al. 2018): grouped 1 x 1, shuffle, 3 x 3 depthwise, grouped 1 x 1; bottleneck 1/4.
+
+    At stride 2 the average-pooled input is concatenated, at stride 1 the input is added. As in the benchmark's
+    network, a ReLU follows the depthwise convolution as well.
+    """
+
+    def __init__(self, inp: int, out: int, stride: int, groups: int, first_groups: int):
+        super().__init__()
+        self.stride, self.groups = stride, first_groups
+        new = out - inp if stride > 1 else out
+        mid = new // 4
+        self.reduce = nn.Sequential(*conv_bn_relu(inp, mid, 1, groups=first_groups))
+        self.depthwise = nn.Sequential(*conv_bn_relu(mid, mid, 3, stride, groups=mid))
+        self.expand = nn.Sequential(*conv_bn_relu(mid, new, 1, groups=groups)[:2])
+        self.pool = nn.AvgPool2d(3, stride, padding=1)
+
+    def preactivation(self, x: Tensor) -> Tensor:
+        out = self.expand(self.depthwise(channel_shuffle(self.reduce(x), self.groups)))
+        return torch.cat([out, self.pool(x)], 1) if self.stride > 1 else out + x
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.preactivation(x))
+
+
+class Split(InvertedResidual):
+    """torchvision's unit of ShuffleNetV2, which also gives its output before the last ReLU of each half."""
+
+    def preactivation(self, x: Tensor) -> Tensor:
+        kept, x = x.chunk(2, 1) if self.stride == 1 else (self.branch1[:-1](x), x)
+        return channel_shuffle(torch.cat([kept, self.branch2[:-1](x)], 1), 2)
+
+
+def _grouped_stage(out: int, count: int, groups: int, first_groups: int, inp: int, stride: int) -> nn.Sequential:
+    first = Grouped(inp, out, stride, groups, first_groups)
+    return nn.Sequential(first, *(Grouped(out, out, 1, groups, groups) for _ in range(count - 1)))
+
+
+def split_stage(out: int, count: int, inp: int, stride: int) -> nn.Sequential:
+    """`count` units of ShuffleNetV2; both halves of the first see the whole input, at stride 1 as well."""
+    first = Split(inp, out, stride=2)
+    for depthwise in (first.branch1[0], first.branch2[3]):
+        depthwise.stride = (stride, stride)
+    return nn.Sequential(first, *(Split(out, out, 1) for _ in range(count - 1)))
+
+
+def pointwise(out: int, inp: int, stride: int) -> nn.Sequential:
+    """A neck: 1 x 1 convolution, BN, ReLU."""
+    return nn.Sequential(*conv_bn_relu(inp, out, 1, stride))
+
+
+def shufflenet_v1(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
+    """ShuffleNetV1 (Zhang et al. 2018) with 3 groups: 240-480-960 channels in stages of 4, 8 and 4 units.
+
+    949,258 parameters and 38,691,456 MACs at 100 classes and 3 x 32 x 32. Widths are multiples of 12, for the groups.
+    """
+    stem, *outs = (scaled(c, width, 12) for c in (24, 240, 480, 960))
+    stages = [
+        Stage(partial(_grouped_stage, out, count, 3, first), out, stride=2)
+        for out, count, first in zip(outs, (4, 8, 4), (1, 3, 3), strict=True)
+    ]
+    return Network(pointwise(stem, channels, 1), stem, stages, num_classes)
+
+
+def shufflenet_v2(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
+    """ShuffleNetV2 (Ma et al. 2018), 1x: 116-232-464 channels in stages of 4, 8 and 4 units, a neck of 1024.
+
+    1,355,528 parameters and 44,504,448 MACs at 100 classes and 3 x 32 x 32.
+    """
+    stem, *outs, last = (scaled(c, width) for c in (24, 116, 232, 464, 1024))
+    stages = [Stage(partial(split_stage, o, count), o, stride=2) for o, count in zip(outs, (4, 8, 4), strict=True)]
+    return Network(pointwise(stem, channels, 1), stem, stages, num_classes, neck=Stage(partial(pointwise, last), last))

@@ -1,0 +1,149 @@
+"""torchvision's ImageNet networks as stages, one per resolution, with its ImageNet weights on demand."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import get_model, get_model_weights
+from torchvision.models.efficientnet import MBConv, MBConvConfig
+from torchvision.models.mobilenetv2 import InvertedResidual
+from torchvision.ops import Conv2dNormActivation
+
+from ..errors import Error, known
+from .base import Network, Stage, conv_bn_relu, scaled
+from .resnet import Basic, Block, Bottleneck, residual_stages
+from .shufflenet import pointwise, split_stage
+
+# (expansion, channels, layers) of each group of inverted residuals, stage by stage; every stage but the first halves
+MOBILENET_V2 = (
+    ((1, 16, 1),),
+    ((6, 24, 2),),
+    ((6, 32, 3),),
+    ((6, 64, 4), (6, 96, 3)),
+    ((6, 160, 3), (6, 320, 1)),
+)
+# (expansion, kernel, channels, layers) of each group of MBConv blocks
+EFFICIENTNET_B0 = (
+    ((1, 3, 16, 1),),
+    ((6, 3, 24, 2),),
+    ((6, 5, 40, 2),),
+    ((6, 3, 80, 3), (6, 5, 112, 3)),
+    ((6, 5, 192, 4), (6, 3, 320, 1)),
+)
+_fit = MBConvConfig.adjust_channels  # channels x width to a multiple of 8, as torchvision's networks have it
+
+
+def _inverted(groups: Sequence[tuple[int, int, int]], inp: int, stride: int) -> nn.Sequential:
+    blocks = []
+    for expansion, out, count in groups:
+        for _ in range(count):
+            blocks.append(InvertedResidual(inp, out, stride, expansion))
+            inp, stride = out, 1
+        stride = 1
+    return nn.Sequential(*blocks)
+
+
+def mobilenet_v2(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
+    """MobileNetV2 (Sandler et al. 2018) as in torchvision; the map of a stage is a linear bottleneck's.
+
+    2,236,682 parameters and 55,021,952 MACs at 10 classes and 3 x 96 x 96.
+    """
+    first, last = _fit(32, width), _fit(1280, max(1.0, width))
+    stages = []
+    for i, groups in enumerate(MOBILENET_V2):
+        groups = [(expansion, _fit(out, width), count) for expansion, out, count in groups]
+        stages.append(Stage(partial(_inverted, groups), groups[-1][1], stride=2 if i else 1))
+    net = _light(channels, first, stages, last, num_classes, nn.ReLU6)
+    nn.init.normal_(net.head.weight, 0, 0.01)
+    return net
+
+
+def _mbconv(groups: Sequence[tuple[int, int, int, int]], dropped: Sequence[float], inp: int, stride: int):
+    blocks = []
+    for expansion, kernel, out, count in groups:
+        for _ in range(count):
+            config = MBConvConfig(expansion, kernel, stride, inp, out, 1)
+            blocks.append(MBConv(config, dropped[len(blocks)], nn.BatchNorm2d))
+            inp, stride = out, 1
+    return nn.Sequential(*blocks)
+
+
+def efficientnet_b0(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
+    """EfficientNet-B0 (Tan and Le 2019) as in torchvision, with stochastic depth up to 0.2; stages end linearly.
+
+    4,020,358 parameters and 71,153,632 MACs at 10 classes and 3 x 96 x 96.
+    """
+    first, last = _fit(32, width), 4 * _fit(320, width)
+    stages, done = [], 0
+    for i, groups in enumerate(EFFICIENTNET_B0):
+        groups = [(*block, _fit(out, width), count) for *block, out, count in groups]
+        count = sum(group[-1] for group in groups)
+        dropped = [0.2 * block / 16 for block in range(done, done + count)]
+        stages.append(Stage(partial(_mbconv, groups, dropped), groups[-1][2], stride=2 if i else 1))
+        done += count
+    net = _light(channels, first, stages, last, num_classes, nn.SiLU)
+    bound = num_classes**-0.5
+    nn.init.uniform_(net.head.weight, -bound, bound)
+    return net
+
+
+def _neck(out: int, activation: Callable[..., nn.Module], inp: int, stride: int) -> nn.Module:
+    return Conv2dNormActivation(inp, out, kernel_size=1, stride=stride, activation_layer=activation)
+
+
+def _light(channels: int, first: int, stages: list[Stage], last: int, num_classes: int, activation) -> Network:
+    stem = Conv2dNormActivation(channels, first, stride=2, activation_layer=activation)
+    net = Network(stem, first, stages, num_classes, neck=Stage(partial(_neck, last, activation), last), dropout=0.2)
+    nn.init.zeros_(net.head.bias)
+    return net
+
+
+def _stem(channels: int, out: int, kernel: int) -> nn.Sequential:
+    return nn.Sequential(*conv_bn_relu(channels, out, kernel, 2), nn.MaxPool2d(3, 2, padding=1))
+
+
+def _resnet(block: Block, counts: Sequence[int], num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
+    planes = [scaled(c, width) for c in (64, 128, 256, 512)]
+    return Network(_stem(channels, planes[0], 7), planes[0], residual_stages(block, planes, counts), num_classes)
+
+
+def shufflenet_v2_x1_0(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
+    """ShuffleNetV2 1x (Ma et al. 2018) as in torchvision, which leaves the initial weights at PyTorch's defaults."""
+    first, *outs, last = (scaled(c, width) for c in (24, 116, 232, 464, 1024))
+    stages = [Stage(partial(split_stage, out, n), out, stride=2) for out, n in zip(outs, (4, 8, 4), strict=True)]
+    neck = Stage(partial(pointwise, last), last)
+    return Network(_stem(channels, first, 3), first, stages, num_classes, neck=neck, init=False)
+
+
+TORCHVISION: dict[str, Callable[..., Network]] = {
+    "mobilenet_v2": mobilenet_v2,
+    "efficientnet_b0": efficientnet_b0,
+    "resnet18_imagenet": partial(_resnet, Basic, (2, 2, 2, 2)),
+    "resnet34_imagenet": partial(_resnet, Basic, (3, 4, 6, 3)),
+    "resnet50_imagenet": partial(_resnet, Bottleneck, (3, 4, 6, 3)),
+    "shufflenet_v2_x1_0": shufflenet_v2_x1_0,
+}
+
+
+def imagenet_weights(name: str, channels: int, width: float) -> dict[str, Tensor]:
+    """torchvision's default ImageNet weights of `name` by torchvision's names, downloaded once; else an `Error`."""
+    known("network with ImageNet weights", name, TORCHVISION)
+    if channels != 3 or width != 1:
+        raise Error(f"ImageNet weights are for 3 channels and width 1, not for {channels} and {width:g}")
+    weights = get_model_weights(name.removesuffix("_imagenet")).DEFAULT
+    try:
+        return weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError):
+        file = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
+        raise Error(f"the ImageNet weights of {name} could not be downloaded: put them at {file}") from None
+
+
+def load_imagenet(net: Network, name: str, weights: dict[str, Tensor]) -> None:
+    """Lay torchvision's weights over everything but the head; both networks hold their tensors in the same order."""
+    with torch.device("meta"):
+        theirs = get_model(name.removesuffix("_imagenet")).state_dict()
+    own = net.state_dict()
+    pairs = [(ours, weights.get(name, own[ours])) for ours, name in zip(own, theirs, strict=True)]
+    net.load_state_dict({ours: own[ours] if ours.startswith("head.") else tensor for ours, tensor in pairs})
