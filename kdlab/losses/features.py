@@ -70,7 +70,8 @@ def fsp(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
     """Squared difference of the flow matrices of consecutive maps, mean over batch and entries, summed over pairs.
 
     Yim et al. 2017 (flow of the solution procedure): the matrix (B, C, C') of maps (B, C, H, W) and (B, C', H', W') is
-    the mean over positions of their products, after pooling to the smaller size. Student and teacher need equal channels. No gradient reaches the teachers. Maps 1 and 2 against 1 and 3 give 1.
+    the mean over positions of their products, after pooling to the smaller size. The channels of student and teacher
+    must be equal. No gradient reaches the teachers. Maps 1 and 2 against 1 and 3 give 1.
     """
 
     def flow(maps: Sequence[Tensor]) -> list[Tensor]:

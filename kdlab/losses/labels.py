@@ -36,7 +36,7 @@ def smooth(y: Tensor, K: int, eps: float = 0.1, over: str = "all") -> Tensor:
 def soften(y: Tensor, past: Tensor, alpha: float) -> Tensor:
     """(1 - alpha) onehot(y) + alpha past, for labels (B,) and past predictions (B, K); rows with y = -1 are 0.
 
-    Kim et al. 2021 (PS-KD), a target of `soft_cross_entropy`; `past` are probabilities. alpha 0 gives
-    one-hot rows. y = 0, past (.5, .5), alpha .4 gives (.8, .2).
+    Kim et al. 2021 (PS-KD), a target of `soft_cross_entropy`; `past` are probabilities. alpha 0 gives one-hot rows.
+    y = 0, past (.5, .5), alpha .4 gives (.8, .2).
     """
     return (1 - alpha) * smooth(y, past.shape[1], 0.0) + alpha * past.detach() * (y >= 0)[:, None]

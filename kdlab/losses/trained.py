@@ -12,9 +12,10 @@ from .features import pairs
 def vid(mean: Tensor, target: Tensor, raw: Tensor) -> Tensor:
     """Gaussian negative log-likelihood of the teacher's map, mean over all elements, without the constant ln(2 pi) / 2.
 
-    Ahn et al. 2019 (variational information distillation): `mean` (B, C, H, W) is regressed from the
-    student, one variance softplus(raw) + 1e-5 per channel from `raw` (C,); raw = ln(exp(5 - 1e-5) - 1) = 4.993229
-    starts it at 5. No gradient reaches the target. ln(5) / 2 = 0.804719 for mean = target at the start.
+    Ahn et al. 2019 (variational information distillation): `mean` (B, C, H, W) is regressed from the student, pooled to
+    the target's size if larger; one variance softplus(raw) + 1e-5 per channel from `raw` (C,), where raw =
+    ln(exp(5 - 1e-5) - 1) = 4.993229 starts it at 5. No gradient reaches the target. ln(5) / 2 = 0.804719 for mean =
+    target at the start.
     """
     variance = F.softplus(raw)[:, None, None] + 1e-5
     return ((mean - target.detach()).square() / variance + variance.log()).mean() / 2
@@ -31,9 +32,9 @@ def semckd_attention(queries: Tensor, keys: Tensor) -> Tensor:
 def semckd(attention: Tensor, projected: Sequence[Sequence[Tensor]], teachers: Sequence[Tensor]) -> Tensor:
     """Mean squared errors of all pairs of stages, weighted by `attention` (B, n_s, n_t), mean over rows and n_s.
 
-    Chen et al. 2021 (SemCKD): `projected[i][j]` is student map i, pooled to teacher map j if larger
-    and brought to its channels; a larger teacher map is pooled here. No gradient reaches the teachers. With one stage
-    each it is `feature_mse`.
+    Chen et al. 2021 (SemCKD): `projected[i][j]` is student map i, pooled to teacher map j if larger and brought to its
+    channels; a larger teacher map is pooled here. No gradient reaches the teachers. With one stage each it is
+    `feature_mse`.
     """
     rows = [[(s - t).square().flatten(1).mean(1) for s, t in pairs(maps, teachers)] for maps in projected]
     errors = torch.stack([torch.stack(row, 1) for row in rows], 1)
