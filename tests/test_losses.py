@@ -87,6 +87,8 @@ def test_pseudo_label_reference():
     of_row = torch.autograd.grad(loss, x["logits_strong"])[0].abs().sum(1)
     assert (of_row > 0).int().tolist() == ref["mask"]
     assert (of_row > 0).double().mean().item() == ref["pseudo_label_fraction"]
+    every = torch.autograd.grad(losses.pseudo_label(x["logits_strong"], x["logits_weak"], 0.0), x["logits_strong"])[0]
+    assert every.argmin(1).tolist() == ref["pseudo_labels"]
 
 
 def test_pseudo_label_threshold():
