@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torchvision.transforms as T
@@ -9,6 +10,7 @@ import torchvision.transforms.functional as TF
 from torchvision.transforms import InterpolationMode
 
 from kdlab.augment import AUGMENTATIONS, Recipe, ops
+from kdlab.errors import Error
 
 torch.set_num_threads(1)
 B = 12
@@ -221,3 +223,37 @@ def test_families_have_every_role_and_clean_is_clean():
     assert all(set(roles) == names for roles in AUGMENTATIONS.values())
     assert all(roles["clean"] == Recipe() for roles in AUGMENTATIONS.values())
     assert all(recipe.flip == 0 for recipe in AUGMENTATIONS["digits"].values())
+
+
+def test_roles_follow_from_weak_and_only_byol_has_two_strong_views():
+    for roles in AUGMENTATIONS.values():
+        assert roles["flip"] == Recipe(flip=roles["weak"].flip) and roles["crop"] == replace(roles["weak"], flip=0.0)
+    assert [name for name, roles in AUGMENTATIONS.items() if roles["second"] != roles["strong"]] == ["byol"]
+    assert AUGMENTATIONS["colour"]["crop"] == AUGMENTATIONS["simclr"]["crop"] == Recipe(pad=4)
+    byol = AUGMENTATIONS["byol"]
+    assert byol["second"] == replace(byol["strong"], solarize_p=0.2) and byol["strong"].blur_p == 0
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES.values(), EVERYTHING], ids=[*RECIPES, "everything"])
+def test_float_images_give_what_bytes_give_so_that_recipes_compose(recipe):
+    images = photos(12, 3, 16, 16)
+    x = images / 255
+    before = x.clone()
+    torch.testing.assert_close(recipe(x, generator()), recipe(images, generator()), atol=1e-6, rtol=0)
+    assert torch.equal(x, before), "the input was modified"
+    flip = Recipe(flip=1.0)
+    composed = recipe(flip(images, generator(1)), generator())
+    torch.testing.assert_close(composed, recipe(images.flip(3), generator()), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_rotations_are_image_major_and_counter_clockwise(dtype):
+    x = photos(3, 3, 5, 5).to(dtype)
+    y = ops.rotations(x)
+    assert y.shape == (12, 3, 5, 5) and y.dtype == dtype
+    for i in range(3):
+        for quarter in range(4):
+            assert (y[4 * i + quarter].numpy() == np.rot90(x[i].numpy(), quarter, (1, 2))).all()
+    assert y[1, 0, -1, 0] == x[0, 0, 0, 0], "a quarter turn takes the upper left corner to the lower left"
+    with pytest.raises(Error, match="images of 5 x 6 pixels cannot be turned by 90 degrees"):
+        ops.rotations(torch.zeros(1, 3, 5, 6))

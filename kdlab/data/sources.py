@@ -52,7 +52,7 @@ def cifar10() -> ImageSet:
 
 
 def cifar100() -> ImageSet:
-    """CIFAR-100, images as many and as large as CIFAR-10's, through torchvision (downloaded when absent and possible)."""
+    """CIFAR-100, as many images of the same size, through torchvision (downloaded when absent and possible)."""
     from torchvision.datasets import CIFAR100
 
     return _cifar(CIFAR100, "CIFAR-100", (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
@@ -86,7 +86,7 @@ def stl10(part: str = "") -> ImageSet:
 
 
 def _parts(title: str, place: Path, read: Callable) -> tuple:
-    """What `read(root, train)` gives for the training and the test part; the files lie in the folder `place` of root."""
+    """What `read(root, train)` gives for the training and the test part; the files lie in root / place."""
     root = data_root()
     try:
         return read(root, train=True), read(root, train=False)
