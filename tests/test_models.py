@@ -18,8 +18,10 @@ SIZES = [  # model, classes, channels, size, parameters, MACs (None: not publish
     ("resnet18", 10, 3, 32, 11_173_962, 555_422_720),
     ("resnet18", 100, 3, 32, 11_220_132, 555_468_800),
 ]
-LINEAR = {"mobilenet_v2", "efficientnet_b0"}  # stages end without an activation
-PREACTIVATED = set()  # stages end with a sum, the next one begins with BN and ReLU
+# stages that end without an activation
+LINEAR = {"mobilenet_v2", "efficientnet_b0", "mobilenet_v2_half", "mobilenet_v2_half_highres"}
+# stages that end with a sum or concatenation, which the next one begins by normalising and activating
+PREACTIVATED = {"preact_resnet18", "densenet121", *(name for name in MODELS if name.startswith("wrn"))}
 
 
 @pytest.mark.parametrize("name, classes, channels, size, parameters, macs", SIZES)
@@ -61,6 +63,16 @@ def test_preactivations_become_the_maps_and_a_copy_is_the_same_network(name):
     assert any((b < 0).any() for b in before)
     assert torch.equal(copy.deepcopy(net)(x), features.logits)
     assert torch.equal(net.features_after_stem(net.stem(x)).logits, features.logits)
+
+
+def test_preactivations_of_a_wrn_stand_after_the_next_batch_norm_and_move_no_statistics():
+    net = build("wrn_16_2", 7, 3, 0.5).train()
+    x = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    other = copy.deepcopy(net)
+    maps, before = net.features(x).maps, other.preactivations(x)
+    assert all(torch.equal(a, b) for a, b in zip(net.buffers(), other.buffers(), strict=True))
+    norms = (net.stages[1][0].bn1, net.stages[2][0].bn1, net.neck[0])
+    assert all(torch.allclose(norm(m), b, atol=1e-5) for norm, m, b in zip(norms, maps, before, strict=True))
 
 
 @pytest.mark.parametrize("name, stem, head", [

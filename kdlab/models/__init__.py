@@ -8,13 +8,19 @@ from ..errors import lookup
 from .base import Features, Network, Stage, evaluating, parameter_count
 from .branches import Branch, BranchOutput, branches
 from .litenet import litenet_dsc
-from .resnet import RESNETS, resnet18
+from .mobilenet import MOBILENETS
+from .preact import PREACT
+from .resnet import RESNETS
 from .shufflenet import shufflenet_v1, shufflenet_v2
 from .torchvision_nets import TORCHVISION, imagenet_weights, load_imagenet
+from .vgg import VGGS
 
 MODELS: dict[str, Callable[..., Network]] = {
     "litenet_dsc": litenet_dsc,
     **RESNETS,
+    **PREACT,
+    **VGGS,
+    **MOBILENETS,
     "shufflenet_v1": shufflenet_v1,
     "shufflenet_v2": shufflenet_v2,
     **TORCHVISION,
@@ -40,5 +46,5 @@ def build(
 
 __all__ = [
     "MODELS", "TORCHVISION", "Branch", "BranchOutput", "Features", "Network", "Stage", "branches", "build",
-    "evaluating", "parameter_count", "resnet18",
+    "evaluating", "parameter_count",
 ]  # fmt: skip

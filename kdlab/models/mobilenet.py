@@ -1,0 +1,58 @@
+"""MobileNetV2 at half width for small images, in the two variants of the distillation benchmarks."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from torch import Tensor, nn
+
+from .base import Network, Stage, conv_bn_relu, scaled
+from .shufflenet import pointwise
+
+# (expansion, channels at full width, blocks) of each group of inverted residuals, stage by stage
+STAGES = (
+    ((1, 16, 1), (6, 24, 2)),
+    ((6, 32, 3),),
+    ((6, 64, 4), (6, 96, 3)),
+    ((6, 160, 3), (6, 320, 1)),
+)
+
+
+class Inverted(nn.Module):
+    """1 x 1 to `expansion` times the channels, 3 x 3 depthwise, linear 1 x 1; plus the input where shapes agree."""
+
+    def __init__(self, inp: int, out: int, stride: int, expansion: int):
+        super().__init__()
+        mid, self.residual = inp * expansion, stride == 1 and inp == out
+        expand, depthwise = conv_bn_relu(inp, mid, 1), conv_bn_relu(mid, mid, 3, stride, groups=mid)
+        self.layers = nn.Sequential(*expand, *depthwise, *conv_bn_relu(mid, out, 1)[:2])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x) if self.residual else self.layers(x)
+
+
+def _stage(groups: Sequence[tuple[int, int, int]], inp: int, stride: int) -> nn.Sequential:
+    blocks = []
+    for expansion, out, count in groups:
+        for _ in range(count):
+            blocks.append(Inverted(inp, out, stride, expansion))
+            inp, stride = out, 1
+    return nn.Sequential(*blocks)
+
+
+def _half(stem_stride: int, num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
+    """MobileNetV2 (Sandler et al. 2018) at half width with a neck of 1280 channels; stages end linearly."""
+    stem, last = scaled(16, width), scaled(1280, width)
+    stages = []
+    for i, groups in enumerate(STAGES):
+        groups = [(expansion, scaled(out / 2, width), count) for expansion, out, count in groups]
+        stages.append(Stage(partial(_stage, groups), groups[-1][1], stride=2 if i else 1))
+    neck = Stage(partial(pointwise, last), last)
+    return Network(nn.Sequential(*conv_bn_relu(channels, stem, 3, stem_stride)), stem, stages, num_classes, neck=neck)
+
+
+# 812,836 parameters at 100 classes both; 6,523,648 MACs at 3 x 32 x 32 in the benchmark of CRD (Tian et al. 2020), whose
+# stem has stride 2, and 25,710,592 in HSAKD (Yang et al. 2021), whose stem has stride 1: accuracies do not compare.
+MOBILENETS: dict[str, Callable[..., Network]] = {
+    "mobilenet_v2_half": partial(_half, 2),
+    "mobilenet_v2_half_highres": partial(_half, 1),
+}
