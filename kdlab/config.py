@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .augment import AUGMENTATIONS
-from .data import DATASETS
+from .data import check_name, origin
 from .errors import Error, known
 from .methods import METHODS
 from .models import MODELS
@@ -19,7 +19,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper": {"width": 1.0},  # the recipe that the method was published with
 }
 
-Optimizer = Literal["adamw", "sgd"]
+Optimizer = Literal["adamw", "adam", "sgd", "lars"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
@@ -34,7 +34,8 @@ class Config(BaseModel):
     method: str = Field("supervised", description="key of METHODS")
     model: str = Field("litenet_dsc", description="key of MODELS")
     width: float = Field(0.25, gt=0, description="width multiplier of the network")
-    dataset: str = Field("digits", description="key of DATASETS, or folder:PATH")
+    pretrained: bool = Field(False, description="start from ImageNet weights (torchvision's networks at width 1 only)")
+    dataset: str = Field("digits", description="key of DATASETS, stl10:train+unlabeled, or folder:PATH")
     size: int | None = Field(None, ge=8, description="pixels per side; None: the data set's own")
     labels: int | float | None = Field(None, description="label budget: images in all, or a share in (0, 1]; None: all")
     validation: float = Field(0.1, ge=0, lt=1, description="share of the training images held out for validation")
@@ -43,7 +44,12 @@ class Config(BaseModel):
     )
     seed: int = Field(0, ge=0, description="decides initial weights, order, augmentation, and the split")
 
-    epochs: int = Field(20, ge=1, description="number of epochs")
+    noise: float = Field(0.0, ge=0, le=1, description="share of the training labels that are made wrong")
+    noise_kind: Literal["symmetric", "asymmetric"] = Field(
+        "symmetric", description="wrong labels: any other class, or always the same similar one"
+    )
+
+    epochs: int = Field(20, ge=1, description="number of epochs; an upper limit where patience is set")
     steps: int | None = Field(None, ge=1, description="batches per epoch; None: one pass over the images drawn from")
     batch: int = Field(64, ge=1, description="images per batch (labelled ones where a batch has both kinds)")
     optimizer: Optimizer = "adamw"
@@ -52,6 +58,7 @@ class Config(BaseModel):
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
     nesterov: bool = False
     weight_decay: float = Field(1e-2, ge=0)
+    decay_all: bool = Field(True, description="weight decay on biases and batch norms too, not only on matrices")
     schedule: str = Field("cosine", description="of the learning rate: key of SCHEDULES")
     milestones: tuple[float, ...] = Field(
         (150 / 240, 180 / 240, 210 / 240), description='progress at each drop of "step"'
@@ -59,7 +66,17 @@ class Config(BaseModel):
     decay: float = Field(0.1, gt=0, le=1, description='factor at each milestone of "step"')
     warmup: float = Field(0.1, ge=0, le=1, description="share of training over which the learning rate rises from 0")
 
+    patience: int | None = Field(
+        None, ge=1, description="stop after so many validations without a better one, and restore the best weights"
+    )
+    select: Literal["validation", "test"] = Field(
+        "validation", description='what patience watches; "test" only repeats scripts that did so'
+    )
+
     augment: str | None = Field(None, description="key of AUGMENTATIONS; None: what suits the data set")
+    normalise: bool = Field(True, description="subtract the data set's mean and divide by its standard deviation")
+    cutout: int = Field(0, ge=0, description="side in pixels of a square that is blanked in every training image")
+    cutmix: float = Field(0.0, ge=0, le=1, description="share of the batches whose images and labels are mixed")
     weights: dict[str, float] = Field({}, description="loss term -> weight, where it differs from the method's")
     hp: dict[str, Any] = Field({}, description="hyper-parameters of the method, where they differ from its defaults")
     evaluate_every: int = Field(1, ge=1, description="epochs between validations; the last epoch is always validated")
@@ -83,8 +100,9 @@ class Config(BaseModel):
         preset = fields["preset"]
         fields = {name: value for name, value in fields.items() if name != "preset"}
         method = METHODS[known("method", fields.get("method", "supervised"), METHODS)]
-        known("preset", preset, PRESETS)
-        return {**PRESETS[preset], **method.presets.get(preset, {}), **fields}
+        known("preset", preset, [*PRESETS, *method.presets])
+        recipe = {**PRESETS.get(preset, PRESETS["paper"]), **method.presets.get(preset, {})}
+        return {**recipe, **fields}
 
     @field_validator("labels")
     @classmethod
@@ -107,10 +125,7 @@ class Config(BaseModel):
         method = METHODS[known("method", self.method, METHODS)]
         known("model", self.model, MODELS)
         known("schedule", self.schedule, SCHEDULES)
-        key, _, path = self.dataset.partition(":")
-        if key == "folder" and not path:
-            raise Error("dataset='folder' needs a path: folder:PATH, with PATH/train/ and PATH/test/ or PATH/val/")
-        known("data set", key if key == "folder" else self.dataset, DATASETS)
+        check_name(self.dataset)
         if self.augment is not None:
             known("augmentation", self.augment, AUGMENTATIONS)
         method.check_weights(self.weights)
@@ -119,6 +134,19 @@ class Config(BaseModel):
             raise Error(f"method {self.method!r} needs a teacher: give teacher=Config(...)")
         if self.teacher is not None and not method.needs_teacher:
             raise Error(f"method {self.method!r} uses no teacher: leave teacher out, or choose a method that distils")
+        if self.teacher is not None:
+            self._check_teacher()
+        if method.needs_init and self.init is None:
+            raise Error(f"method {self.method!r} goes on from a trained network: give init=Config(...)")
+        if self.cutmix and not method.mixes:
+            able = ", ".join(name for name, other in METHODS.items() if other.mixes)
+            raise Error(
+                f"cutmix={self.cutmix}: method {self.method!r} has no term for mixed labels, choose from {able}"
+            )
+        if self.cutout == 1:
+            raise Error("cutout=1 would blank nothing: the side is 0 (none), or 2 pixels and more")
+        if self.patience is not None and self.select == "validation" and not self.validation:
+            raise Error("patience watches the validation images: set validation above 0")
         if self.init is not None and (self.init.model, self.init.width) != (self.model, self.width):
             raise Error(
                 f"init is a {self.init.model} of width {self.init.width}, this run a {self.model} of width {self.width}: "
@@ -128,10 +156,26 @@ class Config(BaseModel):
             self._check_same_split(role)
         return self
 
+    def _check_teacher(self) -> None:
+        """A teacher must have what the method reads of it: a trained classifier, and the parts it needs."""
+        method, teacher = METHODS[self.method], METHODS[self.teacher.method]
+        for part in method.needs_parts:
+            if part not in teacher.keeps:
+                keepers = [name for name, m in METHODS.items() if part in m.keeps and m.trains_head]
+                having = " or ".join(f"Config(method={name!r}, ...)" for name in keepers)
+                raise Error(f"method {self.method!r} needs its teacher's {part}: give teacher={having}")
+        if self.teacher.normalise != self.normalise:
+            raise Error("teacher and student must see the same images: give both the same normalise")
+        if not teacher.trains_head:
+            raise Error(
+                f"{self.teacher.method!r} leaves the teacher's classifier untrained: fine-tune it first, "
+                "teacher=Config(init=...)"
+            )
+
     def _check_same_split(self, role: str) -> None:
         """A stage on the same data must hold out the same images, or the validation set would have been trained on."""
         other = getattr(self, role)
-        if other is None or other.dataset != self.dataset:
+        if other is None or origin(other.dataset) != origin(self.dataset):
             return
         if (other.split_seed, other.validation) != (self.split_seed, self.validation):
             raise Error(

@@ -33,6 +33,20 @@ def knn(bank: Tensor, bank_y: Tensor, queries: Tensor, k: int = 20, T: float = 0
     return votes.argmax(1)
 
 
+def collapse(a: Tensor, b: Tensor) -> dict[str, float]:
+    """How far embeddings (n, D) of two views are from collapse, on unit vectors.
+
+    `val_std`: mean over dimensions of the standard deviation, times sqrt(D): 1 for a uniform sphere, 0 for collapse
+    (Chen & He 2021, SimSiam). `val_alignment`: mean squared distance of the two views, 0 is best; `val_uniformity`: log
+    of the mean of exp(-2 d^2) over all pairs of different images, -4 is a uniform sphere of many dimensions, 0 is
+    collapse (Wang & Isola 2020).
+    """
+    a, b = (F.normalize(z.float(), dim=1) for z in (a, b))
+    std = torch.cat([a, b]).std(0).mean() * a.shape[1] ** 0.5
+    numbers = std, (a - b).square().sum(1).mean(), torch.pdist(a).square().mul(-2).exp().mean().log()
+    return dict(zip(("val_std", "val_alignment", "val_uniformity"), (round(n.item(), 4) for n in numbers), strict=True))
+
+
 def linear_probe(
     train: Tensor, train_y: Tensor, val: Tensor, val_y: Tensor, strengths=(0.01, 0.1, 1.0, 10.0, 100.0)
 ):  # fmt: skip

@@ -6,9 +6,10 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 from tqdm.auto import tqdm
 
 from . import cost, evaluate
@@ -17,8 +18,8 @@ from .config import Config
 from .data import Batches, ImageSet, Normalise, Split, load, split
 from .errors import Error
 from .methods import METHODS, Method
-from .models import Features, Network, build
-from .seeds import derive
+from .models import Features, Network, build, evaluating
+from .seeds import derive, generator
 from .store import RunFolder, data_key, identity
 from .train import fit
 
@@ -48,10 +49,23 @@ class Result:
             net.load_state_dict(load_file(self.folder / "weights.safetensors"))
         return net.eval()
 
+    def parts(self) -> dict[str, nn.Module]:
+        """What the method kept beside the network (heads, branches), by name; on the CPU, in eval mode."""
+        from safetensors.torch import load_file
+
+        parts = _untrained(self.config).parts
+        weights = load_file(self.folder / "parts.safetensors") if parts else {}
+        for name, part in parts.items():
+            own = {key.removeprefix(f"{name}."): w for key, w in weights.items() if key.startswith(f"{name}.")}
+            part.load_state_dict(own)
+            part.eval()
+        return parts
+
     def test_features(self, trained: bool = True) -> Features:
         """Pooled features and logits of the test images, in their order."""
         images = self.images
-        return evaluate.look(self.network(trained), images.test_x, Normalise(images.mean, images.std))
+        normalise = Normalise(images.mean, images.std) if self.config.normalise else Normalise([0.0], [1.0])
+        return evaluate.look(self.network(trained), images.test_x, normalise)
 
     def log(self):
         """One row per epoch: loss, each term, learning rate, validation, seconds (pandas DataFrame)."""
@@ -86,6 +100,13 @@ def run_seeds(config: Config, seeds: Iterable[int]) -> list[Result]:
     return [run(config.seeded(seed)) for seed in seeds]
 
 
+class Stage(NamedTuple):
+    """What a run takes from one that it stands on."""
+
+    network: Network
+    parts: dict[str, nn.Module]
+
+
 def _stages(config: Config) -> dict[str, Config]:
     """The runs that this one stands on."""
     return {role: stage for role in ("teacher", "init") if (stage := getattr(config, role))}
@@ -97,37 +118,49 @@ def _own_generators():
 
 def _check(config: Config) -> None:
     """Put the whole pipeline together with untrained networks, which raises what would go wrong later."""
-    stages = _stages(config)
-    for stage in stages.values():
+    for stage in _stages(config).values():
         _check(stage)
-    networks = {role: _build(stage) for role, stage in stages.items()}
-    with _own_generators():
-        _assemble(config, networks, _fabric(config).device)
+    _assemble(config, _untrained_stages(config), _fabric(config).device)
+
+
+def _untrained(config: Config) -> Method:
+    """The method of a run, with untrained networks throughout."""
+    return _method(config, _untrained_stages(config))
+
+
+def _untrained_stages(config: Config) -> dict[str, Stage]:
+    methods = {role: _untrained(stage) for role, stage in _stages(config).items()}
+    return {role: Stage(method.model, method.parts) for role, method in methods.items()}
 
 
 def _train(config: Config, stages: dict[str, Result], folder: RunFolder) -> dict[str, Any]:
     fabric = _fabric(config)
-    networks = {role: result.network() for role, result in stages.items()}
-    data, method, batches = _assemble(config, networks, fabric.device)
+    finished = {role: Stage(result.network(), result.parts()) for role, result in stages.items()}
+    data, method, batches = _assemble(config, finished, fabric.device)
     folder.open()
-    normalise = Normalise(data.images.mean, data.images.std, fabric.device)
+    normalise = batches.normalise
 
     def validate() -> dict[str, float]:
-        return _scores(method, data, normalise, "val") if len(data.val_y) else {}
+        if config.select == "test":
+            return _scores(method, data, normalise, "test")
+        if not len(data.val_y):
+            return {}
+        return _scores(method, data, normalise, "val") | _collapse(method, data, batches, config.seed)
 
     total = config.epochs * batches.steps
     quiet = os.environ.get("KDLAB_PROGRESS") == "0"
     name = f"{config.method} {config.model} seed {config.seed}"
     with tqdm(total=total, desc=name, unit="step", leave=False, disable=quiet) as bar:
-        seconds = fit(method, batches, config, fabric, folder, validate, bar)
+        trained = fit(method, batches, config, fabric, folder, validate, bar)
     return folder.finish(method, {
         **validate(),
         **_scores(method, data, normalise, "test"),
         **(_probe(method, data, normalise) if not method.trains_head else {}),
         **cost.report(method.model, data.x.shape[1:]),
         "labels": len(data.labelled),
-        "images_seen": total * batches.images_per_step,
-        "seconds": round(seconds, 3),
+        "images_seen": trained["epochs"] * batches.steps * batches.images_per_step,
+        **trained,
+        "selected_on": config.select if config.patience is not None else None,
         "environment": _environment(fabric),
     })  # fmt: skip
 
@@ -142,16 +175,37 @@ def _fingerprints(config: Config) -> dict[str, str]:
 
 def _build(config: Config) -> Network:
     images = load(config.dataset, config.size)
-    return build(config.model, len(images.classes), images.channels, config.width, derive(config.seed, "model"))
+    return build(
+        config.model, len(images.classes), images.channels, config.width, derive(config.seed, "model"),
+        pretrained=config.pretrained,
+    )  # fmt: skip
 
 
-def _assemble(config: Config, networks: dict[str, Network], device: torch.device) -> tuple[Split, Method, Batches]:
-    """Data, method and batches of a run from the networks of its teacher and its initial run."""
+def _assemble(config: Config, stages: dict[str, Stage], device: torch.device) -> tuple[Split, Method, Batches]:
+    """Data, method and batches of a run from what its teacher and its initial run left."""
     images = load(config.dataset, config.size)
-    data = split(images, config.labels, config.validation, config.split_seed)
-    model, teacher = _build(config), networks.get("teacher")
-    if "init" in networks:
-        _start_from(model, networks["init"])
+    data = split(
+        images, config.labels, config.validation, config.split_seed, noise=config.noise, noise_kind=config.noise_kind
+    )
+    method = _method(config, stages, len(data.x))
+    for module in filter(None, (method, method.teacher, *method.teacher_parts.values())):
+        module.to(device, memory_format=torch.channels_last)  # 1.1 to 1.5 times faster on CPUs, more with tensor cores
+    family = AUGMENTATIONS[config.augment or images.style]
+    batches = Batches(
+        data, [family[role] for role in method.views], shared=method.shared and family[method.shared],
+        draw=method.draw, batch=config.batch, steps=config.steps, ratio=method.hp.get("ratio", 1),
+        cutout=config.cutout, cutmix=config.cutmix, normalise=config.normalise, device=device,
+    )  # fmt: skip
+    return data, method, batches
+
+
+def _method(config: Config, stages: dict[str, Stage], samples: int = 0) -> Method:
+    """The method of a run on `samples` training images."""
+    images = load(config.dataset, config.size)
+    model = _build(config)
+    if "init" in stages:
+        _start_from(model, stages["init"].network)
+    teacher, parts = stages.get("teacher", (None, {}))
     if teacher is not None and teacher.num_classes != model.num_classes:
         known, new = teacher.num_classes, model.num_classes
         raise Error(f"the teacher knows {known} classes and {config.dataset} has {new}: they must be the same")
@@ -159,14 +213,12 @@ def _assemble(config: Config, networks: dict[str, Network], device: torch.device
         raise Error(
             f"the teacher sees {seen} channels and {config.dataset} has {images.channels}: they must be the same"
         )
-    torch.manual_seed(derive(config.seed, "method"))
-    hyper = {"samples": len(data.x), "batch": config.batch, **config.hp}
-    method = METHODS[config.method](model, teacher, weights=config.weights, **hyper)
-    for module in filter(None, (method, teacher)):
-        module.to(device, memory_format=torch.channels_last)  # 1.1 to 1.5 times faster on CPUs, more with tensor cores
-    recipes = [AUGMENTATIONS[config.augment or images.style][role] for role in method.views]
-    options = {"draw": method.draw, "batch": config.batch, "steps": config.steps, "ratio": method.hp.get("ratio", 1)}
-    return data, method, Batches(data, recipes, device=device, **options)
+    with _own_generators():
+        torch.manual_seed(derive(config.seed, "method"))
+        return METHODS[config.method](
+            model, teacher, weights=config.weights, teacher_parts=parts, samples=samples, batch=config.batch,
+            epochs=config.epochs, **config.hp,
+        )  # fmt: skip
 
 
 def _start_from(model: Network, source: Network) -> None:
@@ -189,6 +241,15 @@ def _scores(method: Method, data: Split, normalise: Normalise, part: str) -> dic
     bank = evaluate.look(method.model, data.x[rows], normalise).pooled
     guess = evaluate.knn(bank, data.y[rows], seen.pooled)
     return {f"{part}_knn": round(100 * (guess == y).double().mean().item(), 4)}
+
+
+def _collapse(method: Method, data: Split, batches: Batches, seed: int) -> dict[str, float]:
+    """Collapse diagnostics of a self-supervised method, on two views of at most 512 validation images."""
+    draw = generator(seed, "diagnostics", device=batches.device)
+    images = data.val_x[:512].to(batches.device)
+    with evaluating(method):
+        views = [method.embed(batches.normalise(view(images, draw))) for view in batches.views[:2]]
+    return {} if None in views else evaluate.collapse(*views)
 
 
 def _probe(method: Method, data: Split, normalise: Normalise) -> dict[str, float]:

@@ -35,6 +35,24 @@ def warm_up(progress: float, share: float) -> float:
     return min(1.0, progress / share) if share > 0 else 1.0
 
 
+def cosine_between(progress: float, start: float, end: float) -> float:
+    """From `start` to `end` along half a cosine: the momentum of BYOL's target (Grill et al. 2020) and of MoCo v2+."""
+    return end - (end - start) * cosine(progress)
+
+
+def ramp_up(progress: float, start: float, end: float, warmup: float, ramp: float, curve: str = "linear") -> float:
+    """0 for the share `warmup` of training, then from `start` to `end` over the share `ramp`, then `end`.
+
+    `curve`: linear, half a cosine (both at the middle half-way), or a step at the end of the ramp. SS-KD's released
+    script: start 0.1, end 0.9, warm-up 5 and ramp 16 of 30 epochs, linear, which is 0.05 an epoch.
+    """
+    if progress < warmup - 1e-9:
+        return 0.0
+    s = min(1.0, (progress - warmup) / ramp) if ramp > 0 else 1.0
+    shape = {"linear": s, "cosine": 1 - cosine(s), "step": float(s > 1 - 1e-9)}
+    return start + (end - start) * max(0.0, shape[curve])
+
+
 def sigmoid_ramp(progress: float, share: float = 0.2) -> float:
     """exp(-5 (1 - s)^2) with s = progress / share, at most 1: e^-5 at the start, 1 from `share` on.
 

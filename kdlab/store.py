@@ -1,7 +1,8 @@
 """Run folders: where they are, what identifies a run, checkpoints, results, and the table of all runs.
 
 `runs/<data set>-<model>-<method>-<hash>/` holds config.json, log.jsonl (a line per epoch), checkpoint.pt while
-training, weights.safetensors, and result.json, which is written last: where it is, the run is done.
+training, weights.safetensors, parts.safetensors where the method keeps heads or branches, and result.json, which is
+written last: where it is, the run is done.
 """
 
 import inspect
@@ -23,6 +24,7 @@ from .errors import Error
 from .methods import METHODS, Method
 
 CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill, plus one epoch
+CHECKPOINT_SHARE = 0.05  # but writing large states takes no more than this share of the time
 
 
 def runs_root() -> Path:
@@ -92,7 +94,7 @@ class RunFolder:
         self.config, self.identity = config, identity
         place = re.sub(r"[^A-Za-z0-9_.]+", "_", config.dataset.removeprefix("folder:")).strip("_")
         self.path = (root or runs_root()) / f"{place[-40:]}-{config.model}-{config.method}-{digest(identity)}"
-        self.saved_at = time.monotonic()
+        self.saved_at, self.save_seconds = time.monotonic(), 0.0
 
     def locked(self) -> FileLock:
         """Held by the process that trains this run; others wait and then find the result."""
@@ -117,9 +119,10 @@ class RunFolder:
         """Write the weights, then the result, then drop the checkpoints; returns the result."""
         from safetensors.torch import save_file
 
-        weights = {name: tensor.contiguous().cpu() for name, tensor in method.model.state_dict().items()}
-        save_file(weights, self.path / "weights.tmp")
-        os.replace(self.path / "weights.tmp", self.path / "weights.safetensors")
+        for name, module in {"weights": method.model, "parts": torch.nn.ModuleDict(method.parts)}.items():
+            if tensors := {key: tensor.contiguous().cpu() for key, tensor in module.state_dict().items()}:
+                save_file(tensors, self.path / f"{name}.tmp")
+                os.replace(self.path / f"{name}.tmp", self.path / f"{name}.safetensors")
         self._write("result.json", json.dumps(result, indent=1))
         for name in ("checkpoint.pt", "checkpoint.previous.pt"):
             (self.path / name).unlink(missing_ok=True)
@@ -148,16 +151,18 @@ class RunFolder:
 
     def due(self) -> bool:
         """Whether the last checkpoint is old enough for a new one."""
-        return time.monotonic() - self.saved_at >= CHECKPOINT_SECONDS
+        return time.monotonic() - self.saved_at >= max(CHECKPOINT_SECONDS, self.save_seconds / CHECKPOINT_SHARE)
 
     def save(self, state: dict) -> None:
         """Replace the checkpoint atomically; the one before it is kept beside it."""
+        began = time.monotonic()
         path = self.path / "checkpoint.pt"
         torch.save(state, path.with_suffix(".tmp"))
         if path.exists():
             os.replace(path, self.path / "checkpoint.previous.pt")
         os.replace(path.with_suffix(".tmp"), path)
         self.saved_at = time.monotonic()
+        self.save_seconds = self.saved_at - began
 
     def log(self, line: dict) -> None:
         """Append one epoch to log.jsonl."""

@@ -12,6 +12,7 @@ from .config import Config
 from .data import Batches
 from .errors import Error
 from .methods import Method
+from .optimizers import OPTIMIZERS
 from .schedules import SCHEDULES, warm_up
 from .seeds import derive
 
@@ -34,22 +35,50 @@ def learning_rate(config: Config, progress: float) -> float:
 def make_optimizer(method: Method, config: Config) -> torch.optim.Optimizer:
     """One optimiser over all trainable parameters; the classifier's group has its own factor on the learning rate."""
     head = set(method.model.head.parameters())
-    trained = [p for p in method.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p not in head], "factor": 1.0},
-        {"params": [p for p in trained if p in head], "factor": config.head_lr},
-    ]
-    if config.optimizer == "sgd":
-        momentum = {"momentum": config.momentum, "nesterov": config.nesterov}
-        return torch.optim.SGD(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True, **momentum)
-    return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    groups: dict[tuple[bool, bool], list] = {}
+    for parameter in filter(lambda p: p.requires_grad, method.parameters()):
+        decays = config.decay_all or parameter.ndim > 1
+        groups.setdefault((parameter in head, decays), []).append(parameter)
+    return OPTIMIZERS[config.optimizer]([
+        {"params": parameters, "factor": config.head_lr if in_head else 1.0,
+         "weight_decay": config.weight_decay if decays else 0.0}
+        for (in_head, decays), parameters in groups.items()
+    ], config)  # fmt: skip
+
+
+class Best:
+    """Early stopping: the best validation so far, its weights, and how many came after it without a better one."""
+
+    def __init__(self, patience: int, state: dict | None):
+        self.patience = patience
+        self.state = state or {"score": -math.inf, "epoch": 0, "since": 0, "weights": {}}
+
+    def see(self, score: float, epoch: int, method: Method) -> None:
+        if score > self.state["score"]:
+            weights = {name: tensor.detach().clone() for name, tensor in method.model.state_dict().items()}
+            self.state = {"score": score, "epoch": epoch, "since": 0, "weights": weights}
+        else:
+            self.state["since"] += 1
+
+    @property
+    def spent(self) -> bool:
+        return self.state["since"] >= self.patience
+
+
+def method_megabytes(method: Method) -> float:
+    """What a method holds beside the network it trains: heads, branches, copies, queues, tables; in MB."""
+    count = lambda module: sum(t.numel() * t.element_size() for t in module.state_dict().values())  # noqa: E731
+    return round((count(method) - count(method.model)) / 1e6, 2)
 
 
 def fit(
     method: Method, batches: Batches, config: Config, fabric, checkpoints: Checkpoints,
     validate: Callable[[], dict], bar=None,
-) -> float:  # fmt: skip
-    """Train `method` for `config.epochs` epochs, from the last checkpoint if there is one; returns the seconds it took.
+) -> dict:  # fmt: skip
+    """Train `method` for `config.epochs` epochs, from the last checkpoint if there is one.
+
+    Returns how many `epochs` it trained for and the `seconds` that took. With `config.patience` training stops after
+    so many validations without a better first score, the best epoch's weights are put back, and `best_epoch` is told.
 
     All random draws of an epoch come from generators seeded by (seed, epoch), and all schedules are functions of
     progress, so a run that continues at an epoch boundary ends bit-identical to one that was never interrupted. The
@@ -57,16 +86,19 @@ def fit(
     and the step; the last checkpoint stays in place.
     """
     optimizer = make_optimizer(method, config)
-    start, seconds = 0, 0.0
+    start, seconds, stop, best = 0, 0.0, False, None
     if state := checkpoints.load():
         method.load_state_dict(state["method"])
         optimizer.load_state_dict(state["optimizer"])
-        start, seconds = state["epoch"], state["seconds"]
+        start, seconds, stop = state["epoch"], state["seconds"], state["stop"]
+    if config.patience is not None:
+        best = Best(config.patience, state and state["best"])
     module, optimizer = fabric.setup(method, optimizer)
     total = config.epochs * batches.steps
+    held = method_megabytes(method)
     if bar is not None:
         bar.update(start * batches.steps)
-    for epoch in range(start, config.epochs):
+    for epoch in range(start, start if stop else config.epochs):
         began = time.perf_counter()
         torch.manual_seed(derive(config.seed, "epoch", epoch))  # dropout and whatever else draws globally
         method.train()
@@ -80,28 +112,40 @@ def fit(
             optimizer.zero_grad()
             fabric.backward(loss)
             optimizer.step()
-            method.after_step((epoch * batches.steps + i + 1) / total)
+            method.after_step(progress)
             history.append(torch.stack([loss.detach(), *terms.values()]))
             if bar is not None:
                 bar.update()
+        done = (epoch + 1) / config.epochs
+        method.after_epoch(done)
         means = _means(torch.stack(history).cpu(), ["loss", *terms], epoch * batches.steps)
         elapsed = time.perf_counter() - began
         seconds += elapsed
         last = epoch + 1 == config.epochs
         line = {"epoch": epoch + 1, "lr": lr, **means}
         if last or (epoch + 1) % config.evaluate_every == 0:
-            line |= validate()
+            line |= (scores := validate())
+            if best is not None:
+                best.see(next(iter(scores.values())), epoch + 1, method)
+                stop = best.spent and method.may_stop(done)
         line |= {
             "seconds": round(elapsed, 4),
             "images_per_second": round(batches.steps * batches.images_per_step / elapsed),
+            "method_mb": held,
         }
         checkpoints.log(line)
-        if last or checkpoints.due():
-            state = {"method": method.state_dict(), "optimizer": optimizer.state_dict()}
-            checkpoints.save({**state, "epoch": epoch + 1, "seconds": seconds})
+        start = epoch + 1
+        if last or stop or checkpoints.due():
+            state = {"method": method.state_dict(), "optimizer": optimizer.state_dict(), "best": best and best.state}
+            checkpoints.save({**state, "epoch": start, "seconds": seconds, "stop": stop})
         if bar is not None:
             bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()}, refresh=False)
-    return seconds
+        if stop:
+            break
+    if best is None:
+        return {"epochs": start, "seconds": round(seconds, 3)}
+    method.model.load_state_dict(best.state["weights"])
+    return {"epochs": start, "best_epoch": best.state["epoch"], "seconds": round(seconds, 3)}
 
 
 def _means(history: Tensor, names: list[str], before: int) -> dict[str, float]:

@@ -19,7 +19,17 @@ TEACHER = Config(model="resnet18", **TINY)
 
 
 def config_of(key, **fields):
-    return Config(method=key, teacher=TEACHER if METHODS[key].needs_teacher else None, **{**TINY, **fields})
+    """A tiny run of a method, with the stages that it needs."""
+    method, stages = METHODS[key], {}
+    if method.needs_init:
+        stages["init"] = Config(**TINY)
+    if "projector" in method.needs_parts:
+        stages["teacher"] = Config(method="sskd_head", model="resnet18", init=TEACHER, **TINY)
+    elif "branches" in method.needs_parts:
+        stages["teacher"] = Config(method="hsakd_branches", model="resnet18", init=TEACHER, **TINY)
+    elif method.needs_teacher:
+        stages["teacher"] = TEACHER
+    return Config(method=key, **{**TINY, **stages, **fields})
 
 
 @pytest.fixture
@@ -27,6 +37,7 @@ def runs(tmp_path, monkeypatch):
     """An empty runs folder, and a checkpoint after every epoch."""
     monkeypatch.setenv("KDLAB_RUNS", str(tmp_path))
     monkeypatch.setattr(store, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(store, "CHECKPOINT_SHARE", float("inf"))
     return tmp_path
 
 

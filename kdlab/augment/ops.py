@@ -5,7 +5,7 @@ function computes for every image what the torchvision function named at the end
 [0, 1], and leaves its input as it was.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -98,11 +98,15 @@ def rotations(x: Tensor) -> Tensor:
 
     Any values, any dtype. (torch.rot90)
     """
-    if x.shape[2] != x.shape[3]:
-        raise Error(
-            f"images of {x.shape[2]} x {x.shape[3]} pixels cannot be turned by 90 degrees: set size to make them square"
-        )
-    return torch.stack([x.rot90(quarter, (2, 3)) for quarter in range(4)], 1).flatten(0, 1)
+    return turned([x] * 4)
+
+
+def turned(versions: Sequence[Tensor]) -> Tensor:
+    """Four versions (B, C, H, H) of a batch, version j turned as `rotations` does -> (4B, C, H, H), image-major."""
+    H, W = versions[0].shape[2:]
+    if H != W:
+        raise Error(f"images of {H} x {W} pixels cannot be turned by 90 degrees: set size to make them square")
+    return torch.stack([x.rot90(quarter, (2, 3)) for quarter, x in enumerate(versions)], 1).flatten(0, 1)
 
 
 # Colour

@@ -13,12 +13,6 @@ from ..errors import Error, known
 from ..losses import cross_entropy
 from ..models import Features, Network
 
-# The recipe of the CIFAR benchmark, Tian et al. 2020 (CRD) and its successors; 0.01 for MobileNetV2 and the ShuffleNets
-CRD_RECIPE = {
-    "epochs": 240, "batch": 64, "optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4,
-    "schedule": "step", "milestones": (150 / 240, 180 / 240, 210 / 240), "decay": 0.1, "warmup": 0.0,
-}  # fmt: skip
-
 # Annotations of hyper-parameters, checked when a Config is made
 Positive = Field(gt=0)
 Share = Field(ge=0, le=1)
@@ -29,37 +23,68 @@ class Method(nn.Module):
 
     - `build(self, *, name=default, ...)`: hyper-parameters are the keyword arguments of this signature, annotated with
       their type and range; adapters, heads, queues and EMA copies are made here and belong to the method;
-    - `terms(self, batch, progress) -> {name: scalar}`: the keys of `weights`, unweighted.
+    - `terms(self, batch, progress) -> {name: scalar}`: the keys of `weights`, unweighted. It changes nothing but batch
+      statistics: queues, tables and moving averages move on in `after_step(progress)` and `after_epoch(progress)`.
 
-    `after_step(progress)` is for EMA and the like. State that must survive a kill is a parameter or a buffer.
-    `self.model` is the network that is evaluated and kept. `self.teacher` is None or a frozen network in eval mode; it
-    is not a child module, so it is never trained, saved or switched to train mode.
+    State that must survive a kill is a parameter or a buffer. `self.model` is the network that is evaluated and kept.
+    `self.teacher` is None or a frozen network in eval mode, `self.teacher_parts` what the teacher's own method kept
+    beside it; they are not child modules, so they are never trained, saved or switched to train mode.
 
     A term with weight 0 is switched off: it is neither summed nor logged, and `uses(name)` lets `terms` skip its cost.
     """
 
     paper: ClassVar[str] = ""  # author, year, venue
     views: ClassVar[tuple[str, ...]] = ("weak",)  # one augmentation role per view
+    shared: ClassVar[str | None] = None  # a role that is drawn once for all views of an image, before their own
     draw: ClassVar[str] = "labelled"  # key of kdlab.data.DRAWS; "mixed" reads the hyper-parameter `ratio`
     weights: Mapping[str, float] = {"ce": 1.0}  # term -> weight; what a run changes is set on the instance
     needs_teacher: ClassVar[bool] = False
+    needs_parts: ClassVar[tuple[str, ...]] = ()  # parts that the teacher's method must have kept
+    needs_init: ClassVar[bool] = False  # True: makes sense only on the weights of another run
+    keeps: ClassVar[tuple[str, ...]] = ()  # parts beside the model that are stored for other runs and for pictures
+    frozen: ClassVar[tuple[str, ...]] = ()  # child modules that no gradient trains and that stay in eval mode
     trains_head: ClassVar[bool] = True  # False: the classifier stays untrained, the run is judged by its features
+    mixes: ClassVar[bool] = False  # whether its labelled terms know the mixed labels of CutMix
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # name -> Config fields
 
     def __init__(
         self, model: Network, teacher: Network | None = None, *, weights: Mapping[str, float] | None = None,
-        samples: int = 0, batch: int = 0, **hyper: Any,
+        teacher_parts: Mapping[str, nn.Module] | None = None, samples: int = 0, batch: int = 0, epochs: int = 1,
+        **hyper: Any,
     ):  # fmt: skip
         super().__init__()
         self.weights = self.check_weights(weights or {})
-        self.model, self.samples, self.batch = model, samples, batch
-        self._teacher = (teacher.eval().requires_grad_(False),) if teacher is not None else ()  # a tuple hides it
+        self.model, self.samples, self.batch, self.epochs = model, samples, batch, epochs
+        self._teacher = (teacher, dict(teacher_parts or {}))  # a tuple hides them from nn.Module
+        for module in filter(None, (teacher, *self.teacher_parts.values())):
+            module.eval().requires_grad_(False)
         self.hp = self.check_hyper(hyper)
         self.build(**self.hp)
+        for name in self.frozen:
+            getattr(self, name).requires_grad_(False)
 
     @property
     def teacher(self) -> Network | None:
-        return self._teacher[0] if self._teacher else None
+        return self._teacher[0]
+
+    @property
+    def teacher_parts(self) -> dict[str, nn.Module]:
+        return self._teacher[1]
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """The modules of `keeps`, by name."""
+        return {name: getattr(self, name) for name in self.keeps}
+
+    def train(self, mode: bool = True) -> "Method":
+        super().train(mode)
+        for name in self.frozen:
+            getattr(self, name).eval()
+        return self
+
+    def epoch(self, progress: float) -> int:
+        """The epoch, counted from 0, at `progress`; `self.epochs` at the end."""
+        return int(progress * self.epochs + 1e-6)
 
     def build(self) -> None:
         """Make what the method needs beside the model. The keyword arguments are the method's hyper-parameters."""
@@ -73,7 +98,22 @@ class Method(nn.Module):
         return {}
 
     def after_step(self, progress: float) -> None:
-        """Called after every optimiser step."""
+        """Called after every optimiser step, with the progress that its `terms` had."""
+
+    def after_epoch(self, progress: float) -> None:
+        """Called after every epoch, with the progress made by then."""
+
+    def may_stop(self, progress: float) -> bool:
+        """Whether early stopping (`patience`) may end training at `progress`."""
+        return True
+
+    def embed(self, x: Tensor) -> Tensor | None:
+        """The embeddings (B, D) that a self-supervised loss compares, for the collapse diagnostics; else None."""
+        return None
+
+    def ce(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Cross-entropy with the labels of the batch, mixed ones where CutMix mixed the images."""
+        return cross_entropy(logits, batch.y, batch.partner, batch.kept)
 
     def uses(self, term: str) -> bool:
         """Whether the term's weight is not zero."""
@@ -125,7 +165,7 @@ class Method(nn.Module):
 class Distill(Method):
     """A method that compares a student with a frozen teacher on the same batch. A subclass defines `compare`."""
 
-    needs_teacher = True
+    needs_teacher, mixes = True, True
 
     @torch.no_grad()
     def teach(self, x: Tensor) -> Features:
@@ -134,7 +174,7 @@ class Distill(Method):
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         student, teacher = self.model.features(batch.x[0]), self.teach(batch.x[0])
-        return {"ce": cross_entropy(student.logits, batch.y), **self.compare(student, teacher, batch)}
+        return {"ce": self.ce(student.logits, batch), **self.compare(student, teacher, batch)}
 
     def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         """The distillation terms."""

@@ -3,7 +3,8 @@
 from typing import Annotated
 
 from .. import losses
-from .base import CRD_RECIPE, Distill, Positive
+from . import recipes
+from .base import Distill, Positive
 
 
 class KD(Distill):
@@ -11,7 +12,7 @@ class KD(Distill):
 
     paper = "Hinton, Vinyals & Dean 2015"
     weights = {"ce": 0.1, "kd": 0.9}
-    presets = {"paper": CRD_RECIPE}
+    presets = {"paper": recipes.CRD}
 
     def build(self, *, T: Annotated[float, Positive] = 4.0):
         self.T = T

@@ -1,13 +1,19 @@
 """Supervised training on the labelled images: the baseline of every comparison."""
 
-from ..losses import cross_entropy
-from .base import CRD_RECIPE, Method
+from . import recipes
+from .base import Method
 
 
 class Supervised(Method):
     """Cross-entropy with the labels."""
 
-    presets = {"paper": CRD_RECIPE}
+    mixes = True
+    presets = {
+        "paper": recipes.CRD,
+        "finetune": recipes.FINE_TUNING,
+        "stl10": recipes.STL10_TEACHER,  # the teacher of SS-KD, see scheduled_kd
+        "as_released": {**recipes.STL10_TEACHER, **recipes.AS_RELEASED, "pretrained": True},
+    }
 
     def terms(self, batch, progress):
-        return {"ce": cross_entropy(self.model(batch.x[0]), batch.y)}
+        return {"ce": self.ce(self.model(batch.x[0]), batch)}

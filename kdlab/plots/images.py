@@ -1,0 +1,54 @@
+"""Figures of images and of features."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from torch import Tensor
+
+from .style import PALETTE, STYLE
+
+
+def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[str]) -> plt.Figure:
+    """Feature vectors (n, D) of each panel in two dimensions (t-SNE), one colour a class, its name at its median."""
+    from sklearn.manifold import TSNE
+
+    y = y.numpy()
+    with plt.rc_context({**STYLE, "axes.grid": False}):
+        figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.6), squeeze=False)
+        for axis, (title, features) in zip(axes[0], panels.items(), strict=True):
+            flat = TSNE(init="pca", perplexity=25, max_iter=500, random_state=0, n_jobs=1).fit_transform(
+                features.numpy()
+            )
+            for label, name in enumerate(classes):
+                points = flat[y == label]
+                axis.scatter(*points.T, s=9, color=PALETTE[label % len(PALETTE)], alpha=0.75, linewidths=0)
+                axis.annotate(
+                    name, np.median(points, 0), ha="center", va="center", fontsize=15, fontweight="bold",
+                    color=PALETTE[label % len(PALETTE)], path_effects=_halo(),
+                )  # fmt: skip
+            axis.set(xticks=[], yticks=[], title=title)
+            axis.spines[:].set_visible(False)
+    return figure
+
+
+def _halo():
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=4, foreground="white")]
+
+
+def plot_images(images: Tensor, captions: Sequence[str], columns: int = 8, title: str = "") -> plt.Figure:
+    """uint8 images (n, C, H, W) in a grid, a caption above each."""
+    rows, side = -(-len(images) // columns), min(1.2, 10 / columns)  # inches
+    with plt.rc_context({**STYLE, "axes.grid": False, "axes.titlelocation": "center", "axes.titleweight": "normal"}):
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(side * columns, (side + 0.3) * rows + 0.3 * bool(title)), squeeze=False
+        )
+        for axis in axes.flat:
+            axis.axis("off")
+        for axis, image, caption in zip(axes.flat, images, captions, strict=False):
+            axis.imshow(image.permute(1, 2, 0).squeeze(2).numpy(), cmap="gray_r", vmin=0, vmax=255)
+            axis.set_title(caption, fontsize=9)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    return figure

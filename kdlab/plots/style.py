@@ -1,0 +1,42 @@
+"""What all figures share: one palette safe for colour-blind readers, one style readable at half size, one way to save."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+
+# Load the backend now: what it sets inside one of the rc_contexts below would be undone on leaving
+plt.switch_backend(plt.get_backend())
+PALETTE = sns.color_palette("colorblind")
+STYLE = {
+    "font.size": 11, "axes.titlesize": 12, "axes.titleweight": "bold", "axes.titlelocation": "left",
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25,
+    "axes.axisbelow": True, "legend.frameon": False, "figure.dpi": 100, "savefig.dpi": 150,
+    "figure.constrained_layout.use": True,
+}  # fmt: skip
+
+
+def figures_root() -> Path:
+    """Where figures go: $KDLAB_FIGURES, else `figures/` beside the package; the numbers behind them into `data/`."""
+    return Path(os.environ.get("KDLAB_FIGURES") or Path(__file__).parents[2] / "figures")
+
+
+def save(figure: plt.Figure, name: str) -> None:
+    """Write `name`.png, the same bytes for the same figure."""
+    path = figures_root() / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Software": None})
+
+
+def save_table(frame, name: str) -> None:
+    """Write the numbers behind a figure or a table as data/`name`.csv."""
+    path = figures_root() / "data" / f"{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(path, lineterminator="\n", float_format="%.6g")
+
+
+def colours(names: Sequence[str]) -> dict[str, tuple]:
+    """One colour a name, the same in every figure that gets the same names in the same order."""
+    return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
