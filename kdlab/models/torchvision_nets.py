@@ -145,5 +145,7 @@ def load_imagenet(net: Network, name: str, weights: dict[str, Tensor]) -> None:
     with torch.device("meta"):
         theirs = get_model(name.removesuffix("_imagenet")).state_dict()
     own = net.state_dict()
-    pairs = [(ours, weights.get(name, own[ours])) for ours, name in zip(own, theirs, strict=True)]
-    net.load_state_dict({ours: own[ours] if ours.startswith("head.") else tensor for ours, tensor in pairs})
+    for ours, their in zip(own, theirs, strict=True):
+        if not ours.startswith("head.") and not ours.endswith("num_batches_tracked"):  # older files lack the counters
+            own[ours] = weights[their]
+    net.load_state_dict(own)
