@@ -9,46 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from making import gather_statistics, make
 
 import kdlab.train
-from kdlab.augment import AUGMENTATIONS
-from kdlab.data import Batches, load, split
 from kdlab.errors import Error
 from kdlab.methods import METHODS
-from kdlab.models import build
-
-
-def make(key, teacher_seed=1, epochs=2, cutmix=0.0, **options):
-    """A method with tiny networks, and one fixed batch of digits for it."""
-    cls = METHODS[key]
-    student = build("litenet_dsc", 10, 1, 0.125, seed=0)
-    teacher, parts = None, {}
-    if cls.needs_teacher:
-        teacher = build("resnet18", 10, 1, 0.125, seed=teacher_seed)
-        torch.manual_seed(teacher_seed)
-        parts = {name: keeper(name)(teacher).parts[name] for name in cls.needs_parts}
-    torch.manual_seed(0)
-    data = split(load("digits"), 40)
-    method = cls(student, teacher, teacher_parts=parts, samples=len(data.x), batch=16, epochs=epochs, **options)
-    family = AUGMENTATIONS["digits"]
-    batches = Batches(
-        data, [family[role] for role in cls.views], shared=cls.shared and family[cls.shared], draw=cls.draw, batch=16,
-        steps=2, ratio=method.hp.get("ratio", 1), cutmix=cutmix,
-    )  # fmt: skip
-    return method.train(), next(batches.epoch(0, 0))
-
-
-def keeper(part):
-    """A method without a teacher that keeps the given part."""
-    return next(m for m in METHODS.values() if part in m.keeps and m.trains_head and not m.needs_teacher)
-
-
-def gather_statistics(net, x):
-    """Give an untrained network batch statistics that eval mode can work with."""
-    net.train()
-    for _ in range(30):
-        net(x)
-    net.eval()
 
 
 each = pytest.mark.parametrize("key", METHODS)
@@ -159,42 +124,3 @@ def test_a_method_is_one_small_documented_file(key):
 def test_the_loop_names_no_method():
     words = set(re.findall(r"\w+", Path(kdlab.train.__file__).read_text().split('"""', 2)[2]))
     assert not words & set(METHODS)
-
-
-# LiteNet-SSD
-
-
-def test_litenet_ssd_with_ce_alone_is_supervised_training():
-    method, batch = make("litenet_ssd", weights={"kd": 0, "feature": 0, "consistency": 0, "pseudo": 0})
-    loss, _ = method(batch, 0.5)
-    logits = method.model(batch.x[0])[batch.y >= 0]
-    assert loss.item() == pytest.approx(
-        torch.nn.functional.cross_entropy(logits, batch.y[batch.y >= 0]).item(), rel=1e-5
-    )
-
-
-def test_litenet_ssd_ramps_only_the_unsupervised_terms():
-    method, batch = make("litenet_ssd")
-    assert method.factors(0.0)["pseudo"] == pytest.approx(0.006737947) and method.factors(0.2)["consistency"] == 1
-    loss, terms = method(batch, 0.0)
-    by_hand = sum(method.weights[n] * terms[n] * method.factors(0.0).get(n, 1.0) for n in terms)
-    assert loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
-
-
-def test_litenet_ssd_adapters_stay_with_the_method():
-    student, teacher = build("litenet_dsc", 10), build("resnet18", 10)
-    method = METHODS["litenet_ssd"](student, teacher)
-    sizes = [sum(p.numel() for p in adapter.parameters()) for adapter in method.adapters]
-    assert sizes == [16_640, 66_048]
-    assert sum(p.numel() for p in method.model.parameters()) == 484_234
-
-
-def test_litenet_ssd_student_equal_to_teacher():
-    """Logits of a teacher teaching itself differ by nothing; feature terms lie in [0, 8]."""
-    teacher = build("resnet18", 10, 1, 0.125, seed=1)
-    student = build("resnet18", 10, 1, 0.125, seed=1).eval()
-    _, batch = make("litenet_ssd")
-    method = METHODS["litenet_ssd"](student, teacher)
-    terms = method.terms(batch, 0.5)
-    off = METHODS["litenet_ssd"](student, teacher, weights={"consistency": 0, "pseudo": 0}).eval().terms(batch, 0.5)
-    assert off["kd"].item() == pytest.approx(0, abs=1e-6) and 0 <= terms["feature"].item() <= 8
