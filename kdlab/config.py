@@ -136,8 +136,9 @@ class Config(BaseModel):
             raise Error(f"method {self.method!r} uses no teacher: leave teacher out, or choose a method that distils")
         if self.teacher is not None:
             self._check_teacher()
-        if method.needs_init and self.init is None:
-            raise Error(f"method {self.method!r} goes on from a trained network: give init=Config(...)")
+        if method.needs_init and (self.init is None or method.needs_init not in (True, self.init.method)):
+            first = "..." if method.needs_init is True else f"method={method.needs_init!r}, ..."
+            raise Error(f"method {self.method!r} goes on from a trained network: give init=Config({first})")
         if self.cutmix and not method.mixes:
             able = ", ".join(name for name, other in METHODS.items() if other.mixes)
             raise Error(

@@ -14,12 +14,14 @@ def make(key, teacher_seed=1, epochs=2, cutmix=0.0, **options):
     student = build("litenet_dsc", 10, 1, 0.125, seed=0)
     teacher, parts = None, {}
     if cls.needs_teacher:
-        teacher = build("resnet18", 10, 1, 0.125, seed=teacher_seed)
+        teacher = build("litenet_dsc" if key == "fsp_init" else "resnet18", 10, 1, 0.125, seed=teacher_seed)
         torch.manual_seed(teacher_seed)
         parts = {name: keeper(name)(teacher).parts[name] for name in cls.needs_parts}
     torch.manual_seed(0)
     data = split(load("digits"), 40)
-    method = cls(student, teacher, teacher_parts=parts, samples=len(data.x), batch=16, epochs=epochs, **options)
+    method = cls(
+        student, teacher, teacher_parts=parts, labels=data.y, batch=16, epochs=epochs, shape=(1, 8, 8), **options
+    )
     family = AUGMENTATIONS["digits"]
     batches = Batches(
         data, [family[role] for role in cls.views], shared=cls.shared and family[cls.shared], draw=cls.draw, batch=16,

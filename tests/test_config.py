@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from kdlab import Config, Error
+from kdlab import METHODS, Config, Error
 from kdlab.store import digest, identity
 
 TEACHER = Config(model="resnet18", labels=20)
@@ -71,6 +71,15 @@ def test_seeded_reaches_the_whole_pipeline():
     assert other.seed == other.teacher.seed == other.teacher.init.seed == 5
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_the_published_experiment_needs_no_further_word(method):
+    config = Config(method=method, preset="paper")
+    assert config.width == 1.0 and config.epochs >= 25
+    for stage in (config.teacher, config.init):
+        assert stage is None or stage.width == 1.0
+    assert not METHODS[method].needs_teacher or config.teacher is not None
+
+
 def test_presets_fill_what_is_not_given():
     paper = Config(method="kd", preset="paper", teacher=TEACHER, epochs=3)
     assert (paper.epochs, paper.lr, paper.optimizer, paper.schedule, paper.width) == (3, 0.05, "sgd", "step", 1.0)
@@ -104,7 +113,7 @@ def test_presets_fill_what_is_not_given():
     ({"method": "kd", "teacher": TEACHER, "seed": 1}, "give both the same split"),
     ({"method": "kd", "teacher": TEACHER.replace(validation=0.2)}, "give both the same split and validation"),
     ({"method": "sskd", "teacher": TEACHER}, "needs its teacher's projector: give teacher=Config(method='sskd_head', ...)"),
-    ({"method": "hsakd", "teacher": TEACHER}, "needs its teacher's branches: give teacher=Config(method='hsakd', ...) or"),
+    ({"method": "hsakd", "teacher": TEACHER}, "needs its teacher's branches: give teacher=Config(method='hsakd_teacher', ...) or"),
     ({"method": "kd", "teacher": TEACHER.replace(method="simclr")}, "leaves the teacher's classifier untrained"),
     ({"method": "kd", "teacher": TEACHER, "normalise": False}, "give both the same normalise"),
     ({"method": "sskd_head"}, "goes on from a trained network: give init=Config(...)"),

@@ -18,19 +18,21 @@ from kdlab.methods import METHODS
 
 TINY = dict(labels=20, width=0.125, epochs=3, steps=2, batch=8)
 TEACHER = Config(model="resnet18", **TINY)
+SAME = TEACHER.replace(model="litenet_dsc", epochs=1)  # flow matrices need equal channels
 
 
 def config_of(key, **fields):
     """A tiny run of a method, with the stages that it needs."""
     method, stages = METHODS[key], {}
     if method.needs_init:
-        stages["init"] = Config(**TINY)
+        first = method.needs_init if isinstance(method.needs_init, str) else "supervised"
+        stages["init"] = Config(method=first, teacher=SAME if METHODS[first].needs_teacher else None, **TINY)
     if "projector" in method.needs_parts:
         stages["teacher"] = Config(method="sskd_head", model="resnet18", init=TEACHER, **TINY)
     elif "branches" in method.needs_parts:
         stages["teacher"] = Config(method="hsakd_branches", model="resnet18", init=TEACHER, **TINY)
     elif method.needs_teacher:
-        stages["teacher"] = TEACHER
+        stages["teacher"] = SAME if key == "fsp_init" else TEACHER
     return Config(method=key, **{**TINY, **stages, **fields})
 
 

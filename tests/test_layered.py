@@ -53,7 +53,7 @@ def test_the_first_epoch_has_hard_labels(past):
 @pytest.mark.parametrize("name, stages, total", [("resnet20", 3, 22.579564), ("resnet18", 4, 28.571028)])
 def test_uniform_logits(name, stages, total):
     net = build(name, 100, 1, 0.25)
-    method = METHODS["lsskd"](net, samples=0, alpha=0.0)
+    method = METHODS["lsskd"](net, alpha=0.0)
     for head in (net.head, *(branch.head for branch in method.branches)):
         torch.nn.init.zeros_(head.weight), torch.nn.init.zeros_(head.bias)
     _, batch = make("lsskd")

@@ -89,7 +89,7 @@ def test_crd_reference():
     rows = torch.cat([own[:, None], x["negative_idx"]], 1)
 
     def scores():
-        return losses.crd_scores(s, memory[1][rows], T), losses.crd_scores(t, memory[0][rows], T)
+        return losses.crd_scores(s, memory[1], rows, T), losses.crd_scores(t, memory[0], rows, T)
 
     constant = [losses.crd_constant(raw, n) for raw in scores()]
     first, second = (losses.crd(raw / Z, n) for raw, Z in zip(scores(), constant))
@@ -107,8 +107,8 @@ def test_crd_reference():
 
 
 def test_crd_of_equal_scores():
-    memory = torch.zeros(1, 1 + 16384, 2, dtype=torch.float64, requires_grad=True)
-    raw = losses.crd_scores(rand(1, 2), memory)
+    memory = torch.zeros(1 + 16384, 2, dtype=torch.float64, requires_grad=True)
+    raw = losses.crd_scores(rand(1, 2), memory, torch.arange(1 + 16384)[None])
     scores = raw / losses.crd_constant(raw, 50000)
     assert losses.crd(scores, 50000, eps=0).item() == pytest.approx(10.704091, abs=1e-6)
     assert losses.crd(scores, 50000).item() == pytest.approx(10.709091, abs=1e-6)

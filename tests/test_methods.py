@@ -3,7 +3,6 @@
 import copy
 import inspect
 import io
-import re
 import tokenize
 from pathlib import Path
 
@@ -122,5 +121,6 @@ def test_a_method_is_one_small_documented_file(key):
 
 
 def test_the_loop_names_no_method():
-    words = set(re.findall(r"\w+", Path(kdlab.train.__file__).read_text().split('"""', 2)[2]))
-    assert not words & set(METHODS)
+    tokens = tokenize.generate_tokens(io.StringIO(Path(kdlab.train.__file__).read_text()).readline)
+    words = {token.string.strip("\"'") for token in tokens if token.type in (tokenize.NAME, tokenize.STRING)}
+    assert "after_step" in words and not words & set(METHODS)

@@ -93,6 +93,7 @@ def _ssl(*jitter: float, crop: tuple[float, float] = (0.08, 1.0), blur: float = 
 # digits of 12 to 16 pixels. "colour": strong is SimCLR (Chen et al. 2020) with the jitter and the grey of MoCo's CIFAR
 # demonstration, solo-learn's blur (p 0.5, sigma 0.1 to 2 pixels, as PIL blurs) and a crop that keeps at least a fifth
 # of the area. "simclr", "moco", "byol": solo-learn's for CIFAR, where crops are resized bicubically, here bilinearly.
+# "rotated": Tf-KD's training (Yuan et al. 2020), colour with rotations of up to 15 degrees.
 # "as_released": the one transform of the SS-KD script (2025); it rotates before it crops and reads the nearest pixel,
 # here the crop comes first and the rotation is bilinear.
 AUGMENTATIONS: dict[str, dict[str, Recipe]] = {
@@ -108,6 +109,7 @@ AUGMENTATIONS: dict[str, dict[str, Recipe]] = {
     "simclr": _family(_CIFAR, _ssl(0.8, 0.8, 0.8, 0.2)),
     "moco": _family(_CIFAR, _ssl(0.4, 0.4, 0.4, 0.1)),
     "byol": _family(_CIFAR, *(_ssl(0.4, 0.4, 0.2, 0.1, blur=0.0, solarize=p) for p in (0.0, 0.2))),
+    "rotated": _family(replace(_CIFAR, rotate=15), _ssl(0.4, 0.4, 0.4, 0.1, crop=(0.2, 1.0))),
     "as_released": _family(_RELEASED, _RELEASED),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Modules that bring a student's maps to a teacher's channels; they are used in training only."""
+"""Modules that bring a student's maps to a teacher's, and the checks that two networks can be paired; training only."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,8 @@ from torch import nn
 
 from ..errors import Error
 from ..models import Network
+
+Shape = tuple[int, int, int]  # channels, height, width
 
 
 def stage_adapters(student: Network, teacher: Network, stages: Sequence[int], plain: bool = False) -> nn.ModuleList:
@@ -24,3 +26,39 @@ def stage_adapters(student: Network, teacher: Network, stages: Sequence[int], pl
     return nn.ModuleList(
         nn.Identity() if plain else nn.Sequential(nn.Conv2d(s, t, 1, bias=False), nn.BatchNorm2d(t)) for s, t in pairs
     )
+
+
+def regressor(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequential:
+    """FitNet's regressor as in RepDistiller: convolution with bias, batch norm, and ReLU unless `relu=False`.
+
+    It halves a map of twice the size (3 x 3, stride 2), doubles one of half the size (transposed 4 x 4, stride 2) and
+    otherwise shrinks without padding. A smaller map of any other size keeps its own, and the teacher's is pooled.
+    """
+    (inp, size, _), (out, goal, _) = student, teacher
+    if size == 2 * goal:
+        conv = nn.Conv2d(inp, out, 3, stride=2, padding=1)
+    elif 2 * size == goal:
+        conv = nn.ConvTranspose2d(inp, out, 4, stride=2, padding=1)
+    else:
+        conv = nn.Conv2d(inp, out, 1 + max(0, size - goal))
+    return nn.Sequential(conv, nn.BatchNorm2d(out), *([nn.ReLU()] if relu else []))
+
+
+def equal_stages(name: str, student: Network, teacher: Network) -> None:
+    """Refuse two networks with different numbers of stages."""
+    counts = len(student.widths), len(teacher.widths)
+    if counts[0] != counts[1]:
+        raise Error(
+            f"{name} pairs stages one to one: the student has {counts[0]}, the teacher {counts[1]}, choose networks with "
+            "equally many"
+        )
+
+
+def equal_channels(name: str, student: Network, teacher: Network) -> None:
+    """Refuse two networks whose stem and stages differ in channels."""
+    channels = [(net.stem_width, *net.widths) for net in (student, teacher)]
+    if channels[0] != channels[1]:
+        raise Error(
+            f"{name} needs equal channels in stem and stages: the student has {', '.join(map(str, channels[0]))}, "
+            f"the teacher {', '.join(map(str, channels[1]))}"
+        )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..data import Batch
 from ..errors import Error, known
-from ..losses import cross_entropy
+from ..losses import cross_entropy, kd
 from ..models import Features, Network
 
 # Annotations of hyper-parameters, checked when a Config is made
@@ -34,13 +34,14 @@ class Method(nn.Module):
     """
 
     paper: ClassVar[str] = ""  # author, year, venue
+    transfers: ClassVar[str] = "labels"  # what the network learns from, in a word or two
     views: ClassVar[tuple[str, ...]] = ("weak",)  # one augmentation role per view
     shared: ClassVar[str | None] = None  # a role that is drawn once for all views of an image, before their own
     draw: ClassVar[str] = "labelled"  # key of kdlab.data.DRAWS; "mixed" reads the hyper-parameter `ratio`
     weights: Mapping[str, float] = {"ce": 1.0}  # term -> weight; what a run changes is set on the instance
     needs_teacher: ClassVar[bool] = False
     needs_parts: ClassVar[tuple[str, ...]] = ()  # parts that the teacher's method must have kept
-    needs_init: ClassVar[bool] = False  # True: makes sense only on the weights of another run
+    needs_init: ClassVar[bool | str] = False  # True: goes on from the weights of another run; or that run's method
     keeps: ClassVar[tuple[str, ...]] = ()  # parts beside the model that are stored for other runs and for pictures
     frozen: ClassVar[tuple[str, ...]] = ()  # child modules that no gradient trains and that stay in eval mode
     trains_head: ClassVar[bool] = True  # False: the classifier stays untrained, the run is judged by its features
@@ -49,12 +50,13 @@ class Method(nn.Module):
 
     def __init__(
         self, model: Network, teacher: Network | None = None, *, weights: Mapping[str, float] | None = None,
-        teacher_parts: Mapping[str, nn.Module] | None = None, samples: int = 0, batch: int = 0, epochs: int = 1,
-        **hyper: Any,
+        teacher_parts: Mapping[str, nn.Module] | None = None, labels: Tensor | None = None, batch: int = 0,
+        epochs: int = 1, shape: tuple[int, int, int] = (3, 32, 32), **hyper: Any,
     ):  # fmt: skip
         super().__init__()
         self.weights = self.check_weights(weights or {})
-        self.model, self.samples, self.batch, self.epochs = model, samples, batch, epochs
+        self.model, self.batch, self.epochs, self.shape = model, batch, epochs, shape
+        self.labels = torch.empty(0, dtype=torch.long) if labels is None else labels  # of all training images, -1: none
         self._teacher = (teacher, dict(teacher_parts or {}))  # a tuple hides them from nn.Module
         for module in filter(None, (teacher, *self.teacher_parts.values())):
             module.eval().requires_grad_(False)
@@ -62,6 +64,11 @@ class Method(nn.Module):
         self.build(**self.hp)
         for name in self.frozen:
             getattr(self, name).requires_grad_(False)
+
+    @property
+    def samples(self) -> int:
+        """How many training images there are: `batch.index` is below it."""
+        return len(self.labels)
 
     @property
     def teacher(self) -> Network | None:
@@ -163,9 +170,14 @@ class Method(nn.Module):
 
 
 class Distill(Method):
-    """A method that compares a student with a frozen teacher on the same batch. A subclass defines `compare`."""
+    """A method that compares a student with a frozen teacher on the same batch. A subclass defines `compare`.
+
+    A subclass whose weights name `kd`, 0 by default, can be run with the teacher's logits (T = 4) on top of its own
+    terms: `weights={"kd": 0.9}`.
+    """
 
     needs_teacher, mixes = True, True
+    transfers = "logits"
 
     @torch.no_grad()
     def teach(self, x: Tensor) -> Features:
@@ -174,7 +186,10 @@ class Distill(Method):
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         student, teacher = self.model.features(batch.x[0]), self.teach(batch.x[0])
-        return {"ce": self.ce(student.logits, batch), **self.compare(student, teacher, batch)}
+        terms = {"ce": self.ce(student.logits, batch), **self.compare(student, teacher, batch)}
+        if self.uses("kd") and "kd" not in terms:
+            terms["kd"] = kd(student.logits, teacher.logits, T=4.0)
+        return terms
 
     def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         """The distillation terms."""

@@ -9,6 +9,7 @@ from ..errors import Error
 from ..losses import kd
 from . import recipes
 from .base import Distill, Positive
+from .hsakd_teacher import HSAKDTeacher
 from .layered import ROTATIONS, Layered, through
 
 
@@ -20,9 +21,10 @@ class HSAKD(Distill, Layered):
     """
 
     paper = "Yang et al., IJCAI 2021"
+    transfers = "joint distributions, by branch"
     needs_parts = ("branches",)
     weights = {"ce": 1.0, "branches": 1.0, "kd": 1.0}
-    presets = {"paper": {**recipes.CRD, "nesterov": True}}
+    presets = {"paper": {**recipes.HSAKD, "model": "wrn_16_2", "teacher": HSAKDTeacher.presets["paper"]}}
 
     def build(self, *, T: Annotated[float, Positive] = 3.0):
         super().build()

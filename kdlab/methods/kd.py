@@ -12,7 +12,7 @@ class KD(Distill):
 
     paper = "Hinton, Vinyals & Dean 2015"
     weights = {"ce": 0.1, "kd": 0.9}
-    presets = {"paper": recipes.CRD}
+    presets = {"paper": recipes.CRD_PAIR}
 
     def build(self, *, T: Annotated[float, Positive] = 4.0):
         self.T = T

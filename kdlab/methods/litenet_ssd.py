@@ -28,12 +28,13 @@ class LiteNetSSD(Distill):
     """
 
     paper = "Self-supervised Distillation Method for Lightweight Convolutional Networks, ICCEIC 2025"
+    transfers = "logits, features, pseudo-labels"
     views, draw, mixes = ("weak", "strong"), "mixed", False
     weights = {"ce": 1.0, "kd": 1.0, "feature": 1.0, "consistency": 0.5, "pseudo": 1.0}
     presets = {
-        "paper": recipes.LITENET,
-        "cifar10": {**recipes.LITENET, "dataset": "cifar10", "labels": 10_000, "validation": 0.1},
-        "mnist": {**recipes.LITENET, "dataset": "mnist", "size": 32, "labels": 1_000, "validation": 1 / 12},
+        "paper": recipes.litenet("cifar10", labels=10_000, validation=0.1),
+        "cifar10": recipes.litenet("cifar10", labels=10_000, validation=0.1),
+        "mnist": recipes.litenet("mnist", labels=1_000, validation=1 / 12),
     }
 
     def build(

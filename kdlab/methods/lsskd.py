@@ -23,8 +23,9 @@ class LSSKD(Layered):
     """
 
     paper = "A Layered Self-Supervised Knowledge Distillation Framework, 2025"
+    transfers = "own deepest branch and past"
     weights = {"ce": 1.0, "joint": 1.0, "kl": 1.0, "feature": 0.1}
-    presets = {"paper": {**recipes.CRD, "milestones": (150 / 240, 210 / 240)}}
+    presets = {"paper": {**recipes.HSAKD, "nesterov": False, "model": "wrn_16_2", "milestones": (150 / 240, 210 / 240)}}
 
     frozen = ("past",)
 
@@ -47,8 +48,7 @@ class LSSKD(Layered):
 
     def weight_of_past(self, progress: float) -> float:
         """alpha of the epoch: alpha (t + 1) / E, or constant."""
-        share = (self.epoch(progress) + 1) / self.epochs if self.schedule == "linear" else 1.0
-        return self.alpha * share
+        return self.alpha * ((self.epoch(progress) + 1) / self.epochs if self.schedule == "linear" else 1.0)
 
     def soft_terms(self, batch, logits, alpha):
         """Equations 1 to 5: cross-entropies with labels that the past softens."""

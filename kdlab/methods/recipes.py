@@ -32,11 +32,51 @@ FINE_TUNING: Recipe = {
     "weight_decay": 5e-4, "schedule": "cosine", "warmup": 0.0,
 }  # fmt: skip
 
+
+def litenet(dataset: str, labels: int, validation: float) -> Recipe:
+    """LiteNet-SSD's chain, *reconstruction*: BYOL without labels, fine-tuning on the labels, the student of that."""
+    common = {"dataset": dataset, "size": 32, "labels": labels, "validation": validation, "width": 1.0}
+    teacher = {"model": "resnet18", **common}
+    ssl = {**LIGHTLY, **teacher, "method": "byol", "hp": {"hidden": 1024, "dim": 256}}
+    return {**LITENET, **common, "teacher": {**FINE_TUNING, **teacher, "init": ssl}}
+
+
 # SS-KD, from the released script: what teacher and student share, and the flaws that "as_released" repeats
 STL10: Recipe = {
     "dataset": "stl10", "size": 96, "batch": 32, "optimizer": "adam", "weight_decay": 0.0, "schedule": "constant",
-    "warmup": 0.0,
+    "warmup": 0.0, "width": 1.0,
 }  # fmt: skip
 STL10_TEACHER: Recipe = {**STL10, "model": "mobilenet_v2", "epochs": 25, "lr": 5e-4}
 STL10_STUDENT: Recipe = {**STL10, "model": "efficientnet_b0", "epochs": 30, "lr": 1e-3, "patience": 5}
 AS_RELEASED: Recipe = {"validation": 0.0, "augment": "as_released", "normalise": False}
+
+
+def pair(student: str, teacher: str) -> Recipe:
+    """The benchmark on CIFAR-100, all 50,000 images, and the teacher's training by the same recipe."""
+    common = {**CRD, "dataset": "cifar100", "validation": 0.0, "width": 1.0}
+    return {**common, "model": student, "teacher": {**common, "model": teacher}}
+
+
+def first_phase(method: str, student: str = "wrn_16_2", teacher: str = "wrn_40_2") -> Recipe:
+    """Second phase of a method of two: labels only, from 30 epochs of `method` at a constant learning rate."""
+    first = {**pair(student, teacher), "method": method, "epochs": 30, "schedule": "constant"}
+    return {"init": first, "teacher": None}
+
+
+CRD_PAIR: Recipe = pair("wrn_16_2", "wrn_40_2")
+
+# HSAKD's: the benchmark with Nesterov momentum
+HSAKD: Recipe = {**CRD, "nesterov": True, "dataset": "cifar100", "validation": 0.0}
+
+# Self-distillation on CIFAR-100, each by its authors' own recipe
+CSKD: Recipe = {
+    "dataset": "cifar100", "validation": 0.0, "model": "preact_resnet18", "epochs": 200, "batch": 128,
+    "optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4, "schedule": "step",
+    "milestones": (0.5, 0.75), "warmup": 0.0,
+}  # fmt: skip
+PSKD: Recipe = {**CSKD, "epochs": 300, "weight_decay": 5e-4, "nesterov": True}
+TFKD: Recipe = {
+    **CSKD, "weight_decay": 5e-4, "milestones": (60 / 200, 120 / 200, 160 / 200), "decay": 0.2, "warmup": 1 / 200,
+    "augment": "rotated", "width": 1.0,
+}  # fmt: skip
+BYOT: Recipe = {**CSKD, "model": "resnet18", "weight_decay": 5e-4, "milestones": (75 / 200, 130 / 200, 180 / 200)}

@@ -23,11 +23,13 @@ class ScheduledKD(Distill):
     """
 
     paper = "Lightweight Self-Supervised Representation Learning with Knowledge Distillation, preprint 2025"
+    transfers = "logits, ever more"
     weights = {"ce": 1.0, "kd": 1.0}
     presets = {
-        "paper": recipes.STL10_STUDENT,
+        "paper": {**recipes.STL10_STUDENT, "teacher": recipes.STL10_TEACHER},
         "as_released": {
             **recipes.STL10_STUDENT, **recipes.AS_RELEASED, "select": "test", "hp": {"as_released": True},
+            "teacher": {**recipes.STL10_TEACHER, **recipes.AS_RELEASED, "pretrained": True},
         },
     }  # fmt: skip
 

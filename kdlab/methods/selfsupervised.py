@@ -10,6 +10,7 @@ class SelfSupervised(Method):
     """Learns features from two views of every training image, labelled or not; a subclass makes `projector`."""
 
     views, draw = ("strong", "second"), "all"
+    transfers = "two views without labels"
     keeps = ("projector",)
     trains_head = False
     presets = {"short": recipes.LIGHTLY}

@@ -19,10 +19,11 @@ class SSKD(Distill):
     Weights, temperatures and ratios are those of the released code.
     """
 
+    transfers = "relations of rotated images"
     paper = "Xu et al., ECCV 2020"
     views, shared, needs_parts = SSKDHead.views, SSKDHead.shared, ("projector",)
     weights = {"ce": 0.1, "kd": 0.9, "tf": 2.7, "ss": 10.0}
-    presets = {"paper": recipes.CRD}
+    presets = {"paper": {**recipes.CRD_PAIR, "teacher": SSKDHead.presets["paper"]}}
 
     def build(
         self, *, T: Annotated[float, Positive] = 4.0, T_ss: Annotated[float, Positive] = 0.5,

@@ -24,11 +24,16 @@ class SSKDHead(Method):
     temperature in this phase.
     """
 
+    transfers = "rotated images"
     paper = "Xu et al., ECCV 2020 (phase 2)"
     views, shared = ("crop",) * 4, "flip"
     weights = {"own_image": 1.0}
     needs_init, frozen, keeps = True, ("model",), ("projector",)
-    presets = {"paper": {**recipes.CRD, "epochs": 60, "milestones": (30 / 60, 45 / 60)}}
+    presets = {"paper": {
+            **recipes.pair("wrn_40_2", "wrn_40_2"), "method": "sskd_head", "epochs": 60, "milestones": (30 / 60, 45 / 60),
+            "init": recipes.CRD_PAIR["teacher"], "teacher": None,
+        }
+    }  # fmt: skip
 
     def build(self):
         width = self.model.feature_width

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from ..errors import lookup
-from .base import Features, Network, Stage, evaluating, parameter_count
+from .base import Features, Network, Stage, evaluating, fresh_copy, map_shapes, parameter_count
 from .branches import Branch, BranchOutput, branches
 from .litenet import litenet_dsc
 from .mobilenet import MOBILENETS
@@ -46,5 +46,5 @@ def build(
 
 __all__ = [
     "MODELS", "TORCHVISION", "Branch", "BranchOutput", "Features", "Network", "Stage", "branches", "build",
-    "evaluating", "parameter_count",
+    "evaluating", "fresh_copy", "map_shapes", "parameter_count",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """The contract of a network: logits from `net(x)`, everything else from `net.features(x)`."""
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -95,6 +96,22 @@ def unactivated(module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
         return x, x.relu()
     x = module(x)
     return x, x
+
+
+def map_shapes(net: Network, shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+    """(channels, height, width) of every stage's map, for images of `shape`; nothing in `net` changes."""
+    with evaluating(net) as device:
+        return [tuple(m.shape[1:]) for m in net.features(torch.zeros(1, *shape, device=device)).maps]
+
+
+def fresh_copy(net: Network) -> Network:
+    """The same architecture with other weights, drawn from the global generator."""
+    twin = copy.deepcopy(net)
+    for module in twin.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    kaiming(twin)
+    return twin
 
 
 def kaiming(net: nn.Module) -> None:
