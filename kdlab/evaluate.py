@@ -58,11 +58,13 @@ def linear_probe(
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     def fitted(C: float):
-        return make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000)).fit(
-            train.numpy(), train_y.numpy()
-        )
+        probe = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
+        # For few rows the threads of a linear-algebra library cost far more than they save
+        with threadpool_limits(1 if train.numel() < 1e6 else None, user_api="blas"):
+            return probe.fit(train.numpy(), train_y.numpy())
 
     if not len(val):
         return fitted(1.0)
