@@ -1,5 +1,6 @@
 """The kdlab command."""
 
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -84,15 +85,34 @@ def table() -> None:
 
 
 @app.command()
-def methods() -> None:
-    """The training methods: key, paper, loss terms and their weights, hyper-parameters."""
+def methods(
+    key: Annotated[str | None, typer.Argument(help="a method: its text and hyper-parameters")] = None,
+    student: str = "wrn_16_2", teacher: str = "wrn_40_2", classes: int = 100, samples: int = 50_000,
+    markdown: Annotated[bool, typer.Option(help="as the README's table")] = False,
+) -> None:  # fmt: skip
+    """The training methods: paper, what they learn from, loss, and what they cost for a pair of networks."""
+    from . import catalogue
+    from .errors import lookup
     from .methods import METHODS
 
-    for key, method in METHODS.items():
-        terms = " + ".join(f"{weight:g} {term}" for term, weight in method.weights.items())
-        hyper = ", ".join(f"{name}={p.default}" for name, p in method.hyper().items())
-        print(f"{key:12} {terms}" + (f"   [{hyper}]" if hyper else ""))
-        print(f"{'':12} {method.__doc__.splitlines()[0]}" + (f" ({method.paper})" if method.paper else ""))
+    if key is not None:
+        method = lookup("method", key, METHODS)
+        print(f"{key} ({method.paper})\n\n{inspect.getdoc(method)}\n")
+        print("loss             " + " + ".join(f"{weight:g} {term}" for term, weight in method.weights.items()))
+        for name, parameter in method.hyper().items():
+            print(f"hp.{name:13} {parameter.default}")
+        print(f"presets          smoke, lab, {', '.join(sorted({'paper', *method.presets}))}")
+        return
+    frame = catalogue.catalogue(student, teacher, classes, samples)
+    if markdown:
+        print(catalogue.markdown(frame))
+        return
+    shown = frame.drop(columns="refused", errors="ignore").rename(columns={"memory": "memory, MB"})
+    thousands = {"extra parameters": lambda count: "-" if count != count else f"{count:,}"}
+    print(shown.to_string(na_rep="-", formatters=thousands, float_format=lambda value: f"{value:,.1f}"))
+    print(f"\nextra parameters and memory: {student} taught by {teacher}, {classes} classes, {samples:,} images")
+    for name, reason in frame.get("refused", frame.year[:0]).dropna().items():
+        print(f"{name} cannot be used for this pair: {reason}")
 
 
 @app.command()

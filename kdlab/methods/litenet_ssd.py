@@ -18,16 +18,18 @@ FEATURE_LOSSES = {"cosine": losses.feature_cosine, "mse": losses.feature_mse, "a
 class LiteNetSSD(Distill):
     """Logits, two feature stages, consistency and pseudo-labels, the last two ramped up at the start of training.
 
-    The abstract names these parts and no constants: weights, temperatures and adapters are a *reconstruction*. A batch
-    is `batch` labelled images and `ratio` times as many unlabelled ones. Weak views of all of them feed CE, KD and the
-    feature transfer; strong views of the unlabelled ones learn from their weak views, from the student's own
+    "Self-supervised Distillation Method for Lightweight Convolutional Networks", ICCEIC 2025. Its abstract names these
+    parts and no constants: weights, temperatures and adapters are a *reconstruction*.
+
+    A batch is `batch` labelled images and `ratio` times as many unlabelled ones. Weak views of all of them feed CE, KD
+    and the feature transfer; strong views of the unlabelled ones learn from their weak views, from the student's own
     predictions (`consistency`, KL or MSE) and from confident ones (`pseudo`): the teacher's, the student's, or those of
     an average of the student with momentum `ema`. The feature loss is cosine or MSE (usual weight 100) after a 1 x 1
     adapter, or AT (usual weight 1000), which needs none. Preset "cifar10": 10,000 labelled, 35,000 unlabelled and 5,000
     validation images, as published; "mnist": 1,000, 54,000 and 5,000, a choice of ours.
     """
 
-    paper = "Self-supervised Distillation Method for Lightweight Convolutional Networks, ICCEIC 2025"
+    paper = "LiteNet-SSD, ICCEIC 2025"
     transfers = "logits, features, pseudo-labels"
     views, draw, mixes = ("weak", "strong"), "mixed", False
     weights = {"ce": 1.0, "kd": 1.0, "feature": 1.0, "consistency": 0.5, "pseudo": 1.0}

@@ -14,6 +14,7 @@ class LSSKD(Layered):
     joint labels (5); KL from the deepest branch to the others (7); squared distance of the branches' pooled features to
     the network's (8). Targets and references carry no gradient.
 
+    "A Layered Self-Supervised Knowledge Distillation Framework for Efficient Multimodal Learning on the Edge", 2025.
     The available text strips the symbols and constants, so weights, temperatures and schedules are a *reconstruction*:
     the past weighs `alpha`, reached linearly (or constant); stored at temperature `past_T` in tables keyed by image, of
     the `keep` largest probabilities a row, or recomputed on the current view from a snapshot of the epoch before;
@@ -22,7 +23,7 @@ class LSSKD(Layered):
     With alpha, `kl` and `feature` 0 it is `hsakd_teacher`. CutMix mixes the soft targets and writes nothing to the tables.
     """
 
-    paper = "A Layered Self-Supervised Knowledge Distillation Framework, 2025"
+    paper = "LSSKD, preprint 2025"
     transfers = "own deepest branch and past"
     weights = {"ce": 1.0, "joint": 1.0, "kl": 1.0, "feature": 0.1}
     presets = {"paper": {**recipes.HSAKD, "nesterov": False, "model": "wrn_16_2", "milestones": (150 / 240, 210 / 240)}}

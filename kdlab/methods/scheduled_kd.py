@@ -11,6 +11,7 @@ from .base import Distill, Positive, Share
 class ScheduledKD(Distill):
     """alpha T^2 KL + (1 - alpha) CE, where alpha is a function of the epoch.
 
+    "Lightweight Self-Supervised Representation Learning with Knowledge Distillation on Compact Datasets", 2025.
     alpha is 0 for the share `warmup` of training, then goes from `start` to `end` over the share `ramp` (linear, cosine,
     or a step at its end) and stays; the defaults are the released script's (5 and 16 of 30 epochs). Early stopping
     (`patience`) waits for the end of the ramp. Preset "paper" stops on validation images, normalises, and trains in
@@ -22,7 +23,7 @@ class ScheduledKD(Distill):
     and the "student" (4.0 M parameters) is larger than the "teacher" (2.2 M). Its numbers are not estimates of anything.
     """
 
-    paper = "Lightweight Self-Supervised Representation Learning with Knowledge Distillation, preprint 2025"
+    paper = "SS-KD, preprint 2025"
     transfers = "logits, ever more"
     weights = {"ce": 1.0, "kd": 1.0}
     presets = {

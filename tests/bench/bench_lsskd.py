@@ -21,7 +21,9 @@ from kdlab.models import build
 torch.set_num_threads(1)
 WIDTH, BATCH, SAMPLES, ROUNDS = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0, 16, 50_000, 15
 
-method = METHODS["lsskd"](build("resnet20", 100, 3, WIDTH), labels=torch.zeros(SAMPLES).long(), batch=BATCH, epochs=4).train()
+method = METHODS["lsskd"](
+    build("resnet20", 100, 3, WIDTH), labels=torch.zeros(SAMPLES).long(), batch=BATCH, epochs=4
+).train()
 method.to(memory_format=torch.channels_last)
 x, y = torch.randn(1, BATCH, 3, 32, 32), torch.randint(100, (BATCH,))
 # Heads of no use: a gradient of ones reaches every logit, as every term of the loss does
