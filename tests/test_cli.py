@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +87,19 @@ def test_public_names():
     assert all(getattr(package, name) is not None for name in package.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         package.nonsense  # noqa: B018
+
+
+def test_the_readme_has_the_catalogue_of_methods():
+    from kdlab.catalogue import catalogue, markdown
+
+    readme = Path(__file__).parents[1].joinpath("README.md").read_text()
+    assert markdown(catalogue()) in readme, "put the output of kdlab methods --markdown into the README"
+
+
+def test_methods_of_another_pair_and_one_method():
+    code, out, _ = kdlab("methods", "--student", "shufflenet_v1", "--teacher", "resnet18")
+    assert code == 0 and "at cannot be used for this pair: at pairs stages one to one" in out
+    code, out, _ = kdlab("methods", "crd")
+    assert code == 0 and "hp.negatives     4096" in out and "0.8 crd" in out
+    code, _, err = kdlab("methods", "crdd")
+    assert code == 2 and "unknown method 'crdd': did you mean 'crd'" in err
