@@ -1,5 +1,6 @@
 """`run(config) -> Result`: train what a Config describes, once; whatever it stands on is run first."""
 
+import logging
 import os
 import platform
 import subprocess
@@ -272,6 +273,7 @@ def _fabric(config: Config):
         raise Error(
             f"device={config.device!r} is not there: torch sees {torch.cuda.device_count()} CUDA devices; 'auto' takes the best"
         )
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)  # it announces AMP every time
     return Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=config.precision)
 
 

@@ -90,6 +90,13 @@ def test_continuation_is_bit_identical(key, runs, monkeypatch):
         monkeypatch.setenv("KDLAB_RUNS", str(runs / "through"))
 
 
+@pytest.mark.parametrize("key", METHODS)
+def test_half_precision_trains_with_losses_that_make_sense(key, runs):
+    result = kdlab.run(config_of(key, precision="bf16-mixed", epochs=1))
+    terms = result.log().drop(columns=["epoch", "lr", "seconds", "images_per_second", "method_mb"])
+    assert (terms.drop(columns="val_uniformity", errors="ignore") >= 0).all(axis=None)
+
+
 def test_a_finished_run_comes_back_without_training(runs, monkeypatch):
     first = kdlab.run(TEACHER)
     monkeypatch.setattr("kdlab.experiment._train", lambda *_: pytest.fail("trained again"))

@@ -42,7 +42,7 @@ class MOKD(SelfSupervised):
         said = [head(net.features(x).pooled).chunk(2) for net, head in self.students]
         with torch.no_grad():
             taught = torch.stack([head(net.features(x).pooled) for net, head in self.targets])
-            self.mean = taught.mean(1)
+            self.mean = taught.mean(1).float()
             soft = [((z - c) / self.T_teacher).softmax(1).chunk(2) for z, c in zip(taught, self.centre, strict=True)]
 
         def across(student: int, teacher: int):

@@ -63,8 +63,8 @@ class Network(nn.Module):
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
-        pooled = self.neck(x).mean((2, 3))
-        return Features(tuple(maps), pooled, self.head(self.dropout(pooled)))
+        pooled = full(self.neck(x).mean((2, 3)))
+        return Features(tuple(maps), pooled, full(self.head(self.dropout(pooled))))
 
     def preactivations(self, x: Tensor) -> tuple[Tensor, ...]:
         """One map per stage as it is before the stage's last ReLU; the map itself where a stage ends without one."""
@@ -77,6 +77,11 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, classes)."""
         return self.features(x).logits
+
+
+def full(x: Tensor) -> Tensor:
+    """At least single precision: a KL divergence of half-precision logits may come out below 0."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def unactivated(module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from ..errors import Error
-from .base import Network, Stage, kaiming
+from .base import Network, Stage, full, kaiming
 
 
 class BranchOutput(NamedTuple):
@@ -30,8 +30,8 @@ class Branch(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> BranchOutput:
-        pooled = self.body(x).mean((2, 3))
-        return BranchOutput(pooled, self.head(pooled))
+        pooled = full(self.body(x).mean((2, 3)))
+        return BranchOutput(pooled, full(self.head(pooled)))
 
 
 def branches(net: Network, outputs: int) -> nn.ModuleList:
