@@ -11,9 +11,9 @@ import torch
 from making import gather_statistics, make
 
 import kdlab.train
+from kdlab import losses
 from kdlab.errors import Error
 from kdlab.methods import METHODS
-
 
 each = pytest.mark.parametrize("key", METHODS)
 
@@ -114,10 +114,19 @@ def test_unknown_weights_and_hyper_parameters(key):
 def test_a_method_is_one_small_documented_file(key):
     file = Path(inspect.getfile(METHODS[key]))
     source = file.read_text()
+    assert lines_of_code(source) < 60 and METHODS[key].__doc__
+
+
+def lines_of_code(source):
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     skip = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.STRING, tokenize.INDENT, tokenize.DEDENT)
-    lines = {token.start[0] for token in tokens if token.type not in skip}
-    assert len(lines) < 60 and METHODS[key].__doc__
+    return len({token.start[0] for token in tokens if token.type not in skip})
+
+
+@pytest.mark.parametrize("name", losses.__all__)
+def test_a_loss_is_one_small_documented_function(name):
+    loss = getattr(losses, name)
+    assert lines_of_code(inspect.getsource(loss)) < 25 and loss.__doc__
 
 
 def test_the_loop_names_no_method():
