@@ -2,9 +2,11 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from .augment import ops
 from .data import Normalise
+from .losses import class_logits
 from .models import Features, Network, evaluating
 
 
@@ -19,6 +21,24 @@ def look(net: Network, images: Tensor, normalise: Normalise, batch: int = 512) -
 def accuracy(logits: Tensor, y: Tensor) -> float:
     """Share of rows whose largest logit is the label, in percent."""
     return 100.0 * (logits.argmax(1) == y).double().mean().item()
+
+
+def branch_accuracy(
+    net: Network, branches: nn.ModuleList, images: Tensor, y: Tensor, normalise: Normalise, batch: int = 128
+) -> list[tuple[float, float]]:
+    """What the auxiliary branches of HSAKD and LSSKD know, by depth, in percent: (all four rotations, upright only).
+
+    The class logits of a branch are the sums of its four joint logits per class (Yang et al. 2021, HSAKD); a rotated
+    image counts as right when its class is, whatever rotation is seen. Images are uint8 (n, C, H, H).
+    """
+    guesses = []
+    with evaluating(net) as device, evaluating(branches):
+        for chunk in images.split(batch):
+            maps = net.features(normalise(ops.rotations(chunk).to(device))).maps
+            logits = [branch(stage_map).logits for branch, stage_map in zip(branches, maps, strict=True)]
+            guesses.append(torch.stack([class_logits(z).argmax(1).view(-1, 4) for z in logits]).cpu())
+    right = torch.cat(guesses, 1).eq(y[:, None]).double() * 100  # (branches, n, 4)
+    return list(zip(right.mean((1, 2)).tolist(), right[:, :, 0].mean(1).tolist(), strict=True))
 
 
 def knn(bank: Tensor, bank_y: Tensor, queries: Tensor, k: int = 20, T: float = 0.07) -> Tensor:

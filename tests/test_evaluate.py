@@ -6,7 +6,7 @@ import torch
 
 from kdlab import evaluate
 from kdlab.data import Normalise, load
-from kdlab.models import build
+from kdlab.models import BranchOutput, Features, branches, build
 from kdlab.report import interval
 
 
@@ -18,6 +18,47 @@ def clusters(n=60, classes=3, seed=0):
 
 def test_accuracy():
     assert evaluate.accuracy(torch.eye(4), torch.tensor([0, 1, 2, 0])) == 75.0
+
+
+class Corner(torch.nn.Module):
+    """A branch that knows the classes by which corner of the map is bright, so it is wrong once the image is turned."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        corners = x[:, 0, [0, 0, -1, -1], [0, -1, 0, -1]]
+        return BranchOutput(corners, torch.stack([corners, 0 * corners, 0 * corners, corners], 2).flatten(1))
+
+
+def test_branch_accuracy_by_hand():
+    class Maps(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.unused = torch.nn.Parameter(torch.zeros(1))
+
+        def features(self, x):
+            return Features((x, x.flip(3)), None, None)
+
+    images = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
+    for k, (row, column) in enumerate([(0, 0), (0, -1), (-1, 0), (-1, -1)]):
+        images[k, 0, row, column] = 255
+    parts = torch.nn.ModuleList([Corner(), Corner()])
+    plain = Normalise([0.0], [1.0])
+    first, mirrored = evaluate.branch_accuracy(Maps(), parts, images, torch.arange(4), plain, batch=3)
+    assert first == (25.0, 100.0), "a corner is the same corner only at 0 degrees"
+    assert mirrored == (25.0, 0.0), "of four reflections one leaves a corner where it is, and not the upright one"
+
+
+def test_branch_accuracy_leaves_everything_as_it_was():
+    net, images = build("resnet8", 10, 1, 0.25).train(), load("digits")
+    parts = branches(net, 40).train()
+    before = {k: v.clone() for k, v in (net.state_dict() | parts.state_dict()).items()}
+    scores = evaluate.branch_accuracy(net, parts, images.test_x[:60], images.test_y[:60], Normalise([0.0], [1.0]))
+    assert len(scores) == 3 and all(0 <= score <= 100 for pair in scores for score in pair)
+    assert net.training and parts.training
+    assert all(torch.equal(v, before[k]) for k, v in (net.state_dict() | parts.state_dict()).items())
 
 
 def test_knn_on_its_own_bank_and_k_1_is_independent_of_T():

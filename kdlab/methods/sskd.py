@@ -21,7 +21,7 @@ class SSKD(Distill):
 
     transfers = "relations of rotated images"
     paper = "Xu et al., ECCV 2020"
-    views, shared, needs_parts = SSKDHead.views, SSKDHead.shared, ("projector",)
+    views, shared, needs_parts, keeps = SSKDHead.views, SSKDHead.shared, ("projector",), ("projector",)
     weights = {"ce": 0.1, "kd": 0.9, "tf": 2.7, "ss": 10.0}
     presets = {"paper": {**recipes.CRD_PAIR, "teacher": SSKDHead.presets["paper"]}}
 

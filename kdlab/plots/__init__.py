@@ -1,10 +1,40 @@
 """Figures: one palette, labelled axes, readable at half size, safe for colour-blind readers."""
 
+from .distillation import (
+    plot_agreement,
+    plot_early_stopping,
+    plot_lines,
+    plot_paired,
+    plot_pseudo_labels,
+    plot_softened,
+)
 from .images import plot_embedding, plot_images
+from .layered import (
+    plot_against,
+    plot_branches,
+    plot_depth,
+    plot_selection,
+    plot_similarity,
+    plot_targets,
+    plot_versions,
+)
 from .runs import plot_comparison, plot_curves, plot_log
+from .ssl import (
+    plot_balance,
+    plot_confusion,
+    plot_cosines,
+    plot_diagnostics,
+    plot_pair_cosines,
+    plot_parts,
+    plot_queue,
+    plot_strips,
+)
 from .style import PALETTE, STYLE, colours, figures_root, save, save_table
 
 __all__ = [
-    "PALETTE", "STYLE", "colours", "figures_root", "plot_comparison", "plot_curves", "plot_embedding", "plot_images",
-    "plot_log", "save", "save_table",
+    "PALETTE", "STYLE", "colours", "figures_root", "plot_against", "plot_agreement", "plot_balance", "plot_branches",
+    "plot_comparison", "plot_confusion", "plot_cosines", "plot_curves", "plot_depth", "plot_diagnostics",
+    "plot_early_stopping", "plot_embedding", "plot_images", "plot_lines", "plot_log", "plot_pair_cosines",
+    "plot_paired", "plot_parts", "plot_pseudo_labels", "plot_queue", "plot_selection", "plot_similarity",
+    "plot_softened", "plot_strips", "plot_targets", "plot_versions", "save", "save_table",
 ]  # fmt: skip

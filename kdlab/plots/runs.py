@@ -57,7 +57,9 @@ def plot_log(result: Result) -> plt.Figure:
     log = result.log()
     scores = [name for name in log if name.startswith("val_")]
     terms = [
-        name for name in log if name not in ("epoch", "lr", "loss", "seconds", "images_per_second", "method_mb", *scores)
+        name
+        for name in log
+        if name not in ("epoch", "lr", "loss", "seconds", "images_per_second", "method_mb", *scores)
     ]
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2 if scores else 1, figsize=(9, 3.4), squeeze=False)

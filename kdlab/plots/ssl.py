@@ -1,0 +1,184 @@
+"""Figures of label budgets, label noise, views, and what self-supervised methods keep and learn."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch, Rectangle
+from torch import Tensor
+
+from ..experiment import Result
+from .style import PALETTE, STYLE, colours
+
+_PICTURES = {**STYLE, "axes.grid": False, "axes.titlelocation": "center", "axes.titleweight": "normal"}
+_MANY = 20  # classes; beyond them their names are left out
+
+
+def plot_balance(counts: Mapping[str, Sequence[int]], classes: Sequence[str]) -> plt.Figure:
+    """Images of each class, part upon part: {part: one number a class}."""
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(8, 3.4))
+        below = np.zeros(len(classes))
+        for (name, numbers), colour in zip(counts.items(), colours(list(counts)).values(), strict=True):
+            axis.bar(range(len(classes)), numbers, 0.8, below, color=colour, label=name)
+            below += np.asarray(numbers)
+        axis.grid(axis="x", visible=False)
+        axis.set(xlabel="class", ylabel="images")
+        _name_classes(axis, classes, "x")
+        axis.legend(ncols=len(counts), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    return figure
+
+
+def _name_classes(axis: plt.Axes, classes: Sequence[str], which: str) -> None:
+    """Ticks with class names along `which` axis, numbers where there are too many of them."""
+    if len(classes) > _MANY:
+        return
+    long = max(map(len, classes)) > 3
+    turn = {"rotation": 45, "ha": "right"} if long and which == "x" else {}
+    getattr(axis, f"set_{which}ticks")(range(len(classes)), classes, **turn)
+
+
+def plot_strips(rows: Mapping[str, Tensor], columns: Sequence[str] = (), notes: Sequence[str] = ()) -> plt.Figure:
+    """Rows of uint8 images (n, C, H, W), each with its name at the left; names above the columns, notes below them."""
+    longest, most = max(map(len, rows)), max(map(len, rows.values()))
+    side = min(1.1, 8.4 / most)  # inches
+    with plt.rc_context(_PICTURES):
+        size = side * most + 0.09 * longest + 0.2, (side + 0.06) * len(rows) + 0.3 * bool(columns) + 0.3 * bool(notes)
+        figure, axes = plt.subplots(len(rows), most, figsize=size, squeeze=False)
+        for line, (name, images) in zip(axes, rows.items(), strict=True):
+            for axis in line:
+                axis.set(xticks=[], yticks=[])
+                axis.spines[:].set_visible(False)
+            for axis, image in zip(line, images, strict=False):
+                axis.imshow(image.permute(1, 2, 0).squeeze(2).numpy(), cmap="gray_r", vmin=0, vmax=255)
+                axis.spines[:].set(visible=True, color="0.85")
+            line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10.5)
+        for axis, text in zip(axes[0], columns, strict=False):
+            axis.set_title(text, fontsize=9.5)
+        for axis, text in zip(axes[-1], notes, strict=False):
+            axis.set_xlabel(text, fontsize=9.5)
+    return figure
+
+
+def plot_confusion(panels: Mapping[str, Tensor], classes: Sequence[str], rows: str, columns: str) -> plt.Figure:
+    """Matrices (K, K) of counts, one scale for all, the numbers in the cells while there is room for them."""
+    high, K = max(int(matrix.max()) for matrix in panels.values()), len(classes)
+    with plt.rc_context(_PICTURES):
+        figure, axes = plt.subplots(1, len(panels), figsize=(4.4 * len(panels) + 0.6, 4.6), squeeze=False, sharey=True)
+        for axis, (name, matrix) in zip(axes[0], panels.items(), strict=True):
+            shown = axis.imshow(matrix.numpy(), cmap="Blues", vmin=0, vmax=high)
+            for (i, j), count in np.ndenumerate(matrix.numpy()) if K <= _MANY else ():
+                tint = "white" if count > 0.6 * high else "0.15"
+                axis.text(j, i, count or "", ha="center", va="center", fontsize=8.5, color=tint)
+            axis.set(title=name, xlabel=columns)
+            _name_classes(axis, classes, "x")
+            _name_classes(axis, classes, "y")
+        axes[0, 0].set_ylabel(rows)
+        figure.colorbar(shown, ax=axes[0], label="images", shrink=0.8)
+    return figure
+
+
+def plot_cosines(panels: Mapping[str, Tensor], groups: Sequence[str] = (), counts: Sequence[int] = ()) -> plt.Figure:
+    """Square matrices of cosines, one scale for all; white lines between `groups` of `counts` neighbouring rows."""
+    low, edges = min(float(m.min()) for m in panels.values()), np.cumsum(counts)
+    with plt.rc_context(_PICTURES):
+        figure, axes = plt.subplots(1, len(panels), figsize=(3.3 * len(panels) + 0.9, 3.7), squeeze=False)
+        for axis, (name, matrix) in zip(axes[0], panels.items(), strict=True):
+            shown = axis.imshow(matrix.numpy(), cmap="cividis", vmin=min(0.0, low), vmax=1, interpolation="nearest")
+            for edge in edges[:-1]:
+                axis.axhline(edge - 0.5, color="white", lw=0.8)
+                axis.axvline(edge - 0.5, color="white", lw=0.8)
+            axis.set(xticks=[], yticks=[], title=name)
+        if len(edges):
+            middle = edges - np.asarray(counts) / 2 - 0.5
+            axes[0, 0].set_yticks(middle, groups)
+            for axis in axes[0]:
+                axis.set_xticks(middle, groups)
+                axis.tick_params(length=0)
+        figure.colorbar(shown, ax=axes[0], label="cosine", shrink=0.8)
+    return figure
+
+
+def plot_parts(draws: Mapping[str, Sequence[tuple[str, Sequence[str]]]], classes: Sequence[str]) -> plt.Figure:
+    """What one batch is made of: {draw: [(part, class name of each image, "?" where unlabelled)]}, a square an image."""
+    with plt.rc_context({**_PICTURES, "axes.titlelocation": "left"}):
+        widest = max(sum(len(labels) for _, labels in parts) + len(parts) for parts in draws.values())
+        figure, axis = plt.subplots(figsize=(min(10, 0.34 * widest + 1.5), 0.85 * len(draws) + 0.3))
+        for row, (draw, parts) in enumerate(draws.items()):
+            x = 0
+            for part, labels in parts:
+                for label in labels:
+                    colour = "0.88" if label == "?" else PALETTE[classes.index(label) % len(PALETTE)]
+                    axis.add_patch(Rectangle((x, row), 0.92, 0.5, color=colour))
+                    tint = "0.2" if label == "?" or sum(to_rgb(colour)) > 1.6 else "white"
+                    text = label if len(label) < 3 else label[:2]
+                    axis.text(x + 0.46, row + 0.25, text, ha="center", va="center", fontsize=8.5, color=tint)
+                    x += 1
+                axis.text(x - len(labels), row - 0.06, part, fontsize=9, va="bottom")
+                x += 1
+        axis.set(xlim=(-0.2, widest), ylim=(len(draws) - 0.35, -0.4), xticks=[])
+        axis.set_yticks(np.arange(len(draws)) + 0.25, draws)
+        axis.spines[:].set_visible(False)
+        axis.tick_params(length=0)
+    return figure
+
+
+def plot_queue(ages: Tensor, similarity: Mapping[str, Sequence[float]]) -> plt.Figure:
+    """Left: the age in steps of the key at every place of a queue (steps, places), NaN = still random. Right: lines
+    against the age of a key in steps."""
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), width_ratios=[3, 2])
+        colour_map = plt.get_cmap("viridis_r").with_extremes(bad="0.9")
+        shown = left.imshow(np.ma.masked_invalid(ages.numpy()), cmap=colour_map, aspect="auto", interpolation="nearest")
+        left.set(xlabel="place in the queue", ylabel="training step", title="Age of the keys")
+        left.grid(visible=False)
+        left.legend(handles=[Patch(color="0.9", label="random vector")], loc="upper right", frameon=True)
+        figure.colorbar(shown, ax=left, label="age, steps")
+        for (name, values), tint in zip(similarity.items(), colours(list(similarity)).values(), strict=True):
+            right.plot(range(len(values)), values, color=tint, lw=2.5, marker="o", ms=4, label=name)
+        right.set(xlabel="age of the key, steps", ylabel="cosine with what the encoder says now", title="Staleness")
+        right.legend()
+    return figure
+
+
+def plot_pair_cosines(panels: Mapping[str, Mapping[str, Tensor]]) -> plt.Figure:
+    """Histograms of cosines: {panel: {kind of pair: values}}, each scaled to area 1, with its mean."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(1, len(panels), figsize=(3.3 * len(panels) + 0.4, 3.3), sharex=True, squeeze=False)
+        low = min(float(v.min()) for kinds in panels.values() for v in kinds.values())
+        bins = np.linspace(min(low, 0), 1, 41)
+        for axis, (title, kinds) in zip(axes[0], panels.items(), strict=True):
+            for (name, values), colour in zip(kinds.items(), colours(list(kinds)).values(), strict=True):
+                axis.hist(values.numpy(), bins, density=True, color=colour, alpha=0.45, label=name)
+                axis.axvline(float(values.mean()), color=colour, lw=2)
+            axis.set(title=title, xlabel="cosine", yticks=[])
+            axis.grid(axis="y", visible=False)
+        axes[0, 0].set_ylabel("share of the pairs")
+        axes[0, -1].legend(loc="upper left", fontsize=9)
+    return figure
+
+
+def plot_diagnostics(groups: Mapping[str, Sequence[Result]], columns: Mapping[str, str]) -> plt.Figure:
+    """A panel per column of the logs, {column: label}, against images seen: runs thin, the mean of a group thick."""
+    dashes = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
+    with plt.rc_context(STYLE):
+        wide = min(2, len(columns))
+        rows = -(-len(columns) // wide)
+        figure, axes = plt.subplots(rows, wide, figsize=(4.8 * wide, 2.9 * rows + 0.5), sharex=True, squeeze=False)
+        for axis in axes.flat[len(columns) :]:
+            axis.remove()
+        for axis, (column, label) in zip(axes.flat, columns.items(), strict=False):
+            for i, (name, colour) in enumerate(colours(list(groups)).items()):
+                logs = [run.log().dropna(subset=column) for run in groups[name]]
+                per_epoch = groups[name][0]["images_seen"] / groups[name][0]["epochs"] / 1000
+                seen, curves = logs[0].epoch.to_numpy() * per_epoch, np.stack([log[column].to_numpy() for log in logs])
+                axis.plot(seen, curves.T, color=colour, lw=0.8, alpha=0.3)
+                axis.plot(seen, curves.mean(0), color=colour, lw=2.3, ls=dashes[i % len(dashes)], label=name)
+            axis.set(ylabel=label)
+        for axis in axes.flat[max(0, len(columns) - wide) : len(columns)]:
+            axis.set_xlabel("images seen, thousands")
+            axis.tick_params(labelbottom=True)
+        handles, names = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside upper center", ncols=min(4, len(names)))
+    return figure
