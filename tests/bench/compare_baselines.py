@@ -1,0 +1,68 @@
+"""Every way of learning from a teacher, on digits, under one tuning budget: the numbers of notebook 03's comparison.
+
+    python tests/bench/compare_baselines.py      writes figures/data/03_baselines.csv and 03_baselines_tuning.csv
+
+One pair (ResNet-18 teaches LiteNet-DSC, both at a quarter of their width, 10 x 10 pixels, 200 labels) and one budget:
+200 steps of 64 labelled images for every student, published weights, and three learning rates, of which each method gets
+the best by validation accuracy on the seeds 100 to 102. Test accuracies are those of seeds 0 to 2, the last epoch. What a
+method needs before the student (a first phase, a head, branches) is trained for 100 steps more. About 12 minutes on two
+cores; finished runs are kept, so it can be stopped and started again.
+"""
+
+import pandas as pd
+import torch
+
+from kdlab import METHODS, Config, report, run_seeds
+from kdlab.plots import save_table
+
+torch.set_num_threads(1)
+TUNING, TEST, GRID = (100, 101, 102), (0, 1, 2), (2e-3, 4e-3, 8e-3)
+COMMON = {"size": 10, "labels": 200, "width": 0.25, "steps": 10, "batch": 64, "evaluate_every": 1000}
+STUDENT = {**COMMON, "model": "litenet_dsc", "epochs": 20}
+TEACHER = Config(**COMMON, model="resnet18", epochs=30, lr=4e-3)
+FIRST = {"epochs": 10, "lr": 4e-3}
+LEFT_OUT = {
+    "fsp": "needs equal channels in every stage, this pair has others",
+    "litenet_ssd": "learns from the unlabelled images too",
+    "tfkd_self": "is KD from a teacher of the same kind",
+    "scheduled_kd": "is KD with a schedule, see notebook 04",
+}
+
+
+def student(key: str, **fields) -> Config:
+    """The student of a method with whatever it stands on."""
+    method, stages = METHODS[key], {}
+    if "projector" in method.needs_parts:
+        stages["teacher"] = Config(**COMMON, **FIRST, method="sskd_head", model="resnet18", init=TEACHER)
+    elif "branches" in method.needs_parts:
+        stages["teacher"] = Config(**COMMON, **FIRST, method="hsakd_branches", model="resnet18", init=TEACHER)
+    elif method.needs_teacher:
+        stages["teacher"] = TEACHER
+    if isinstance(method.needs_init, str):
+        stages["init"] = Config(**{**STUDENT, **FIRST}, method=method.needs_init, teacher=TEACHER)
+    return Config(**STUDENT, **stages, method=key, **fields)
+
+
+def rivals() -> list[str]:
+    """Methods whose student learns from a teacher and ends with a trained classifier."""
+    taught = [k for k, m in METHODS.items() if m.needs_teacher or isinstance(m.needs_init, str)]
+    return [k for k in taught if METHODS[k].trains_head and k not in LEFT_OUT]
+
+
+def mean(results: list, metric: str) -> float:
+    return report.interval([result[metric] for result in results])[0]
+
+
+if __name__ == "__main__":
+    tuning, rows = [], []
+    for key in ["supervised", *rivals()]:
+        candidates = [student(key, lr=lr) for lr in GRID]
+        scores = [mean(run_seeds(config, TUNING), "val_accuracy") for config in candidates]
+        tuning += [{"method": key, "lr": c.lr, "val_accuracy": s} for c, s in zip(candidates, scores, strict=True)]
+        best = candidates[scores.index(max(scores))]
+        for result in run_seeds(best, TEST):
+            rows.append({"method": key, "lr": best.lr, "seed": result.config.seed, **{
+                name: result[name] for name in ("test_accuracy", "images_seen", "seconds")}})  # fmt: skip
+        print(key, best.lr, rows[-1]["test_accuracy"], flush=True)
+    save_table(pd.DataFrame(tuning).set_index("method"), "03_baselines_tuning")
+    save_table(pd.DataFrame(rows).drop(columns="seconds").set_index("method"), "03_baselines")
