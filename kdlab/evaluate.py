@@ -1,5 +1,7 @@
 """What a trained network is worth: accuracy, kNN and linear probes of its features."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,19 +26,26 @@ def accuracy(logits: Tensor, y: Tensor) -> float:
 
 
 def branch_accuracy(
-    net: Network, branches: nn.ModuleList, images: Tensor, y: Tensor, normalise: Normalise, batch: int = 128
+    net: Network,
+    branches: nn.ModuleList,
+    images: Tensor,
+    y: Tensor,
+    normalise: Normalise,
+    read: Callable[[Tensor], Tensor] = class_logits,
+    batch: int = 128,
 ) -> list[tuple[float, float]]:
     """What the auxiliary branches of HSAKD and LSSKD know, by depth, in percent: (all four rotations, upright only).
 
-    The class logits of a branch are the sums of its four joint logits per class (Yang et al. 2021, HSAKD); a rotated
-    image counts as right when its class is, whatever rotation is seen. Images are uint8 (n, C, H, H).
+    `read` turns joint logits into a score per class: the sum of its four logits (Yang et al. 2021, HSAKD), or
+    `class_log_probabilities`. A rotated image counts as right when its class is, whatever rotation is seen. Images are
+    uint8 (n, C, H, H).
     """
     guesses = []
     with evaluating(net) as device, evaluating(branches):
         for chunk in images.split(batch):
             maps = net.features(normalise(ops.rotations(chunk).to(device))).maps
             logits = [branch(stage_map).logits for branch, stage_map in zip(branches, maps, strict=True)]
-            guesses.append(torch.stack([class_logits(z).argmax(1).view(-1, 4) for z in logits]).cpu())
+            guesses.append(torch.stack([read(z).argmax(1).view(-1, 4) for z in logits]).cpu())
     right = torch.cat(guesses, 1).eq(y[:, None]).double() * 100  # (branches, n, 4)
     return list(zip(right.mean((1, 2)).tolist(), right[:, :, 0].mean(1).tolist(), strict=True))
 

@@ -6,6 +6,7 @@ import torch
 
 from kdlab import evaluate
 from kdlab.data import Normalise, load
+from kdlab.losses import class_logits
 from kdlab.models import BranchOutput, Features, branches, build
 from kdlab.report import interval
 
@@ -49,6 +50,8 @@ def test_branch_accuracy_by_hand():
     first, mirrored = evaluate.branch_accuracy(Maps(), parts, images, torch.arange(4), plain, batch=3)
     assert first == (25.0, 100.0), "a corner is the same corner only at 0 degrees"
     assert mirrored == (25.0, 0.0), "of four reflections one leaves a corner where it is, and not the upright one"
+    wrong = evaluate.branch_accuracy(Maps(), parts, images, torch.arange(4), plain, read=lambda z: -class_logits(z))
+    assert wrong[0][1] == 0.0, "the branch is read with what is given"
 
 
 def test_branch_accuracy_leaves_everything_as_it_was():

@@ -119,5 +119,8 @@ def test_joint_labels():
     hot = F.one_hot(losses.joint_labels(torch.tensor([2])), 12)
     assert hot[3].argmax() == 11
     assert losses.class_logits(hot).tolist() == 4 * [[0, 0, 1]]
+    certain = torch.tensor([[9.0, -9, -9, -9, 2, 2, 2, 2]])  # one of the four labels of class 0, none of its others
+    assert losses.class_logits(certain).argmax() == 1 and losses.class_log_probabilities(certain).argmax() == 0
+    assert losses.class_log_probabilities(torch.zeros(1, 12))[0].tolist() == pytest.approx(3 * [-math.log(3)])
     z = torch.zeros(8, 400)
     assert losses.cross_entropy(z, losses.joint_labels(torch.tensor([99, 5]))).item() == pytest.approx(5.991465)

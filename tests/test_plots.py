@@ -64,6 +64,9 @@ def test_saving_twice_gives_the_same_bytes(tmp_path, monkeypatch):
         plots.save_table(report.compare(GROUPS), name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert (tmp_path / "data/one.csv").read_text() == (tmp_path / "data/two.csv").read_text()
+    assert plots.load_table("one")["mean"].tolist() == pytest.approx(report.compare(GROUPS)["mean"].tolist())
+    with pytest.raises(report.Error, match="no table 'three'"):
+        plots.load_table("three")
 
 
 def test_differences_are_paired_by_seed():

@@ -22,6 +22,15 @@ def class_logits(joint: Tensor, M: int = 4) -> Tensor:
     return joint.unflatten(1, (-1, M)).sum(2)
 
 
+def class_log_probabilities(joint: Tensor, M: int = 4) -> Tensor:
+    """Log of the summed probabilities of a class's M joint labels, from joint logits (B, K M) to (B, K).
+
+    What a branch says about the class when the transform is ignored. Unlike the sum of the logits, where three logits of
+    transforms that the image does not have count as much as the one that it has. All logits equal gives -ln K.
+    """
+    return joint.log_softmax(1).unflatten(1, (-1, M)).logsumexp(2)
+
+
 def smooth(y: Tensor, K: int, eps: float = 0.1, over: str = "all") -> Tensor:
     """Labels (B,) as probabilities (B, K): 1 - eps on the label, eps spread evenly; rows with y = -1 are 0.
 

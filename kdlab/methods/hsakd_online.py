@@ -4,12 +4,11 @@ from typing import Annotated
 
 from ..augment import ops
 from ..losses import kd
-from ..models import fresh_copy
+from ..models import branches, fresh_copy
 from . import recipes
 from .base import Positive
 from .hsakd_teacher import HSAKDTeacher
 from .layered import ROTATIONS, through
-from ..models import branches
 
 
 class HSAKDOnline(HSAKDTeacher):

@@ -226,6 +226,6 @@ def plot_depth(systems: Mapping[str, Sequence[Sequence[float]]], names: Sequence
             for at, values in zip(x, exits, strict=True):
                 axis.plot([at] * len(values), values, ".", color=palette[who], alpha=0.5)
         axis.set(xticks=range(len(names)), xticklabels=names, ylabel="test accuracy, %")
-        axis.legend()
+        figure.legend(loc="outside lower center", ncols=2)
         axis.set_title("means with 95 % intervals   small dots: seeds", fontsize=10, fontweight="normal")
     return figure

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import seaborn as sns
+
+from ..errors import Error
 
 # Load the backend now: what it sets inside one of the rc_contexts below would be undone on leaving
 plt.switch_backend(plt.get_backend())
@@ -35,6 +38,14 @@ def save_table(frame, name: str) -> None:
     path = figures_root() / "data" / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     frame.to_csv(path, lineterminator="\n", float_format="%.6g")
+
+
+def load_table(name: str) -> pd.DataFrame:
+    """The numbers that `save_table` wrote as data/`name`.csv."""
+    path = figures_root() / "data" / f"{name}.csv"
+    if not path.exists():
+        raise Error(f"no table {name!r} in {path.parent}; whatever measures it writes it there")
+    return pd.read_csv(path)
 
 
 def colours(names: Sequence[str]) -> dict[str, tuple]:
