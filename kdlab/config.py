@@ -51,7 +51,7 @@ class Config(BaseModel):
 
     epochs: int = Field(20, ge=1, description="number of epochs; an upper limit where patience is set")
     steps: int | None = Field(None, ge=1, description="batches per epoch; None: one pass over the images drawn from")
-    batch: int = Field(64, ge=1, description="images per batch (labelled ones where a batch has both kinds)")
+    batch: int = Field(64, ge=2, description="images per batch (labelled ones where a batch has both kinds)")
     optimizer: Optimizer = "adamw"
     lr: float = Field(2e-3, gt=0, description="peak learning rate")
     head_lr: float = Field(1.0, ge=0, description="factor on the learning rate of the classifier")
@@ -102,7 +102,8 @@ class Config(BaseModel):
         method = METHODS[known("method", fields.get("method", "supervised"), METHODS)]
         known("preset", preset, [*PRESETS, *method.presets])
         recipe = {**PRESETS.get(preset, PRESETS["paper"]), **method.presets.get(preset, {})}
-        return {**recipe, **fields}
+        seeds = {name: fields[name] for name in ("seed", "split") if name in fields}
+        return {**_each_stage(recipe, seeds), **fields}
 
     @field_validator("labels")
     @classmethod
@@ -146,8 +147,8 @@ class Config(BaseModel):
             )
         if self.cutout == 1:
             raise Error("cutout=1 would blank nothing: the side is 0 (none), or 2 pixels and more")
-        if self.patience is not None and self.select == "validation" and not self.validation:
-            raise Error("patience watches the validation images: set validation above 0")
+        if self.nesterov and not self.momentum:
+            raise Error("nesterov=True needs momentum above 0")
         if self.init is not None and (self.init.model, self.init.width) != (self.model, self.width):
             raise Error(
                 f"init is a {self.init.model} of width {self.init.width}, this run a {self.model} of width {self.width}: "
@@ -159,7 +160,9 @@ class Config(BaseModel):
 
     def _check_teacher(self) -> None:
         """A teacher must have what the method reads of it: a trained classifier, and the parts it needs."""
-        method, teacher = METHODS[self.method], METHODS[self.teacher.method]
+        method, teacher, trained = METHODS[self.method], METHODS[self.teacher.method], self.teacher
+        while "model" in METHODS[trained.method].frozen and trained.init is not None:
+            trained = trained.init  # a head or branches were added to what that run trained
         for part in method.needs_parts:
             if part not in teacher.keeps:
                 keepers = [name for name, m in METHODS.items() if part in m.keeps and m.trains_head]
@@ -167,9 +170,9 @@ class Config(BaseModel):
                 raise Error(f"method {self.method!r} needs its teacher's {part}: give teacher={having}")
         if self.teacher.normalise != self.normalise:
             raise Error("teacher and student must see the same images: give both the same normalise")
-        if not teacher.trains_head:
+        if not METHODS[trained.method].trains_head:
             raise Error(
-                f"{self.teacher.method!r} leaves the teacher's classifier untrained: fine-tune it first, "
+                f"{trained.method!r} leaves the teacher's classifier untrained: fine-tune it first, "
                 "teacher=Config(init=...)"
             )
 
@@ -177,6 +180,8 @@ class Config(BaseModel):
         """A stage on the same data must hold out the same images, or the validation set would have been trained on."""
         other = getattr(self, role)
         if other is None or origin(other.dataset) != origin(self.dataset):
+            return
+        if not other.validation and not self.validation:
             return
         if (other.split_seed, other.validation) != (self.split_seed, self.validation):
             raise Error(
@@ -218,6 +223,12 @@ class Config(BaseModel):
                 yield name, getattr(self, name)
 
     __str__ = BaseModel.__repr__
+
+
+def _each_stage(recipe: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    """A published recipe with `fields` in it and in the stages it names."""
+    stages = {role: _each_stage(recipe[role], fields) for role in ("teacher", "init") if recipe.get(role)}
+    return {**recipe, **fields, **stages}
 
 
 def parameters(namespace: dict[str, Any], allowed: Iterable[str]) -> dict[str, Any]:

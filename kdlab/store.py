@@ -5,10 +5,12 @@ training, weights.safetensors, parts.safetensors where the method keeps heads or
 written last: where it is, the run is done.
 """
 
+import dis
 import inspect
 import json
 import os
 import re
+import sys
 import time
 import types
 import warnings
@@ -24,6 +26,7 @@ from .errors import Error
 from .methods import METHODS, Method
 
 CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill, plus one epoch
+PLAIN = (bool, int, float, str, bytes, tuple, list, dict, frozenset)  # constants whose text says what they are
 CHECKPOINT_SHARE = 0.05  # but writing large states takes no more than this share of the time
 
 
@@ -58,33 +61,64 @@ def digest(identity: dict[str, Any]) -> str:
 
 
 def notebook_source(method: type[Method]) -> str:
-    """Source of a method (and the functions it calls) that was defined outside the package, else ''.
+    """Source of a method defined outside the package, of what it calls and of the constants it reads, else ''.
 
     Without it, an edited notebook cell would get the stored result of the old one.
     """
     pieces: dict[str, str] = {}
 
-    def visit(function: types.FunctionType) -> None:
-        key = f"{function.__module__}.{function.__qualname__}"
-        if key in pieces or function.__module__.split(".")[0] in ("kdlab", "torch"):
+    def visit(thing: Any) -> None:
+        """A function or class of the user's, and the globals that its code names."""
+        key = f"{thing.__module__}.{thing.__qualname__}"
+        if key in pieces or not _users(thing):
             return
-        try:
-            pieces[key] = inspect.getsource(function)
-        except OSError:
-            pieces[key] = function.__code__.co_code.hex() + repr(function.__code__.co_consts)
-        for name in function.__code__.co_names:
-            if isinstance(called := function.__globals__.get(name), types.FunctionType):
-                visit(called)
+        members = [thing]
+        if isinstance(thing, type):
+            pieces[key] = ", ".join(base.__qualname__ for base in thing.__bases__)
+            members = [_function(value) for value in vars(thing).values()]
+            for name, value in sorted(vars(thing).items()):
+                if isinstance(value, PLAIN) and not name.startswith("__"):
+                    pieces[f"{key}.{name}"] = repr(value)
+            for base in thing.__bases__:
+                visit(base)
+        for function in members:
+            if isinstance(function, types.FunctionType):
+                follow(function)
 
-    for base in method.__mro__:
-        if base.__module__.split(".")[0] in ("kdlab", "torch", "builtins"):
-            continue
-        for name, value in sorted(vars(base).items()):
-            if isinstance(value, types.FunctionType):
+    def follow(function: types.FunctionType) -> None:
+        try:
+            text = inspect.getsource(function)
+        except OSError:
+            text = function.__code__.co_code.hex() + repr(function.__code__.co_consts)
+        pieces[f"{function.__module__}.{function.__qualname__}"] = text
+        for name in sorted(_globals(function.__code__)):
+            value = function.__globals__.get(name)
+            if isinstance(value, types.FunctionType | type):
                 visit(value)
-            elif not name.startswith("__"):
-                pieces[f"{base.__qualname__}.{name}"] = repr(value)
+            elif isinstance(value, PLAIN) and " at 0x" not in (text := repr(value)):
+                pieces[f"{function.__module__}.{name}"] = text
+
+    visit(method)
     return "\n".join(f"# {key}\n{text}" for key, text in sorted(pieces.items()))
+
+
+def _users(thing: Any) -> bool:
+    """Whether a function or class was written by the user: in a notebook, a script, or a module that is not installed."""
+    top = thing.__module__.split(".")[0]
+    file = getattr(sys.modules.get(thing.__module__), "__file__", None) or ""
+    return top == "__main__" or not (top in ("kdlab", *sys.stdlib_module_names) or "site-packages" in file)
+
+
+def _function(member: Any) -> Any:
+    """The function behind a property, class method or static method."""
+    return getattr(member, "fget", None) or getattr(member, "__func__", member)
+
+
+def _globals(code: types.CodeType) -> set[str]:
+    """Global names that a function's code reads, inner functions and comprehensions included."""
+    inner = [const for const in code.co_consts if isinstance(const, types.CodeType)]
+    read = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+    return read.union(*map(_globals, inner))
 
 
 class RunFolder:

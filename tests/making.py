@@ -8,7 +8,7 @@ from kdlab.methods import METHODS
 from kdlab.models import build
 
 
-def make(key, teacher_seed=1, epochs=2, cutmix=0.0, **options):
+def make(key, teacher_seed=1, epochs=2, cutmix=0.0, shape=(1, 8, 8), **options):
     """A method with tiny networks, and one fixed batch of digits for it."""
     cls = METHODS[key]
     student = build("litenet_dsc", 10, 1, 0.125, seed=0)
@@ -19,9 +19,7 @@ def make(key, teacher_seed=1, epochs=2, cutmix=0.0, **options):
         parts = {name: keeper(name)(teacher).parts[name] for name in cls.needs_parts}
     torch.manual_seed(0)
     data = split(load("digits"), 40)
-    method = cls(
-        student, teacher, teacher_parts=parts, labels=data.y, batch=16, epochs=epochs, shape=(1, 8, 8), **options
-    )
+    method = cls(student, teacher, teacher_parts=parts, labels=data.y, batch=16, epochs=epochs, shape=shape, **options)
     family = AUGMENTATIONS["digits"]
     batches = Batches(
         data, [family[role] for role in cls.views], shared=cls.shared and family[cls.shared], draw=cls.draw, batch=16,

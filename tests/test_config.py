@@ -102,7 +102,7 @@ def test_presets_fill_what_is_not_given():
     ({"weights": {"ce": 0}}, "all loss weights of Supervised are 0"),
     ({"optimizer": "adamm"}, "optimizer='adamm': choose 'adamw', 'adam', 'sgd' or 'lars'"),
     ({"epochs": -1}, "epochs=-1: input should be greater than or equal to 1"),
-    ({"batch": 0}, "batch=0: input should be greater"),
+    ({"batch": 1}, "batch=1: input should be greater than or equal to 2"),
     ({"lr": 0}, "lr=0: input should be greater than 0"),
     ({"labels": 1.5}, "a share is at most 1.0"),
     ({"labels": -1}, "labels=-1"),
@@ -118,7 +118,11 @@ def test_presets_fill_what_is_not_given():
     ({"method": "kd", "teacher": TEACHER, "normalise": False}, "give both the same normalise"),
     ({"method": "sskd_head"}, "goes on from a trained network: give init=Config(...)"),
     ({"method": "simclr", "cutmix": 0.5}, "method 'simclr' has no term for mixed labels"),
-    ({"patience": 3, "validation": 0}, "set validation above 0"),
+    ({"optimizer": "sgd", "nesterov": True, "momentum": 0}, "nesterov=True needs momentum above 0"),
+    ({"weights": {"ce": -1}}, "weight ce=-1.0: a loss weight is 0 or more"),
+    ({"weights": {"ce": float("inf")}}, "weight ce=inf: a loss weight is 0 or more"),
+    ({"method": "sskd", "teacher": Config(method="sskd_head", init=Config(method="simclr"))}, "'simclr' leaves the teacher's classifier untrained"),
+    ({"method": "hsakd", "teacher": Config(method="hsakd_branches", init=Config(method="simclr"))}, "'simclr' leaves the teacher's classifier"),
     ({"noise": 1.5}, "noise=1.5: input should be less than or equal to 1"),
     ({"cutout": 1}, "cutout=1 would blank nothing"),
     ({"noise_kind": "some"}, "noise_kind='some': choose 'symmetric' or 'asymmetric'"),
@@ -134,6 +138,15 @@ def test_mistakes(fields, message):
     with pytest.raises(Error, match=re.escape(message)) as caught:
         Config(**fields)
     assert "\n" not in str(caught.value)
+
+
+def test_a_preset_with_another_seed_has_it_in_every_stage():
+    config = Config(method="litenet_ssd", preset="mnist", seed=3, split=1)
+    stages = [config, config.teacher, config.teacher.init]
+    assert [(c.seed, c.split) for c in stages] == 3 * [(3, 1)]
+    assert Config(method="kd", preset="paper", seed=1).teacher.seed == 1
+    teacher = Config(model="resnet18", validation=0.0)
+    assert Config(method="kd", preset="paper", seed=1, teacher=teacher).teacher.seed == 0, "nothing is held out"
 
 
 def test_parameters_of_a_notebook():

@@ -227,6 +227,37 @@ def test_a_method_written_in_a_notebook(runs):
         del METHODS["mine"]
 
 
+SCALE = 0.5
+
+
+def scaled(value):
+    return SCALE * value
+
+
+def test_what_a_notebook_method_calls_and_reads_is_part_of_it(monkeypatch):
+    class Mine(kdlab.Method):
+        @property
+        def half(self):
+            return sum(scaled(value) for value in (1.0,))
+
+    first = store.notebook_source(Mine)
+    assert first == store.notebook_source(Mine) and "return SCALE * value" in first and " at 0x" not in first
+    assert "def half" in first, "properties count"
+    monkeypatch.setitem(globals(), "SCALE", 0.25)
+    assert store.notebook_source(Mine) != first, "and so do constants that a helper reads inside a comprehension"
+    assert store.notebook_source(METHODS["kd"]) == "", "the package's own methods are known by name"
+
+
+def test_without_git(runs, monkeypatch):
+    monkeypatch.setenv("PATH", str(runs))
+    assert kdlab.run(Config(**TINY))["environment"]["commit"] is None
+
+
+def test_no_image_left_to_train_on(runs):
+    with pytest.raises(Error, match="validation=0.999 leaves no image to train on"):
+        kdlab.run(Config(**TINY, validation=0.999))
+
+
 def test_fine_progress_does_not_depend_on_validation(runs):
     """Validation draws no random numbers: how often it happens leaves the weights alone."""
     a, b = (kdlab.run(config_of("supervised", evaluate_every=n)).network().state_dict() for n in (1, 3))

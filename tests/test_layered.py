@@ -229,7 +229,8 @@ def test_joint_labels():
     assert class_logits(torch.eye(12)[[11]]).tolist() == [[0, 0, 1]]
 
 
-def test_one_stage_is_refused_before_training(runs, monkeypatch):  # noqa: F811
+@pytest.mark.parametrize("method", ["lsskd", "byot", "deep_supervision"])
+def test_one_stage_is_refused_before_training(method, runs, monkeypatch):  # noqa: F811
     def single(num_classes, channels=3, width=1.0):
         from kdlab.models import Stage
 
@@ -238,5 +239,17 @@ def test_one_stage_is_refused_before_training(runs, monkeypatch):  # noqa: F811
 
     monkeypatch.setitem(MODELS, "single", single)
     with pytest.raises(Error, match="two stages or more, this one has 1"):
-        kdlab.run(Config(method="lsskd", model="single", **TINY))
+        kdlab.run(Config(method=method, model="single", **TINY))
     assert not list(runs.iterdir())
+
+
+@pytest.mark.parametrize("method", ["lsskd", "hsakd", "sskd_head", "sskd"])
+def test_images_that_are_not_square_are_refused(method):
+    with pytest.raises(Error, match="must be square: these are 8 x 12"):
+        make(method, shape=(1, 8, 12))
+
+
+def test_of_a_row_written_twice_the_last_counts():
+    table, p = PastPredictions(4, 3), torch.eye(3)
+    table.write(torch.tensor([2, 0, 2]), p)
+    assert table.read(torch.tensor([0, 1, 2]), torch.full((3, 3), 1 / 3))[[0, 2]].tolist() == p[[1, 2]].tolist()

@@ -8,7 +8,7 @@ from making import make
 from test_experiment import TINY, Kill, runs  # noqa: F401
 
 import kdlab
-from kdlab import Config, experiment, store
+from kdlab import Config, Error, experiment, store
 from kdlab.schedules import ramp_up
 
 RELEASED = {"start": 0.1, "end": 0.9, "warmup": 5 / 30, "ramp": 16 / 30}
@@ -21,6 +21,18 @@ def test_the_released_values_of_alpha():
     assert alphas == pytest.approx(expected)
     assert method.alpha(6.99 / 30) == pytest.approx(0.15), "constant within an epoch"
     assert method.factors(10 / 30) == pytest.approx({"ce": 0.65, "kd": 0.35})
+
+
+def test_a_ramp_that_never_ends_is_refused():
+    with pytest.raises(Error, match="together they are at most 1"):
+        make("scheduled_kd", warmup=0.5, ramp=0.6)
+
+
+def test_patience_needs_validation_images(runs):  # noqa: F811
+    for share in (0.0, 0.003):
+        with pytest.raises(Error, match=f"validation={share} of them leaves none"):
+            kdlab.run(Config(**TINY, patience=3, validation=share))
+    assert not list(runs.iterdir())
 
 
 @pytest.mark.parametrize("curve", ["linear", "cosine", "step"])

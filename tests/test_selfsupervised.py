@@ -78,10 +78,14 @@ def test_momentum_may_rise():
 
 
 def test_queue_and_splits_must_fit_the_batch():
-    with pytest.raises(Error, match="queue=100 is no multiple of batch=16"):
+    with pytest.raises(Error, match="queue=100 is no multiple of 16"):
         make("moco", queue=100)
     with pytest.raises(Error, match="batch=16 cannot be split into splits=5"):
         make("moco", splits=5)
+    with pytest.raises(Error, match="splits=16 parts of 2 and more"):
+        make("moco", splits=16)
+    with pytest.raises(Error, match="queue=16 is no multiple of 32"):
+        make("moco", queue=16, symmetric=True)
 
 
 def test_split_batch_norm_is_batch_norm_of_each_part():

@@ -62,6 +62,8 @@ def split(
         val_rows = torch.cat([rows[len(rows) - h :] for rows, h in zip(members, held, strict=True)]).sort().values
         val_x, val_y = images.train_x[val_rows], spoil(images.train_y[val_rows], val_rows)
     pools = [rows[: len(rows) - h] for rows, h in zip(members, held, strict=True)]
+    if not any(map(len, pools)):
+        raise Error(f"validation={validation} leaves no image to train on")
     quota = _quota(labels, [len(pool) for pool in pools])
     visible = torch.full_like(images.train_y, -1)
     for label, (pool, q) in enumerate(zip(pools, quota, strict=True)):

@@ -13,7 +13,8 @@ from .supervised import Supervised
 class ABInit(Distill):
     """First phase: squared hinge of the pre-activations of all stages, through connectors where shapes differ.
 
-    The classifier is not trained. 30 epochs in the benchmark.
+    The classifier is not trained. 30 epochs in the benchmark. The last map of a WRN is read behind its final batch
+    norm, which is trained too; the benchmark leaves that norm as it was initialised.
     """
 
     paper = "Heo et al., AAAI 2019 (first phase)"

@@ -44,6 +44,12 @@ def regressor(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequentia
     return nn.Sequential(conv, nn.BatchNorm2d(out), *([nn.ReLU()] if relu else []))
 
 
+def square(name: str, shape: Shape) -> None:
+    """Refuse images that do not keep their shape when they are turned by 90 degrees."""
+    if shape[1] != shape[2]:
+        raise Error(f"{name} turns its images, which must be square: these are {shape[1]} x {shape[2]}, give a size")
+
+
 def equal_stages(name: str, student: Network, teacher: Network) -> None:
     """Refuse two networks with different numbers of stages."""
     counts = len(student.widths), len(teacher.widths)

@@ -140,6 +140,8 @@ class Method(nn.Module):
         """The term weights with `changed` laid over them; zeros are left out, unknown terms refused."""
         for name in changed:
             known(f"loss term of {cls.__name__}", name, cls.weights)
+            if not 0 <= changed[name] < float("inf"):
+                raise Error(f"weight {name}={changed[name]}: a loss weight is 0 or more")
         weights = {name: float(w) for name, w in {**cls.weights, **changed}.items() if w != 0}
         if not weights:
             raise Error(
@@ -160,6 +162,8 @@ class Method(nn.Module):
             known(f"hyper-parameter of {cls.__name__}", name, signature)
         values = {}
         for name, parameter in signature.items():
+            if name not in given and parameter.default is parameter.empty:
+                raise Error(f"{cls.__name__} needs a value for its hyper-parameter {name}: give hp={{{name!r}: ...}}")
             annotation = parameter.annotation if parameter.annotation is not parameter.empty else Any
             try:
                 values[name] = TypeAdapter(annotation).validate_python(given.get(name, parameter.default))

@@ -18,13 +18,14 @@ class BYOL(SelfSupervised):
     Projector and predictor have one hidden layer with batch norm, twice as wide as the features by default. The target
     (network and projector, no predictor) is a momentum copy in train mode that gets no gradient; its momentum `tau`
     rises to `tau_end` along a cosine, step by step. Both directions are summed (the paper's equation 2 and its mirror
-    image). Preset "paper" is solo-learn's CIFAR recipe (published online probe: 92.58 % on CIFAR-10), "short" lightly's.
+    image). Preset "paper" is solo-learn's CIFAR recipe (published online probe: 92.58 % on CIFAR-10), "short" lightly's, whose
+    loss is a quarter of this one: the average of the directions, of minus the cosine.
     """
 
     paper = "Grill et al., NeurIPS 2020"
     weights = {"byol": 1.0}
     presets = {
-        "short": recipes.LIGHTLY | {"hp": {"hidden": 1024, "dim": 256}},
+        "short": recipes.LIGHTLY_BYOL,
         "paper": {**recipes.SOLO_LEARN, "lr": 1.0, "weight_decay": 1e-5, "augment": "byol",
                   "hp": {"hidden": 4096, "dim": 256}},
     }  # fmt: skip

@@ -2,11 +2,10 @@
 
 from typing import Annotated
 
-import torch
 from torch import nn
 
 from .. import losses
-from ..models import map_shapes
+from ..models import map_shapes, several_stages
 from . import recipes
 from .base import Method, Positive
 
@@ -26,6 +25,7 @@ class BYOT(Method):
     presets = {"paper": recipes.BYOT}
 
     def build(self, *, T: Annotated[float, Positive] = 3.0):
+        several_stages(self.model)
         self.T = T
         *shallow, (width, size, _) = map_shapes(self.model, self.shape)
         self.bottlenecks = nn.ModuleList(bottleneck(c, width, max(1, s // size)) for c, s, _ in shallow)
@@ -41,7 +41,7 @@ class BYOT(Method):
             "ce": self.ce(seen.logits, batch),
             "deep": sum(self.ce(z, batch) for z in logits),
             "soft": sum(losses.soft_cross_entropy(z / self.T, target) for z in logits) * self.T**2,
-            "feature": sum((losses.byot_feature(p, deepest) for p in pooled), torch.zeros_like(deepest[0, 0])),
+            "feature": sum(losses.byot_feature(p, deepest) for p in pooled),
         }
 
 

@@ -10,6 +10,7 @@ from .. import losses
 from . import recipes
 from .base import Distill, Positive, Share
 from .negatives import OtherClasses
+from .past import last_of_each
 
 
 class CRD(Distill):
@@ -54,6 +55,7 @@ class CRD(Distill):
         batch, new, constants = self.pending
         self.constant.copy_(constants)
         if batch.kept is None or batch.kept == 1:
-            old = self.memory[:, batch.index].float()
-            moved = normalize(self.momentum * old + (1 - self.momentum) * new, dim=2)
-            self.memory[:, batch.index] = moved.to(self.memory.dtype)
+            last = last_of_each(batch.index)
+            rows = batch.index[last]
+            moved = normalize(self.momentum * self.memory[:, rows].float() + (1 - self.momentum) * new[:, last], dim=2)
+            self.memory[:, rows] = moved.to(self.memory.dtype)

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from ..models import several_stages
 from . import recipes
 from .base import Method
 
@@ -16,6 +17,7 @@ class DeepSupervision(Method):
     presets = {"paper": recipes.BYOT}
 
     def build(self):
+        several_stages(self.model)
         self.heads = nn.ModuleList(nn.Linear(width, self.model.num_classes) for width in self.model.widths[:-1])
 
     def terms(self, batch, progress):

@@ -10,7 +10,8 @@ from .supervised import Supervised
 class FSPInit(Distill):
     """First phase: squared difference of the flow matrices of stem and stages, weight 50; 30 epochs in the benchmark.
 
-    Student and teacher need equal channels throughout. The classifier is not trained.
+    50 is the weight on RepDistiller's command line; its code of this phase sums the terms unweighted. Student and
+    teacher need equal channels throughout. The classifier is not trained.
     """
 
     paper = "Yim et al., CVPR 2017 (first phase)"

@@ -6,6 +6,7 @@ from ..augment import ops
 from ..data import Batch
 from ..losses import cross_entropy, joint_labels
 from ..models import BranchOutput, Features, branches
+from .adapters import square
 from .base import Method
 
 ROTATIONS = 4
@@ -22,6 +23,7 @@ class Layered(Method):
     keeps, mixes = ("branches",), True
 
     def build(self):
+        square(type(self).__name__, self.shape)
         self.branches = branches(self.model, ROTATIONS * self.model.num_classes)
 
     def look(self, x: Tensor) -> tuple[Features, list[BranchOutput]]:
@@ -33,10 +35,9 @@ class Layered(Method):
         """CE on the upright images, and the sum over branches of the CE with joint labels, mean over 4B rows."""
         partner = None if batch.partner is None else joint_labels(batch.partner, ROTATIONS)
         y = joint_labels(batch.y, ROTATIONS)
-        kept = 1.0 if batch.kept is None else batch.kept
         return {
-            "ce": cross_entropy(seen.logits[::ROTATIONS], batch.y, batch.partner, kept),
-            "joint": sum(cross_entropy(out.logits, y, partner, kept) for out in outs),
+            "ce": self.ce(seen.logits[::ROTATIONS], batch),
+            "joint": sum(cross_entropy(out.logits, y, partner, batch.kept) for out in outs),
         }
 
 

@@ -26,7 +26,8 @@ class LiteNetSSD(Distill):
     predictions (`consistency`, KL or MSE) and from confident ones (`pseudo`): the teacher's, the student's, or those of
     an average of the student with momentum `ema`. The feature loss is cosine or MSE (usual weight 100) after a 1 x 1
     adapter, or AT (usual weight 1000), which needs none. Preset "cifar10": 10,000 labelled, 35,000 unlabelled and 5,000
-    validation images, as published; "mnist": 1,000, 54,000 and 5,000, a choice of ours.
+    validation images, as published; "mnist": 1,000, 54,000 and 5,000, a choice of ours, with images resized from 28 to
+    32 pixels. Strong views are those of pre-training (crop, jitter, grey, blur).
     """
 
     paper = "LiteNet-SSD, ICCEIC 2025"

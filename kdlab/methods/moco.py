@@ -41,10 +41,12 @@ class MoCo(SelfSupervised):
         momentum: Annotated[float, Share] = 0.99, momentum_end: Annotated[float, Share] | None = None,
         splits: Annotated[int, Positive] = 4, symmetric: bool = False,
     ):  # fmt: skip
-        if queue % max(1, self.batch):
-            raise Error(f"queue={queue} is no multiple of batch={self.batch}: the queue moves on by whole batches")
-        if self.batch % splits:
-            raise Error(f"batch={self.batch} cannot be split into splits={splits} equal parts: give a divisor of it")
+        if queue % max(1, step := self.batch * (2 if symmetric else 1)):
+            raise Error(f"queue={queue} is no multiple of {step}: the queue moves on by the keys of a whole step")
+        if self.batch % splits or 0 < self.batch < 2 * splits:
+            raise Error(
+                f"batch={self.batch} cannot be split into splits={splits} parts of 2 and more: give a divisor of it"
+            )
         self.T, self.symmetric = T, symmetric
         self.momentum = momentum, momentum if momentum_end is None else momentum_end
         split_batch_norm(self.model, splits)

@@ -37,7 +37,9 @@ class PastPredictions(nn.Module):
 
     @torch.no_grad()
     def write(self, rows: Tensor, p: Tensor) -> None:
-        """Replace `rows` by the distributions `p` (R, classes)."""
+        """Replace `rows` by the distributions `p` (R, classes); of a row that occurs twice the last counts."""
+        last = last_of_each(rows)
+        rows, p = rows[last], p[last]
         if self.places is not None:
             p, places = p.topk(self.values.shape[1], dim=1)
             self.places[rows] = places.short()
@@ -105,6 +107,13 @@ class Snapshot(nn.Module):
         self.model.load_state_dict(method.model.state_dict())
         self.branches.load_state_dict(method.branches.state_dict())
         self.taken.fill_(True)
+
+
+def last_of_each(rows: Tensor) -> Tensor:
+    """Positions of the last occurrence of every row number: writing repeated rows at once is undefined on GPUs."""
+    order = rows.argsort(stable=True)
+    ordered = rows[order]
+    return order[torch.cat([ordered[1:] != ordered[:-1], ordered.new_ones(1, dtype=torch.bool)])]
 
 
 def each_row(index: Tensor, rows: int) -> Tensor:

@@ -17,19 +17,21 @@ LIGHTLY: Recipe = {
 }  # fmt: skip
 
 # What solo-learn's CIFAR recipes share; 10 of the 1,000 epochs warm up
+LIGHTLY_BYOL: Recipe = {**LIGHTLY, "weights": {"byol": 0.25}, "hp": {"hidden": 1024, "dim": 256}}
 SOLO_LEARN: Recipe = {
     "epochs": 1000, "batch": 256, "optimizer": "lars", "momentum": 0.9, "weight_decay": 1e-4, "decay_all": False,
     "schedule": "cosine", "warmup": 0.01,
 }  # fmt: skip
 
 # LiteNet-SSD, *reconstruction*: the student, and the teacher's fine-tuning, whose new classifier learns ten times faster
+# and whose best epoch is kept (patience that never ends)
 LITENET: Recipe = {
     "model": "litenet_dsc", "epochs": 200, "batch": 64, "optimizer": "sgd", "lr": 0.05, "momentum": 0.9,
     "nesterov": True, "weight_decay": 5e-4, "schedule": "cosine", "warmup": 0.0,
 }  # fmt: skip
 FINE_TUNING: Recipe = {
     "epochs": 100, "batch": 128, "optimizer": "sgd", "lr": 0.01, "head_lr": 10.0, "momentum": 0.9, "nesterov": True,
-    "weight_decay": 5e-4, "schedule": "cosine", "warmup": 0.0,
+    "weight_decay": 5e-4, "schedule": "cosine", "warmup": 0.0, "patience": 1000,
 }  # fmt: skip
 
 
@@ -37,7 +39,7 @@ def litenet(dataset: str, labels: int, validation: float) -> Recipe:
     """LiteNet-SSD's chain, *reconstruction*: BYOL without labels, fine-tuning on the labels, the student of that."""
     common = {"dataset": dataset, "size": 32, "labels": labels, "validation": validation, "width": 1.0}
     teacher = {"model": "resnet18", **common}
-    ssl = {**LIGHTLY, **teacher, "method": "byol", "hp": {"hidden": 1024, "dim": 256}}
+    ssl = {**LIGHTLY_BYOL, **teacher, "method": "byol"}
     return {**LITENET, **common, "teacher": {**FINE_TUNING, **teacher, "init": ssl}}
 
 

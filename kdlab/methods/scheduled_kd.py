@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from .. import losses
+from ..errors import Error
 from ..schedules import ramp_up
 from . import recipes
 from .base import Distill, Positive, Share
@@ -40,6 +41,8 @@ class ScheduledKD(Distill):
         ramp: Annotated[float, Share] = 16 / 30, curve: Literal["linear", "cosine", "step"] = "linear",
         as_released: bool = False,
     ):  # fmt: skip
+        if warmup + ramp > 1 + 1e-9:
+            raise Error(f"warmup={warmup} and ramp={ramp} are shares of training: together they are at most 1")
         self.T, self.as_released, self.settled = T, as_released, warmup + ramp
         self.ramp = {"start": start, "end": end, "warmup": warmup, "ramp": ramp, "curve": curve}
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from .. import losses
 from ..augment import ops
 from . import recipes
+from .adapters import square
 from .base import Distill, Positive, Share
 from .selfsupervised import mlp
 from .sskd_head import SSKDHead, split_versions
@@ -30,6 +31,7 @@ class SSKD(Distill):
         ratio_tf: Annotated[float, Share] = 1.0, ratio_ss: Annotated[float, Share] = 0.75,
     ):  # fmt: skip
         self.T, self.T_ss, self.ratio_tf, self.ratio_ss = T, T_ss, ratio_tf, ratio_ss
+        square("sskd", self.shape)
         width = self.model.feature_width
         self.projector = mlp(width, width, width, norm=False)
 

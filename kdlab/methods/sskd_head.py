@@ -5,6 +5,7 @@ import torch
 from ..augment import ops
 from ..losses import own_image, similarity
 from . import recipes
+from .adapters import square
 from .base import Method
 from .selfsupervised import mlp
 
@@ -36,6 +37,7 @@ class SSKDHead(Method):
     }  # fmt: skip
 
     def build(self):
+        square("sskd_head", self.shape)
         width = self.model.feature_width
         self.projector = mlp(width, width, width, norm=False)
 

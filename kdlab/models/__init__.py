@@ -6,7 +6,7 @@ import torch
 
 from ..errors import lookup
 from .base import Features, Network, Stage, evaluating, fresh_copy, map_shapes, parameter_count
-from .branches import Branch, BranchOutput, branches
+from .branches import Branch, BranchOutput, branches, several_stages
 from .litenet import litenet_dsc
 from .mobilenet import MOBILENETS
 from .preact import PREACT
@@ -46,5 +46,5 @@ def build(
 
 __all__ = [
     "MODELS", "TORCHVISION", "Branch", "BranchOutput", "Features", "Network", "Stage", "branches", "build",
-    "evaluating", "fresh_copy", "map_shapes", "parameter_count",
+    "evaluating", "fresh_copy", "map_shapes", "parameter_count", "several_stages",
 ]  # fmt: skip

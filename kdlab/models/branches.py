@@ -41,10 +41,14 @@ def branches(net: Network, outputs: int) -> nn.ModuleList:
     that stage at stride 1. The copy of a neck (WRN's last BN and ReLU, a light network's last 1 x 1 convolution) is
     each branch's own. ResNet-18 and four branches of 400 outputs: 40,168,256 parameters in the branches.
     """
-    count = len(net.blueprints)
-    if count < 2:
-        raise Error(f"auxiliary branches need a network with two stages or more, this one has {count}")
-    rests = [net.blueprints[i + 1 :] or (net.extra,) for i in range(count)]
+    several_stages(net)
+    rests = [net.blueprints[i + 1 :] or (net.extra,) for i in range(len(net.blueprints))]
     return nn.ModuleList(
         Branch(inp, rest, net.neck_blueprint, outputs) for inp, rest in zip(net.widths, rests, strict=True)
     )
+
+
+def several_stages(net: Network) -> None:
+    """Refuse a network of one stage, which has no shallower map to classify."""
+    if (count := len(net.widths)) < 2:
+        raise Error(f"auxiliary branches need a network with two stages or more, this one has {count}")
