@@ -90,6 +90,7 @@ def fit(
     if state := checkpoints.load():
         method.load_state_dict(state["method"])
         optimizer.load_state_dict(state["optimizer"])
+        fabric.strategy.precision.load_state_dict(state["precision"])  # the loss scale of half precision
         start, seconds, stop = state["epoch"], state["seconds"], state["stop"]
     if config.patience is not None:
         best = Best(config.patience, state and state["best"])
@@ -136,8 +137,10 @@ def fit(
         checkpoints.log(line)
         start = epoch + 1
         if last or stop or checkpoints.due():
-            state = {"method": method.state_dict(), "optimizer": optimizer.state_dict(), "best": best and best.state}
-            checkpoints.save({**state, "epoch": start, "seconds": seconds, "stop": stop})
+            checkpoints.save({
+                "method": method.state_dict(), "optimizer": optimizer.state_dict(), "best": best and best.state,
+                "precision": fabric.strategy.precision.state_dict(), "epoch": start, "seconds": seconds, "stop": stop,
+            })  # fmt: skip
         if bar is not None:
             bar.set_postfix({name: f"{value:.3f}" for name, value in means.items()}, refresh=False)
         if stop:

@@ -12,6 +12,7 @@ from ..errors import Error
 
 # Load the backend now: what it sets inside one of the rc_contexts below would be undone on leaving
 plt.switch_backend(plt.get_backend())
+SHIPPED = Path(__file__).parents[2] / "figures"
 PALETTE = sns.color_palette("colorblind")
 STYLE = {
     "font.size": 11, "axes.titlesize": 12, "axes.titleweight": "bold", "axes.titlelocation": "left",
@@ -23,7 +24,7 @@ STYLE = {
 
 def figures_root() -> Path:
     """Where figures go: $KDLAB_FIGURES, else `figures/` beside the package; the numbers behind them into `data/`."""
-    return Path(os.environ.get("KDLAB_FIGURES") or Path(__file__).parents[2] / "figures")
+    return Path(os.environ.get("KDLAB_FIGURES") or SHIPPED)
 
 
 def save(figure: plt.Figure, name: str) -> None:
@@ -41,11 +42,11 @@ def save_table(frame, name: str) -> None:
 
 
 def load_table(name: str) -> pd.DataFrame:
-    """The numbers that `save_table` wrote as data/`name`.csv."""
-    path = figures_root() / "data" / f"{name}.csv"
-    if not path.exists():
-        raise Error(f"no table {name!r} in {path.parent}; whatever measures it writes it there")
-    return pd.read_csv(path)
+    """The numbers that `save_table` wrote as data/`name`.csv, else those that came with the package."""
+    for root in (figures_root(), SHIPPED):
+        if (path := root / "data" / f"{name}.csv").exists():
+            return pd.read_csv(path)
+    raise Error(f"no table {name!r} in {figures_root() / 'data'}; whatever measures it writes it there")
 
 
 def colours(names: Sequence[str]) -> dict[str, tuple]:
