@@ -18,8 +18,8 @@ class BYOL(SelfSupervised):
     Projector and predictor have one hidden layer with batch norm, twice as wide as the features by default. The target
     (network and projector, no predictor) is a momentum copy in train mode that gets no gradient; its momentum `tau`
     rises to `tau_end` along a cosine, step by step. Both directions are summed (the paper's equation 2 and its mirror
-    image). Preset "paper" is solo-learn's CIFAR recipe (published online probe: 92.58 % on CIFAR-10), "short" lightly's, whose
-    loss is a quarter of this one: the average of the directions, of minus the cosine.
+    image). Preset "paper" is solo-learn's CIFAR recipe (published online probe: 92.58 % on CIFAR-10), "short"
+    lightly's, whose loss is a quarter of this one: the average of the directions, of minus the cosine.
     """
 
     paper = "Grill et al., NeurIPS 2020"

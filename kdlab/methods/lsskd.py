@@ -73,7 +73,7 @@ class LSSKD(Layered):
         teachers = logits[2:] if self.kl_from == "next" else [deepest] * len(shallow)
         terms["kl"] = sum(losses.kd(a, b, self.T) for a, b in zip(shallow, teachers, strict=True))
         if self.kl_from == "class":
-            marginal = deepest.unflatten(1, (-1, ROTATIONS)).logsumexp(2)
+            marginal = losses.class_log_probabilities(deepest, ROTATIONS)
             terms["kl"] = terms["kl"] + losses.kd(marginal, seen.logits, self.T)
         to, compared = (seen.pooled, outs) if self.feature_to == "network" else (outs[-1].pooled, outs[:-1])
         return terms | {"feature": sum(losses.feature_mse(out.pooled, to) for out in compared)}

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from ..experiment import Result
-from .style import PALETTE, STYLE, colours
+from .style import PALETTE, STYLE, colours, picture
 
 Line = tuple[Sequence[float], Sequence[float]]
 
@@ -20,7 +20,7 @@ def plot_softened(
     n = len(temperatures)
     with plt.rc_context({**STYLE, "axes.titlelocation": "center"}):
         figure, axes = plt.subplots(1, n + 1, figsize=(1.8 + 2.1 * n, 2.9), width_ratios=[0.85] + [1] * n)
-        axes[0].imshow(image.permute(1, 2, 0).squeeze(2).numpy(), cmap="gray_r", vmin=0, vmax=255)
+        axes[0].imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
         axes[0].set(title=f"class {classes[truth]}")
         axes[0].axis("off")
         for axis, T in zip(axes[1:], temperatures, strict=True):
@@ -72,7 +72,7 @@ def plot_agreement(images: Tensor, rows: Mapping[str, Tensor]) -> plt.Figure:
         n = len(images)
         figure, axes = plt.subplots(len(rows) + 1, n, figsize=(1.05 * n + 2.6, 1.1 * (len(rows) + 1)), squeeze=False)
         for axis, image in zip(axes[0], images, strict=True):
-            axis.imshow(image.permute(1, 2, 0).squeeze(2).numpy(), cmap="gray_r", vmin=0, vmax=255)
+            axis.imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
         for line, maps in zip(axes[1:], rows.values(), strict=True):
             for axis, m in zip(line, maps, strict=True):
                 drawn = axis.imshow(m.numpy(), cmap="RdBu", vmin=-1, vmax=1)

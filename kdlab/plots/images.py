@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from torch import Tensor
 
-from .style import PALETTE, STYLE
+from .style import PALETTE, STYLE, picture
 
 
 def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[str]) -> plt.Figure:
@@ -48,7 +48,7 @@ def plot_images(images: Tensor, captions: Sequence[str], columns: int = 8, title
         for axis in axes.flat:
             axis.axis("off")
         for axis, image, caption in zip(axes.flat, images, captions, strict=False):
-            axis.imshow(image.permute(1, 2, 0).squeeze(2).numpy(), cmap="gray_r", vmin=0, vmax=255)
+            axis.imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
             axis.set_title(caption, fontsize=9)
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     return figure

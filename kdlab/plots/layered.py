@@ -10,14 +10,9 @@ from torch import Tensor
 from ..experiment import Result
 from ..models import Network, branches
 from ..report import interval
-from .style import PALETTE, STYLE, colours
+from .style import PALETTE, STYLE, colours, picture
 
 PLAIN = {**STYLE, "axes.grid": False, "axes.titlelocation": "center", "axes.titleweight": "normal"}
-
-
-def picture(image: Tensor) -> np.ndarray:
-    """A uint8 image (C, H, W) as matplotlib shows it: (H, W) or (H, W, 3)."""
-    return image.permute(1, 2, 0).squeeze(2).numpy()
 
 
 def plot_versions(

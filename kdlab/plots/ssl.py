@@ -9,7 +9,7 @@ from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from ..experiment import Result
-from .style import PALETTE, STYLE, colours
+from .style import PALETTE, STYLE, colours, picture
 
 _PICTURES = {**STYLE, "axes.grid": False, "axes.titlelocation": "center", "axes.titleweight": "normal"}
 _MANY = 20  # classes; beyond them their names are left out
@@ -51,7 +51,7 @@ def plot_strips(rows: Mapping[str, Tensor], columns: Sequence[str] = (), notes: 
                 axis.set(xticks=[], yticks=[])
                 axis.spines[:].set_visible(False)
             for axis, image in zip(line, images, strict=False):
-                axis.imshow(image.permute(1, 2, 0).squeeze(2).numpy(), cmap="gray_r", vmin=0, vmax=255)
+                axis.imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
                 axis.spines[:].set(visible=True, color="0.85")
             line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10.5)
         for axis, text in zip(axes[0], columns, strict=False):

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
+from torch import Tensor
 
 from ..errors import Error
 
@@ -47,6 +49,11 @@ def load_table(name: str) -> pd.DataFrame:
         if (path := root / "data" / f"{name}.csv").exists():
             return pd.read_csv(path)
     raise Error(f"no table {name!r} in {figures_root() / 'data'}; whatever measures it writes it there")
+
+
+def picture(image: Tensor) -> np.ndarray:
+    """A uint8 image (C, H, W) as matplotlib shows it: (H, W) or (H, W, 3)."""
+    return image.permute(1, 2, 0).squeeze(2).numpy()
 
 
 def colours(names: Sequence[str]) -> dict[str, tuple]:
