@@ -1,10 +1,16 @@
 """Named schedules: pure functions of training progress in [0, 1].
 
 Progress is (optimiser steps taken) / (all steps), so nothing has to be saved: a continued run computes the same values.
+What they return is a factor or a weight, without a unit.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Literal
+
+# Progress is a quotient of whole numbers, and rounding puts it just beside a boundary such as 5/30: so much off still
+# counts as reaching it. A run has far fewer steps than 1e9.
+ROUNDING = 1e-9
 
 
 def constant(progress: float) -> float:
@@ -13,7 +19,10 @@ def constant(progress: float) -> float:
 
 
 def cosine(progress: float) -> float:
-    """Half a cosine from 1 at the start to 0 at the end (SGDR without restarts, Loshchilov & Hutter 2017)."""
+    """Slow, fast, slow: half a cosine from 1 at the start to 0 at the end.
+
+    (1 + cos(pi progress)) / 2: SGDR without restarts (Loshchilov & Hutter 2017). 1/2 in the middle.
+    """
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
@@ -23,7 +32,10 @@ def linear(progress: float) -> float:
 
 
 def step(progress: float, milestones: Sequence[float] = (150 / 240, 180 / 240, 210 / 240), decay: float = 0.1) -> float:
-    """1, multiplied by `decay` at every milestone passed. The default is the CIFAR recipe of Tian et al. 2020 (CRD)."""
+    """1, multiplied by `decay` at every milestone that is reached.
+
+    The defaults are the CIFAR recipe of Tian et al. 2020 (CRD): a tenth at epochs 150, 180 and 210 of 240.
+    """
     return decay ** sum(progress >= m for m in milestones)
 
 
@@ -36,27 +48,36 @@ def warm_up(progress: float, share: float) -> float:
 
 
 def cosine_between(progress: float, start: float, end: float) -> float:
-    """From `start` to `end` along half a cosine: the momentum of BYOL's target (Grill et al. 2020) and of MoCo v2+."""
+    """From `start` to `end` along half a cosine, half-way in the middle.
+
+    The momentum of BYOL's target network (Grill et al. 2020), and of MoCo v2+.
+    """
     return end - (end - start) * cosine(progress)
 
 
-def ramp_up(progress: float, start: float, end: float, warmup: float, ramp: float, curve: str = "linear") -> float:
-    """0 for the share `warmup` of training, then from `start` to `end` over the share `ramp`, then `end`.
+def ramp_up(
+    progress: float, start: float, end: float, warmup: float, ramp: float,
+    curve: Literal["linear", "cosine", "step"] = "linear",
+) -> float:  # fmt: skip
+    """How a teacher's weight grows: 0 for a while, then from `start` to `end`, then `end`.
 
-    `curve`: linear, half a cosine (both at the middle half-way), or a step at the end of the ramp. SS-KD's released
-    script: start 0.1, end 0.9, warm-up 5 and ramp 16 of 30 epochs, linear, which is 0.05 an epoch.
+    `warmup` and `ramp` are the shares of training of the first two parts; with ramp = 0 `end` follows at once. `curve`:
+    linear, half a cosine (both half-way in the middle), or a step at the end of the ramp.
+    SS-KD's released script (2025): start 0.1, end 0.9, warm-up 5 and ramp 16 of 30 epochs, linear, which is 0.05 an
+    epoch.
     """
-    if progress < warmup - 1e-9:
+    if progress < warmup - ROUNDING:
         return 0.0
-    s = min(1.0, (progress - warmup) / ramp) if ramp > 0 else 1.0
-    shape = {"linear": s, "cosine": 1 - cosine(s), "step": float(s > 1 - 1e-9)}
+    s = min(1.0, (progress - warmup) / ramp) if ramp > 0 else 1.0  # from 0 to 1 along the ramp
+    shape = {"linear": s, "cosine": 1 - cosine(s), "step": float(s > 1 - ROUNDING)}
     return start + (end - start) * max(0.0, shape[curve])
 
 
 def sigmoid_ramp(progress: float, share: float = 0.2) -> float:
-    """exp(-5 (1 - s)^2) with s = progress / share, at most 1: e^-5 at the start, 1 from `share` on.
+    """How the weight of a loss without labels grows while predictions get better: slowly first, 1 from `share` on.
 
-    The ramp of consistency weights in semi-supervised learning (Laine & Aila 2017); share=0.2 is
-    our reconstruction for LiteNet-SSD.
+    exp(-5 (1 - s)^2) with s = progress / share, at most 1.
+    Laine & Aila 2017, for consistency in semi-supervised learning; share = 0.2 is our *reconstruction* for LiteNet-SSD.
+    e^-5 = 0.0067 at the start, e^-1.25 = 0.2865 half-way up.
     """
     return math.exp(-5.0 * (1.0 - min(progress / share, 1.0)) ** 2) if share > 0 else 1.0

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,15 +32,17 @@ def stages(tensors: dict[str, Tensor], prefix: str) -> list[Tensor]:
     return [tensors[key] for key in sorted(tensors) if key.startswith(f"{prefix}_")]
 
 
-def constants(name: str) -> dict:
+def constants(name: str) -> dict[str, Any]:
+    """The constants that the official implementation was called with."""
     return ENTRIES[name]["constants"]
 
 
-def expected(name: str) -> dict:
+def expected(name: str) -> dict[str, Any]:
+    """What it gave: losses, their parts, norms of gradients."""
     return ENTRIES[name]["expected"]
 
 
-def near(value):
+def near(value: Any) -> Any:
     """Equal to 1e-5 relative, the precision of the references."""
     return pytest.approx(value, rel=1e-5, abs=1e-9)
 
@@ -55,4 +58,5 @@ def reaches(loss: Tensor, tensor: Tensor) -> bool:
 
 
 def rand(*shape: int, seed: int = 0) -> Tensor:
+    """Normal numbers, float64, ready to collect gradients."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).requires_grad_()

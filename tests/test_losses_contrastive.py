@@ -92,17 +92,17 @@ def test_crd_reference():
         return losses.crd_scores(s, memory[1], rows, T), losses.crd_scores(t, memory[0], rows, T)
 
     constant = [losses.crd_constant(raw, n) for raw in scores()]
-    first, second = (losses.crd(raw / Z, n) for raw, Z in zip(scores(), constant))
+    first, second = (losses.crd(raw / Z, n) for raw, Z in zip(scores(), constant, strict=True))
     assert [Z.item() for Z in constant] == near([ref["Z_v1"], ref["Z_v2"]])
     assert [first.item(), second.item()] == near([ref["student_side"], ref["teacher_side"]])
     assert (first + second).item() == near(ref["loss"])
     assert grad_l2(first + second, x["student_feat"]) == near(ref["student_grad_l2"])
     assert reaches(second, x["embed_t_weight"])
     with torch.no_grad():
-        for side, v in zip(memory, (s, t)):
+        for side, v in zip(memory, (s, t), strict=True):
             side[own] = F.normalize((side[own] + v) / 2)
     assert [side.sum().item() for side in memory] == near([ref["memory_v1_sum_after"], ref["memory_v2_sum_after"]])
-    again = sum(losses.crd(raw / Z, n) for raw, Z in zip(scores(), constant))
+    again = sum(losses.crd(raw / Z, n) for raw, Z in zip(scores(), constant, strict=True))
     assert again.item() == near(ref["second_call_loss"])
 
 

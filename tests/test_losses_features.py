@@ -52,7 +52,7 @@ def test_at_reference():
     s, t = stages(x, "student_feat"), stages(x, "teacher_feat")
     loss = losses.at(s, t)
     assert loss.item() == near(ref["loss"])
-    assert [losses.at([a], [b]).item() for a, b in zip(s, t)] == near(ref["per_pair"])
+    assert [losses.at([a], [b]).item() for a, b in zip(s, t, strict=True)] == near(ref["per_pair"])
     assert grad_l2(loss, *s) == near(ref["student_grad_l2"])
     assert not any(reaches(loss, f) for f in t)
 
@@ -80,7 +80,7 @@ def test_ab_reference():
     s, t = stages(x, "student_preact"), stages(x, "teacher_preact")
     loss = losses.ab(s, t)
     assert loss.item() == near(ref["loss"])
-    per_layer = [weight * losses.ab([a], [b]).item() for weight, a, b in zip((0.25, 0.5, 1), s, t)]
+    per_layer = [weight * losses.ab([a], [b]).item() for weight, a, b in zip((0.25, 0.5, 1), s, t, strict=True)]
     assert per_layer == near(ref["per_layer"])
     assert grad_l2(loss, *s) == near(ref["student_grad_l2"])
     assert not any(reaches(loss, f) for f in t)

@@ -1,4 +1,4 @@
-"""Losses on relations between samples against official implementations (float64, 1e-5 relative), closed forms, limits."""
+"""Losses on relations of images against official implementations (float64, 1e-5 relative), closed forms and limits."""
 
 import math
 

@@ -104,7 +104,7 @@ def test_hsakd_reference():
     assert joint.tolist() == ref["joint_labels"]
     ce = losses.cross_entropy(z[0::4], y)
     hard = [losses.cross_entropy(a, joint) for a in heads]
-    soft = [losses.kd(a, b, T) for a, b in zip(heads, stages(x, "teacher_aux"))]
+    soft = [losses.kd(a, b, T) for a, b in zip(heads, stages(x, "teacher_aux"), strict=True)]
     final = losses.kd(z, x["teacher_logits"], T)
     assert ce.item() == near(ref["ce"]) and final.item() == near(ref["final_kl"])
     assert [loss.item() for loss in hard] == near(ref["joint_ce_per_head"])

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from kdlab import Config, schedules
-from kdlab.train import learning_rate
+from kdlab.engine.train import learning_rate
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,14 @@ def test_warm_up_and_ramp():
     assert schedules.warm_up(0, 0) == 1
     assert [schedules.sigmoid_ramp(p) for p in (0, 0.1, 0.2, 1)] == pytest.approx([math.exp(-5), math.exp(-1.25), 1, 1])
     assert schedules.sigmoid_ramp(0, 0) == 1
+
+
+def test_ramp_up_reaches_its_boundaries_in_spite_of_rounding():
+    for epochs in range(2, 200):
+        for warmup in range(epochs):
+            at = [schedules.ramp_up(e / epochs, 0.1, 0.9, warmup / epochs, (epochs - warmup) / epochs, "step")
+                  for e in (warmup, epochs)]  # fmt: skip
+            assert at == [0.1, 0.9] and not schedules.ramp_up((warmup - 1) / epochs, 0.1, 0.9, warmup / epochs, 1)
 
 
 def test_learning_rate():

@@ -12,12 +12,12 @@ from . import ops
 
 @dataclass(frozen=True)
 class Recipe:
-    """Augmentation of a batch; the fields are ranges and probabilities, and the defaults only convert to float.
+    """How images are changed at random before a network sees them.
 
+    The fields are ranges and probabilities, in the order in which the operations run; the defaults change nothing.
     `recipe(images, generator)` takes uint8 (B, C, H, W) with C = 1 or 3, or float in [0, 1] as another recipe leaves
-    it, and returns float (B, C, H, W) in [0, 1] on the same device. All parameters are drawn for every image
-    separately, and all from `generator`, which lives on that device: the same state gives the same bits. The operations
-    run in the order of the fields.
+    it, and returns float (B, C, H, W) in [0, 1] on the same device. Every image gets parameters of its own, all drawn
+    from `generator`, which lives on that device: the same state gives the same bits.
     """
 
     flip: float = 0.0  # probability of swapping left and right
@@ -61,8 +61,8 @@ class Recipe:
         if self.noise:
             x = draw.normal(draw.uniform(0, self.noise)).add_(x).clamp_(0, 1)
         if self.erase_p:
-            *box, found = draw.erasing(self.erase_scale, self.erase_ratio)
-            x = ops.erase(x, *box, on=draw.chance(self.erase_p) & found)
+            top, left, height, width, found = draw.erasing(self.erase_scale, self.erase_ratio)
+            x = ops.erase(x, top, left, height, width, draw.chance(self.erase_p) & found)
         return x
 
     def _blur_kernel(self, x: Tensor) -> int:
@@ -71,33 +71,36 @@ class Recipe:
 
 
 _CLEAN = Recipe()
-_CIFAR = Recipe(pad=4, flip=0.5)  # He et al. 2016
+_CIFAR = Recipe(pad=4, flip=0.5)  # He et al. 2016, section 4.2
 _RELEASED = Recipe(flip=0.5, pad=4, rotate=10, jitter=(0.2, 0.2, 0.2, 0.0))
 
 
 def _family(weak: Recipe, strong: Recipe, second: Recipe | None = None) -> dict[str, Recipe]:
-    """The recipe of each role. "second": the other strong view of methods whose two views differ; "flip": what may be
-    drawn once for all versions of an image; "crop": weak without that.
-    """
-    versions = {"flip": Recipe(flip=weak.flip), "crop": replace(weak, flip=0.0)}
-    return {"clean": _CLEAN, "weak": weak, "strong": strong, "second": second or strong, **versions}
+    """The recipe of each role that a method's views can have."""
+    return {
+        "clean": _CLEAN,
+        "weak": weak,
+        "strong": strong,
+        "second": second or strong,  # the other strong view, of methods whose two views differ
+        "flip": Recipe(flip=weak.flip),  # what may be drawn once for all versions of an image (SSKD)
+        "crop": replace(weak, flip=0.0),  # weak without that
+    }
 
 
-def _ssl(*jitter: float, crop: tuple[float, float] = (0.08, 1.0), blur: float = 0.5, solarize: float = 0.0) -> Recipe:
+def _ssl(
+    jitter: tuple[float, float, float, float], crop: tuple[float, float] = (0.08, 1.0), blur: float = 0.5,
+    solarize: float = 0.0,
+) -> Recipe:  # fmt: skip
+    """What self-supervised methods have in common, after Chen et al. 2020 (SimCLR)."""
     return Recipe(
         crop_scale=crop, flip=0.5, jitter=jitter, jitter_p=0.8, grey_p=0.2, blur_p=blur, solarize_p=solarize
     )  # fmt: skip
 
 
-# Family -> role -> recipe. "digits": no flips, which would make other characters; constants of our own, first tried on
-# digits of 12 to 16 pixels. "colour": strong is SimCLR (Chen et al. 2020) with the jitter and the grey of MoCo's CIFAR
-# demonstration, solo-learn's blur (p 0.5, sigma 0.1 to 2 pixels, as PIL blurs) and a crop that keeps at least a fifth
-# of the area. "simclr", "moco", "byol": solo-learn's for CIFAR, where crops are resized bicubically, here bilinearly.
-# "rotated": Tf-KD's training (Yuan et al. 2020), colour with rotations of up to 15 degrees.
-# "as_released": the one transform of the SS-KD script (2025); it rotates before it crops and reads the nearest pixel,
-# here the crop comes first and the rotation is bilinear.
+# Family -> role -> recipe
 AUGMENTATIONS: dict[str, dict[str, Recipe]] = {
     "none": _family(_CLEAN, _CLEAN),
+    # No flips, which would make other characters; constants of our own, first tried on digits of 12 to 16 pixels
     "digits": _family(
         Recipe(rotate=10, translate=0.1, scale=(0.9, 1.1), shear=5),
         Recipe(
@@ -105,23 +108,34 @@ AUGMENTATIONS: dict[str, dict[str, Recipe]] = {
             erase_p=0.25, erase_scale=(0.02, 0.1),
         ),
     ),
-    "colour": _family(_CIFAR, _ssl(0.4, 0.4, 0.4, 0.1, crop=(0.2, 1.0))),
-    "simclr": _family(_CIFAR, _ssl(0.8, 0.8, 0.8, 0.2)),
-    "moco": _family(_CIFAR, _ssl(0.4, 0.4, 0.4, 0.1)),
-    "byol": _family(_CIFAR, *(_ssl(0.4, 0.4, 0.2, 0.1, blur=0.0, solarize=p) for p in (0.0, 0.2))),
-    "rotated": _family(replace(_CIFAR, rotate=15), _ssl(0.4, 0.4, 0.4, 0.1, crop=(0.2, 1.0))),
+    # Strong is SimCLR (Chen et al. 2020) with the jitter and the grey of MoCo's CIFAR demonstration, solo-learn's blur
+    # (p 0.5, sigma 0.1 to 2 pixels, as PIL blurs) and a crop that keeps at least a fifth of the area
+    "colour": _family(_CIFAR, _ssl((0.4, 0.4, 0.4, 0.1), crop=(0.2, 1.0))),
+    # The next three are solo-learn's for CIFAR, where crops are resized bicubically, here bilinearly
+    "simclr": _family(_CIFAR, _ssl((0.8, 0.8, 0.8, 0.2))),
+    "moco": _family(_CIFAR, _ssl((0.4, 0.4, 0.4, 0.1))),
+    "byol": _family(_CIFAR, *(_ssl((0.4, 0.4, 0.2, 0.1), blur=0.0, solarize=p) for p in (0.0, 0.2))),
+    # Tf-KD's training (Yuan et al. 2020): colour with rotations of up to 15 degrees
+    "rotated": _family(replace(_CIFAR, rotate=15), _ssl((0.4, 0.4, 0.4, 0.1), crop=(0.2, 1.0))),
+    # The one transform of the SS-KD script (2025), which rotates before it crops and reads the nearest pixel; here the
+    # crop comes first and the rotation is bilinear
     "as_released": _family(_RELEASED, _RELEASED),
 }  # fmt: skip
 
 
-class _Draw:
-    """Parameters for the images of a batch, each a tensor (B,), from one generator."""
+Factors = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]  # of brightness, contrast, saturation, hue
+Box = tuple[Tensor, Tensor, Tensor, Tensor]  # top, left, height, width
 
-    def __init__(self, generator: torch.Generator, images: Tensor):
+
+class _Draw:
+    """Random parameters for the images of a batch, each a tensor (B,), all from one generator."""
+
+    def __init__(self, generator: torch.Generator, images: Tensor) -> None:
         self.generator, self.shape, self.device = generator, images.shape, images.device
         self.count, _, self.height, self.width = images.shape
 
     def uniform(self, low: float, high: float, *more: int) -> Tensor:
+        """(B, *more): uniform between `low` and `high`."""
         return torch.empty(self.count, *more, device=self.device).uniform_(low, high, generator=self.generator)
 
     def integer(self, below: Tensor | int) -> Tensor:
@@ -129,6 +143,7 @@ class _Draw:
         return (self.uniform(0, 1) * below).long()
 
     def chance(self, p: float) -> Tensor:
+        """True with probability p."""
         return self.uniform(0, 1) < p
 
     def orders(self, n: int) -> Tensor:
@@ -140,6 +155,7 @@ class _Draw:
         return torch.randn(self.shape, generator=self.generator, device=self.device).mul_(std.view(-1, 1, 1, 1))
 
     def offsets(self, below: int) -> tuple[Tensor, Tensor]:
+        """Top and left, each uniform over 0 .. below - 1."""
         return self.integer(below), self.integer(below)
 
     def affine(self, rotate: float, translate: float, scale: tuple[float, float], shear: float) -> tuple[Tensor, ...]:
@@ -149,18 +165,18 @@ class _Draw:
         angle, along_x = self.uniform(-rotate, rotate), self.uniform(-shear, shear)
         return angle, *shift, self.uniform(*scale), along_x, torch.zeros_like(along_x)
 
-    def factors(self, brightness: float, contrast: float, saturation: float, hue: float) -> list[Tensor | None]:
+    def factors(self, brightness: float, contrast: float, saturation: float, hue: float) -> Factors:
         """Factors from [1 - s, 1 + s], not below 0, and for the hue from [-s, s]; None at strength 0."""
         blends = [self.uniform(max(0.0, 1 - s), 1 + s) if s else None for s in (brightness, contrast, saturation)]
-        return [*blends, self.uniform(-hue, hue) if hue else None]
+        return blends[0], blends[1], blends[2], self.uniform(-hue, hue) if hue else None
 
-    def crop(self, scale: tuple[float, float], ratio: tuple[float, float]) -> tuple[Tensor, ...]:
+    def crop(self, scale: tuple[float, float], ratio: tuple[float, float]) -> Box:
         """Top, left, height and width of RandomResizedCrop; where ten draws fail, its largest central box."""
         H, W = self.height, self.width
         top, left, height, width, found = self._box(scale, ratio, lambda h, w: (h > 0) & (h <= H) & (w > 0) & (w <= W))
         h, w = min(H, round(W / ratio[0])), min(W, round(H * ratio[1]))
-        central = (H - h) // 2, (W - w) // 2, h, w
-        return tuple(torch.where(found, *pair) for pair in zip((top, left, height, width), central))
+        top, left = torch.where(found, top, (H - h) // 2), torch.where(found, left, (W - w) // 2)
+        return top, left, torch.where(found, height, h), torch.where(found, width, w)
 
     def erasing(self, scale: tuple[float, float], ratio: tuple[float, float]) -> tuple[Tensor, ...]:
         """Top, left, height, width of RandomErasing, and whether ten draws found a box at all."""
@@ -170,7 +186,10 @@ class _Draw:
     def _box(
         self, scale: tuple[float, float], ratio: tuple[float, float], fits: Callable[[Tensor, Tensor], Tensor]
     ) -> tuple[Tensor, ...]:
-        """The first of ten boxes that fits, uniform in area and in log(width / height), at a uniform place."""
+        """The first that fits of ten boxes, as many as torchvision tries, at a uniform place; and whether one fits.
+
+        The boxes are uniform in area and in log(width / height).
+        """
         area = self.uniform(*scale, 10).mul_(self.height * self.width)
         stretch = self.uniform(math.log(ratio[0]) / 2, math.log(ratio[1]) / 2, 10).exp_()  # square root of the ratio
         side = area.sqrt_()

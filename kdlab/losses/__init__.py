@@ -1,10 +1,23 @@
-"""Losses: pure functions of tensors. The names in the docstrings are those of `METHODS` and of the papers."""
+"""Losses: pure functions from tensors to one number.
+
+A docstring gives the idea first, then the formula with shapes and with what is summed or averaged, then constants and
+source, and values at known points last. Its letters:
+
+    B images of a batch     K classes     T temperature, which divides logits or cosines before a softmax
+    C, H, W channels, height and width of a map     D length of a vector
+
+Labels are class numbers, and -1 marks an image without one. Logarithms are natural, so cross-entropies and
+Kullback-Leibler divergences KL(target || prediction) = sum of target log(target / prediction) are in nats; the other
+losses have no unit. "No gradient reaches x" says that x is detached: it teaches, and does not learn. The arithmetic is
+in single precision at least, whatever the inputs (`arithmetic.full`). RepDistiller is the code of the benchmark of
+Tian et al. 2020 (CRD), which most comparisons of distillation methods follow.
+"""
 
 from .attention import at, attention_map, factor_transfer
 from .contrastive import byol, info_nce, nt_xent
 from .features import ab, byot_feature, feature_cosine, feature_mse, fsp, nst, pool_to_match
 from .labels import class_log_probabilities, class_logits, joint_labels, smooth, soften
-from .logits import consistency, cross_entropy, dkd, kd, label_smoothing, pseudo_label, soft_cross_entropy, tfkd_reg
+from .logits import consistency, cross_entropy, dkd, kd, pseudo_label, soft_cross_entropy, tfkd_reg
 from .relations import cc, cc_kernel, gram, pkt, rkd_angle, rkd_distance, similarity, sp
 from .sskd import own_column, own_image, select
 from .trained import crd, crd_constant, crd_scores, semckd, semckd_attention, vid
@@ -12,7 +25,7 @@ from .trained import crd, crd_constant, crd_scores, semckd, semckd_attention, vi
 __all__ = [
     "ab", "at", "attention_map", "byol", "byot_feature", "cc", "cc_kernel", "class_log_probabilities", "class_logits",
     "consistency", "crd", "crd_constant", "crd_scores", "cross_entropy", "dkd", "factor_transfer", "feature_cosine",
-    "feature_mse", "fsp", "gram", "info_nce", "joint_labels", "kd", "label_smoothing", "nst", "nt_xent", "own_column",
-    "own_image", "pkt", "pool_to_match", "pseudo_label", "rkd_angle", "rkd_distance", "select", "semckd",
-    "semckd_attention", "similarity", "smooth", "soft_cross_entropy", "soften", "sp", "tfkd_reg", "vid",
+    "feature_mse", "fsp", "gram", "info_nce", "joint_labels", "kd", "nst", "nt_xent", "own_column", "own_image", "pkt",
+    "pool_to_match", "pseudo_label", "rkd_angle", "rkd_distance", "select", "semckd", "semckd_attention", "similarity",
+    "smooth", "soft_cross_entropy", "soften", "sp", "tfkd_reg", "vid",
 ]  # fmt: skip

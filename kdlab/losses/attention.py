@@ -1,33 +1,43 @@
-"""Losses on attention maps."""
+"""Losses on attention maps: where a network looks, whatever its channels mean."""
 
 from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from .arithmetic import full, total
 from .features import pairs, pool_to_match
 
 
 def attention_map(f: Tensor) -> Tensor:
-    """Mean over channels of the squared map (B, C, H, W), flattened to (B, H W) and brought to unit length per row."""
-    return F.normalize(f.square().mean(1).flatten(1), dim=1)
+    """How strongly a map (B, C, H, W) responds at each position, as one row per image: (B, H W), of Euclidean length 1.
+
+    The mean over channels of the squared map, divided by its length. A map of zeros gives zeros.
+    """
+    return F.normalize(full(f).square().mean(1).flatten(1), dim=1)
 
 
 def at(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
-    """Squared difference of attention maps, mean over batch and positions, summed over pairs of maps (B, C, H, W).
+    """The student is to look where the teacher looks: squared differences of their attention maps.
 
+    Mean over batch and positions of (attention_map(student) - attention_map(teacher))^2, summed over the pairs of maps
+    (B, C, H, W). Channels may differ in number; of unequal sizes the larger is pooled. No gradient reaches the
+    teachers.
     Zagoruyko & Komodakis 2017 (attention transfer), activation-based, p = 2, equation 2; the mean over positions and
-    the square are RepDistiller's. Channels may differ. No gradient reaches the teachers. 0 where every student map is
-    a multiple of the teacher's, and for 1 x 1 maps; [1, 0] against [0, 1] gives 1.
+    the square are RepDistiller's.
+    0 where every student map is a multiple of the teacher's, and for 1 x 1 maps; [1, 0] against [0, 1] gives 1.
     """
-    return sum(F.mse_loss(attention_map(s), attention_map(t)) for s, t in pairs(students, teachers))
+    return total(F.mse_loss(attention_map(s), attention_map(t)) for s, t in pairs(students, teachers))
 
 
 def factor_transfer(student: Tensor, teacher: Tensor) -> Tensor:
-    """Absolute difference of the attention maps of two factors (B, C, H, W), mean over batch and positions.
+    """The student learns a summary of the teacher's last map, its factor: absolute difference of their attention maps.
 
-    Kim et al. 2018 (factor transfer), p = 1, as in RepDistiller; paraphraser and translator are the method's. No
-    gradient reaches the teacher.
+    Mean over batch and positions of |attention_map(student) - attention_map(teacher)|, for factors (B, C, H, W); of
+    unequal sizes the larger is pooled. The factors come from trained modules, a paraphraser of the teacher's map and a
+    translator of the student's, which belong to the method; no method of the package uses this loss yet. No gradient
+    reaches the teacher.
+    Kim et al. 2018 (factor transfer), p = 1, as in RepDistiller.
     """
-    student, teacher = pool_to_match(student, teacher.detach())
+    student, teacher = pool_to_match(full(student), full(teacher).detach())
     return F.l1_loss(attention_map(student), attention_map(teacher))

@@ -8,58 +8,66 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import Error
+from .arithmetic import full, product, total
 
 
 def pool_to_match(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Maps (B, C, H, W) of equal H and W: the larger one is average-pooled to the smaller one's size.
+    """Two maps (B, C, H, W) at the same H and W: the larger one is average-pooled to the smaller one's size.
 
-    Tensors of equal spatial size, and vectors (B, D), come back as they are.
+    Maps of equal size, and vectors (B, D), come back as they are.
     """
-    size = tuple(map(min, a.shape[2:], b.shape[2:]))
-    return tuple(m if m.shape[2:] == size else F.adaptive_avg_pool2d(m, size) for m in (a, b))
+    size = torch.Size(map(min, a.shape[2:], b.shape[2:]))
+    first, second = (m if m.shape[2:] == size else F.adaptive_avg_pool2d(m, (size[0], size[1])) for m in (a, b))
+    return first, second
 
 
 def pairs(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-    """The maps of two networks, stage by stage, brought to equal sizes; the teacher's detached."""
+    """The maps of two networks, stage by stage, at equal sizes and in single precision; the teacher's detached."""
     if len(students) != len(teachers):
         raise Error(
             f"{len(students)} student maps cannot be paired with {len(teachers)} teacher maps: give equally many"
         )
-    return (pool_to_match(s, t.detach()) for s, t in zip(students, teachers))
+    return (pool_to_match(full(s), full(t).detach()) for s, t in zip(students, teachers, strict=True))
 
 
 def feature_cosine(student: Tensor, teacher: Tensor) -> Tensor:
-    """2 - 2 cos over channels at every position of two maps (B, C, H, W), mean over batch and positions; in [0, 4].
+    """At every position of the map the student's channels are to point where the teacher's do; lengths do not count.
 
-    The feature transfer of LiteNet-SSD (*reconstruction*), for a student map already brought to the teacher's
-    channels. No gradient reaches the teacher. 0 where the student is a positive multiple of the teacher, 2 where the
-    channels are orthogonal.
+    2 - 2 cos over the channels of two maps (B, C, H, W), mean over batch and positions, in [0, 4]; vectors (B, D) are
+    maps of one position. The student's map must have the teacher's channels; of unequal sizes the larger is pooled. No
+    gradient reaches the teacher.
+    The feature transfer of LiteNet-SSD (*reconstruction*).
+    0 where the student is a positive multiple of the teacher, 2 where the channels are orthogonal, 4 where opposite.
     """
-    student, teacher = pool_to_match(student, teacher.detach())
+    student, teacher = pool_to_match(full(student), full(teacher).detach())
     return (2 - 2 * F.cosine_similarity(student, teacher, dim=1)).mean()
 
 
 def feature_mse(student: Tensor, teacher: Tensor) -> Tensor:
-    """Squared difference of two maps (B, C, H, W) or vectors (B, D), mean over all elements.
+    """The student is to have the teacher's features, number by number: their squared difference.
 
-    The hint of Romero et al. 2015 (FitNets), without their 1/2 and as a mean, for a student already brought to the
-    teacher's channels. No gradient reaches the teacher.
+    Mean over all elements of two maps (B, C, H, W) or vectors (B, D). The student's must have the teacher's channels;
+    of unequal sizes the larger map is pooled. No gradient reaches the teacher.
+    The hint of Romero et al. 2015 (FitNets), without their 1/2, and as a mean.
     """
-    return F.mse_loss(*pool_to_match(student, teacher.detach()))
+    return F.mse_loss(*pool_to_match(full(student), full(teacher).detach()))
 
 
 def nst(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
-    """Squared maximum mean discrepancy of the channels of two maps (B, C, H, W), mean over batch, summed over pairs.
+    """The student's channels are to respond at the same positions as the teacher's, whichever channel does.
 
-    Huang & Wang 2017 (neuron selectivity transfer): channels of unit length over space, polynomial kernel (x . y)^2,
-    means over all pairs of channels. Channels may differ in number. No gradient reaches the teachers. 0 where the
-    student's channels are a permutation of the teacher's, up to scale.
+    A channel is a vector over the H W positions, brought to unit length. Student and teacher are two sets of such
+    vectors, and the squared maximum mean discrepancy says how far the sets are apart: mean k(t, t') + mean k(s, s') -
+    2 mean k(s, t) over all pairs of channels, with the kernel k(x, y) = (x . y)^2. Mean over the batch, summed over the
+    pairs of maps (B, C, H, W); channels may differ in number. No gradient reaches the teachers.
+    Huang & Wang 2017 (neuron selectivity transfer), with the polynomial kernel, d = 2 and c = 0.
+    0 where the student's channels are a permutation of the teacher's, up to scale.
     """
 
     def kernel(a: Tensor, b: Tensor) -> Tensor:
-        return (a @ b.transpose(1, 2)).square().mean()
+        return product(a, b.transpose(1, 2)).square().mean()
 
-    loss = 0.0
+    loss = torch.zeros(())
     for maps in pairs(students, teachers):
         s, t = (F.normalize(m.flatten(2), dim=2) for m in maps)
         loss = loss + kernel(t, t) + kernel(s, s) - 2 * kernel(s, t)
@@ -67,31 +75,36 @@ def nst(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
 
 
 def fsp(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
-    """Squared difference of the flow matrices of consecutive maps, mean over batch and entries, summed over pairs.
+    """How a network gets from one map to the next is to be the teacher's way: squared difference of flow matrices.
 
-    Yim et al. 2017 (flow of the solution procedure): the matrix (B, C, C') of maps (B, C, H, W) and (B, C', H', W') is
-    the mean over positions of their products, after pooling to the smaller size. The channels of student and teacher
-    must be equal. No gradient reaches the teachers. Maps 1 and 2 against 1 and 3 give 1.
+    The flow matrix (B, C, C') of consecutive maps (B, C, H, W) and (B, C', H', W') is the mean over positions of the
+    products of their channels, the larger map pooled first. Mean over batch and entries, summed over the pairs of
+    consecutive maps. Student and teacher must have equal channels. No gradient reaches the teachers.
+    Yim et al. 2017 (flow of the solution procedure).
+    A student with maps 1 and 2 (one channel, constant) against a teacher with 1 and 3 gives (2 - 3)^2 = 1.
     """
 
     def flow(maps: Sequence[Tensor]) -> list[Tensor]:
-        matched = [pool_to_match(a, b) for a, b in pairwise(maps)]
-        return [a.flatten(2) @ b.flatten(2).transpose(1, 2) / a[0, 0].numel() for a, b in matched]
+        matched = [pool_to_match(full(a), full(b)) for a, b in pairwise(maps)]
+        return [product(a.flatten(2), b.flatten(2).transpose(1, 2)) / a[0, 0].numel() for a, b in matched]
 
     channels = [[m.shape[1] for m in maps] for maps in (students, teachers)]
     if channels[0] != channels[1]:
         raise Error(f"flow matrices need equal channels: the student has {channels[0]}, the teacher {channels[1]}")
-    return sum(F.mse_loss(s, t.detach()) for s, t in zip(flow(students), flow(teachers)))
+    return total(F.mse_loss(s, t.detach()) for s, t in zip(flow(students), flow(teachers), strict=True))
 
 
 def ab(students: Sequence[Tensor], teachers: Sequence[Tensor], margin: float = 1.0) -> Tensor:
-    """Squared hinge that brings student pre-activations to the teacher's side of 0, `margin` beyond it.
+    """The student's neurons are to be active where the teacher's are: its pre-activations to lie on the same side of 0.
 
-    Heo et al. 2019 (activation boundaries) with RepDistiller's weights: summed over elements, divided by B, times
-    2^(i - n + 1) for map i = 0 .. n-1 and 3 / 1000. Maps (B, C, H, W) before the ReLU, the student's already brought to
-    the teacher's channels. No gradient reaches the teachers, nor students beyond the margin. 0 against -1 gives 0.003.
+    A squared hinge on maps (B, C, H, W) before the ReLU: max(0, margin - s)^2 where the teacher is positive, and
+    max(0, margin + s)^2 elsewhere, so that a student `margin` beyond 0 pays nothing. Summed over elements, divided by
+    B, times 2^(i - n + 1) for map i = 0 .. n-1 (the last counts 1, the one before 1/2), and times 3 / 1000. The
+    student's maps must have the teacher's channels. No gradient reaches the teachers.
+    Heo et al. 2019 (activation boundaries), with RepDistiller's weights.
+    A student of 0 against a teacher of -1, one element, gives 0.003.
     """
-    loss = 0.0
+    loss = torch.zeros(())
     for i, (s, t) in enumerate(pairs(students, teachers)):
         gap = torch.where(t > 0, margin - s, margin + s).relu().square()
         loss = loss + 2.0 ** (i + 1 - len(students)) * gap.sum() / len(s)
@@ -99,10 +112,11 @@ def ab(students: Sequence[Tensor], teachers: Sequence[Tensor], margin: float = 1
 
 
 def byot_feature(branch: Tensor, deepest: Tensor) -> Tensor:
-    """Squared difference of two pooled features (B, C), summed over batch and channels where either is positive.
+    """A branch's pooled feature is to be that of the deepest classifier: their squared difference.
 
-    The hint term of Zhang et al. 2019 (be your own teacher), as in luanyunteng's code, whose weight 1e-6 goes with the
-    sum. No gradient reaches the deepest feature.
+    Summed, not averaged, over batch and channels of two features (B, C), where either is positive. No gradient reaches
+    the deepest feature.
+    The hint of Zhang et al. 2019 (be your own teacher), as in luanyunteng's code, whose weight 1e-6 goes with the sum.
     """
-    deepest = deepest.detach()
+    branch, deepest = full(branch), full(deepest).detach()
     return ((branch - deepest).square() * ((branch > 0) | (deepest > 0))).sum()

@@ -1,20 +1,26 @@
 """Losses on logits: against labels, against other logits, and without labels."""
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import known
+from .arithmetic import full
 from .labels import smooth
 
 
 def cross_entropy(logits: Tensor, y: Tensor, partner: Tensor | None = None, kept: Tensor | float = 1.0) -> Tensor:
-    """Mean of -log softmax(logits)[y] over the labelled rows of (B, K); rows with y = -1 do not count.
+    """How little the network expected the label: -log of the probability that it gives to the right class.
 
-    For mixed images (CutMix, Yun et al. 2019, equation 1) every row gives kept CE(y) + (1 - kept) CE(y[partner]), with
-    `partner` (B,) a permutation and `kept` the share of the first image, one number or one per row. Uniform logits
-    give log K. Without any labelled row it is 0.
+    -log softmax(logits)[y] in nats, for logits (B, K) and labels y (B,), mean over the labelled rows; rows with y = -1
+    do not count. In a mixed image (CutMix) two labels are right: every row gives kept CE(y) + (1 - kept)
+    CE(y[partner]), with `partner` (B,) a permutation and `kept` the share of the first image, one number or one a row.
+    Yun et al. 2019 (CutMix), equation 1, for the mixed form.
+    Uniform logits give log K. Without any labelled row it is 0.
     """
+    logits = full(logits)
     loss = F.cross_entropy(logits, y, ignore_index=-1, reduction="none")
     if partner is not None:
         loss = kept * loss + (1 - kept) * F.cross_entropy(logits, y[partner], ignore_index=-1, reduction="none")
@@ -22,60 +28,60 @@ def cross_entropy(logits: Tensor, y: Tensor, partner: Tensor | None = None, kept
 
 
 def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """-sum over classes of target log softmax(logits), both (B, K), mean over rows; rows of zeros do not count.
+    """Cross-entropy with a probability for every class in place of one label; `smooth` and `soften` make such targets.
 
-    No gradient reaches `target`. One-hot targets give `cross_entropy`, softmax(logits) its entropy; uniform logits
-    log K.
+    -sum over classes of target log softmax(logits) in nats, both (B, K), mean over rows; rows of zeros do not count. No
+    gradient reaches `target`.
+    One-hot targets give `cross_entropy`; targets softmax(logits) give their entropy, the smallest value that these
+    targets allow; uniform logits give log K.
     """
     target = target.detach()
     rows = target.any(1).sum().clamp(min=1)
-    return -(target * logits.log_softmax(1)).sum() / rows
-
-
-def label_smoothing(logits: Tensor, y: Tensor, eps: float = 0.1, over: str = "all") -> Tensor:
-    """Cross-entropy of logits (B, K) with `smooth` labels, mean over labelled rows; eps 0 gives `cross_entropy`.
-
-    Szegedy et al. 2016, section 7. Uniform logits give log K for any eps; the smallest value is the target's entropy.
-    """
-    return soft_cross_entropy(logits, smooth(y, logits.shape[1], eps, over))
+    return -(target * full(logits).log_softmax(1)).sum() / rows
 
 
 def tfkd_reg(logits: Tensor, y: Tensor, T: float = 20.0, correct: float = 0.99) -> Tensor:
-    """KL(softmax(u / T) || softmax(logits)), summed over classes, mean over labelled rows of (B, K).
+    """Distillation from a teacher that is made up: it knows every label and finds all other classes equally likely.
 
-    Yuan et al. 2020 (teacher-free distillation), the virtual teacher u: `correct` on the label, the rest even. As in
-    the authors' code T divides the probabilities themselves, the student is not tempered, and there is no T^2; that
-    code averages over all B K elements, so its weight is K times larger. At K = 100, T = 20 the target is 0.010502 on
-    the label and 0.009995 elsewhere.
+    KL(softmax(u / T) || softmax(logits)) in nats, summed over classes, mean over the labelled rows of (B, K), with the
+    virtual teacher u: `correct` on the label, the rest spread evenly.
+    Yuan et al. 2020 (teacher-free distillation). As in the authors' code T divides the probabilities themselves, the
+    student is not tempered, and there is no T^2; that code averages over all B K elements, so its weight is K times
+    larger.
+    At K = 100, T = 20 the target is 0.010502 on the label and 0.009995 elsewhere.
     """
     labelled = y >= 0
     return kd(logits[labelled], smooth(y[labelled], logits.shape[1], 1 - correct, "others") / T, T=1.0)
 
 
 def kd(student: Tensor, teacher: Tensor, T: float = 4.0) -> Tensor:
-    """T^2 KL(softmax(teacher / T) || softmax(student / T)), summed over classes, mean over the rows of (B, K) logits.
+    """The student is to give all classes the teacher's probabilities, softened by T so that the small ones count.
 
-    Hinton, Vinyals & Dean 2015; equal to RepDistiller's DistillKL. No gradient reaches the teacher. 0 where both differ
-    by a constant per row, and without rows; (0, 0) against (0, 4 ln 3) at T=4 gives 2.092994. For large T the gradient
-    approaches (student - teacher) / (B K) after centring, whatever T is.
+    T^2 KL(softmax(teacher / T) || softmax(student / T)) in nats, summed over classes, mean over the rows of (B, K)
+    logits. T^2 keeps the size of the gradient: for large T it approaches (student - teacher) / (B K) after centring,
+    whatever T is. No gradient reaches the teacher.
+    Hinton, Vinyals & Dean 2015; equal to RepDistiller's DistillKL, at T = 4.
+    0 where both differ by a constant per row, and without rows; (0, 0) against (0, 4 ln 3) at T = 4 gives 2.092994.
     """
-    target = torch.log_softmax(teacher.detach() / T, 1)
-    loss = F.kl_div(torch.log_softmax(student / T, 1), target, log_target=True, reduction="sum")
+    target = torch.log_softmax(full(teacher).detach() / T, 1)
+    loss = F.kl_div(torch.log_softmax(full(student) / T, 1), target, log_target=True, reduction="sum")
     return loss * T * T / max(len(student), 1)
 
 
 def dkd(student: Tensor, teacher: Tensor, y: Tensor, T: float = 4.0, alpha: float = 1.0, beta: float = 8.0) -> Tensor:
-    """alpha KL of (target, all others) + beta KL among the others, each times T^2, mean over labelled rows of (B, K).
+    """`kd` in two parts, each with its own weight: how probable the label is, and how the other classes compare.
 
-    Zhao et al. 2022 (DKD), from logits at temperature T; the authors' warm-up is left to the method. No gradient
-    reaches the teacher. 0 where both differ by a constant per row; alpha = 1 and, row by row, beta = 1 - p_t(y) would
-    give `kd`.
+    alpha KL of (label, all others together) + beta KL among the others alone, each in nats at temperature T, times T^2,
+    mean over the labelled rows of logits (B, K). In `kd` the weight of the second part is the probability that the
+    teacher leaves to the others: small where it is sure. No gradient reaches the teacher.
+    Zhao et al. 2022 (DKD); the authors' warm-up of the weight is left to the method.
+    0 where both differ by a constant per row; alpha = 1 and, row by row, beta = 1 - p_t(y) would give `kd`.
     """
     labelled = y >= 0
     y = y[labelled, None]
 
     def split(z: Tensor) -> tuple[Tensor, Tensor]:
-        z = z[labelled]
+        z = full(z)[labelled]
         others = z[torch.ones_like(z, dtype=torch.bool).scatter(1, y, False)].view(len(z), z.shape[1] - 1)
         return torch.cat([z.gather(1, y), T * (others / T).logsumexp(1, keepdim=True)], 1), others
 
@@ -84,23 +90,27 @@ def dkd(student: Tensor, teacher: Tensor, y: Tensor, T: float = 4.0, alpha: floa
 
 
 def pseudo_label(logits: Tensor, reference: Tensor, threshold: float = 0.95) -> Tensor:
-    """Cross-entropy of `logits` (B, K) with the arg-max of `reference` (B, K) where its confidence reaches `threshold`.
+    """Where `reference` is confident of a class, that class serves as the label.
 
-    Divided by all B rows, not by the confident ones (FixMatch, Sohn et al. 2020, equation 4). No gradient reaches
-    `reference`: logits of a weakly augmented view, from the same network or another. Threshold 0 lets every row count.
+    Cross-entropy, in nats, of `logits` (B, K) with the arg-max of `reference` (B, K) in the rows where the probability
+    of that class reaches `threshold`; the sum is divided by all B rows, not by the confident ones. `reference` holds
+    logits of a weakly augmented view, from the same network or another. No gradient reaches it.
+    Sohn et al. 2020 (FixMatch), equation 4.
+    Threshold 0 lets every row count, one above 1 none.
     """
-    confidence, label = reference.detach().softmax(1).max(1)
-    return (F.cross_entropy(logits, label, reduction="none") * (confidence >= threshold)).mean()
+    confidence, label = full(reference).detach().softmax(1).max(1)
+    return (F.cross_entropy(full(logits), label, reduction="none") * (confidence >= threshold)).mean()
 
 
-def consistency(logits: Tensor, reference: Tensor, form: str = "kl") -> Tensor:
-    """Distance of two views' predictions, from logits (B, K); no gradient reaches `reference`, the weaker view.
+def consistency(logits: Tensor, reference: Tensor, form: Literal["kl", "mse"] = "kl") -> Tensor:
+    """Two views of an image are to be classified alike; no gradient reaches `reference`, the weaker view.
 
-    `kl`: KL(softmax(reference) || softmax(logits)) summed over classes, mean over rows (UDA, Xie et al. 2020, without
-    sharpening): distillation from the network to itself, across views, at temperature 1. `mse`: squared difference of
-    the probabilities, mean over rows and classes (Laine & Aila 2017, the Pi-model; Tarvainen & Valpola 2017).
+    From logits (B, K). `kl`: KL(softmax(reference) || softmax(logits)) in nats, summed over classes, mean over rows:
+    distillation from the network to itself, across views, at temperature 1 (UDA, Xie et al. 2020, without sharpening).
+    `mse`: squared difference of the probabilities, mean over rows and classes (Laine & Aila 2017, the Pi-model;
+    Tarvainen & Valpola 2017).
     0 for equal logits; `mse` of (.8, .2) and (.6, .4) is 0.04.
     """
     if known("form of consistency", form, ("kl", "mse")) == "mse":
-        return F.mse_loss(logits.softmax(1), reference.detach().softmax(1))
+        return F.mse_loss(full(logits).softmax(1), full(reference).detach().softmax(1))
     return kd(logits, reference, T=1.0)

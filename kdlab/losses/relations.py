@@ -1,4 +1,4 @@
-"""Losses on the relations between the samples of a batch; student and teacher may differ in width."""
+"""Losses on the relations between the images of a batch; student and teacher may differ in width."""
 
 import math
 
@@ -6,59 +6,74 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .arithmetic import full, product, total
+
+SHORTEST = 1e-6  # differences of two embeddings shorter than this count as 0: a square root has no gradient there
+
 
 def similarity(a: Tensor, b: Tensor) -> Tensor:
-    """Cosines of all rows of a (N, D) with all rows of b (M, D), as (N, M); 0 for a row of zeros."""
-    return F.normalize(a, dim=1) @ F.normalize(b, dim=1).T
+    """How alike rows are: the cosines of all rows of a (N, D) with all rows of b (M, D), as (N, M), in [-1, 1].
+
+    1 for rows of one direction, 0 for orthogonal ones and for a row of zeros.
+    """
+    return product(F.normalize(full(a), dim=1), F.normalize(full(b), dim=1).T)
 
 
 def gram(f: Tensor) -> Tensor:
-    """Inner products (B, B) of the flattened features (B, ...) of all pairs of samples."""
+    """Inner products of the features (B, ...) of all pairs of images, as (B, B); not normalised."""
     f = f.flatten(1)
-    return f @ f.T
+    return product(f, f.T)
 
 
 def sp(student: Tensor, teacher: Tensor) -> Tensor:
-    """Squared difference of two Gram matrices with rows of unit length, mean over all B^2 entries.
+    """Images that are alike to the teacher are to be alike to the student: difference of their Gram matrices.
 
-    Tung & Mori 2019 (similarity-preserving distillation), on maps (B, C, H, W) of any shape. No gradient
-    reaches the teacher. 0 where the student is a multiple or a rotation of the teacher; an identity against two equal
-    rows gives 0.292893.
+    Squared difference of the two matrices `gram` (B, B), every row brought to unit length, mean over all B^2 entries,
+    for maps (B, C, H, W) of any shape. No gradient reaches the teacher.
+    Tung & Mori 2019 (similarity-preserving distillation).
+    0 where the student is a multiple or a rotation of the teacher. Two images whose features are orthogonal for the
+    student and equal for the teacher give 1 - 1 / sqrt(2) = 0.292893.
     """
     return F.mse_loss(F.normalize(gram(student), dim=1), F.normalize(gram(teacher.detach()), dim=1))
 
 
 def cc(student: Tensor, teacher: Tensor) -> Tensor:
-    """Sum over dimensions of |d_i| |d_i+1|, d = student - teacher (B, D), mean over the B - 1 neighbours in the batch.
+    """The student's embeddings are to be the teacher's; the errors of two neighbours in the batch are multiplied.
 
-    What RepDistiller calls correlation congruence (Peng et al. 2019); `cc_kernel` is the paper's. Gradients reach both
-    sides, because both are trained projections. It depends on the order of the batch. d = [2], [3], [5] gives 10.5; 0
-    for a single row.
+    With the errors d = student - teacher (B, D): sum over dimensions of |d_i| |d_i+1|, mean over the B - 1 pairs of
+    neighbours. It depends on the order of the batch. Gradients reach both sides, because both are trained projections.
+    What RepDistiller calls correlation congruence (Peng et al. 2019); `cc_kernel` is the paper's.
+    Errors 2, 3, 5 in one dimension give (6 + 15) / 2 = 10.5; a single row gives 0.
     """
-    d = (student - teacher).abs()
+    d = (full(student) - full(teacher)).abs()
     return (d[:-1] * d[1:]).sum() / max(len(d) - 1, 1)
 
 
 def cc_kernel(student: Tensor, teacher: Tensor, gamma: float = 0.4, order: int = 2) -> Tensor:
-    """Squared difference of two correlation matrices of embeddings (B, D), mean over all B^2 entries.
+    """Images are to be as close to each other for the student as for the teacher, closeness being a Gaussian kernel.
 
-    Peng et al. 2019 (correlation congruence): a Gaussian kernel of unit vectors, exp(-gamma |x - y|^2) =
-    exp(-2 gamma) exp(2 gamma cos), by the powers 0 .. order of the second factor's Taylor series. No gradient reaches
-    the teacher.
+    Squared difference of two matrices of exp(-gamma |x - y|^2) for the embeddings (B, D) of all pairs, brought to unit
+    length; mean over all B^2 entries. For unit vectors that is exp(-2 gamma) exp(2 gamma cos), and the second factor is
+    taken as its Taylor series, powers 0 .. order. No gradient reaches the teacher.
+    Peng et al. 2019 (correlation congruence).
+    0 for equal cosines.
     """
 
     def kernel(x: Tensor) -> Tensor:
         x = 2 * gamma * similarity(x, x)
-        return math.exp(-2 * gamma) * sum(x**p / math.factorial(p) for p in range(order + 1))
+        return math.exp(-2 * gamma) * total(x**p / math.factorial(p) for p in range(order + 1))
 
     return F.mse_loss(kernel(student), kernel(teacher.detach()))
 
 
 def pkt(student: Tensor, teacher: Tensor, eps: float = 1e-7) -> Tensor:
-    """p_t ln((p_t + eps) / (p_s + eps)) of the rows p = (cos + 1) / 2 over their sum, mean over all B^2 entries.
+    """Each image picks a neighbour in the batch, likelier an image that is alike; both networks are to pick alike.
 
-    Passalis & Tefas 2018 (probabilistic knowledge transfer), for embeddings (B, D); the diagonal counts and the
-    mean divides by B^2, as in RepDistiller. No gradient reaches the teacher. 0 for equal cosines.
+    Row i of p is (cos + 1) / 2 of embedding i with all B embeddings (B, D), over the row's sum: the probabilities of
+    the picks, itself included. p_t ln((p_t + eps) / (p_s + eps)), mean over all B^2 entries: a KL in nats, divided by B
+    once more, as in RepDistiller. `eps` keeps the logarithm finite. No gradient reaches the teacher.
+    Passalis & Tefas 2018 (probabilistic knowledge transfer).
+    0 for equal cosines.
     """
 
     def probability(x: Tensor) -> Tensor:
@@ -70,38 +85,44 @@ def pkt(student: Tensor, teacher: Tensor, eps: float = 1e-7) -> Tensor:
 
 
 def rkd_distance(student: Tensor, teacher: Tensor) -> Tensor:
-    """Smooth L1 of two matrices of Euclidean distances, each over its own mean off the diagonal; mean over B^2 entries.
+    """Images are to lie as far from each other for the student as for the teacher, each in its own unit of length.
 
-    Park et al. 2019 (relational distillation), for embeddings (B, D); the benchmark's weight is 25. No gradient
-    reaches the teacher. 0 where the student is a scaled, shifted or rotated teacher, and for a single row; an
-    equilateral triangle against 0, 1, 2 on a line gives 1/24.
+    Smooth L1 of two matrices of the Euclidean distances of all pairs of embeddings (B, D), each divided by its own mean
+    off the diagonal; mean over all B^2 entries, the zeros of the diagonal included. No gradient reaches the teacher.
+    Park et al. 2019 (relational distillation); the benchmark's weight is 25.
+    0 where the student is a scaled, shifted or rotated teacher, and for a single row. An equilateral triangle against
+    the points 0, 1, 2 on a line gives 1/24.
     """
 
     def relative(x: Tensor) -> Tensor:
-        d = _differences(x)[1] * (1 - torch.eye(len(x), dtype=x.dtype, device=x.device))
-        return d / (d.sum() / max(len(x) * (len(x) - 1), 1)).clamp(min=1e-12)
+        d = differences(x)[1] * (1 - torch.eye(len(x), dtype=full(x).dtype, device=x.device))
+        mean = d.sum() / max(len(x) * (len(x) - 1), 1)
+        return d / mean.clamp(min=1e-12)  # a single row has no distances, and 0 / 0 would be NaN
 
     return F.smooth_l1_loss(relative(student), relative(teacher.detach()))
 
 
 def rkd_angle(student: Tensor, teacher: Tensor) -> Tensor:
-    """Smooth L1 of the cosines of the angles at i between j and k, mean over all B^3 triplets, degenerate ones too.
+    """Any three images are to form a triangle of the same angles for the student as for the teacher.
 
-    Park et al. 2019 (relational distillation), for embeddings (B, D); the benchmark's weight is 50. No gradient
-    reaches the teacher, and none comes from samples that coincide: their cosines are 0. 0 where the student is a
-    scaled, shifted or rotated teacher; an equilateral triangle against 0, 1, 2 on a line gives 5/54.
+    Smooth L1 of the cosines of the angles at embedding i between j and k, for embeddings (B, D); mean over all B^3
+    triplets, also where two of the three are one image. No gradient reaches the teacher, and none comes from images
+    that coincide: their cosines are 0.
+    Park et al. 2019 (relational distillation); the benchmark's weight is 50.
+    0 where the student is a scaled, shifted or rotated teacher. An equilateral triangle against the points 0, 1, 2 on a
+    line gives 5/54.
     """
 
     def cosines(x: Tensor) -> Tensor:
-        difference, length = _differences(x)
-        e = difference / length.masked_fill(length <= 1e-6, math.inf)[..., None]
-        return e @ e.transpose(1, 2)
+        difference, length = differences(x)
+        e = difference / length.masked_fill(length <= SHORTEST, math.inf)[..., None]
+        return product(e, e.transpose(1, 2))
 
     return F.smooth_l1_loss(cosines(student), cosines(teacher.detach()))
 
 
-def _differences(x: Tensor) -> tuple[Tensor, Tensor]:
-    """x_j - x_i as (B, B, D) and their lengths (B, B), at least 1e-6."""
-    x = x.flatten(1)
+def differences(x: Tensor) -> tuple[Tensor, Tensor]:
+    """From embeddings (B, D): x_j - x_i for all pairs, (B, B, D), and their lengths (B, B), at least `SHORTEST`."""
+    x = full(x).flatten(1)
     difference = x[None] - x[:, None]
-    return difference, difference.square().sum(2).clamp(min=1e-12).sqrt()
+    return difference, difference.square().sum(2).clamp(min=SHORTEST**2).sqrt()

@@ -1,7 +1,9 @@
 """Self-supervision as knowledge: Xu et al. 2020 (SSKD), on three transformed versions of each normal image.
 
-Rows are image-major: row i of a (3B, ...) tensor belongs to image i // 3. The student learns the teacher's matrix
-`similarity(transformed, normal)` with `kd(A_student[rows], A_teacher[rows], T=0.5)`, rows from `select`.
+The three versions of an image stand together: row i of a tensor (3B, ...) belongs to image i // 3. A transformed
+version should be most alike to its own normal image, and how alike it is to the others says what a network knows. The
+student learns the teacher's matrix `similarity(transformed, normal)` (3B, B), in the rows that `select` keeps, with
+`kd(A_student[rows], A_teacher[rows], T=0.5)`.
 """
 
 import torch
@@ -9,27 +11,31 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import Error
+from .arithmetic import full
 
 
 def own_column(A: Tensor) -> Tensor:
-    """The true column of every row of a matrix (rB, B): i // r for row i."""
+    """The column of every row's own image in a matrix (rB, B), r versions of each image: i // r for row i, as (rB,)."""
     return torch.arange(len(A), device=A.device) // (len(A) // A.shape[1])
 
 
 def own_image(A: Tensor) -> Tensor:
-    """Cross-entropy of each row of cosines (3B, B) with its own image, mean over rows, at temperature 1.
+    """Each transformed version is to find its own image: a classification with the cosines as logits.
 
-    It trains the teacher's projection head (the authors' code divides by no temperature there). log B for a constant
-    matrix.
+    Cross-entropy, in nats, of each row of cosines (3B, B) with its own column, mean over rows. It trains the teacher's
+    projection head; the temperature is 1, as the authors' code divides by none there.
+    A constant matrix gives log B.
     """
-    return F.cross_entropy(A, own_column(A))
+    return F.cross_entropy(full(A), own_column(A))
 
 
 def select(reference: Tensor, target: Tensor, ratio: float) -> Tensor:
-    """Sorted indices of the rows of `reference` (R, K), logits or cosines, that are worth learning from.
+    """The rows that are worth learning from: all where the teacher is right, and the least wrong of the others.
 
-    The rank of a row is the number of entries above the one of its target (R,). All rows of rank 0 are kept, and of
-    the n others the first int(n * ratio) by rank, equal ranks in their order. Ratio 1 keeps all, 0 the correct ones.
+    `reference` (R, K) are the teacher's logits or cosines, `target` (R,) the true columns. The rank of a row is the
+    number of entries above that of its target. All rows of rank 0 are kept, and of the n others the int(n * ratio) with
+    the smallest rank, equal ranks in their order. Returns the sorted indices of the rows kept.
+    Ratio 1 keeps all rows, 0 the right ones.
     """
     if not 0 <= ratio <= 1:
         raise Error(f"ratio {ratio} of selective transfer: choose from 0 to 1")

@@ -1,11 +1,16 @@
-"""Networks, by name."""
+"""Networks, by name.
+
+A network of your own is a function `(num_classes, channels, width) -> Network` and a line in `MODELS`. It takes images
+of 1 or 3 channels and of any size from 8 x 8 up; `width` multiplies its channels. `adapters` shows the shortest way.
+"""
 
 from collections.abc import Callable
 
 import torch
 
 from ..errors import lookup
-from .base import Features, Network, Stage, evaluating, fresh_copy, map_shapes, parameter_count
+from .adapters import from_module, from_stages
+from .base import Features, Network, Stage, conv_bn_relu, evaluating, fresh_copy, map_shapes, parameter_count, scaled
 from .branches import Branch, BranchOutput, branches, several_stages
 from .litenet import litenet_dsc
 from .mobilenet import MOBILENETS
@@ -46,5 +51,6 @@ def build(
 
 __all__ = [
     "MODELS", "TORCHVISION", "Branch", "BranchOutput", "Features", "Network", "Stage", "branches", "build",
-    "evaluating", "fresh_copy", "map_shapes", "parameter_count", "several_stages",
+    "conv_bn_relu", "evaluating", "fresh_copy", "from_module", "from_stages", "map_shapes", "parameter_count", "scaled",
+    "several_stages",
 ]  # fmt: skip

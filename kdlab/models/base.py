@@ -1,13 +1,22 @@
-"""The contract of a network: logits from `net(x)`, everything else from `net.features(x)`."""
+"""The contract of a network: logits from `net(x)`, everything else from `net.features(x)`.
+
+Every network is a row of parts: a stem, stages, an optional neck, the mean over positions, dropout, a linear head.
+
+    images -> stem -> stage 1 -> ... -> stage n -> neck -> mean -> dropout -> head -> logits
+                         |                 |                 |
+                       map 1             map n            pooled
+"""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.fx
 from torch import Tensor, nn
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Features(NamedTuple):
@@ -19,7 +28,7 @@ class Features(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """How to build a stage or a neck, so that branches can build it again with fresh weights."""
+    """A blueprint: how to build a stage or a neck, so that branches can build it again with fresh weights."""
 
     build: Callable[[int, int], nn.Module]  # (channels of the incoming map, stride) -> module
     width: int  # channels of its map
@@ -29,22 +38,30 @@ class Stage(NamedTuple):
 class Network(nn.Module):
     """A stem, stages, an optional neck, global average pooling, optional dropout, and a linear head.
 
-    `stem_width` holds the channels of the stem's map, `widths` those of each stage's, `feature_width` the length of the
-    pooled vector; `blueprints`, `neck_blueprint` and `extra` tell how to build stages again (`extra` is the one stage
-    of the last auxiliary branch: the last stage at stride 1 unless given). Networks take images of any size from 8 x 8
-    up. Convolutions start from Kaiming's normal distribution (fan-out, ReLU) with biases 0, batch norms from (1, 0), as
-    in the official files of the papers' networks; `init=False` keeps what the modules came with.
+    `stem` is a module whose map has `stem_width` channels; the stages and the neck are blueprints, which are built
+    here. Networks take images of 1 or 3 channels and of any size from 8 x 8 up.
+
+    Beside its modules a network has numbers: `stem_width`, `widths` (the channels of each stage's map),
+    `feature_width` (the length of the pooled vector), `num_classes`. And it keeps its blueprints, for `branches`:
+    `blueprints`, `neck_blueprint`, and `extra`, the one stage of the last auxiliary branch, which is the last stage at
+    stride 1.
+
+    Convolutions start from Kaiming's normal distribution (fan-out, ReLU) with biases 0, batch norms from (1, 0), the
+    head from PyTorch's default, as in RepDistiller's ResNets; `init=False` keeps what the modules came with. The
+    official files of some papers' networks differ, and are not followed: ShuffleNetV1 keeps PyTorch's defaults
+    throughout, the heads of VGG and MobileNetV2 start from a normal distribution of standard deviation 0.01, theirs and
+    WRN's with biases 0.
     """
 
     def __init__(
         self, stem: nn.Module, stem_width: int, stages: Sequence[Stage], num_classes: int, *,
-        neck: Stage | None = None, extra: Stage | None = None, dropout: float = 0.0, init: bool = True,
-    ):  # fmt: skip
+        neck: Stage | None = None, dropout: float = 0.0, init: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.widths, self.stem_width, self.num_classes = tuple(s.width for s in stages), stem_width, num_classes
         self.feature_width = neck.width if neck else self.widths[-1]
         self.blueprints, self.neck_blueprint = tuple(stages), neck
-        self.extra = extra or stages[-1]._replace(stride=1)
+        self.extra = stages[-1]._replace(stride=1)
         inputs = (stem_width, *self.widths[:-1])
         self.stem = stem
         self.stages = nn.ModuleList(s.build(inp, s.stride) for inp, s in zip(inputs, stages, strict=True))
@@ -89,7 +106,8 @@ def full(x: Tensor) -> Tensor:
 def unactivated(module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """A module's output before its last ReLU, and its output; both the same where it does not end in a ReLU.
 
-    A block that ends in a ReLU says what comes before by a method `preactivation`.
+    Looks into `nn.Sequential`. A block of another class that ends in a ReLU says what comes before by a method
+    `preactivation(x)`.
     """
     if isinstance(module, nn.Sequential):
         *first, last = module
@@ -98,8 +116,8 @@ def unactivated(module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
         return unactivated(last, x)
     if isinstance(module, nn.ReLU):
         return x, x.relu()
-    if hasattr(module, "preactivation"):
-        x = module.preactivation(x)
+    if callable(before := getattr(module, "preactivation", None)):
+        x = before(x)
         return x, x.relu()
     x = module(x)
     return x, x
@@ -108,15 +126,20 @@ def unactivated(module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
 def map_shapes(net: Network, shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
     """(channels, height, width) of every stage's map, for images of `shape`; nothing in `net` changes."""
     with evaluating(net) as device:
-        return [tuple(m.shape[1:]) for m in net.features(torch.zeros(1, *shape, device=device)).maps]
+        maps = net.features(torch.zeros(1, *shape, device=device)).maps
+        return [(m.shape[1], m.shape[2], m.shape[3]) for m in maps]
 
 
-def fresh_copy(net: Network) -> Network:
-    """The same architecture with other weights, drawn from the global generator."""
-    twin = copy.deepcopy(net)
-    for module in twin.modules():
-        if hasattr(module, "reset_parameters"):
-            module.reset_parameters()
+def fresh_copy(module: Module) -> Module:
+    """The same network, stage or other module with other weights, drawn from the global generator.
+
+    Every module in it is asked to `reset_parameters`, as PyTorch's own layers can; convolutions then start as in
+    `Network`. A parameter that no such module holds keeps its value.
+    """
+    twin = copy.deepcopy(module)
+    for part in twin.modules():
+        if callable(reset := getattr(part, "reset_parameters", None)):
+            reset()
     kaiming(twin)
     return twin
 
@@ -130,7 +153,7 @@ def kaiming(net: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def scaled(channels: int, width: float, multiple: int = 4) -> int:
+def scaled(channels: float, width: float, multiple: int = 4) -> int:
     """`channels` times the width multiplier, to the nearest multiple of 4 (at least 4), to keep kernels aligned."""
     return max(multiple, multiple * round(channels * width / multiple))
 
@@ -143,7 +166,7 @@ def conv_bn_relu(inp: int, out: int, kernel: int, stride: int = 1, groups: int =
 
 @contextmanager
 def evaluating(net: nn.Module) -> Iterator[torch.device]:
-    """Eval mode without gradients inside, the mode it was in afterwards; yields the network's device."""
+    """A context with `net` in eval mode and without gradients; yields its device, and puts its old mode back."""
     training = net.training
     net.eval()
     try:

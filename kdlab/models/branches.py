@@ -10,16 +10,20 @@ from .base import Network, Stage, full, kaiming
 
 
 class BranchOutput(NamedTuple):
-    """What a branch says of a stage's map."""
+    """What a branch makes of a stage's map."""
 
     pooled: Tensor  # (B, D), D the network's feature width
     logits: Tensor  # (B, outputs)
 
 
 class Branch(nn.Module):
-    """Stages, a neck, global average pooling and a linear classifier behind a stage's map of `inp` channels."""
+    """Stages, a neck, global average pooling and a linear classifier behind a stage's map of `inp` channels.
 
-    def __init__(self, inp: int, stages: Sequence[Stage], neck: Stage | None, outputs: int):
+    `branch(map)` takes (B, inp, H, W) and gives a `BranchOutput` with `outputs` logits. Convolutions start as in
+    `Network`, the biases of the classifier at 0.
+    """
+
+    def __init__(self, inp: int, stages: Sequence[Stage], neck: Stage | None, outputs: int) -> None:
         super().__init__()
         built = []
         for stage in (*stages, neck) if neck else stages:
@@ -30,16 +34,19 @@ class Branch(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> BranchOutput:
+        """Pooled features (B, D) and logits (B, outputs)."""
         pooled = full(self.body(x).mean((2, 3)))
         return BranchOutput(pooled, full(self.head(pooled)))
 
 
 def branches(net: Network, outputs: int) -> nn.ModuleList:
-    """One `Branch` per stage of `net`: maps of stage i -> `BranchOutput(pooled, logits)`, with `outputs` logits.
+    """A second way from every stage of `net` to an answer: one `Branch` per stage, which reads that stage's map.
 
-    A branch is a copy of the stages that remain, with fresh weights; behind the last stage stands one more copy of
-    that stage at stride 1. The copy of a neck (WRN's last BN and ReLU, a light network's last 1 x 1 convolution) is
-    each branch's own. ResNet-18 and four branches of 400 outputs: 40,168,256 parameters in the branches.
+    A branch is a copy of the stages that remain, with fresh weights, then a classifier with `outputs` logits; behind
+    the last stage stands one more copy of that stage at stride 1. The copy of a neck (WRN's last BN and ReLU, a light
+    network's last 1 x 1 convolution) is each branch's own. The branches belong to a method, for training only: `net`
+    does not know them.
+    Yang et al. 2021 (HSAKD). For ResNet-18 four branches of 400 outputs have 40,168,256 parameters.
     """
     several_stages(net)
     rests = [net.blueprints[i + 1 :] or (net.extra,) for i in range(len(net.blueprints))]

@@ -17,7 +17,7 @@ STAGES = (
 
 
 def _stage(outs: Sequence[int], inp: int, stride: int) -> nn.Sequential:
-    layers = []
+    layers: list[nn.Module] = []
     for out in outs:
         layers += conv_bn_relu(inp, inp, 3, stride, groups=inp) + conv_bn_relu(inp, out, 1)
         inp, stride = out, 1
@@ -25,12 +25,14 @@ def _stage(outs: Sequence[int], inp: int, stride: int) -> nn.Sequential:
 
 
 def litenet_dsc(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """LiteNet-DSC: a stem of 32 channels and ten layers "3 x 3 depthwise, BN, ReLU, 1 x 1, BN, ReLU" in four stages.
+    """LiteNet-DSC: ten depthwise-separable layers in four stages of 64, 128, 256 and 384 channels.
 
-    No residual connections; every stage but the first halves the map. The paper publishes its size (about 0.5 M
-    parameters) and its parts, not its layers: this table is a *reconstruction*. 484,234 parameters and
-    34,166,528 MACs at 10 classes and 3 x 32 x 32. The paper's two intermediate stages for feature transfer are the
-    second and the third (128 x 16 x 16 and 256 x 8 x 8), which match ResNet-18's.
+    A 3 x 3 convolution with a weight for every pair of channels is replaced by two cheaper ones: 3 x 3 within each
+    channel (depthwise), then 1 x 1 across channels, each with batch norm and ReLU. The stem is an ordinary 3 x 3 to 32
+    channels. No residual connections; every stage but the first halves the map. The paper publishes its size (about
+    0.5 M parameters) and its parts, not its layers: this table is a *reconstruction*. The paper's two intermediate
+    stages for feature transfer are the second and the third (128 x 16 x 16 and 256 x 8 x 8), which match ResNet-18's.
+    484,234 parameters and 34,166,528 MACs at 10 classes and 3 x 32 x 32.
     """
     first = scaled(32, width)
     stem = nn.Sequential(*conv_bn_relu(channels, first, 3))

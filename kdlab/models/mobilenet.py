@@ -1,4 +1,8 @@
-"""MobileNetV2 at half width for small images, in the two variants of the distillation benchmarks."""
+"""MobileNetV2 at half width for small images, in the two variants of the distillation benchmarks.
+
+There are two networks of this name, and their accuracies do not compare: the stem has stride 2 in the benchmark of CRD
+(Tian et al. 2020) and stride 1 in HSAKD (Yang et al. 2021), which makes four times the MACs with the same parameters.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,9 +22,12 @@ STAGES = (
 
 
 class Inverted(nn.Module):
-    """1 x 1 to `expansion` times the channels, 3 x 3 depthwise, linear 1 x 1; plus the input where shapes agree."""
+    """The inverted residual: wide inside, narrow at the ends, which carry no ReLU (Sandler et al. 2018).
 
-    def __init__(self, inp: int, out: int, stride: int, expansion: int):
+    1 x 1 to `expansion` times the channels, 3 x 3 depthwise, linear 1 x 1; plus the input where shapes agree.
+    """
+
+    def __init__(self, inp: int, out: int, stride: int, expansion: int) -> None:
         super().__init__()
         mid, self.residual = inp * expansion, stride == 1 and inp == out
         expand, depthwise = conv_bn_relu(inp, mid, 1), conv_bn_relu(mid, mid, 3, stride, groups=mid)
@@ -40,19 +47,18 @@ def _stage(groups: Sequence[tuple[int, int, int]], inp: int, stride: int) -> nn.
 
 
 def _half(stem_stride: int, num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """MobileNetV2 (Sandler et al. 2018) at half width with a neck of 1280 channels; stages end linearly."""
+    """MobileNetV2 (Sandler et al. 2018) at half width with a neck of 1280 channels; stages end without a ReLU."""
     stem, last = scaled(16, width), scaled(1280, width)
     stages = []
-    for i, groups in enumerate(STAGES):
-        groups = [(expansion, scaled(out / 2, width), count) for expansion, out, count in groups]
+    for i, full_width in enumerate(STAGES):
+        groups = [(expansion, scaled(out / 2, width), count) for expansion, out, count in full_width]
         stages.append(Stage(partial(_stage, groups), groups[-1][1], stride=2 if i else 1))
     neck = Stage(partial(pointwise, last), last)
     return Network(nn.Sequential(*conv_bn_relu(channels, stem, 3, stem_stride)), stem, stages, num_classes, neck=neck)
 
 
-# 812,836 parameters at 100 classes both; 6,523,648 MACs at 3 x 32 x 32 in the benchmark of CRD (Tian et al. 2020), whose
-# stem has stride 2, and 25,710,592 in HSAKD (Yang et al. 2021), whose stem has stride 1: accuracies do not compare.
+# Both have 812,836 parameters at 100 classes
 MOBILENETS: dict[str, Callable[..., Network]] = {
-    "mobilenet_v2_half": partial(_half, 2),
-    "mobilenet_v2_half_highres": partial(_half, 1),
+    "mobilenet_v2_half": partial(_half, 2),  # CRD's: 6,523,648 MACs at 3 x 32 x 32
+    "mobilenet_v2_half_highres": partial(_half, 1),  # HSAKD's: 25,710,592
 }

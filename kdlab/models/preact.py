@@ -1,4 +1,7 @@
-"""Networks whose blocks begin with batch norm and ReLU: WRN, pre-activation ResNet-18 and DenseNet, for small images."""
+"""Networks for small images whose blocks begin with batch norm and ReLU: WRN, pre-activation ResNet-18, DenseNet.
+
+A stage then ends with a sum or a concatenation, which the next stage, or a neck, begins by normalising.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,23 +17,27 @@ class PreActNetwork(Network):
     """A network whose stage maps are sums or concatenations, which the next stage begins by normalising."""
 
     def preactivations(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Stage maps after the batch norm that follows each (Heo et al. 2019), which does not count it a second time."""
+        """Stage maps after the batch norm that follows each, before its ReLU (Heo et al. 2019).
+
+        The batch norm's running statistics do not move a second time.
+        """
         maps = self.features(x).maps
         return tuple(_normalised(m, after) for m, after in zip(maps, (*self.stages[1:], self.neck), strict=True))
 
 
 def _normalised(x: Tensor, following: nn.Module) -> Tensor:
+    """`x` after the batch norm that `following` begins with, if it has one; its statistics stay as they are."""
     norm = next((m for m in following.modules() if isinstance(m, nn.BatchNorm2d)), None)
     if norm is None:
         return x
-    statistics = (None, None) if norm.training else (norm.running_mean, norm.running_var)
-    return F.batch_norm(x, *statistics, norm.weight, norm.bias, training=norm.training, eps=norm.eps)
+    mean, variance = (None, None) if norm.training else (norm.running_mean, norm.running_var)
+    return F.batch_norm(x, mean, variance, norm.weight, norm.bias, training=norm.training, eps=norm.eps)
 
 
 class PreActBlock(nn.Module):
     """BN, ReLU, 3 x 3, BN, ReLU, 3 x 3, added to the input, or to a 1 x 1 of the activated input (He et al. 2016b)."""
 
-    def __init__(self, inp: int, out: int, stride: int):
+    def __init__(self, inp: int, out: int, stride: int) -> None:
         super().__init__()
         self.bn1, self.conv1 = nn.BatchNorm2d(inp), nn.Conv2d(inp, out, 3, stride, padding=1, bias=False)
         self.bn2, self.conv2 = nn.BatchNorm2d(out), nn.Conv2d(out, out, 3, padding=1, bias=False)
@@ -51,7 +58,10 @@ def _bn_relu(inp: int, stride: int) -> nn.Sequential:
 
 
 def _wrn(depth: int, k: int, num_classes: int, channels: int = 3, width: float = 1.0) -> PreActNetwork:
-    """WRN-`depth`-`k` (Zagoruyko and Komodakis 2016) without dropout: the stem is a bare convolution, depth = 6n + 4."""
+    """WRN-`depth`-`k`, a wide ResNet of three stages of n blocks, k times 16, 32 and 64 channels; depth = 6n + 4.
+
+    Zagoruyko and Komodakis 2016, without dropout; the stem is a bare convolution, BN and ReLU stand before pooling.
+    """
     stem, *outs = (scaled(c, width) for c in (16, 16 * k, 32 * k, 64 * k))
     stages = [Stage(partial(_stage, out, (depth - 4) // 6), out, stride=2 if i else 1) for i, out in enumerate(outs)]
     layer = nn.Conv2d(channels, stem, 3, padding=1, bias=False)
@@ -59,9 +69,10 @@ def _wrn(depth: int, k: int, num_classes: int, channels: int = 3, width: float =
 
 
 def preact_resnet18(num_classes: int, channels: int = 3, width: float = 1.0) -> PreActNetwork:
-    """Pre-activation ResNet-18 (He et al. 2016b) with BN and ReLU in the stem and none before pooling.
+    """Pre-activation ResNet-18 (He et al. 2016b): four stages of two blocks, 64-128-256-512 channels.
 
-    The backbone of CS-KD and PS-KD: 11,217,444 parameters and 555,468,800 MACs at 100 classes and 3 x 32 x 32.
+    The backbone of CS-KD and PS-KD, whose stem has BN and ReLU, and which has none before pooling.
+    11,217,444 parameters and 555,468,800 MACs at 100 classes and 3 x 32 x 32.
     """
     outs = [scaled(c, width) for c in (64, 128, 256, 512)]
     stages = [Stage(partial(_stage, out, 2), out, stride=2 if i else 1) for i, out in enumerate(outs)]
@@ -71,12 +82,10 @@ def preact_resnet18(num_classes: int, channels: int = 3, width: float = 1.0) -> 
 class DenseLayer(nn.Module):
     """BN, ReLU, 1 x 1 to four times the growth, BN, ReLU, 3 x 3 to the growth, concatenated with the input."""
 
-    def __init__(self, inp: int, growth: int):
+    def __init__(self, inp: int, growth: int) -> None:
         super().__init__()
-        first, second = (
-            nn.Conv2d(inp, 4 * growth, 1, bias=False),
-            nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False),
-        )
+        first = nn.Conv2d(inp, 4 * growth, 1, bias=False)
+        second = nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False)
         self.layers = nn.Sequential(*_bn_relu(inp, 1), first, *_bn_relu(4 * growth, 1), second)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -85,7 +94,8 @@ class DenseLayer(nn.Module):
 
 def _dense_stage(count: int, growth: int, transition: bool, inp: int, stride: int) -> nn.Sequential:
     """`count` dense layers, behind a transition to half the channels that pools if the stride is 2."""
-    layers, current = [], inp
+    layers: list[nn.Module] = []
+    current = inp
     if transition:
         current = inp // 2
         layers = [*_bn_relu(inp, 1), nn.Conv2d(inp, current, 1, bias=False)]
@@ -94,8 +104,10 @@ def _dense_stage(count: int, growth: int, transition: bool, inp: int, stride: in
 
 
 def densenet121(num_classes: int, channels: int = 3, width: float = 1.0) -> PreActNetwork:
-    """DenseNet-121 (Huang et al. 2017), growth 32, behind a bare 3 x 3 stem; a stage begins with the transition.
+    """DenseNet-121 (Huang et al. 2017): every layer sees the maps of all before it, and adds 32 channels of its own.
 
+    Four stages of 6, 12, 24 and 16 layers behind a bare 3 x 3 stem; a stage begins with the transition, which halves
+    channels and map.
     7,048,548 parameters and 888,442,880 MACs at 100 classes and 3 x 32 x 32.
     """
     growth = scaled(32, width)

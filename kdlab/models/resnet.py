@@ -10,9 +10,10 @@ from .base import Network, Stage, conv_bn_relu, scaled
 
 
 class Basic(torchvision_resnet.BasicBlock):
-    """torchvision's basic block, which also gives the sum before its last ReLU."""
+    """torchvision's basic block, two 3 x 3 convolutions and a shortcut; also gives the sum before its last ReLU."""
 
     def preactivation(self, x: Tensor) -> Tensor:
+        """The sum of both paths."""
         out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
         out += x if self.downsample is None else self.downsample(x)
         return out
@@ -22,9 +23,10 @@ class Basic(torchvision_resnet.BasicBlock):
 
 
 class Bottleneck(torchvision_resnet.Bottleneck):
-    """torchvision's bottleneck (stride on the 3 x 3), which also gives the sum before its last ReLU."""
+    """torchvision's bottleneck, 1 x 1, 3 x 3 (with the stride), 1 x 1; also gives the sum before its last ReLU."""
 
     def preactivation(self, x: Tensor) -> Tensor:
+        """The sum of both paths."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn3(self.conv3(self.relu(self.bn2(self.conv2(out)))))
         out += x if self.downsample is None else self.downsample(x)
@@ -47,7 +49,7 @@ def _stage(block: Block, planes: int, count: int, groups: int, inp: int, stride:
 
 
 def residual_stages(block: Block, planes: Sequence[int], counts: Sequence[int], groups: int = 1) -> list[Stage]:
-    """One stage per entry; every one but the first halves the map."""
+    """One stage of `counts[i]` blocks of `planes[i]` channels per entry; every one but the first halves the map."""
     return [
         Stage(partial(_stage, block, p, n, groups), p * block.expansion, stride=2 if i else 1)
         for i, (p, n) in enumerate(zip(planes, counts, strict=True))
@@ -58,31 +60,37 @@ def _resnet(
     block: Block, stem: int, planes: Sequence[int], counts: Sequence[int], num_classes: int, channels: int = 3,
     width: float = 1.0, groups: int = 1,
 ) -> Network:  # fmt: skip
-    stem, *planes = (scaled(c, width) for c in (stem, *planes))
-    layers = nn.Sequential(*conv_bn_relu(channels, stem, 3))
-    return Network(layers, stem, residual_stages(block, planes, counts, groups), num_classes)
+    first, *outs = (scaled(c, width) for c in (stem, *planes))
+    layers = nn.Sequential(*conv_bn_relu(channels, first, 3))
+    return Network(layers, first, residual_stages(block, outs, counts, groups), num_classes)
 
 
 def resnet18(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
     """ResNet-18 for small images (He et al. 2016): four stages of two basic blocks, 64-128-256-512 channels.
 
-    The stem is a 3 x 3 convolution of stride 1 and padding 1, without max-pooling, as MoCo's and lightly's CIFAR code
-    have it. 11,173,962 parameters and 555,422,720 MACs at 10 classes and 3 x 32 x 32.
+    A block adds its input to what two 3 x 3 convolutions make of it. The stem is a 3 x 3 convolution of stride 1 and
+    padding 1, without max-pooling, as MoCo's and lightly's CIFAR code have it.
+    11,173,962 parameters and 555,422,720 MACs at 10 classes and 3 x 32 x 32.
     """
     return _resnet(Basic, 64, (64, 128, 256, 512), (2, 2, 2, 2), num_classes, channels, width)
 
 
 def _deep(block: Block, counts: Sequence[int]) -> Callable[..., Network]:
+    """The ResNets of four stages that He et al. 2016 made for ImageNet, with the stem for small images."""
     return partial(_resnet, block, 64, (64, 128, 256, 512), counts)
 
 
 def _narrow(depth: int, stem: int = 16, first: int = 16) -> Callable[..., Network]:
-    """ResNet-`depth` of He et al. 2016, section 4.2: three stages, depth = 6n + 2; "x4" has a stem of 32 channels."""
+    """ResNet-`depth` of He et al. 2016, section 4.2: three stages of n blocks, 16-32-64 channels, depth = 6n + 2.
+
+    RepDistiller's "x4" has four times the channels, and a stem of 32.
+    """
     return partial(_resnet, Basic, stem, (first, 2 * first, 4 * first), 3 * ((depth - 2) // 6,))
 
 
 # Shortcuts that change shape are 1 x 1 convolutions (option B), as in the benchmark of CRD (Tian et al. 2020).
-# At 100 classes and 3 x 32 x 32: resnet20 278,324 parameters and 40,818,944 MACs, resnet50 23,705,252 and 1,298,014,208.
+# At 100 classes and 3 x 32 x 32: resnet20 has 278,324 parameters and 40,818,944 MACs, resnet50 23,705,252 and
+# 1,298,014,208.
 RESNETS: dict[str, Callable[..., Network]] = {
     **{f"resnet{depth}": _narrow(depth) for depth in (8, 14, 20, 32, 44, 56, 110)},
     **{f"resnet{depth}x4": _narrow(depth, 32, 64) for depth in (8, 32)},

@@ -1,4 +1,8 @@
-"""ShuffleNets for small images: a 1 x 1 stem and three stages, as in the benchmark of CRD (Tian et al. 2020)."""
+"""ShuffleNets for small images: a 1 x 1 stem and three stages, as in the benchmark of CRD (Tian et al. 2020).
+
+1 x 1 convolutions are what light networks spend most on. Both versions let each see only some of the channels, and then
+shuffle these, so that the next one sees others.
+"""
 
 from functools import partial
 
@@ -10,14 +14,15 @@ from torchvision.models.shufflenetv2 import InvertedResidual, channel_shuffle
 from .base import Network, Stage, conv_bn_relu, scaled
 
 
-class Grouped(nn.Module):
-    """ShuffleNetV1's unit (Zhang et al. 2018): grouped 1 x 1, shuffle, 3 x 3 depthwise, grouped 1 x 1; bottleneck 1/4.
+class GroupedUnit(nn.Module):
+    """ShuffleNetV1's unit (Zhang et al. 2018): its 1 x 1 convolutions work within groups of channels.
 
-    At stride 2 the average-pooled input is concatenated, at stride 1 the input is added. As in the benchmark's
-    network, a ReLU follows the depthwise convolution as well.
+    Grouped 1 x 1 to a quarter of the channels, shuffle, 3 x 3 depthwise, grouped 1 x 1 back. At stride 2 the
+    average-pooled input is concatenated, at stride 1 the input is added. As in the benchmark's network, a ReLU follows
+    the depthwise convolution as well.
     """
 
-    def __init__(self, inp: int, out: int, stride: int, groups: int, first_groups: int):
+    def __init__(self, inp: int, out: int, stride: int, groups: int, first_groups: int) -> None:
         super().__init__()
         self.stride, self.groups = stride, first_groups
         new = out - inp if stride > 1 else out
@@ -28,6 +33,7 @@ class Grouped(nn.Module):
         self.pool = nn.AvgPool2d(3, stride, padding=1)
 
     def preactivation(self, x: Tensor) -> Tensor:
+        """The output before its ReLU."""
         out = self.expand(self.depthwise(channel_shuffle(self.reduce(x), self.groups)))
         return torch.cat([out, self.pool(x)], 1) if self.stride > 1 else out + x
 
@@ -35,25 +41,30 @@ class Grouped(nn.Module):
         return F.relu(self.preactivation(x))
 
 
-class Split(InvertedResidual):
-    """torchvision's unit of ShuffleNetV2, which also gives its output before the last ReLU of each half."""
+class SplitUnit(InvertedResidual):
+    """ShuffleNetV2's unit (Ma et al. 2018), torchvision's: one half of the channels passes, convolutions see the other.
+
+    It also gives its output before the last ReLU of each half.
+    """
 
     def preactivation(self, x: Tensor) -> Tensor:
+        """The output before the last ReLU of each half; at stride 1 the half that passes is as it came."""
         kept, x = x.chunk(2, 1) if self.stride == 1 else (self.branch1[:-1](x), x)
         return channel_shuffle(torch.cat([kept, self.branch2[:-1](x)], 1), 2)
 
 
 def _grouped_stage(out: int, count: int, groups: int, first_groups: int, inp: int, stride: int) -> nn.Sequential:
-    first = Grouped(inp, out, stride, groups, first_groups)
-    return nn.Sequential(first, *(Grouped(out, out, 1, groups, groups) for _ in range(count - 1)))
+    """`count` units of ShuffleNetV1, the first of them with the stride and with `first_groups` in its first 1 x 1."""
+    first = GroupedUnit(inp, out, stride, groups, first_groups)
+    return nn.Sequential(first, *(GroupedUnit(out, out, 1, groups, groups) for _ in range(count - 1)))
 
 
 def split_stage(out: int, count: int, inp: int, stride: int) -> nn.Sequential:
     """`count` units of ShuffleNetV2; both halves of the first see the whole input, at stride 1 as well."""
-    first = Split(inp, out, stride=2)
+    first = SplitUnit(inp, out, stride=2)
     for depthwise in (first.branch1[0], first.branch2[3]):
         depthwise.stride = (stride, stride)
-    return nn.Sequential(first, *(Split(out, out, 1) for _ in range(count - 1)))
+    return nn.Sequential(first, *(SplitUnit(out, out, 1) for _ in range(count - 1)))
 
 
 def pointwise(out: int, inp: int, stride: int) -> nn.Sequential:
@@ -64,7 +75,8 @@ def pointwise(out: int, inp: int, stride: int) -> nn.Sequential:
 def shufflenet_v1(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
     """ShuffleNetV1 (Zhang et al. 2018) with 3 groups: 240-480-960 channels in stages of 4, 8 and 4 units.
 
-    949,258 parameters and 38,691,456 MACs at 100 classes and 3 x 32 x 32. Widths are multiples of 12, for the groups.
+    Widths are multiples of 12, for the groups: a quarter of them, in the bottleneck, divides by 3. 949,258 parameters
+    and 38,691,456 MACs at 100 classes and 3 x 32 x 32.
     """
     stem, *outs = (scaled(c, width, 12) for c in (24, 240, 480, 960))
     stages = [

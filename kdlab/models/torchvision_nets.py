@@ -1,4 +1,8 @@
-"""torchvision's ImageNet networks as stages, one per resolution, with its ImageNet weights on demand."""
+"""torchvision's ImageNet networks as stages, one per resolution, with its ImageNet weights on demand.
+
+Every stem halves the side of the image, the ResNets' and ShuffleNetV2's twice. The networks are torchvision's layer by
+layer, so that its weights fit.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -41,27 +45,30 @@ def _inverted(groups: Sequence[tuple[int, int, int]], inp: int, stride: int) -> 
         for _ in range(count):
             blocks.append(InvertedResidual(inp, out, stride, expansion))
             inp, stride = out, 1
-        stride = 1
     return nn.Sequential(*blocks)
 
 
 def mobilenet_v2(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """MobileNetV2 (Sandler et al. 2018) as in torchvision; the map of a stage is a linear bottleneck's.
+    """MobileNetV2 (Sandler et al. 2018): inverted residuals in five stages, 16-24-32-96-320 channels, a neck of 1280.
 
+    The map of a stage is a linear bottleneck's, without a ReLU.
     2,236,682 parameters and 55,021,952 MACs at 10 classes and 3 x 96 x 96.
     """
     first, last = _fit(32, width), _fit(1280, max(1.0, width))
     stages = []
-    for i, groups in enumerate(MOBILENET_V2):
-        groups = [(expansion, _fit(out, width), count) for expansion, out, count in groups]
+    for i, full_width in enumerate(MOBILENET_V2):
+        groups = [(expansion, _fit(out, width), count) for expansion, out, count in full_width]
         stages.append(Stage(partial(_inverted, groups), groups[-1][1], stride=2 if i else 1))
     net = _light(channels, first, stages, last, num_classes, nn.ReLU6)
     nn.init.normal_(net.head.weight, 0, 0.01)
     return net
 
 
-def _mbconv(groups: Sequence[tuple[int, int, int, int]], dropped: Sequence[float], inp: int, stride: int):
-    blocks = []
+def _mbconv(
+    groups: Sequence[tuple[int, int, int, int]], dropped: Sequence[float], inp: int, stride: int
+) -> nn.Sequential:
+    """MBConv blocks; block i of the stage is left out of a training step with probability `dropped[i]`."""
+    blocks: list[nn.Module] = []
     for expansion, kernel, out, count in groups:
         for _ in range(count):
             config = MBConvConfig(expansion, kernel, stride, inp, out, 1)
@@ -71,16 +78,18 @@ def _mbconv(groups: Sequence[tuple[int, int, int, int]], dropped: Sequence[float
 
 
 def efficientnet_b0(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """EfficientNet-B0 (Tan and Le 2019) as in torchvision, with stochastic depth up to 0.2; stages end linearly.
+    """EfficientNet-B0 (Tan and Le 2019): five stages of MBConv blocks, 16-24-40-112-320 channels, and a neck of 1280.
 
+    In training a block is left out with a probability that grows from 0 to nearly 0.2 (stochastic depth); stages end
+    without an activation.
     4,020,358 parameters and 71,153,632 MACs at 10 classes and 3 x 96 x 96.
     """
     first, last = _fit(32, width), 4 * _fit(320, width)
     stages, done = [], 0
-    for i, groups in enumerate(EFFICIENTNET_B0):
-        groups = [(*block, _fit(out, width), count) for *block, out, count in groups]
+    for i, full_width in enumerate(EFFICIENTNET_B0):
+        groups = [(expansion, kernel, _fit(out, width), count) for expansion, kernel, out, count in full_width]
         count = sum(group[-1] for group in groups)
-        dropped = [0.2 * block / 16 for block in range(done, done + count)]
+        dropped = [0.2 * block / 16 for block in range(done, done + count)]  # of 16 blocks in all
         stages.append(Stage(partial(_mbconv, groups, dropped), groups[-1][2], stride=2 if i else 1))
         done += count
     net = _light(channels, first, stages, last, num_classes, nn.SiLU)
@@ -93,7 +102,11 @@ def _neck(out: int, activation: Callable[..., nn.Module], inp: int, stride: int)
     return Conv2dNormActivation(inp, out, kernel_size=1, stride=stride, activation_layer=activation)
 
 
-def _light(channels: int, first: int, stages: list[Stage], last: int, num_classes: int, activation) -> Network:
+def _light(
+    channels: int, first: int, stages: Sequence[Stage], last: int, num_classes: int,
+    activation: Callable[..., nn.Module],
+) -> Network:  # fmt: skip
+    """What MobileNetV2 and EfficientNet have in common: stem, 1 x 1 neck, dropout of 0.2, head with biases 0."""
     stem = Conv2dNormActivation(channels, first, stride=2, activation_layer=activation)
     net = Network(stem, first, stages, num_classes, neck=Stage(partial(_neck, last, activation), last), dropout=0.2)
     nn.init.zeros_(net.head.bias)
@@ -101,6 +114,7 @@ def _light(channels: int, first: int, stages: list[Stage], last: int, num_classe
 
 
 def _stem(channels: int, out: int, kernel: int) -> nn.Sequential:
+    """Convolution and max-pooling, each of stride 2: a quarter of the side is left."""
     return nn.Sequential(*conv_bn_relu(channels, out, kernel, 2), nn.MaxPool2d(3, 2, padding=1))
 
 
@@ -110,7 +124,10 @@ def _resnet(block: Block, counts: Sequence[int], num_classes: int, channels: int
 
 
 def shufflenet_v2_x1_0(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """ShuffleNetV2 1x (Ma et al. 2018) as in torchvision, which leaves the initial weights at PyTorch's defaults."""
+    """ShuffleNetV2 1x (Ma et al. 2018): 116-232-464 channels in stages of 4, 8 and 4 units, a neck of 1024.
+
+    torchvision leaves the initial weights at PyTorch's defaults.
+    """
     first, *outs, last = (scaled(c, width) for c in (24, 116, 232, 464, 1024))
     stages = [Stage(partial(split_stage, out, n), out, stride=2) for out, n in zip(outs, (4, 8, 4), strict=True)]
     neck = Stage(partial(pointwise, last), last)
@@ -128,7 +145,10 @@ TORCHVISION: dict[str, Callable[..., Network]] = {
 
 
 def imagenet_weights(name: str, channels: int, width: float) -> dict[str, Tensor]:
-    """torchvision's default ImageNet weights of `name` by torchvision's names, downloaded once; else an `Error`."""
+    """torchvision's default ImageNet weights of `name` by torchvision's names, downloaded once.
+
+    An `Error` where there are none for this network, or where they cannot be downloaded.
+    """
     known("network with ImageNet weights", name, TORCHVISION)
     if channels != 3 or width != 1:
         raise Error(f"ImageNet weights are for 3 channels and width 1, not for {channels} and {width:g}")
@@ -141,7 +161,10 @@ def imagenet_weights(name: str, channels: int, width: float) -> dict[str, Tensor
 
 
 def load_imagenet(net: Network, name: str, weights: dict[str, Tensor]) -> None:
-    """Lay torchvision's weights over everything but the head; both networks hold their tensors in the same order."""
+    """Lay torchvision's weights over everything but the head, in place.
+
+    They are matched by position: both networks hold their tensors in the same order, under other names.
+    """
     with torch.device("meta"):
         theirs = get_model(name.removesuffix("_imagenet")).state_dict()
     own = net.state_dict()
