@@ -4,8 +4,7 @@ import math
 
 import pytest
 import torch
-from making import make
-from test_experiment import TINY, config_of, runs  # noqa: F401
+from making import TINY, config_of, make
 
 import kdlab
 from kdlab import Config, Error
@@ -44,7 +43,7 @@ def test_with_all_weights_zero_it_is_hsakds_joint_training_step_by_step():
 @pytest.mark.parametrize("past", ["table", "snapshot"])
 def test_the_first_epoch_has_hard_labels(past):
     method, batch = make("lsskd", past=past, alpha=0.8)
-    hard = method.hard_terms(batch, *method.look(batch.x[0]))
+    hard = method.hard_terms(batch, *method.see_rotations(batch.x[0]))
     terms = method.terms(batch, 0.0)
     assert terms["ce"].item() == pytest.approx(hard["ce"].item(), rel=1e-5)
     assert terms["joint"].item() == pytest.approx(hard["joint"].item(), rel=1e-5)
@@ -70,7 +69,7 @@ def test_targets_move_towards_the_past_by_alpha_of_the_epoch():
     with torch.no_grad():
         method.terms(batch, 0.0)
         method.after_step(0.0)
-        seen, outs = method.look(batch.x[0])
+        seen, outs = method.see_rotations(batch.x[0])
         terms = method.terms(batch, 0.25)
         y, alpha = torch.eye(10)[batch.y], 0.8 * 2 / 4
         target = (1 - alpha) * y + alpha * seen.logits[::4].softmax(1)
@@ -118,14 +117,14 @@ def test_options_change_the_second_epoch_and_train(option):
 
 def test_equal_branches_and_features_cost_nothing():
     method, batch = make("lsskd", alpha=0.0)
-    seen, outs = method.look(batch.x[0])
+    seen, outs = method.see_rotations(batch.x[0])
     equal = [out._replace(pooled=seen.pooled, logits=outs[-1].logits) for out in outs]
-    method.look = lambda x: (seen, equal)
+    method.see_rotations = lambda x: (seen, equal)
     terms = method.terms(batch, 0.0)
     assert terms["kl"].item() == pytest.approx(0, abs=1e-6) and terms["feature"].item() == 0
 
 
-def test_branches_vanish_for_inference(runs):  # noqa: F811
+def test_branches_vanish_for_inference(runs):
     result = kdlab.run(config_of("lsskd"))
     plain = build("litenet_dsc", 10, 1, TINY["width"])
     net = result.network()
@@ -171,7 +170,7 @@ def test_only_the_sampled_rows_change_and_only_after_the_step():
 
 def test_tables_for_cifar_100_stay_under_260_megabytes():
     with torch.device("meta"):
-        tables = Tables(50_000, [1, 4, 4, 4], [100, 400, 400, 400], keep=64)
+        tables = Tables(50_000, 100, rows=[1, 4, 4, 4], keep=64)
     assert sum(b.numel() * b.element_size() for b in tables.buffers()) < 260e6
 
 
@@ -189,7 +188,7 @@ def test_cutmix_mixes_soft_targets_and_writes_nothing():
     method, batch = make("lsskd", cutmix=1.0)
     assert batch.kept < 1
     terms = method.terms(batch, 0.0)
-    hard = method.hard_terms(batch, *method.look(batch.x[0]))
+    hard = method.hard_terms(batch, *method.see_rotations(batch.x[0]))
     assert terms["ce"].item() == pytest.approx(hard["ce"].item(), rel=1e-4)
     assert terms["joint"].item() == pytest.approx(hard["joint"].item(), rel=1e-4)
     method.after_step(0.0)
@@ -218,7 +217,7 @@ def test_branches_must_pair():
         METHODS["hsakd"](build("resnet18", 10, 1, 0.125), teacher, teacher_parts=parts)
 
 
-def test_frozen_branches_leave_the_network_as_it_was(runs):  # noqa: F811
+def test_frozen_branches_leave_the_network_as_it_was(runs):
     config = config_of("hsakd_branches")
     before, after = (kdlab.run(c).network().state_dict() for c in (config.init, config))
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -230,7 +229,7 @@ def test_joint_labels():
 
 
 @pytest.mark.parametrize("method", ["lsskd", "byot", "deep_supervision"])
-def test_one_stage_is_refused_before_training(method, runs, monkeypatch):  # noqa: F811
+def test_one_stage_is_refused_before_training(method, runs, monkeypatch):
     def single(num_classes, channels=3, width=1.0):
         from kdlab.models import Stage
 

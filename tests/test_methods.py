@@ -10,7 +10,7 @@ import pytest
 import torch
 from making import gather_statistics, make
 
-import kdlab.train
+import kdlab.engine.train
 from kdlab import losses
 from kdlab.errors import Error
 from kdlab.methods import METHODS
@@ -130,6 +130,6 @@ def test_a_loss_is_one_small_documented_function(name):
 
 
 def test_the_loop_names_no_method():
-    tokens = tokenize.generate_tokens(io.StringIO(Path(kdlab.train.__file__).read_text()).readline)
+    tokens = tokenize.generate_tokens(io.StringIO(Path(kdlab.engine.train.__file__).read_text()).readline)
     words = {token.string.strip("\"'") for token in tokens if token.type in (tokenize.NAME, tokenize.STRING)}
     assert "after_step" in words and not words & set(METHODS)

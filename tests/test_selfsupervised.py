@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from making import make
 from torch import nn
 
-from kdlab import Error, evaluate
+from kdlab import Error, metrics
 from kdlab.methods.momentum import follow, momentum_copy
 from kdlab.methods.split_norm import SplitBatchNorm2d, split_batch_norm
 from kdlab.schedules import cosine_between
@@ -163,14 +163,14 @@ def test_follow_may_copy_buffers():
 
 def test_collapse_diagnostics():
     same = torch.ones(50, 8)
-    assert evaluate.collapse(same, 3 * same) == {"val_std": 0, "val_alignment": 0, "val_uniformity": 0}
+    assert metrics.collapse(same, 3 * same) == pytest.approx({"std": 0, "alignment": 0, "uniformity": 0}, abs=1e-6)
     torch.manual_seed(0)
     z = torch.randn(500, 256)
-    spread = evaluate.collapse(z, z)
-    assert spread["val_std"] == pytest.approx(1, abs=0.01) and spread["val_alignment"] == 0
-    assert spread["val_uniformity"] == pytest.approx(-4, abs=0.1)
-    opposite = evaluate.collapse(z, -z)
-    assert opposite["val_alignment"] == pytest.approx(4, abs=1e-4)
+    spread = metrics.collapse(z, z)
+    assert spread["std"] == pytest.approx(1, abs=0.01) and spread["alignment"] == 0
+    assert spread["uniformity"] == pytest.approx(-4, abs=0.1)
+    opposite = metrics.collapse(z, -z)
+    assert opposite["alignment"] == pytest.approx(4, abs=1e-4)
 
 
 def test_fresh_contrastive_loss_is_near_that_of_equal_embeddings():

@@ -4,8 +4,7 @@ import math
 
 import pytest
 import torch
-from making import make
-from test_experiment import config_of, runs  # noqa: F401
+from making import config_of, make
 
 import kdlab
 from kdlab.augment import ops
@@ -34,10 +33,10 @@ def test_one_flip_for_all_versions_and_a_crop_for_each(monkeypatch):
 
     data = split(load("digits"), 40)
     views = [AUGMENTATIONS["none"]["crop"]] * 4
-    batches = Batches(data, views, shared=Recipe(flip=0.5), draw="labelled", batch=16, steps=1)
+    batches = Batches(data, views, shared=Recipe(flip=0.5), sampling="labelled", batch=16, steps=1)
     x = next(batches.epoch(0, 0)).x
     assert all(torch.equal(x[0], x[i]) for i in range(4))
-    crops = Batches(data, [Recipe(pad=2)] * 4, shared=Recipe(flip=0.5), draw="labelled", batch=16, steps=1)
+    crops = Batches(data, [Recipe(pad=2)] * 4, shared=Recipe(flip=0.5), sampling="labelled", batch=16, steps=1)
     x = next(crops.epoch(0, 0)).x
     assert not torch.equal(x[0], x[1])
 
@@ -74,7 +73,7 @@ def test_equal_images_give_the_head_log_b():
     assert method.terms(same, 0.0)["own_image"].item() == pytest.approx(math.log(16), abs=1e-5)
 
 
-def test_the_head_leaves_its_network_as_it_was(runs):  # noqa: F811
+def test_the_head_leaves_its_network_as_it_was(runs):
     config = config_of("sskd_head", optimizer="sgd", weight_decay=0.1)
     before, after = (kdlab.run(c).network().state_dict() for c in (config.init, config))
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -83,7 +82,7 @@ def test_the_head_leaves_its_network_as_it_was(runs):  # noqa: F811
     assert not torch.equal(fresh["0.weight"], trained["0.weight"])
 
 
-def test_the_student_gets_the_trained_head(runs, monkeypatch):  # noqa: F811
+def test_the_student_gets_the_trained_head(runs, monkeypatch):
     config = config_of("sskd")
     trained = kdlab.run(config.teacher).parts()["projector"].state_dict()
     seen = []

@@ -1,4 +1,10 @@
-"""Training methods, by name. A new method is one file and one line here; a notebook adds its own to the same table."""
+"""Training methods, by name. A new method is one file and one line here; a notebook adds its own to the same table.
+
+What the texts of the methods take for granted: B images a batch, K classes, T a temperature, E epochs; logits z (B, K),
+feature maps F (B, C, H, W); `ce` is the cross-entropy with the labels, mean over labelled images; KL sums over classes
+and is a mean over images; s is the student, t the teacher, which gets no gradient. RepDistiller is the code of the
+CIFAR benchmark (Tian et al. 2020, CRD). A *reconstruction* fills in what a paper does not say.
+"""
 
 from .ab import AB, ABInit
 from .at import AT
@@ -80,4 +86,13 @@ METHODS: dict[str, type[Method]] = {
     "lsskd": LSSKD,
 }
 
-__all__ = ["METHODS", "Distill", "Method"]
+
+def keepers(part: str) -> list[str]:
+    """Keys of the methods that keep `part` beside a network whose classifier is trained, in the order of METHODS.
+
+    A method that names this part in `needs_parts` can be taught by each of them. The first needs no teacher itself.
+    """
+    return [key for key, method in METHODS.items() if part in method.keeps and method.trains_head]
+
+
+__all__ = ["METHODS", "Distill", "Method", "keepers"]

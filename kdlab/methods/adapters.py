@@ -1,20 +1,27 @@
-"""Modules that bring a student's maps to a teacher's, and the checks that two networks can be paired; training only."""
+"""Small modules that methods train beside a network, and the checks that networks and images fit; training only."""
 
 from collections.abc import Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
+from .. import losses
 from ..errors import Error
 from ..models import Network
 
 Shape = tuple[int, int, int]  # channels, height, width
 
 
+def mlp(inp: int, hidden: int, out: int, norm: bool = True) -> nn.Sequential:
+    """A perceptron with one hidden layer: linear, batch norm, ReLU, linear; `norm=False` leaves batch norm out."""
+    first = nn.Linear(inp, hidden, bias=not norm)
+    return nn.Sequential(first, *([nn.BatchNorm1d(hidden)] if norm else []), nn.ReLU(), nn.Linear(hidden, out))
+
+
 def stage_adapters(student: Network, teacher: Network, stages: Sequence[int], plain: bool = False) -> nn.ModuleList:
     """A 1 x 1 convolution without bias and batch norm for each of `stages`, from the student's to the teacher's width.
 
-    `plain` gives identities, for losses that compare maps of any number of channels. Networks without these stages
-    raise an `Error`.
+    `plain` gives identities, for losses that compare maps of any number of channels ("at"). Networks without these
+    stages raise an `Error`.
     """
     counts = len(student.widths), len(teacher.widths)
     if min(counts) <= max(stages):
@@ -28,11 +35,21 @@ def stage_adapters(student: Network, teacher: Network, stages: Sequence[int], pl
     )
 
 
-def regressor(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequential:
-    """FitNet's regressor as in RepDistiller: convolution with bias, batch norm, and ReLU unless `relu=False`.
+def attention(student: Tensor, teacher: Tensor) -> Tensor:
+    """Attention transfer of one stage."""
+    return losses.at([student], [teacher])
 
-    It halves a map of twice the size (3 x 3, stride 2), doubles one of half the size (transposed 4 x 4, stride 2) and
-    otherwise shrinks without padding. A smaller map of any other size keeps its own, and the teacher's is pooled.
+
+# Distances of two maps (B, C, H, W), the student's behind its adapter
+FEATURE_LOSSES = {"cosine": losses.feature_cosine, "mse": losses.feature_mse, "at": attention}
+
+
+def regressor(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequential:
+    """Brings a student's map to a teacher's shape: convolution with bias, batch norm, and ReLU unless `relu=False`.
+
+    FitNet's regressor as in RepDistiller. It halves a map of twice the size (3 x 3, stride 2), doubles one of half the
+    size (transposed 4 x 4, stride 2) and otherwise shrinks without padding. A smaller map of any other size keeps its
+    own size, and the loss pools the teacher's.
     """
     (inp, size, _), (out, goal, _) = student, teacher
     if size == 2 * goal:
@@ -55,8 +72,8 @@ def equal_stages(name: str, student: Network, teacher: Network) -> None:
     counts = len(student.widths), len(teacher.widths)
     if counts[0] != counts[1]:
         raise Error(
-            f"{name} pairs stages one to one: the student has {counts[0]}, the teacher {counts[1]}, choose networks with "
-            "equally many"
+            f"{name} pairs stages one to one: the student has {counts[0]}, the teacher {counts[1]}, "
+            "choose networks with equally many"
         )
 
 

@@ -1,21 +1,31 @@
 """Attention transfer: where a network looks, stage by stage."""
 
+from torch import Tensor
+
 from .. import losses
-from . import recipes
+from ..data import Batch
+from ..models import Features
+from . import published
 from .adapters import equal_stages
 from .base import Distill
 
 
 class AT(Distill):
-    """Squared difference of the attention maps of all stages; RepDistiller's mean over positions, weight 1,000."""
+    """The student should look where the teacher looks: its channels together respond at the same places of an image.
+
+        at = sum over stages of the mean over images and positions of (A_s - A_t)^2
+
+    An attention map A (B, H W) is the mean over channels of a squared map (B, C, H, W), brought to unit length image by
+    image. Weight 1,000 and the mean over positions are RepDistiller's; the paper has the norm of the difference.
+    """
 
     paper = "Zagoruyko & Komodakis, ICLR 2017"
-    transfers = "attention maps"
+    learns_from = "attention maps"
     weights = {"ce": 1.0, "at": 1000.0, "kd": 0.0}
-    presets = {"paper": recipes.CRD_PAIR}
+    presets = {"paper": published.BENCHMARK_PAIR}
 
-    def build(self):
+    def build(self) -> None:
         equal_stages("at", self.model, self.teacher)
 
-    def compare(self, student, teacher, batch):
+    def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         return {"at": losses.at(student.maps, teacher.maps)}

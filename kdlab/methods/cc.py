@@ -1,32 +1,39 @@
 """CC: correlation congruence of embeddings."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from .. import losses
-from . import recipes
-from .base import Distill, Positive
+from ..data import Batch
+from ..models import Features
+from ..ranges import Count
+from . import published
+from .base import Distill
 
 
 class CC(Distill):
-    """Products of the differences of neighbouring samples' embeddings (`form="code"`), weight 0.02.
+    """The images of a batch should correlate in the student as they do in the teacher; there are two readings of it.
 
-    That is what the benchmark runs under this name. `form="paper"` compares Gaussian correlation matrices of the pooled
-    features instead, without embeddings (usual weight 100).
+        form="code":   cc = mean over i of the sum over dimensions of |d_i| |d_(i+1)|,    d = e_s - e_t
+        form="paper":  cc = mean over all B^2 entries of (C_s - C_t)^2
+
+    "code" is what RepDistiller runs under this name: products of neighbouring rows of the batch, where e (B, dim) are
+    linear embeddings of the pooled features, both of them trained; weight 0.02. "paper" compares the matrices C (B, B)
+    of a Gaussian kernel on the pooled features themselves, without embeddings (usual weight 100).
     """
 
     paper = "Peng et al., ICCV 2019"
-    transfers = "correlations of samples"
+    learns_from = "correlations of samples"
     weights = {"ce": 1.0, "cc": 0.02, "kd": 0.0}
-    presets = {"paper": recipes.CRD_PAIR}
+    presets = {"paper": published.BENCHMARK_PAIR}
 
-    def build(self, *, dim: Annotated[int, Positive] = 128, form: Literal["code", "paper"] = "code"):
+    def build(self, *, dim: Count = 128, form: Literal["code", "paper"] = "code") -> None:
         self.form = form
         if form == "code":
             self.embed_s, self.embed_t = (nn.Linear(net.feature_width, dim) for net in (self.model, self.teacher))
 
-    def compare(self, student, teacher, batch):
+    def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         if self.form == "paper":
             return {"cc": losses.cc_kernel(student.pooled, teacher.pooled)}
         return {"cc": losses.cc(self.embed_s(student.pooled), self.embed_t(teacher.pooled))}

@@ -1,26 +1,35 @@
 """Deep supervision: classifiers on the intermediate stages, too."""
 
-from torch import nn
+from torch import Tensor, nn
 
+from ..data import Batch
+from ..losses.arithmetic import total
 from ..models import several_stages
-from . import recipes
+from . import published
 from .base import Method
 
 
 class DeepSupervision(Method):
-    """CE of the classifier + the sum of the CEs of linear classifiers on the pooled maps of all earlier stages."""
+    """Early stages get the labels at first hand: each has a classifier of its own, used in training only.
+
+        loss = ce + deep,    deep = sum over all earlier stages of the cross-entropy of their classifiers
+
+    A stage's classifier is linear, on its map (B, C, H, W) averaged over space. Weights are 1; preset "paper" is BYOT's
+    recipe.
+    """
 
     paper = "Lee et al., AISTATS 2015"
-    transfers = "labels, at every stage"
-    mixes, weights = True, {"ce": 1.0, "deep": 1.0}
+    learns_from = "labels, at every stage"
+    mixes = True
+    weights = {"ce": 1.0, "deep": 1.0}
     keeps = ("heads",)
-    presets = {"paper": recipes.BYOT}
+    presets = {"paper": published.BYOT}
 
-    def build(self):
+    def build(self) -> None:
         several_stages(self.model)
         self.heads = nn.ModuleList(nn.Linear(width, self.model.num_classes) for width in self.model.widths[:-1])
 
-    def terms(self, batch, progress):
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         seen = self.model.features(batch.x[0])
         shallow = [head(m.mean((2, 3))) for head, m in zip(self.heads, seen.maps, strict=False)]
-        return {"ce": self.ce(seen.logits, batch), "deep": sum(self.ce(logits, batch) for logits in shallow)}
+        return {"ce": self.ce(seen.logits, batch), "deep": total(self.ce(logits, batch) for logits in shallow)}

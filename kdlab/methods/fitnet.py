@@ -1,32 +1,39 @@
 """FitNet: a hint from the middle of the teacher."""
 
-from typing import Annotated
+from torch import Tensor
 
+from ..data import Batch
 from ..errors import Error
 from ..losses import feature_mse
-from ..models import map_shapes
-from . import recipes
+from ..models import Features, map_shapes
+from ..ranges import Count
+from . import published
 from .adapters import regressor
-from .base import Distill, Positive
+from .base import Distill
 
 
 class FitNet(Distill):
-    """Squared difference of one stage's maps, the student's through a regressor (convolution, batch norm, ReLU).
+    """The student's map of one stage must allow a small trained module to rebuild the teacher's map of that stage.
 
-    `stage` counts from 1. As in RepDistiller the hint acts throughout training; the paper trained with it first.
+        hint = mean over all elements of (r(F_s) - F_t)^2
+
+    with maps F (B, C, H, W) and the regressor r: convolution, batch norm, ReLU, to the teacher's shape. `stage` counts
+    from 1. Stage 2 and weight 100 are RepDistiller's, where, as here, the hint acts throughout training; the paper
+    trained with it first.
     """
 
     paper = "Romero et al., ICLR 2015"
-    transfers = "features of one stage"
+    learns_from = "features of one stage"
     weights = {"ce": 1.0, "hint": 100.0, "kd": 0.0}
-    presets = {"paper": recipes.CRD_PAIR}
+    presets = {"paper": published.BENCHMARK_PAIR}
 
-    def build(self, *, stage: Annotated[int, Positive] = 2):
-        self.stage, counts = stage - 1, (len(self.model.widths), len(self.teacher.widths))
+    def build(self, *, stage: Count = 2) -> None:
+        counts = len(self.model.widths), len(self.teacher.widths)
         if stage > min(counts):
             raise Error(f"stage={stage}: student and teacher have {counts[0]} and {counts[1]} stages")
+        self.stage = stage - 1
         student, teacher = (map_shapes(net, self.shape)[self.stage] for net in (self.model, self.teacher))
         self.regressor = regressor(student, teacher)
 
-    def compare(self, student, teacher, batch):
+    def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         return {"hint": feature_mse(self.regressor(student.maps[self.stage]), teacher.maps[self.stage])}

@@ -1,51 +1,61 @@
 """FSP: the student first learns how the teacher's features flow from layer to layer, then the labels."""
 
+import torch
+from torch import Tensor
+
 from .. import losses
-from . import recipes
+from ..data import Batch
+from ..models import Network
+from . import published
 from .adapters import equal_channels, equal_stages
 from .base import Distill
 from .supervised import Supervised
 
 
 class FSPInit(Distill):
-    """First phase: squared difference of the flow matrices of stem and stages, weight 50; 30 epochs in the benchmark.
+    """First phase: the student's neighbouring layers should be related as the teacher's are, whatever they contain.
 
-    50 is the weight on RepDistiller's command line; its code of this phase sums the terms unweighted. Student and
-    teacher need equal channels throughout. The classifier is not trained.
+        fsp = sum over neighbouring maps of the mean over images and entries of (G_s - G_t)^2
+
+    The flow matrix G (B, C, C') of two maps (B, C, H, W) and (B, C', H, W) is the mean over positions of the products
+    of their channels; the maps are stem and stages, larger ones pooled. Student and teacher need equal channels
+    throughout. The classifier is not trained. 30 epochs in the benchmark; weight 50 is on RepDistiller's command line,
+    but its code of this phase sums the terms unweighted.
     """
 
     paper = "Yim et al., CVPR 2017 (first phase)"
-    transfers = "flow between layers"
-    trains_head, mixes, weights = False, False, {"fsp": 50.0}
-    presets = {
-        "paper": {**recipes.CRD_PAIR, **recipes.pair("resnet20", "resnet56"), "epochs": 30, "schedule": "constant"}
-    }
+    learns_from = "flow between layers"
+    trains_head = False
+    mixes = False
+    weights = {"fsp": 50.0}
+    presets = {"paper": published.first_phase("resnet20", "resnet56")}
 
-    def build(self):
+    def build(self) -> None:
         equal_stages("fsp_init", self.model, self.teacher)
         equal_channels("fsp_init", self.model, self.teacher)
 
-    def terms(self, batch, progress):
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         x = batch.x[0]
-        return {"fsp": losses.fsp(flow_maps(self.model, x), self.teach(x))}
-
-    def teach(self, x):
-        return flow_maps(self.teacher, x)
+        students = flow_maps(self.model, x)
+        with torch.no_grad():
+            teachers = flow_maps(self.teacher, x)
+        return {"fsp": losses.fsp(students, teachers)}
 
 
 class FSP(Supervised):
-    """Second phase: cross-entropy, from the weights of a run of `fsp_init`."""
+    """Second phase: the labels alone, from weights whose layers are related as the teacher's are.
+
+    Cross-entropy, from the weights of a run of `fsp_init`; the teacher is not asked any more.
+    """
 
     paper = "Yim et al., CVPR 2017"
-    transfers = "flow between layers"
-    needs_init = "fsp_init"
-    presets = {
-        "paper": {**recipes.CRD_PAIR, **recipes.pair("resnet20", "resnet56"),
-                  **recipes.first_phase("fsp_init", "resnet20", "resnet56")}
-    }  # fmt: skip
+    learns_from = "flow between layers"
+    needs_init = True
+    first_phase = "fsp_init"
+    presets = {"paper": published.second_phase("fsp_init", "resnet20", "resnet56")}
 
 
-def flow_maps(net, x):
+def flow_maps(net: Network, x: Tensor) -> tuple[Tensor, ...]:
     """The maps of stem and stages."""
     stem = net.stem(x)
     return (stem, *net.features_after_stem(stem).maps)

@@ -1,32 +1,38 @@
 """HSAKD: every branch of the student learns from the teacher's branch at the same stage."""
 
-from typing import Annotated
-
-import torch
+from torch import Tensor
 
 from ..augment import ops
+from ..data import Batch
 from ..errors import Error
 from ..losses import kd
-from . import recipes
-from .base import Distill, Positive
+from ..losses.arithmetic import total
+from ..ranges import Positive
+from . import published
+from .base import Distill
 from .hsakd_teacher import HSAKDTeacher
 from .layered import ROTATIONS, Layered, through
 
 
 class HSAKD(Distill, Layered):
-    """CE on upright images + KL of the joint distributions, branch by branch, + KL of the class distributions.
+    """At every stage the student imitates what the teacher says there about class and rotation at once.
 
-    Teacher: a run of `hsakd_teacher` (trained jointly) or `hsakd_branches` (frozen network). The KL terms cover all four
-    rotations and carry T^2; the student's branches see no hard label. All weights are 1.
+        loss = ce + branches + kd
+
+    `branches` is the sum over branches of T^2 KL(softmax(a_t / T) || softmax(a_s / T)) with joint logits a (4B, 4 K),
+    `kd` the same of the classifiers' logits (4B, K): means over all four rotations of an image, where `ce` covers the
+    upright images only. The student's branches see no hard label. T = 3 and all weights 1 are the authors'.
+
+    The teacher is a run of `hsakd_teacher` (trained jointly) or `hsakd_branches` (frozen network).
     """
 
     paper = "Yang et al., IJCAI 2021"
-    transfers = "joint distributions, by branch"
-    needs_parts = ("branches",)
+    learns_from = "joint distributions, by branch"
     weights = {"ce": 1.0, "branches": 1.0, "kd": 1.0}
-    presets = {"paper": {**recipes.HSAKD, "model": "wrn_16_2", "teacher": HSAKDTeacher.presets["paper"]}}
+    needs_parts = ("branches",)
+    presets = {"paper": {**published.HSAKD, "model": "wrn_16_2", "teacher": HSAKDTeacher.presets["paper"]}}
 
-    def build(self, *, T: Annotated[float, Positive] = 3.0):
+    def build(self, *, T: Positive = 3.0) -> None:
         super().build()
         self.T = T
         if len(self.branches) != len(self.teacher_parts["branches"]):
@@ -35,16 +41,12 @@ class HSAKD(Distill, Layered):
                 f"the teacher {len(self.teacher_parts['branches'])}"
             )
 
-    @torch.no_grad()
-    def teach(self, x):
-        seen = self.teacher.features(x)
-        return seen, through(self.teacher_parts["branches"], seen)
-
-    def terms(self, batch, progress):
-        x = batch.x[0]
-        (student, ours), (teacher, theirs) = self.look(x), self.teach(ops.rotations(x))
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        student, ours = self.see_rotations(batch.x[0])
+        teacher = self.ask_teacher(ops.rotations(batch.x[0]))
+        theirs = through(self.teacher_parts["branches"], teacher)
         return {
             "ce": self.ce(student.logits[::ROTATIONS], batch),
-            "branches": sum(kd(s.logits, t.logits, self.T) for s, t in zip(ours, theirs, strict=True)),
+            "branches": total(kd(s.logits, t.logits, self.T) for s, t in zip(ours, theirs, strict=True)),
             "kd": kd(student.logits, teacher.logits, self.T),
         }

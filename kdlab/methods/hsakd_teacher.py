@@ -1,33 +1,46 @@
 """HSAKD's teacher phase: branches that recognise class and rotation, with the network or on top of a frozen one."""
 
-from . import recipes
+from torch import Tensor
+
+from ..data import Batch
+from . import published
 from .layered import Layered
 
 
 class HSAKDTeacher(Layered):
-    """Network and branches from scratch: CE of the upright images + the branches' CE with joint labels."""
+    """Network and branches learn together from scratch: the network learns classes, each branch classes and rotations.
+
+        loss = ce + joint,    joint = sum over branches of the cross-entropy with joint labels
+
+    `ce` is the mean over the B upright images, `joint` over all 4B rotated ones, with 4 K labels (class and rotation)
+    instead of K.
+    """
 
     paper = "Yang et al., IJCAI 2021 (joint teacher)"
-    transfers = "joint labels"
+    learns_from = "joint labels"
     weights = {"ce": 1.0, "joint": 1.0}
-    presets = {"paper": {**recipes.HSAKD, "model": "wrn_40_2", "width": 1.0, "method": "hsakd_teacher"}}
+    presets = {"paper": {**published.HSAKD, "model": "wrn_40_2", "width": 1.0, "method": "hsakd_teacher"}}
 
-    def terms(self, batch, progress):
-        return self.hard_terms(batch, *self.look(batch.x[0]))
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        return self.hard_terms(batch, *self.see_rotations(batch.x[0]))
 
 
 class HSAKDBranches(HSAKDTeacher):
-    """Branches on the network of `init`, which stays as it is, batch statistics included."""
+    """Branches are added to a network that is already trained: the cross-entropy with joint labels (`joint`) alone.
+
+    The network of `init` stays as it is, batch statistics included. The 100 epochs of preset "paper" are the authors'.
+    """
 
     paper = "Yang et al., IJCAI 2021 (frozen teacher)"
     weights = {"joint": 1.0}
-    needs_init, frozen = True, ("model",)
+    needs_init = True
+    frozen = ("model",)
     presets = {
         "paper": {
-            **recipes.HSAKD, "model": "wrn_40_2", "epochs": 100, "milestones": (0.3, 0.6, 0.9),
-            "init": recipes.CRD_PAIR["teacher"],
+            **published.HSAKD, "model": "wrn_40_2", "epochs": 100, "milestones": (0.3, 0.6, 0.9),
+            "init": published.BENCHMARK_PAIR["teacher"],
         }
     }  # fmt: skip
 
-    def terms(self, batch, progress):
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         return {"joint": super().terms(batch, progress)["joint"]}

@@ -1,23 +1,37 @@
 """Label smoothing: a little of every other class in the target."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
+from torch import Tensor
+
+from ..data import Batch
 from ..losses import smooth, soft_cross_entropy
-from . import recipes
-from .base import Method, Share
-from .past import mixed
+from ..ranges import Share
+from . import published
+from .base import Method
+from .cutmix import mix_targets
 
 
 class LabelSmoothing(Method):
-    """Cross-entropy with 1 - eps on the label and eps spread over `all` classes (PyTorch) or over the `others` (Tf-KD)."""
+    """The target is never quite sure of the label, so the network need not become infinitely sure of it either.
+
+        ce = mean over labelled images of -sum over classes of q log softmax(z)
+
+    with logits z (B, K) and targets q (B, K) that share out `eps`, 0.1 as in the paper:
+
+        over="all"     over all K classes (PyTorch): 1 - eps + eps / K on the label, eps / K elsewhere
+        over="others"  over the K - 1 other classes (the code of Tf-KD): 1 - eps on the label, eps / (K - 1) elsewhere
+
+    Preset "paper" is PS-KD's recipe, for comparison with it.
+    """
 
     paper = "Szegedy et al., CVPR 2016"
     mixes = True
-    presets = {"paper": recipes.PSKD}
+    presets = {"paper": published.PSKD}
 
-    def build(self, *, eps: Annotated[float, Share] = 0.1, over: Literal["all", "others"] = "all"):
+    def build(self, *, eps: Share = 0.1, over: Literal["all", "others"] = "all") -> None:
         self.eps, self.over = eps, over
 
-    def terms(self, batch, progress):
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         target = smooth(batch.y, self.model.num_classes, self.eps, self.over)
-        return {"ce": soft_cross_entropy(self.model(batch.x[0]), mixed(target, batch, 1))}
+        return {"ce": soft_cross_entropy(self.model(batch.x[0]), mix_targets(target, batch))}

@@ -5,29 +5,34 @@ from torch import Tensor, nn
 from ..augment import ops
 from ..data import Batch
 from ..losses import cross_entropy, joint_labels
+from ..losses.arithmetic import total
 from ..models import BranchOutput, Features, branches
 from .adapters import square
 from .base import Method
 
-ROTATIONS = 4
+ROTATIONS = 4  # by 0, 90, 180 and 270 degrees
 
 
 class Layered(Method):
-    """Four rotations of every image go through the network and a branch per stage.
+    """A branch behind every stage sees each image in four rotations and says which class it is and how it is turned.
 
-    Branches repeat the remaining stages with weights of their own and end in a classifier of `classes * 4` joint labels
-    (class and rotation). They belong to the method: the network that is kept has none. Rows are image-major, rows
-    0::4 are the upright images.
+    Class and rotation together are one of `classes * 4` joint labels: class * 4 + rotation. A branch repeats the
+    remaining stages with weights of its own and ends in a linear classifier of the joint labels. Branches belong to the
+    method: the network that is kept has none.
+
+    A batch of B images becomes 4B rows, the four rotations of an image one after another: rows 0, 4, 8, ... (`[::4]`)
+    are the upright images.
     """
 
-    keeps, mixes = ("branches",), True
+    keeps = ("branches",)
+    mixes = True
 
-    def build(self):
+    def build(self) -> None:
         square(type(self).__name__, self.shape)
         self.branches = branches(self.model, ROTATIONS * self.model.num_classes)
 
-    def look(self, x: Tensor) -> tuple[Features, list[BranchOutput]]:
-        """Features and branch outputs of all rotations (4B rows) of images (B, C, H, W)."""
+    def see_rotations(self, x: Tensor) -> tuple[Features, list[BranchOutput]]:
+        """What network and branches make of all rotations (4B rows) of images (B, C, H, W)."""
         seen = self.model.features(ops.rotations(x))
         return seen, through(self.branches, seen)
 
@@ -37,10 +42,10 @@ class Layered(Method):
         y = joint_labels(batch.y, ROTATIONS)
         return {
             "ce": self.ce(seen.logits[::ROTATIONS], batch),
-            "joint": sum(cross_entropy(out.logits, y, partner, batch.kept) for out in outs),
+            "joint": total(cross_entropy(out.logits, y, partner, batch.kept) for out in outs),
         }
 
 
-def through(modules: nn.ModuleList, seen: Features) -> list[BranchOutput]:
+def through(modules: nn.Module, seen: Features) -> list[BranchOutput]:
     """What each branch says to its stage's map."""
-    return [branch(stage_map) for branch, stage_map in zip(modules, seen.maps, strict=True)]
+    return [branch(stage_map) for branch, stage_map in zip(modules.children(), seen.maps, strict=True)]

@@ -1,81 +1,90 @@
 """LiteNet-SSD: a compact student taught by a self-supervised teacher, with few labels and many images."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from torch import cat
+from torch import Tensor, cat
 
 from .. import losses
+from ..data import Batch
+from ..losses.arithmetic import total
+from ..ranges import Count, Positive, Share
 from ..schedules import sigmoid_ramp
-from . import recipes
-from .adapters import stage_adapters
-from .base import Distill, Positive, Share
+from . import published
+from .adapters import FEATURE_LOSSES, stage_adapters
+from .base import Distill
 from .momentum import follow, momentum_copy
 
 STAGES = (1, 2)  # the second and third stage: 128 x 16 x 16 and 256 x 8 x 8 in LiteNet-DSC and ResNet-18 alike
-FEATURE_LOSSES = {"cosine": losses.feature_cosine, "mse": losses.feature_mse, "at": lambda s, t: losses.at([s], [t])}
 
 
 class LiteNetSSD(Distill):
-    """Logits, two feature stages, consistency and pseudo-labels, the last two ramped up at the start of training.
+    """The teacher explains all images, labelled or not, and the student should say the same of an image however it is
+    distorted.
+
+        loss = ce + kd + feature + r(t) (0.5 consistency + pseudo)
+
+    A batch is `batch` labelled images and `ratio` times as many unlabelled ones.
+
+    - `ce`, `kd` (T = 4) and `feature` see weak views of all of them. `feature` compares maps of the second and third
+      stage: by cosine or MSE (usual weight 100) after a 1 x 1 adapter, or by attention maps (usual weight 1000), which
+      need none.
+    - `consistency` and `pseudo` see strong views of the unlabelled images, those of pre-training (crop, jitter, grey,
+      blur), which learn from the weak views: from the student's own prediction (KL or MSE), and from the class that is
+      predicted with probability `threshold` or more by the teacher, the student, or an average of the student with
+      momentum `ema`. r(t) rises from e^-5 to 1 over the share `ramp` of training.
 
     "Self-supervised Distillation Method for Lightweight Convolutional Networks", ICCEIC 2025. Its abstract names these
-    parts and no constants: weights, temperatures and adapters are a *reconstruction*.
-
-    A batch is `batch` labelled images and `ratio` times as many unlabelled ones. Weak views of all of them feed CE, KD
-    and the feature transfer; strong views of the unlabelled ones learn from their weak views, from the student's own
-    predictions (`consistency`, KL or MSE) and from confident ones (`pseudo`): the teacher's, the student's, or those of
-    an average of the student with momentum `ema`. The feature loss is cosine or MSE (usual weight 100) after a 1 x 1
-    adapter, or AT (usual weight 1000), which needs none. Preset "cifar10": 10,000 labelled, 35,000 unlabelled and 5,000
-    validation images, as published; "mnist": 1,000, 54,000 and 5,000, a choice of ours, with images resized from 28 to
-    32 pixels. Strong views are those of pre-training (crop, jitter, grey, blur).
+    parts and no constants: weights, temperatures and adapters are a *reconstruction*. Preset "cifar10": 10,000
+    labelled, 35,000 unlabelled and 5,000 validation images, as published; "mnist": 1,000, 54,000 and 5,000, a choice of
+    ours, with images resized from 28 to 32 pixels.
     """
 
     paper = "LiteNet-SSD, ICCEIC 2025"
-    transfers = "logits, features, pseudo-labels"
-    views, draw, mixes = ("weak", "strong"), "mixed", False
+    learns_from = "logits, features, pseudo-labels"
+    views = ("weak", "strong")
+    sampling = "labelled+unlabelled"
+    mixes = False
     weights = {"ce": 1.0, "kd": 1.0, "feature": 1.0, "consistency": 0.5, "pseudo": 1.0}
-    presets = {
-        "paper": recipes.litenet("cifar10", labels=10_000, validation=0.1),
-        "cifar10": recipes.litenet("cifar10", labels=10_000, validation=0.1),
-        "mnist": recipes.litenet("mnist", labels=1_000, validation=1 / 12),
-    }
+    presets = published.LITENET_SSD
 
     def build(
-        self, *, T: Annotated[float, Positive] = 4.0, threshold: Annotated[float, Share] = 0.95,
-        ramp: Annotated[float, Share] = 0.2, ratio: Annotated[int, Positive] = 3,
-        pseudo_from: Literal["teacher", "student", "ema"] = "teacher", ema: Annotated[float, Share] = 0.999,
-        consistency_as: Literal["kl", "mse"] = "kl", feature_as: Literal["cosine", "mse", "at"] = "cosine",
-    ):  # fmt: skip
-        self.T, self.threshold, self.ramp, self.ema = T, threshold, ramp, ema
-        self.pseudo_from, self.consistency_as = pseudo_from, consistency_as
-        self.feature_loss = FEATURE_LOSSES[feature_as]
+        self, *, T: Positive = 4.0, threshold: Share = 0.95, ramp: Share = 0.2, ratio: Count = 3, ema: Share = 0.999,
+        pseudo_from: Literal["teacher", "student", "ema"] = "teacher", consistency_as: Literal["kl", "mse"] = "kl",
+        feature_as: Literal["cosine", "mse", "at"] = "cosine",
+    ) -> None:  # fmt: skip
+        self.T, self.threshold, self.ramp, self.ratio, self.ema = T, threshold, ramp, ratio, ema
+        self.pseudo_from, self.consistency_as, self.feature_as = pseudo_from, consistency_as, feature_as
         self.adapters = stage_adapters(self.model, self.teacher, STAGES, plain=feature_as == "at")
         if pseudo_from == "ema":
-            self.average, self.frozen = momentum_copy(self.model), ("average",)
+            self.average = momentum_copy(self.model)
+            self.frozen = ("average",)
 
-    def factors(self, progress):
+    def factors(self, progress: float) -> dict[str, float]:
         return dict.fromkeys(("consistency", "pseudo"), sigmoid_ramp(progress, self.ramp))
 
-    def terms(self, batch, progress):
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         weak, unlabelled = batch.x[0], batch.y < 0
-        strong = batch.x[1, unlabelled] if self.uses("consistency") or self.uses("pseudo") else weak[:0]
-        student, teacher = self.model.features(cat([weak, strong])), self.teach(weak)
+        needed = self.uses("consistency") or self.uses("pseudo")
+        strong = batch.x[1, unlabelled] if needed else weak[:0]  # or none
+        student, teacher = self.model.features(cat([weak, strong])), self.ask_teacher(weak)
         of_weak, of_strong = student.logits.split([len(weak), len(strong)])
         terms = {
             "ce": losses.cross_entropy(of_weak, batch.y),
             "kd": losses.kd(of_weak, teacher.logits, self.T),
-            "feature": sum(
-                self.feature_loss(adapter(student.maps[s][: len(weak)]), teacher.maps[s])
+            "feature": total(
+                FEATURE_LOSSES[self.feature_as](adapter(student.maps[s][: len(weak)]), teacher.maps[s])
                 for s, adapter in zip(STAGES, self.adapters, strict=True)
             ),
         }
         if len(strong):
-            source = {"teacher": teacher.logits, "student": of_weak}.get(self.pseudo_from)
-            source = self.average(weak) if source is None else source
+            if self.pseudo_from == "ema":
+                guesses = self.average(weak)
+            else:
+                guesses = teacher.logits if self.pseudo_from == "teacher" else of_weak
             terms["consistency"] = losses.consistency(of_strong, of_weak[unlabelled], self.consistency_as)
-            terms["pseudo"] = losses.pseudo_label(of_strong, source[unlabelled], self.threshold)
+            terms["pseudo"] = losses.pseudo_label(of_strong, guesses[unlabelled], self.threshold)
         return terms
 
-    def after_step(self, progress):
+    def after_step(self, progress: float) -> None:
         if self.pseudo_from == "ema":
             follow(self.average, self.model, self.ema, buffers=True)

@@ -1,85 +1,105 @@
 """LSSKD: a network that teaches its own layers, with rotations, branches and its own past; no teacher."""
 
-from typing import Annotated, Literal
+from typing import Literal
+
+from torch import Tensor
 
 from .. import losses
-from . import recipes
-from .base import Positive, Share
+from ..data import Batch
+from ..losses.arithmetic import total
+from ..models import BranchOutput, Features
+from ..ranges import Count, Positive, Share
+from . import published
 from .layered import ROTATIONS, Layered
-from .past import Snapshot, Tables, mixed
+from .past import Snapshot, Tables
 
 
 class LSSKD(Layered):
-    """Hard labels softened by the predictions of the epoch before, for the classifier (equation 4) and for every branch's
-    joint labels (5); KL from the deepest branch to the others (7); squared distance of the branches' pooled features to
-    the network's (8). Targets and references carry no gradient.
+    """The network learns from itself three times: from what it said an epoch ago, and, layer by layer, from its deepest
+    branch and from its own features.
+
+        loss = ce + joint + kl + 0.1 feature
+
+        ce       -sum of q log softmax(z), mean over B upright images, q = (1 - a) onehot(y) + a past (equations 1, 4)
+        joint    the same for a branch's joint logits and joint labels, mean over 4B rows, sum over branches (2, 3, 5)
+        kl       T^2 KL(softmax(deepest / T) || softmax(other / T)), mean over 4B rows, sum over other branches (7)
+        feature  (h - f)^2, mean over 4B rows and features, sum over branches (8)
+
+    with the classifier's logits z (B, K), a branch's joint logits (4B, 4 K) and pooled features h (4B, C), and the
+    network's pooled features f (4B, C). What serves as target or reference gets no gradient.
 
     "A Layered Self-Supervised Knowledge Distillation Framework for Efficient Multimodal Learning on the Edge", 2025.
-    The available text strips the symbols and constants, so weights, temperatures and schedules are a *reconstruction*:
-    the past weighs `alpha`, reached linearly (or constant); stored at temperature `past_T` in tables keyed by image, of
-    the `keep` largest probabilities a row, or recomputed on the current view from a snapshot of the epoch before;
-    `kl_from` the deepest branch, the next one, or with "class" also z for the deepest; `feature_to` the network's pooled
-    feature or the deepest branch's. Summing equation 5 over rotations instead of averaging is `weights={"joint": 4}`.
-    With alpha, `kl` and `feature` 0 it is `hsakd_teacher`. CutMix mixes the soft targets and writes nothing to the tables.
+    The available text strips the symbols and constants, so weights, temperatures, schedules and the following options
+    are a *reconstruction*:
+
+    - `alpha`: the weight of the past, a = alpha (t + 1) / E in epoch t = 0 .. E - 1, or always ("constant" `schedule`);
+    - `past`: a "table" remembers, image by image, what was said of the view of the epoch before, the `keep` largest
+      probabilities of each row; a "snapshot" of the network then is asked about the current view; both at `past_T`;
+    - `soften_branches=False`: the branches keep hard joint labels;
+    - `kl_from`: the other branches learn from the deepest one ("deepest") or each from the next deeper one ("next");
+      "class" is "deepest", and the deepest branch learns the classes from z;
+    - `feature_to`: f is the network's pooled features ("network") or those of the deepest branch ("branch").
+
+    Equation 5 as a sum over rotations, not a mean, is `weights={"joint": 4}`. With alpha, `kl` and `feature` 0 the
+    method is `hsakd_teacher`. CutMix mixes the soft targets and writes nothing to the tables.
     """
 
     paper = "LSSKD, preprint 2025"
-    transfers = "own deepest branch and past"
+    learns_from = "own deepest branch and past"
     weights = {"ce": 1.0, "joint": 1.0, "kl": 1.0, "feature": 0.1}
-    presets = {"paper": {**recipes.HSAKD, "nesterov": False, "model": "wrn_16_2", "milestones": (150 / 240, 210 / 240)}}
-
     frozen = ("past",)
+    presets = {"paper": published.LSSKD}
 
     def build(
-        self, *, alpha: Annotated[float, Share] = 0.8, schedule: Literal["linear", "constant"] = "linear",
-        T: Annotated[float, Positive] = 3.0, kl_from: Literal["deepest", "next", "class"] = "deepest",
-        feature_to: Literal["network", "branch"] = "network", soften_branches: bool = True,
-        past: Literal["table", "snapshot"] = "table", past_T: Annotated[float, Positive] = 1.0,
-        keep: Annotated[int, Positive] = 64,
-    ):  # fmt: skip
+        self, *, alpha: Share = 0.8, schedule: Literal["linear", "constant"] = "linear", T: Positive = 3.0,
+        kl_from: Literal["deepest", "next", "class"] = "deepest", feature_to: Literal["network", "branch"] = "network",
+        soften_branches: bool = True, past: Literal["table", "snapshot"] = "table", past_T: Positive = 1.0,
+        keep: Count = 64,
+    ) -> None:  # fmt: skip
         super().build()
-        self.T, self.alpha, self.past_T, self.soften_branches = T, alpha, past_T, soften_branches
-        self.schedule, self.kl_from, self.feature_to = schedule, kl_from, feature_to
+        self.alpha, self.schedule, self.soften_branches, self.past_T = alpha, schedule, soften_branches, past_T
+        self.T, self.kl_from, self.feature_to = T, kl_from, feature_to
         if past == "snapshot":
             self.past = Snapshot(self, past_T)
         else:
-            joint, classes = [ROTATIONS] * len(self.branches), self.model.num_classes
-            sizes = [classes, *(classes * r for r in joint)]
-            self.past = Tables(self.samples if alpha else 0, [1, *joint], sizes, keep)
+            rows = [1, *[ROTATIONS] * len(self.branches)]  # the classifier's table, then the branches'
+            self.past = Tables(self.samples if alpha else 0, self.model.num_classes, rows, keep)
 
     def weight_of_past(self, progress: float) -> float:
         """alpha of the epoch: alpha (t + 1) / E, or constant."""
         return self.alpha * ((self.epoch(progress) + 1) / self.epochs if self.schedule == "linear" else 1.0)
 
-    def soft_terms(self, batch, logits, alpha):
-        """Equations 1 to 5: cross-entropies with labels that the past softens."""
-        y, joint = batch.y, losses.joint_labels(batch.y, ROTATIONS)
-        labels = (y, *[joint] * len(logits[1:]))
-        hard = [losses.smooth(label, z.shape[1], eps=0.0) for z, label in zip(logits, labels, strict=True)]
-        softened = []
-        for z, own, past in zip(logits, hard, self.past.recall(batch, hard), strict=True):
-            target = (1 - alpha) * mixed(own, batch, len(z) // len(y)) + alpha * past
-            softened.append(losses.soft_cross_entropy(z, target))
-        self.past.note(batch, [(z.detach() / self.past_T).softmax(1) for z in logits])
-        return {"ce": softened[0]} | ({"joint": sum(softened[1:])} if self.soften_branches else {})
-
-    def terms(self, batch, progress):
-        seen, outs = self.look(batch.x[0])
-        logits = [seen.logits[::ROTATIONS], *(out.logits for out in outs)]
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        seen, outs = self.see_rotations(batch.x[0])
         terms = self.hard_terms(batch, seen, outs)
         if self.alpha:
-            terms |= self.soft_terms(batch, logits, self.weight_of_past(progress))
-        *shallow, deepest = logits[1:]
-        teachers = logits[2:] if self.kl_from == "next" else [deepest] * len(shallow)
-        terms["kl"] = sum(losses.kd(a, b, self.T) for a, b in zip(shallow, teachers, strict=True))
-        if self.kl_from == "class":
-            marginal = losses.class_log_probabilities(deepest, ROTATIONS)
-            terms["kl"] = terms["kl"] + losses.kd(marginal, seen.logits, self.T)
-        to, compared = (seen.pooled, outs) if self.feature_to == "network" else (outs[-1].pooled, outs[:-1])
-        return terms | {"feature": sum(losses.feature_mse(out.pooled, to) for out in compared)}
+            terms |= self.soft_terms(batch, seen, outs, self.weight_of_past(progress))
+        return terms | {"kl": self.between_branches(seen, outs), "feature": self.between_features(seen, outs)}
 
-    def after_step(self, progress):
+    def soft_terms(self, batch: Batch, seen: Features, outs: list[BranchOutput], alpha: float) -> dict[str, Tensor]:
+        """Equations 1 to 5: cross-entropies with labels that the past softens."""
+        logits = [seen.logits[::ROTATIONS], *(out.logits for out in outs)]
+        labels = [batch.y, *[losses.joint_labels(batch.y, ROTATIONS)] * len(outs)]
+        ce, *joint = self.past.soft_cross_entropies(batch, logits, labels, alpha, self.past_T)
+        return {"ce": ce, "joint": total(joint)} if self.soften_branches else {"ce": ce}
+
+    def between_branches(self, seen: Features, outs: list[BranchOutput]) -> Tensor:
+        """Equation 7: KL from deeper branches to the others."""
+        *others, deepest = [out.logits for out in outs]
+        teachers = [*others[1:], deepest] if self.kl_from == "next" else [deepest] * len(others)
+        kl = total(losses.kd(z, teacher, self.T) for z, teacher in zip(others, teachers, strict=True))
+        if self.kl_from == "class":
+            kl = kl + losses.kd(losses.class_log_probabilities(deepest, ROTATIONS), seen.logits, self.T)
+        return kl
+
+    def between_features(self, seen: Features, outs: list[BranchOutput]) -> Tensor:
+        """Equation 8: squared distances of the branches' pooled features to a common reference."""
+        *others, deepest = outs
+        pupils, reference = (outs, seen) if self.feature_to == "network" else (others, deepest)
+        return total(losses.feature_mse(pupil.pooled, reference.pooled) for pupil in pupils)
+
+    def after_step(self, progress: float) -> None:
         self.past.after_step()
 
-    def after_epoch(self, progress):
+    def after_epoch(self, progress: float) -> None:
         self.past.after_epoch(self)

@@ -1,12 +1,15 @@
-"""Momentum copies of a module: the key encoder of MoCo, the target of BYOL, an averaged student."""
+"""Momentum copies of a module: the key encoder of MoCo, the target of BYOL, MOKD's teachers, an averaged student."""
 
 import copy
+from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
-def momentum_copy(module: nn.Module) -> nn.Module:
+def momentum_copy(module: Module) -> Module:
     """A copy with the same weights and batch statistics that no gradient trains."""
     return copy.deepcopy(module).requires_grad_(False)
 
@@ -18,7 +21,9 @@ def follow(target: nn.Module, source: nn.Module, momentum: float, buffers: bool 
     Buffers stay the target's own, as in MoCo and BYOL, whose targets run in train mode and gather batch statistics
     themselves; `buffers=True` copies them from the source, for a target that stays in eval mode.
     """
-    torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), 1 - momentum)
+    own: list[Tensor] = list(target.parameters())
+    new: list[Tensor] = list(source.parameters())
+    torch._foreach_lerp_(own, new, 1 - momentum)
     if buffers:
-        for own, new in zip(target.buffers(), source.buffers(), strict=True):
-            own.copy_(new)
+        for buffer, latest in zip(target.buffers(), source.buffers(), strict=True):
+            buffer.copy_(latest)

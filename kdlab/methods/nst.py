@@ -1,21 +1,32 @@
 """NST: the distribution of the channels' activations over space."""
 
+from torch import Tensor
+
 from .. import losses
-from . import recipes
+from ..data import Batch
+from ..models import Features
+from . import published
 from .adapters import equal_stages
 from .base import Distill
 
 
 class NST(Distill):
-    """Maximum mean discrepancy of the channels of all stages, polynomial kernel; RepDistiller's weight 50."""
+    """A channel fires at certain places of an image; the student's channels should show the same variety of patterns.
+
+        nst = sum over stages of the mean over images of  k(t, t') + k(s, s') - 2 k(s, t),    k(a, b) = (a . b)^2
+
+    s and t are the channels of the two maps (B, C, H, W), each as a vector of H W numbers of unit length, and every k
+    is a mean over all pairs of them. That is the squared maximum mean discrepancy, 0 where the channels are the same in
+    any order. Weight 50 is RepDistiller's.
+    """
 
     paper = "Huang & Wang 2017"
-    transfers = "channel distributions"
+    learns_from = "channel distributions"
     weights = {"ce": 1.0, "nst": 50.0, "kd": 0.0}
-    presets = {"paper": recipes.CRD_PAIR}
+    presets = {"paper": published.BENCHMARK_PAIR}
 
-    def build(self):
+    def build(self) -> None:
         equal_stages("nst", self.model, self.teacher)
 
-    def compare(self, student, teacher, batch):
+    def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         return {"nst": losses.nst(student.maps, teacher.maps)}

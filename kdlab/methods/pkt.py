@@ -1,17 +1,27 @@
 """PKT: the probability that one sample is the neighbour of another."""
 
+from torch import Tensor
+
 from .. import losses
-from . import recipes
+from ..data import Batch
+from ..models import Features
+from . import published
 from .base import Distill
 
 
 class PKT(Distill):
-    """Divergence of the neighbour distributions that the cosines of pooled features give; RepDistiller's weight 30,000."""
+    """If an image picked a neighbour from the batch, student and teacher should give each other image the same chance.
+
+        pkt = mean over all B^2 entries of p_t log(p_t / p_s)
+
+    A row of p (B, B) is made of the cosines of an image's pooled features with those of all B images, its own included,
+    moved to [0, 1] and divided by their sum. Weight 30,000 is RepDistiller's.
+    """
 
     paper = "Passalis & Tefas, ECCV 2018"
-    transfers = "similarities of samples"
+    learns_from = "similarities of samples"
     weights = {"ce": 1.0, "pkt": 30_000.0, "kd": 0.0}
-    presets = {"paper": recipes.CRD_PAIR}
+    presets = {"paper": published.BENCHMARK_PAIR}
 
-    def compare(self, student, teacher, batch):
+    def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         return {"pkt": losses.pkt(student.pooled, teacher.pooled)}

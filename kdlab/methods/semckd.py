@@ -1,57 +1,68 @@
 """SemCKD: every student stage learns from the teacher stages that attention finds closest in meaning."""
 
-from typing import Annotated
-
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .. import losses
+from ..data import Batch
 from ..errors import Error
-from ..losses.features import pool_to_match
-from . import recipes
-from .base import Distill, Positive
+from ..losses import pool_to_match
+from ..models import Features
+from ..ranges import Positive
+from . import published
+from .adapters import mlp
+from .base import Distill
 
 
 class SemCKD(Distill):
-    """Attention over all pairs of stages, from the similarity matrices of the batch, weighs squared differences.
+    """Which teacher stage suits a student stage is not fixed but learnt: attention weighs all pairs of stages.
 
-    Queries and keys are perceptrons on rows of the B x B matrices, so every batch must have the same size. Weights are
-    the authors' for CIFAR-100: CE 1, KD 1 at T = 4, 400.
+        semckd = mean over images and student stages i of  sum over teacher stages j of a_ij e_ij
+        a_ij = softmax over j of cos(q_i, k_j),    e_ij = mean over elements of (r_ij(F_i) - F_j)^2
+
+    with maps F and three trained convolutions r_ij for each pair. Queries q and keys k come from the inner products of
+    the flattened maps of all pairs of images: a perceptron turns an image's row of that B x B matrix into B / 4
+    numbers, so every batch must have the same size. Weights are the authors' for CIFAR-100: ce 1, kd 1 at T = 4, semckd
+    400.
     """
 
     paper = "Chen et al., AAAI 2021"
-    transfers = "features across stages"
-    mixes, weights = True, {"ce": 1.0, "kd": 1.0, "semckd": 400.0}
-    presets = {"paper": recipes.CRD_PAIR}
+    learns_from = "features across stages"
+    weights = {"ce": 1.0, "kd": 1.0, "semckd": 400.0}
+    presets = {"paper": published.BENCHMARK_PAIR}
 
-    def build(self, *, T: Annotated[float, Positive] = 4.0):
-        self.T, B = T, self.batch
-        if B < 4:
-            raise Error(f"semckd compares the similarities of a whole batch: batch={B} is less than 4")
-        half = B // 4
-        mlp = lambda: nn.Sequential(nn.Linear(B, 2 * half), nn.ReLU(), nn.Linear(2 * half, half))
-        conv = lambda i, o, k: nn.Conv2d(i, o, k, padding=k // 2, bias=False)
-        self.queries = nn.ModuleList(mlp() for _ in self.model.widths)
-        self.keys = nn.ModuleList(mlp() for _ in self.teacher.widths)
+    def build(self, *, T: Positive = 4.0) -> None:
+        if self.batch < 4:
+            raise Error(f"semckd compares the similarities of a whole batch: batch={self.batch} is less than 4")
+        self.T, dim = T, self.batch // 4
+        self.queries = nn.ModuleList(mlp(self.batch, 2 * dim, dim, norm=False) for _ in self.model.widths)
+        self.keys = nn.ModuleList(mlp(self.batch, 2 * dim, dim, norm=False) for _ in self.teacher.widths)
         self.regressors = nn.ModuleList(
-            nn.ModuleList(
-                nn.Sequential(conv(s, 2 * t, 1), nn.BatchNorm2d(2 * t), nn.ReLU(), conv(2 * t, 2 * t, 3),
-                              nn.BatchNorm2d(2 * t), nn.ReLU(), conv(2 * t, t, 1))
-                for t in self.teacher.widths
-            )
-            for s in self.model.widths
-        )  # fmt: skip
+            nn.ModuleList(bottleneck(s, t) for t in self.teacher.widths) for s in self.model.widths
+        )
 
-    def compare(self, student, teacher, batch):
-        embedded = [
-            torch.stack([mlp(losses.gram(m)) for mlp, m in zip(mlps, maps, strict=True)], 1)
-            for mlps, maps in ((self.queries, student.maps), (self.keys, teacher.maps))
-        ]
+    def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
+        attention = losses.semckd_attention(embed(self.queries, student.maps), embed(self.keys, teacher.maps))
         projected = [
             [regress(pool_to_match(s, t)[0]) for regress, t in zip(row, teacher.maps, strict=True)]
             for row, s in zip(self.regressors, student.maps, strict=True)
         ]
         return {
             "kd": losses.kd(student.logits, teacher.logits, self.T),
-            "semckd": losses.semckd(losses.semckd_attention(*embedded), projected, teacher.maps),
+            "semckd": losses.semckd(attention, projected, teacher.maps),
         }
+
+
+def embed(perceptrons: nn.ModuleList, maps: tuple[Tensor, ...]) -> Tensor:
+    """Queries or keys (B, stages, B / 4): a perceptron a stage reads each image's similarities to the batch."""
+    return torch.stack([read(losses.gram(m)) for read, m in zip(perceptrons, maps, strict=True)], 1)
+
+
+def bottleneck(inp: int, out: int) -> nn.Sequential:
+    """1 x 1, 3 x 3 and 1 x 1 convolutions without bias, batch norm and ReLU between them."""
+    wide = 2 * out
+    return nn.Sequential(
+        nn.Conv2d(inp, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU(),
+        nn.Conv2d(wide, wide, 3, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU(),
+        nn.Conv2d(wide, out, 1, bias=False),
+    )  # fmt: skip

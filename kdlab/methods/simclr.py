@@ -1,35 +1,43 @@
 """SimCLR: learn features without labels by telling two views of an image from those of all others."""
 
-from typing import Annotated
+from torch import Tensor
 
+from ..data import Batch
 from ..losses import nt_xent
-from . import recipes
-from .base import Positive
-from .selfsupervised import SelfSupervised, mlp
+from ..ranges import Count, Positive
+from . import published
+from .adapters import mlp
+from .selfsupervised import SelfSupervised
 
 
 class SimCLR(SelfSupervised):
-    """Contrast two strongly augmented views of each image against the rest of the batch.
+    """Two strongly augmented views of one image should have similar embeddings, views of different images should not.
 
-    Both views go through the network in one batch, so batch-norm statistics cover both. The projection head (one hidden
-    layer, by default as wide as the features; batch norm unless `norm=False`; ReLU; `dim` outputs) is used in training
-    only. Preset "paper" is solo-learn's CIFAR recipe (published online probe: 90.74 % on CIFAR-10), "short" lightly's.
+        nt_xent = mean over the 2B views i of -log softmax over the 2B - 1 others j of cos(z_i, z_j) / T,
+                  at the other view of the same image
+
+    with embeddings z (2B, dim) from a projection head that is used in training only: one hidden layer, by default as
+    wide as the features; batch norm unless `norm=False`; ReLU; `dim` outputs. Both views go through the network in one
+    batch, so batch-norm statistics cover both. Preset "paper" is solo-learn's CIFAR recipe (published online probe:
+    90.74 % on CIFAR-10), "short" lightly's.
     """
 
     paper = "Chen et al. 2020"
     weights = {"nt_xent": 1.0}
     presets = {
-        "short": recipes.LIGHTLY,
-        "paper": {**recipes.SOLO_LEARN, "lr": 0.4, "augment": "simclr",
-                  "hp": {"T": 0.2, "hidden": 2048, "dim": 256, "norm": False}},
+        "short": published.LIGHTLY,
+        "paper": {
+            **published.SOLO_LEARN, "lr": 0.4, "augment": "simclr",
+            "hp": {"T": 0.2, "hidden": 2048, "dim": 256, "norm": False},
+        },
     }  # fmt: skip
 
     def build(
-        self, *, T: Annotated[float, Positive] = 0.5, dim: Annotated[int, Positive] = 128,
-        hidden: Annotated[int, Positive] | None = None, norm: bool = True,
-    ):  # fmt: skip
+        self, *, T: Positive = 0.5, dim: Count = 128, hidden: Count | None = None, norm: bool = True,
+    ) -> None:  # fmt: skip
         self.T, width = T, self.model.feature_width
         self.projector = mlp(width, hidden or width, dim, norm)
 
-    def terms(self, batch, progress):
-        return {"nt_xent": nt_xent(*self.embed(batch.x.flatten(0, 1)).chunk(2), T=self.T)}
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        first, second = self.embed(batch.x.flatten(0, 1)).chunk(2)
+        return {"nt_xent": nt_xent(first, second, T=self.T)}

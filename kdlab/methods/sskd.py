@@ -1,46 +1,56 @@
 """SSKD: the student also learns how the teacher relates rotated images to normal ones."""
 
-from typing import Annotated
+from torch import Tensor
 
 from .. import losses
 from ..augment import ops
-from . import recipes
-from .adapters import square
-from .base import Distill, Positive, Share
-from .selfsupervised import mlp
+from ..data import Batch
+from ..ranges import Positive, Share
+from . import published
+from .adapters import mlp, square
+from .base import Distill
 from .sskd_head import SSKDHead, split_versions
 
 
 class SSKD(Distill):
-    """0.1 CE + 0.9 KD on normal images, 2.7 KD on transformed ones (`tf`), 10 KL of the similarity matrices (`ss`).
+    """A teacher knows more than classes: it also knows which images look related, and rotated ones bring that to light.
 
-    Teacher: a run of `sskd_head`, which trains its projection head. Both matrices hold the cosines of the 3B transformed
-    with the B normal images' projections and are softened with `T_ss`. Transfer is selective: of the rows that the
-    teacher gets wrong only the share `ratio_tf` or `ratio_ss` counts, those with the true answer ranked highest first.
-    Weights, temperatures and ratios are those of the released code.
+        loss = 0.1 ce + 0.9 kd + 2.7 tf + 10 ss
+
+    `ce` and `kd` (T = 4) are those of the B normal images, `tf` is KD on their 3B transformed versions, `ss` KD between
+    the two networks' matrices A (3B, B), row by row at temperature `T_ss`: the cosines of the transformed with the
+    normal images' projections. Transfer is selective: of the rows that the teacher gets wrong (by class in `tf`, by the
+    image that a version was made from in `ss`) only the share `ratio_tf` or `ratio_ss` counts, those with the true
+    answer ranked highest first.
+
+    The teacher is a run of `sskd_head`, which trains its projection head; the student trains one of its own. Weights,
+    temperatures and ratios are those of the released code.
     """
 
-    transfers = "relations of rotated images"
     paper = "Xu et al., ECCV 2020"
-    views, shared, needs_parts, keeps = SSKDHead.views, SSKDHead.shared, ("projector",), ("projector",)
+    learns_from = "relations of rotated images"
+    views = SSKDHead.views
+    shared = SSKDHead.shared
     weights = {"ce": 0.1, "kd": 0.9, "tf": 2.7, "ss": 10.0}
-    presets = {"paper": {**recipes.CRD_PAIR, "teacher": SSKDHead.presets["paper"]}}
+    needs_parts = ("projector",)
+    keeps = ("projector",)
+    presets = {"paper": {**published.BENCHMARK_PAIR, "teacher": SSKDHead.presets["paper"]}}
 
     def build(
-        self, *, T: Annotated[float, Positive] = 4.0, T_ss: Annotated[float, Positive] = 0.5,
-        ratio_tf: Annotated[float, Share] = 1.0, ratio_ss: Annotated[float, Share] = 0.75,
-    ):  # fmt: skip
-        self.T, self.T_ss, self.ratio_tf, self.ratio_ss = T, T_ss, ratio_tf, ratio_ss
+        self, *, T: Positive = 4.0, T_ss: Positive = 0.5, ratio_tf: Share = 1.0, ratio_ss: Share = 0.75,
+    ) -> None:  # fmt: skip
         square("sskd", self.shape)
+        self.T, self.T_ss, self.ratio_tf, self.ratio_ss = T, T_ss, ratio_tf, ratio_ss
         width = self.model.feature_width
         self.projector = mlp(width, width, width, norm=False)
 
-    def terms(self, batch, progress):
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         x = ops.turned(batch.x)
-        student, teacher = self.model.features(x), self.teach(x)
-        (s_normal, s_turned), (t_normal, t_turned) = map(split_versions, (student.logits, teacher.logits))
-        projected = self.projector(student.pooled), self.teacher_parts["projector"](teacher.pooled)
-        ours, theirs = (losses.similarity(turned, normal) for normal, turned in map(split_versions, projected))
+        student, teacher = self.model.features(x), self.ask_teacher(x)
+        s_normal, s_turned = split_versions(student.logits)
+        t_normal, t_turned = split_versions(teacher.logits)
+        ours = relations(self.projector(student.pooled))
+        theirs = relations(self.teacher_parts["projector"](teacher.pooled))
         tf = losses.select(t_turned, batch.y.repeat_interleave(3), self.ratio_tf)
         ss = losses.select(theirs, losses.own_column(theirs), self.ratio_ss)
         return {
@@ -49,3 +59,9 @@ class SSKD(Distill):
             "tf": losses.kd(s_turned[tf], t_turned[tf], self.T),
             "ss": losses.kd(ours[ss], theirs[ss], self.T_ss),
         }
+
+
+def relations(projected: Tensor) -> Tensor:
+    """Cosines (3B, B) of the transformed with the normal images, from the projections (4B, D) of both."""
+    normal, transformed = split_versions(projected)
+    return losses.similarity(transformed, normal)

@@ -1,47 +1,55 @@
 """SSKD's second phase: a projection head learns to recognise rotated versions of an image on a frozen teacher."""
 
 import torch
+from torch import Tensor
 
 from ..augment import ops
+from ..data import Batch
 from ..losses import own_image, similarity
-from . import recipes
-from .adapters import square
+from . import published
+from .adapters import mlp, square
 from .base import Method
-from .selfsupervised import mlp
 
 
-def split_versions(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def split_versions(x: Tensor) -> tuple[Tensor, Tensor]:
     """Rows of four versions an image (4B, ...) -> those of the normal images (B, ...), of the transformed (3B, ...)."""
     x = x.unflatten(0, (-1, 4))
     return x[:, 0], x[:, 1:].flatten(0, 1)
 
 
 class SSKDHead(Method):
-    """Cross-entropy of each transformed version's cosines with all normal images: which one is its own?
+    """Shown a rotated version of an image, the head should tell which of the batch's normal images it was made from.
 
-    Four versions of an image share one flip; each has a crop of its own and is turned by 0, 90, 180 or 270 degrees (the
-    released code; the paper lists more transforms). Only the projector (linear, ReLU, linear, all as wide as the
-    features) trains; the network of `init` stays as it is, batch statistics included. The cosines are divided by no
-    temperature in this phase.
+        own_image = mean over the 3B transformed versions i of -log softmax over the B normal images j of cos(h_i, h_j)
+                    at the true j
+
+    h are the projections (linear, ReLU, linear, all as wide as the features) of the pooled features. Four versions of
+    an image share one flip; each has a crop of its own and is turned by 0, 90, 180 or 270 degrees (the released code;
+    the paper lists more transforms). Only the projector trains; the network of `init` stays as it is, batch statistics
+    included. The cosines are divided by no temperature in this phase.
     """
 
-    transfers = "rotated images"
     paper = "Xu et al., ECCV 2020 (phase 2)"
-    views, shared = ("crop",) * 4, "flip"
+    learns_from = "rotated images"
+    views = ("crop",) * 4
+    shared = "flip"
     weights = {"own_image": 1.0}
-    needs_init, frozen, keeps = True, ("model",), ("projector",)
-    presets = {"paper": {
-            **recipes.pair("wrn_40_2", "wrn_40_2"), "method": "sskd_head", "epochs": 60, "milestones": (30 / 60, 45 / 60),
-            "init": recipes.CRD_PAIR["teacher"], "teacher": None,
+    needs_init = True
+    frozen = ("model",)
+    keeps = ("projector",)
+    presets = {
+        "paper": {
+            **published.pair("wrn_40_2", "wrn_40_2"), "method": "sskd_head", "epochs": 60,
+            "milestones": (30 / 60, 45 / 60), "init": published.BENCHMARK_PAIR["teacher"], "teacher": None,
         }
     }  # fmt: skip
 
-    def build(self):
+    def build(self) -> None:
         square("sskd_head", self.shape)
         width = self.model.feature_width
         self.projector = mlp(width, width, width, norm=False)
 
-    def terms(self, batch, progress):
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         with torch.no_grad():
             pooled = self.model.features(ops.turned(batch.x)).pooled
         normal, transformed = split_versions(self.projector(pooled))

@@ -1,19 +1,29 @@
 """Supervised training on the labelled images: the baseline of every comparison."""
 
-from . import recipes
+from torch import Tensor
+
+from ..data import Batch
+from . import published
 from .base import Method
 
 
 class Supervised(Method):
-    """Cross-entropy with the labels."""
+    """Cross-entropy: make the class that the label names as likely as possible.
+
+        ce = mean over labelled images of -log softmax(z)[y]
+
+    with logits z (B, K) and labels y (B,). Preset "paper" is the CIFAR benchmark's recipe, "finetune" that of
+    LiteNet-SSD for its teacher (*reconstruction*), "stl10" and "as_released" those of SS-KD's teacher (see
+    `scheduled_kd`).
+    """
 
     mixes = True
     presets = {
-        "paper": recipes.CRD,
-        "finetune": recipes.FINE_TUNING,
-        "stl10": recipes.STL10_TEACHER,  # the teacher of SS-KD, see scheduled_kd
-        "as_released": {**recipes.STL10_TEACHER, **recipes.AS_RELEASED, "pretrained": True},
+        "paper": published.CIFAR_BENCHMARK,
+        "finetune": published.FINE_TUNING,
+        "stl10": published.STL10_TEACHER,
+        "as_released": {**published.STL10_TEACHER, **published.AS_RELEASED, "pretrained": True},
     }
 
-    def terms(self, batch, progress):
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         return {"ce": self.ce(self.model(batch.x[0]), batch)}

@@ -1,26 +1,32 @@
 """Tf-KD self-training: a network taught by another training of itself."""
 
-from typing import Annotated
+from torch import Tensor
 
 from .. import losses
-from . import recipes
-from .base import Distill, Positive
+from ..data import Batch
+from ..models import Features
+from ..ranges import Positive
+from . import published
+from .base import Distill
 
 
 class TfKDSelf(Distill):
-    """0.05 CE + 0.95 times `multiplier` T^2 KL, where KL is the mean over rows and classes, as in the authors' code.
+    """KD needs no stronger teacher: here it is the same network, trained normally before.
 
-    The teacher should be the same network trained normally. Defaults are theirs for ResNet-18; T=20, multiplier=1 for
-    MobileNetV2 and ShuffleNetV2.
+        loss = 0.05 ce + 0.95 kd,    kd = multiplier T^2 KL(softmax(z_t / T) || softmax(z_s / T)) / K
+
+    with logits z (B, K); KL sums over classes and is a mean over images. The authors' code divides by K as well, hence
+    the large multiplier. T = 6 and 50 are theirs for ResNet-18; T = 20 and 1 for MobileNetV2 and ShuffleNetV2.
     """
 
     paper = "Yuan et al., CVPR 2020"
-    transfers = "logits of its own kind"
+    learns_from = "logits of its own kind"
     weights = {"ce": 0.05, "kd": 0.95}
-    presets = {"paper": {**recipes.TFKD, "model": "resnet18", "teacher": {**recipes.TFKD, "model": "resnet18"}}}
+    presets = {"paper": {**published.TFKD, "model": "resnet18", "teacher": {**published.TFKD, "model": "resnet18"}}}
 
-    def build(self, *, T: Annotated[float, Positive] = 6.0, multiplier: Annotated[float, Positive] = 50.0):
-        self.T, self.share = T, multiplier / self.model.num_classes
+    def build(self, *, T: Positive = 6.0, multiplier: Positive = 50.0) -> None:
+        self.T = T
+        self.share = multiplier / self.model.num_classes
 
-    def compare(self, student, teacher, batch):
+    def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         return {"kd": self.share * losses.kd(student.logits, teacher.logits, self.T)}

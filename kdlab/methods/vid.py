@@ -3,37 +3,56 @@
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .. import losses
-from ..losses.features import pool_to_match
-from . import recipes
+from ..data import Batch
+from ..losses import pool_to_match
+from ..losses.arithmetic import total
+from ..models import Features
+from . import published
 from .adapters import equal_stages
 from .base import Distill
 
+FLOOR = 1e-5  # what `losses.vid` adds to a variance, so that it never is 0
+INITIAL = 5.0  # the variance at the start, as in RepDistiller
+
 
 class VID(Distill):
-    """Gaussian log-likelihood of every teacher stage, mean from three 1 x 1 convolutions, one variance a channel."""
+    """The student's maps should tell as much as possible about the teacher's, which a trained module reads from them.
+
+        vid = sum over stages of the mean over all elements of  (log v + (m(F_s) - F_t)^2 / v) / 2
+
+    That is the negative log-likelihood (without its constant) of the teacher's maps F_t (B, C, H, W) under a Gaussian:
+    the mean m is three 1 x 1 convolutions with ReLU between them, and there is one trained variance v per channel, 5 at
+    the start. Modules, start and weight 1 are RepDistiller's.
+    """
 
     paper = "Ahn et al., CVPR 2019"
-    transfers = "features"
+    learns_from = "features"
     weights = {"ce": 1.0, "vid": 1.0, "kd": 0.0}
-    presets = {"paper": recipes.CRD_PAIR}
+    presets = {"paper": published.BENCHMARK_PAIR}
 
-    def build(self):
+    def build(self) -> None:
         equal_stages("vid", self.model, self.teacher)
         widths = list(zip(self.model.widths, self.teacher.widths, strict=True))
-        conv = lambda i, o: nn.Conv2d(i, o, 1, bias=False)
-        self.regressors = nn.ModuleList(
-            nn.Sequential(conv(s, t), nn.ReLU(), conv(t, t), nn.ReLU(), conv(t, t)) for s, t in widths
-        )
-        raw = math.log(math.exp(5.0 - 1e-5) - 1)  # softplus of it + 1e-5 is a variance of 5
+        self.regressors = nn.ModuleList(three_convolutions(s, t) for s, t in widths)
+        raw = math.log(math.exp(INITIAL - FLOOR) - 1)  # softplus(raw) + FLOOR is the variance
         self.raw_variances = nn.ParameterList(torch.full((t,), raw) for _, t in widths)
 
-    def compare(self, student, teacher, batch):
-        stages = zip(self.regressors, self.raw_variances, student.maps, teacher.maps, strict=True)
+    def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         terms = []
+        stages = zip(self.regressors, self.raw_variances, student.maps, teacher.maps, strict=True)
         for regress, raw, *maps in stages:
             s, t = pool_to_match(*maps)
             terms.append(losses.vid(regress(s), t, raw))
-        return {"vid": sum(terms)}
+        return {"vid": total(terms)}
+
+
+def three_convolutions(inp: int, out: int) -> nn.Sequential:
+    """1 x 1 convolutions without bias, ReLU between them, from `inp` to `out` channels."""
+    return nn.Sequential(
+        nn.Conv2d(inp, out, 1, bias=False), nn.ReLU(),
+        nn.Conv2d(out, out, 1, bias=False), nn.ReLU(),
+        nn.Conv2d(out, out, 1, bias=False),
+    )  # fmt: skip

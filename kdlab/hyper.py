@@ -1,0 +1,46 @@
+"""Hyper-parameters: keyword arguments of a function, with annotations that say which values are allowed."""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from .errors import Error, known
+
+
+def hyper_parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The keyword-only arguments of a function: name -> parameter, with default and annotation."""
+    arguments = inspect.signature(function).parameters
+    return {name: parameter for name, parameter in arguments.items() if parameter.kind is parameter.KEYWORD_ONLY}
+
+
+def hyper(owner: str, allowed: Mapping[str, inspect.Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all hyper-parameters of `owner`, `given` laid over the defaults, checked against the annotations."""
+    for name in given:
+        known(f"hyper-parameter of {owner}", name, allowed)
+    return {name: _value(owner, parameter, given) for name, parameter in allowed.items()}
+
+
+def _value(owner: str, parameter: inspect.Parameter, given: Mapping[str, Any]) -> Any:
+    """The given or default value of one hyper-parameter, brought to the type of its annotation."""
+    name, value = parameter.name, given.get(parameter.name, parameter.default)
+    if value is parameter.empty:
+        raise Error(f"{owner} needs a value for its hyper-parameter {name}: give hp={{{name!r}: ...}}")
+    annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
+    try:
+        checked = TypeAdapter(annotation).validate_python(value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].lower()
+        raise Error(f"hyper-parameter {name}={value!r} of {owner}: {reason}") from None
+    if not _finite(checked):
+        raise Error(f"hyper-parameter {name}={value!r} of {owner}: give a finite number")
+    return checked
+
+
+def _finite(value: Any) -> bool:
+    """Whether no number in `value`, a number or a list of numbers, is infinite or NaN; text and the like are."""
+    if isinstance(value, list | tuple):
+        return all(_finite(part) for part in value)
+    return not isinstance(value, float) or math.isfinite(value)
