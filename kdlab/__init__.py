@@ -1,24 +1,26 @@
 """kdlab: a study laboratory for training small image classifiers from few labels."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from .version import __version__
 
-# Public name -> its room; imported at first use, so that `import kdlab` costs next to nothing
-_ROOMS = {
-    "Config": "config", "run": "experiment", "run_seeds": "experiment", "Result": "experiment",
+# Public name -> the module that has it; imported at first use, so that `import kdlab` costs next to nothing
+_HOME = {
+    "Config": "config", "Setup": "setup", "Result": "engine.result", "Error": "errors",
+    "run": "engine.experiment", "run_seeds": "engine.experiment", "assemble": "engine.assemble",
+    "watch": "engine.watch", "evaluate": "metrics", "table": "report", "compare": "report", "show": "source",
+    "parameters": "namespace", "Method": "methods", "Distill": "methods", "Metric": "metrics",
     "DATASETS": "data", "MODELS": "models", "METHODS": "methods", "AUGMENTATIONS": "augment",
-    "Method": "methods", "Distill": "methods", "Error": "errors",
-    "table": "report", "compare": "report", "show": "source", "parameters": "config",
+    "OPTIMIZERS": "optimizers", "SCHEDULES": "schedules", "METRICS": "metrics", "DIAGNOSTICS": "metrics",
 }  # fmt: skip
 
-__all__ = sorted(_ROOMS)
+__all__ = sorted([*_HOME, "__version__"])
 
 
-def __getattr__(name: str):
-    if name in _ROOMS:
-        value = getattr(import_module(f".{_ROOMS[name]}", __name__), name)
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
         globals()[name] = value
         return value
     try:
@@ -35,11 +37,19 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from .augment import AUGMENTATIONS
-    from .config import Config, parameters
+    from .config import Config
     from .data import DATASETS
+    from .engine.assemble import assemble
+    from .engine.experiment import run, run_seeds
+    from .engine.result import Result
+    from .engine.watch import watch
     from .errors import Error
-    from .experiment import Result, run, run_seeds
     from .methods import METHODS, Distill, Method
+    from .metrics import DIAGNOSTICS, METRICS, Metric, evaluate
     from .models import MODELS
+    from .namespace import parameters
+    from .optimizers import OPTIMIZERS
     from .report import compare, table
+    from .schedules import SCHEDULES
+    from .setup import Setup
     from .source import show

@@ -1,13 +1,36 @@
-"""The table of methods: what each transfers, its loss terms and weights, and what it costs for a given pair."""
+"""What each method needs before it, and the table of methods: their loss, and what they cost for a pair of networks."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import torch
 
+from .config import Config
+from .data import ImageSet
+from .engine.assemble import build_method, stages_of
 from .errors import Error
-from .methods import METHODS, Method
-from .models import Network, build
+from .methods import METHODS, Method, keepers
+from .setup import Stage
+
+
+def pipeline(method: str, student: Mapping[str, Any], teacher: Mapping[str, Any], **fields: Any) -> Config:
+    """The shortest chain that ends in a run of `method`: Config fields of its student, and of the teacher if it has one.
+
+    `fields` belong to the last run alone.
+    """
+    cls, stages = METHODS[method], {}
+    if cls.first_phase:
+        stages["init"] = pipeline(cls.first_phase, student, teacher)
+    elif cls.needs_init:
+        stages["init"] = Config(**student)
+    if cls.needs_teacher:
+        stages["teacher"] = Config(**teacher)
+    for part in cls.needs_parts:
+        keeper = next(name for name in keepers(part) if METHODS[name].needs_init)
+        stages["teacher"] = Config(**{**teacher, "method": keeper, "init": Config(**teacher)})
+    return Config(**{**student, **stages, "method": method, **fields})
 
 
 def catalogue(
@@ -20,52 +43,56 @@ def catalogue(
     holds beside the student in MB: those parameters, queues, tables, memories, copies. Where a pair does not fit, both
     give way to the sentence that says why. Nothing is allocated.
     """
-    labels = torch.arange(samples) % classes
+    blank = torch.zeros(1, 3, size, size, dtype=torch.uint8)
+    names, y = tuple(map(str, range(classes))), torch.arange(samples) % classes
+    images = ImageSet("blank", names, blank, y[:1], blank, y[:1], "colour", mean=(0.5,) * 3, std=(0.5,) * 3)
+    common = {"width": 1.0, "batch": batch}
     rows = {}
-    with torch.device("meta"):
-        teaching = build(teacher, classes)
-        for key, method in METHODS.items():
-            rows[key] = {
-                **dict(zip(("paper", "year"), _reference(method.paper), strict=True)),
-                "learns from": method.transfers,
-                "loss": " + ".join(f"{weight:g} {term}" for term, weight in method.weights.items() if weight),
-                **_cost(method, build(student, classes), teaching, labels, batch, size),
-            }
+    for key, method in METHODS.items():
+        config = pipeline(key, {**common, "model": student}, {**common, "model": teacher})
+        rows[key] = {
+            **dict(zip(("paper", "year"), _reference(method.paper), strict=True)),
+            "learns from": method.learns_from,
+            "loss": loss_text(method),
+            **_cost(config, images, y),
+        }
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
     return frame.astype({"extra parameters": "Int64"})
+
+
+def loss_text(method: type[Method]) -> str:
+    """The weighted sum of a method's terms, as text."""
+    return " + ".join(f"{weight:g} {term}" for term, weight in method.weights.items() if weight)
 
 
 def _reference(paper: str) -> tuple[str, str]:
     """Authors (or the paper's short name) and year."""
     found = re.fullmatch(r"(.+?)(?:, [A-Za-z]+)? ?,? ?((?:19|20)\d\d).*", paper)
-    return found.groups() if found else (paper, "")
+    return (found[1], found[2]) if found else (paper, "")
 
 
-def _cost(cls: type[Method], student: Network, teacher: Network, labels: torch.Tensor, batch: int, size: int) -> dict:
-    parts = {}
-    for part in cls.needs_parts:
-        keeper = next(m for m in METHODS.values() if part in m.keeps and m.trains_head and not m.needs_teacher)
-        parts[part] = keeper(teacher).parts[part]
+def _cost(config: Config, images: ImageSet, labels: torch.Tensor) -> dict[str, Any]:
     try:
-        method = cls(
-            student, teacher if cls.needs_teacher else None, teacher_parts=parts, labels=labels, batch=batch,
-            shape=(3, size, size),
-        )  # fmt: skip
+        method = _untrained(config, images, labels)
     except Error as error:
         return {"extra parameters": None, "memory": None, "refused": str(error)}
-    own = {p for p in student.parameters()}
+    own = set(method.model.parameters())
     extra = sum(p.numel() for p in method.parameters() if p.requires_grad and p not in own)
-    held = [*method.parameters(), *method.buffers()]
-    mine = {id(t) for t in (*student.parameters(), *student.buffers())}
-    megabytes = sum(t.numel() * t.element_size() for t in held if id(t) not in mine) / 1e6
-    return {"extra parameters": extra, "memory": round(megabytes, 1)}
+    return {"extra parameters": extra, "memory": round(method.held_megabytes, 1)}
+
+
+def _untrained(config: Config, images: ImageSet, labels: torch.Tensor) -> Method:
+    """The method of a run without any numbers in it."""
+    methods = {role: _untrained(stage, images, labels) for role, stage in stages_of(config).items()}
+    stages = {role: Stage(method.model, method.parts) for role, method in methods.items()}
+    with torch.device("meta"):
+        return build_method(config, images, labels, stages, "meta")
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """The catalogue as the README's table."""
+    """The catalogue as a table of a page."""
     lines = ["| method | paper | learns from | loss | extra parameters | memory, MB |", "|---|---|---|---|---:|---:|"]
     for key, row in frame.iterrows():
-        lines.append(
-            f"| `{key}` | {row.paper} {row.year} | {row['learns from']} | {row.loss} | {row['extra parameters']:,.0f} | {row.memory:,.1f} |"
-        )
+        cost = f"{row['extra parameters']:,.0f} | {row.memory:,.1f}"
+        lines.append(f"| `{key}` | {row.paper} {row.year} | {row['learns from']} | {row.loss} | {cost} |")
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 import inspect
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +12,13 @@ import typer
 from .errors import Error
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help=__import__("kdlab").__doc__, pretty_exceptions_enable=False
+    add_completion=False,
+    no_args_is_help=True,
+    help="kdlab: a study laboratory for training small image classifiers from few labels.",
+    pretty_exceptions_enable=False,
 )
-notebooks = typer.Typer(no_args_is_help=True, help="Execute, check and run the notebooks.")
-app.add_typer(notebooks, name="notebooks")
+of_notebooks = typer.Typer(no_args_is_help=True, help="Execute, check and run the notebooks.")
+app.add_typer(of_notebooks, name="notebooks")
 
 Settings = Annotated[
     list[str] | None, typer.Argument(help="field=value, such as method=kd labels=20 teacher.method=supervised hp.T=2")
@@ -52,43 +56,52 @@ def _value(text: str) -> Any:
 @app.command()
 def tour(parameter: Parameters = None) -> None:
     """The whole path on real digits: teacher, student, tables and pictures, in three minutes."""
-    from . import runner
+    from .notebooks import tour
 
-    runner.tour(parse(parameter or []))
+    tour(parse(parameter or []))
 
 
 @app.command(name="run")
 def run_(
-    settings: Settings = None, file: Annotated[Path | None, typer.Option(help="a JSON file of fields")] = None
+    settings: Settings = None,
+    file: Annotated[Path | None, typer.Option(help="a JSON file of fields")] = None,
+    fresh: Annotated[
+        bool, typer.Option(help="remove what is stored of this run and of its stages, train anew")
+    ] = False,
 ) -> None:
     """Run one experiment (and what it stands on), or return its stored result."""
     from .config import Config
-    from .experiment import run
+    from .engine.experiment import run
 
     if file is not None and not file.is_file():
         raise Error(f"there is no file {file}")
     fields = json.loads(file.read_text()) if file else {}
-    result = run(Config(**{**fields, **parse(settings or [])}))
+    result = run(Config(**{**fields, **parse(settings or [])}), fresh=fresh)
     for name, value in result.metrics.items():
         if not isinstance(value, dict):
-            print(f"{name:16} {value:,}" if isinstance(value, int) else f"{name:16} {value}")
-    print(f"{'folder':16} {result.folder}")
+            print(f"{name:18} {value:,}" if isinstance(value, int) else f"{name:18} {value}")
+    print(f"{'folder':18} {result.folder}")
 
 
 @app.command()
-def table() -> None:
-    """All finished runs."""
+def table(
+    columns: Annotated[list[str] | None, typer.Argument(help="columns beside what says which run it is")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="every column")] = False,
+) -> None:
+    """All finished runs: by default their scores, or COLUMNS such as test/ece val/nll seconds."""
     from . import report
 
     frame = report.table()
-    print(frame.to_string(index=False) if len(frame) else "no finished runs yet: kdlab run, or kdlab tour")
+    if not len(frame):
+        print("no finished runs yet: kdlab run, or kdlab tour")
+    else:
+        print((frame if everything else report.brief(frame, columns)).to_string(index=False, na_rep=""))
 
 
 @app.command()
 def methods(
     key: Annotated[str | None, typer.Argument(help="a method: its text and hyper-parameters")] = None,
     student: str = "wrn_16_2", teacher: str = "wrn_40_2", classes: int = 100, samples: int = 50_000,
-    markdown: Annotated[bool, typer.Option(help="as the README's table")] = False,
 ) -> None:  # fmt: skip
     """The training methods: paper, what they learn from, loss, and what they cost for a pair of networks."""
     from . import catalogue
@@ -98,59 +111,67 @@ def methods(
     if key is not None:
         method = lookup("method", key, METHODS)
         print(f"{key} ({method.paper})\n\n{inspect.getdoc(method)}\n")
-        print("loss             " + " + ".join(f"{weight:g} {term}" for term, weight in method.weights.items()))
+        print(f"loss             {catalogue.loss_text(method)}")
         for name, parameter in method.hyper().items():
             print(f"hp.{name:13} {parameter.default}")
-        print(f"presets          smoke, lab, {', '.join(sorted({'paper', *method.presets}))}")
+        print(f"presets          {', '.join(sorted({'smoke', 'paper', *method.presets}))}")
         return
     frame = catalogue.catalogue(student, teacher, classes, samples)
-    if markdown:
-        print(catalogue.markdown(frame))
-        return
     shown = frame.drop(columns="refused", errors="ignore").rename(columns={"memory": "memory, MB"})
-    thousands = {"extra parameters": lambda count: "-" if count != count else f"{count:,}"}
+    thousands = {"extra parameters": lambda count: f"{count:,}"}
     print(shown.to_string(na_rep="-", formatters=thousands, float_format=lambda value: f"{value:,.1f}"))
     print(f"\nextra parameters and memory: {student} taught by {teacher}, {classes} classes, {samples:,} images")
-    for name, reason in frame.get("refused", frame.year[:0]).dropna().items():
-        print(f"{name} cannot be used for this pair: {reason}")
+    if "refused" in frame:
+        for name, reason in frame.refused.dropna().items():
+            print(f"{name} cannot be used for this pair: {reason}")
+
+
+@app.command()
+def docs() -> None:
+    """Write the generated pages, and the generated parts of the README, anew."""
+    from . import docs
+
+    for path in docs.write():
+        print(path)
 
 
 @app.command()
 def lab() -> None:
     """Open JupyterLab in the notebooks folder."""
-    from . import runner
+    from .notebooks import lab
 
-    raise typer.Exit(runner.lab())
+    raise typer.Exit(lab())
 
 
-@notebooks.command(name="execute")
+@of_notebooks.command(name="execute")
 def execute(names: Annotated[list[Path] | None, typer.Argument(help="notebooks; default: all")] = None) -> None:
     """Execute notebooks from clean kernels and write them back, outputs included, in one canonical form."""
-    from . import runner
+    from . import notebooks
 
-    for path in runner.find(names):
+    for path in notebooks.find(names):
         print(path.name, flush=True)
-        runner.execute(path)
+        notebooks.execute(path)
 
 
-@notebooks.command()
+@of_notebooks.command()
 def check(names: Annotated[list[Path] | None, typer.Argument()] = None, strict: bool = False) -> None:
     """Run notebooks under nbval: the check cells, or with --strict every output, must be as committed."""
-    from . import runner
+    from . import notebooks
 
-    raise typer.Exit(runner.check(runner.find(names), strict))
+    raise typer.Exit(notebooks.check(notebooks.find(names), strict))
 
 
-@notebooks.command(name="run")
+@of_notebooks.command(name="run")
 def run_notebook(notebook: Path, output: Path, parameter: Parameters = None) -> None:
     """Run a notebook through papermill with other parameters; a misspelt one is refused."""
-    from . import runner
+    from . import notebooks
 
-    print(runner.run_notebook(runner.find([notebook])[0], output, parse(parameter or [])))
+    print(notebooks.run_notebook(notebooks.find([notebook])[0], output, parse(parameter or [])))
 
 
 def main() -> None:
-    """Entry point: a user's mistake is one line on stderr and exit code 2."""
+    """Entry point: a user's mistake is one line on stderr and exit code 2; a warning is a line too."""
+    warnings.showwarning = lambda message, *_: print(f"kdlab: {message}", file=sys.stderr)
     try:
         app(prog_name="kdlab")
     except Error as error:

@@ -1,35 +1,37 @@
 """An experiment is a value: `Config` is frozen, validated, hashable, and nests the experiments it stands on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .augment import AUGMENTATIONS
 from .data import check_name, origin
-from .errors import Error, known
-from .methods import METHODS
+from .errors import Error, known, sentence
+from .methods import METHODS, keepers
 from .models import MODELS
+from .namespace import parameters
+from .optimizers import optimizer_options
 from .schedules import SCHEDULES
 
-# Recipes that a method does not bring itself; a method's own preset of the same name comes on top
+# What every method's preset of that name begins with; a method's own presets come on top
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {"epochs": 2, "steps": 4, "batch": 16},  # does it run at all: seconds
-    "lab": {},  # the defaults below: digits on a laptop, a minute at most
     "paper": {"width": 1.0},  # the recipe that the method was published with
 }
 
-Optimizer = Literal["adamw", "adam", "sgd", "lars"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 class Config(BaseModel):
     """One training run. Unknown fields, names and values out of range raise a `kdlab.Error` of one sentence.
 
-    `preset="smoke" | "lab" | "paper"` fills every field that is not given from the method's recipe of that name.
+    The defaults suit small digits on a laptop. `preset="smoke"`, `"paper"` or another of the method's fills every field
+    that is not given from the recipe of that name.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    # A changed default changes what stored runs mean: raise VERSION in kdlab/engine/identity.py with it
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
     method: str = Field("supervised", description="key of METHODS")
     model: str = Field("litenet_dsc", description="key of MODELS")
@@ -52,12 +54,13 @@ class Config(BaseModel):
     epochs: int = Field(20, ge=1, description="number of epochs; an upper limit where patience is set")
     steps: int | None = Field(None, ge=1, description="batches per epoch; None: one pass over the images drawn from")
     batch: int = Field(64, ge=2, description="images per batch (labelled ones where a batch has both kinds)")
-    optimizer: Optimizer = "adamw"
+    optimizer: str = Field("adamw", description="key of OPTIMIZERS")
+    optimizer_hp: dict[str, Any] = Field({}, description="its other options, such as beta2=0.95 of AdamW")
     lr: float = Field(2e-3, gt=0, description="peak learning rate")
     head_lr: float = Field(1.0, ge=0, description="factor on the learning rate of the classifier")
-    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD")
-    nesterov: bool = False
-    weight_decay: float = Field(1e-2, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1, description="of SGD and LARS")
+    nesterov: bool = Field(False, description="Nesterov's form of that momentum")
+    weight_decay: float = Field(1e-2, ge=0, description="pulls weights towards 0; see decay_all")
     decay_all: bool = Field(True, description="weight decay on biases and batch norms too, not only on matrices")
     schedule: str = Field("cosine", description="of the learning rate: key of SCHEDULES")
     milestones: tuple[float, ...] = Field(
@@ -69,8 +72,11 @@ class Config(BaseModel):
     patience: int | None = Field(
         None, ge=1, description="stop after so many validations without a better one, and restore the best weights"
     )
+    monitor: str | None = Field(
+        None, description="metric that patience watches, key of METRICS; None: accuracy, or knn without a classifier"
+    )
     select: Literal["validation", "test"] = Field(
-        "validation", description='what patience watches; "test" only repeats scripts that did so'
+        "validation", description='images that patience watches; "test" only repeats scripts that did so'
     )
 
     augment: str | None = Field(None, description="key of AUGMENTATIONS; None: what suits the data set")
@@ -80,17 +86,17 @@ class Config(BaseModel):
     weights: dict[str, float] = Field({}, description="loss term -> weight, where it differs from the method's")
     hp: dict[str, Any] = Field({}, description="hyper-parameters of the method, where they differ from its defaults")
     evaluate_every: int = Field(1, ge=1, description="epochs between validations; the last epoch is always validated")
-    precision: Precision = "32-true"
+    precision: Precision = Field("32-true", description="32-true, bf16-mixed or 16-mixed (CUDA only)")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps; does not enter the hash")
 
     teacher: "Config | None" = Field(None, description="the run whose network teaches this one")
     init: "Config | None" = Field(None, description="the run whose weights this one starts from")
 
-    def __init__(self, **fields: Any):
+    def __init__(self, **fields: Any) -> None:
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise Error(_sentence(error)) from None
+            raise Error(sentence(error, "Config", Config.model_fields)) from None
 
     @model_validator(mode="before")
     @classmethod
@@ -101,7 +107,8 @@ class Config(BaseModel):
         fields = {name: value for name, value in fields.items() if name != "preset"}
         method = METHODS[known("method", fields.get("method", "supervised"), METHODS)]
         known("preset", preset, [*PRESETS, *method.presets])
-        recipe = {**PRESETS.get(preset, PRESETS["paper"]), **method.presets.get(preset, {})}
+        first = PRESETS["smoke" if preset == "smoke" else "paper"]  # a method's own presets are published recipes too
+        recipe = {**first, **method.presets.get(preset, {})}
         seeds = {name: fields[name] for name in ("seed", "split") if name in fields}
         return {**_each_stage(recipe, seeds), **fields}
 
@@ -131,14 +138,15 @@ class Config(BaseModel):
             known("augmentation", self.augment, AUGMENTATIONS)
         method.check_weights(self.weights)
         method.check_hyper(self.hp)
+        optimizer_options(self.optimizer, self.optimizer_hp)
         if method.needs_teacher and self.teacher is None:
             raise Error(f"method {self.method!r} needs a teacher: give teacher=Config(...)")
         if self.teacher is not None and not method.needs_teacher:
             raise Error(f"method {self.method!r} uses no teacher: leave teacher out, or choose a method that distils")
         if self.teacher is not None:
             self._check_teacher()
-        if method.needs_init and (self.init is None or method.needs_init not in (True, self.init.method)):
-            first = "..." if method.needs_init is True else f"method={method.needs_init!r}, ..."
+        if method.needs_init and (self.init is None or method.first_phase not in (None, self.init.method)):
+            first = f"method={method.first_phase!r}, ..." if method.first_phase else "..."
             raise Error(f"method {self.method!r} goes on from a trained network: give init=Config({first})")
         if self.cutmix and not method.mixes:
             able = ", ".join(name for name, other in METHODS.items() if other.mixes)
@@ -165,8 +173,7 @@ class Config(BaseModel):
             trained = trained.init  # a head or branches were added to what that run trained
         for part in method.needs_parts:
             if part not in teacher.keeps:
-                keepers = [name for name, m in METHODS.items() if part in m.keeps and m.trains_head]
-                having = " or ".join(f"Config(method={name!r}, ...)" for name in keepers)
+                having = " or ".join(f"Config(method={name!r}, ...)" for name in keepers(part))
                 raise Error(f"method {self.method!r} needs its teacher's {part}: give teacher={having}")
         if self.teacher.normalise != self.normalise:
             raise Error("teacher and student must see the same images: give both the same normalise")
@@ -216,7 +223,7 @@ class Config(BaseModel):
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
 
-    def __repr_args__(self):
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         """Only what differs from the defaults, so that a printed Config can be read and typed again."""
         for name, field in type(self).model_fields.items():
             if getattr(self, name) != field.default:
@@ -229,32 +236,6 @@ def _each_stage(recipe: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any
     """A published recipe with `fields` in it and in the stages it names."""
     stages = {role: _each_stage(recipe[role], fields) for role in ("teacher", "init") if recipe.get(role)}
     return {**recipe, **fields, **stages}
-
-
-def parameters(namespace: dict[str, Any], allowed: Iterable[str]) -> dict[str, Any]:
-    """The plain values (numbers, text, lists, dicts, None) among a notebook's variables; only `allowed` names may occur."""
-    plain = (int, float, str, list, dict, tuple, type(None))
-    names = [
-        n for n, v in namespace.items() if isinstance(v, plain) and not n.startswith("_") and n not in ("In", "Out")
-    ]
-    return {known("parameter", name, list(allowed)): namespace[name] for name in names}
-
-
-def _sentence(error: ValidationError) -> str:
-    """The first complaint of pydantic in one sentence."""
-    first = error.errors()[0]
-    where, given = ".".join(str(part) for part in first["loc"]), first.get("input")
-    match first["type"]:
-        case "value_error":
-            return str(first["ctx"]["error"])
-        case "extra_forbidden":
-            try:
-                return str(known("field of Config", first["loc"][-1], Config.model_fields))
-            except Error as unknown:
-                return str(unknown)
-        case "literal_error":
-            return f"{where}={given!r}: choose {first['ctx']['expected']}"
-    return f"{where}={given!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
 Config.model_rebuild()

@@ -2,6 +2,9 @@
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
 
 
 class Error(ValueError):
@@ -12,11 +15,30 @@ def known(kind: str, name: str, allowed: Collection[str]) -> str:
     """Return `name` if it is one of `allowed`, else raise an `Error` that names the nearest and all allowed names."""
     if name in allowed:
         return name
+    raise Error(unknown(kind, name, allowed))
+
+
+def unknown(kind: str, name: str, allowed: Collection[str]) -> str:
+    """The sentence about a name that is not one of `allowed`."""
     near = get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise Error(f"unknown {kind} {name!r}: {hint}choose from {', '.join(sorted(allowed)) or '(none)'}")
+    return f"unknown {kind} {name!r}: {hint}choose from {', '.join(sorted(allowed)) or '(none)'}"
 
 
-def lookup(kind: str, name: str, table: Mapping):
+def lookup(kind: str, name: str, table: Mapping[str, Value]) -> Value:
     """`table[name]`, or the `Error` of `known`."""
     return table[known(kind, name, table)]
+
+
+def sentence(error: Any, kind: str, fields: Collection[str]) -> str:
+    """The first complaint of a pydantic `ValidationError` about a `kind` with these fields, in one sentence."""
+    first = error.errors()[0]
+    where, given = ".".join(str(part) for part in first["loc"]), first.get("input")
+    match first["type"]:
+        case "value_error":
+            return str(first["ctx"]["error"])
+        case "extra_forbidden":
+            return unknown(f"field of {kind}", str(first["loc"][-1]), fields)
+        case "literal_error":
+            return f"{where}={given!r}: choose {first['ctx']['expected']}"
+    return f"{where}={given!r}: {first['msg'][0].lower()}{first['msg'][1:]}"

@@ -149,7 +149,7 @@ def tour(parameters: Mapping[str, Any]) -> None:
     """Run the tour into `runs/tour/`, then print its table, where everything is, and the wall time."""
     import pandas as pd
 
-    from .store import runs_root
+    from .engine.store import runs_root
 
     began = time.perf_counter()
     place = runs_root() / "tour"

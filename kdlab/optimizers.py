@@ -1,11 +1,21 @@
-"""Optimisers by name, from parameter groups and a Config."""
+"""Optimisers by name. A new one is one function and one line in OPTIMIZERS.
 
-from collections.abc import Callable
+A function takes parameter groups and the learning rate; its keyword arguments are what a Config can set: `momentum` and
+`nesterov` by the fields of that name, all others by `optimizer_hp`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from .config import Config
+from .errors import known
+from .hyper import hyper, hyper_parameters
+from .ranges import Positive, Share
+
+Groups = list[dict[str, Any]]
+FIELDS = ("momentum", "nesterov")  # what Config has fields of its own for
 
 
 class LARS(SGD):
@@ -17,12 +27,15 @@ class LARS(SGD):
     SGD steps; leave weight decay off them with `decay_all=False`.
     """
 
-    def __init__(self, groups, lr: float, momentum: float = 0.9, nesterov: bool = False, eta: float = 0.02):
+    def __init__(
+        self, groups: Groups, lr: float, momentum: float = 0.9, nesterov: bool = False, eta: float = 0.02
+    ) -> None:
         super().__init__(groups, lr=lr, momentum=momentum, nesterov=nesterov)
         self.eta = eta
 
     @torch.no_grad()
-    def step(self, closure=None):
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+        """One step; the gradients are scaled in place, and the weight decay of matrices is put into them."""
         decays = [group["weight_decay"] for group in self.param_groups]
         for group in self.param_groups:
             matrices = [p for p in group["params"] if p.ndim > 1 and p.grad is not None]
@@ -44,13 +57,33 @@ class LARS(SGD):
                 group["weight_decay"] = decay
 
 
-def _adam(kind: type[Optimizer]) -> Callable[..., Optimizer]:
-    return lambda groups, config: kind(groups, lr=config.lr, fused=True)
+def adamw(groups: Groups, lr: float, *, beta1: Share = 0.9, beta2: Share = 0.999, eps: Positive = 1e-8) -> Optimizer:
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
+    return AdamW(groups, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
 
 
-OPTIMIZERS: dict[str, Callable[[list[dict], Config], Optimizer]] = {
-    "adamw": _adam(AdamW),
-    "adam": _adam(Adam),
-    "sgd": lambda groups, c: SGD(groups, lr=c.lr, momentum=c.momentum, nesterov=c.nesterov, fused=True),
-    "lars": lambda groups, c: LARS(groups, c.lr, c.momentum, c.nesterov),
-}
+def adam(groups: Groups, lr: float, *, beta1: Share = 0.9, beta2: Share = 0.999, eps: Positive = 1e-8) -> Optimizer:
+    """Adam, whose weight decay is part of the gradient (Kingma & Ba 2015)."""
+    return Adam(groups, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
+
+
+def sgd(groups: Groups, lr: float, *, momentum: Share = 0.9, nesterov: bool = False) -> Optimizer:
+    """Stochastic gradient descent with momentum."""
+    return SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
+
+
+def lars(
+    groups: Groups, lr: float, *, momentum: Share = 0.9, nesterov: bool = False, eta: Positive = 0.02
+) -> Optimizer:  # fmt: skip
+    """`LARS`, for large batches: what solo-learn pre-trains with."""
+    return LARS(groups, lr, momentum, nesterov, eta)
+
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adamw": adamw, "adam": adam, "sgd": sgd, "lars": lars}
+
+
+def optimizer_options(name: str, given: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
+    """The keyword arguments of the optimiser `name`: those of `fields` that it knows, and `given`, checked."""
+    own = hyper_parameters(OPTIMIZERS[known("optimizer", name, OPTIMIZERS)])
+    options = hyper(name, {n: p for n, p in own.items() if n not in FIELDS}, given)
+    return options | {n: value for n, value in fields.items() if n in own}

@@ -1,51 +1,73 @@
 """Tables: all runs, and groups of runs with confidence intervals."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .errors import Error
-from .experiment import Result
-from .store import runs_root
+from .engine.identity import changed_rooms
+from .engine.result import Result
+from .engine.store import runs_root
+from .errors import Error, known
+from .metrics import METRICS
 
 # What the table of all runs shows of each config, left to right
 FIELDS = ("dataset", "labels", "method", "model", "width", "seed", "epochs", "lr")
 
 
 def table(root: Path | str | None = None) -> pd.DataFrame:
-    """All finished runs under `root` (default: the runs folder), a row each, newest last."""
-    rows = []
-    for file in sorted(Path(root or runs_root()).glob("*/result.json"), key=lambda f: f.stat().st_mtime):
-        config, result = (json.loads((file.parent / name).read_text()) for name in ("config.json", "result.json"))
-        stages = {role: config[role]["method"] for role in ("teacher", "init") if config[role]}
-        numbers = {name: value for name, value in result.items() if not isinstance(value, dict)}
-        rows.append(
-            {
-                **{name: config[name] for name in FIELDS},
-                **stages,
-                **numbers,
-                "labels": result["labels"],
-                "folder": file.parent.name,
-            }
-        )
-    return pd.DataFrame(rows)
+    """All finished runs under `root` (default: the runs folder), a row each, newest last.
+
+    `kdlab` is the version that trained it; runs of version 0.1, whose identity said nothing of the package's code, are
+    shown but never returned by `run`. `other code` names rooms of the package that have changed since.
+    """
+    files = sorted(Path(root or runs_root()).glob("*/result.json"), key=lambda f: f.stat().st_mtime)
+    return pd.DataFrame([_row(file) for file in files])
+
+
+def brief(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Of `table`: what says which run it is, and `columns`, by default the metrics that are due at every validation."""
+    scores = [
+        f"{part}/{name}" for part in ("val", "test") for name, m in METRICS.items() if m.due == "validation" and m.unit
+    ]
+    wanted = [known("column", name, list(frame.columns)) for name in columns or ()]
+    last = ["kdlab", "other code", "folder"]
+    shown = [*FIELDS, "teacher", "init", *(wanted or [*scores, "seconds"]), *last]
+    return frame[[name for name in shown if name in frame and (name in wanted or not (frame[name] == "").all())]]
+
+
+def _row(file: Path) -> dict[str, Any]:
+    about, result = (json.loads((file.parent / name).read_text()) for name in ("config.json", "result.json"))
+    old = "identity" not in about  # version 0.1 wrote the config alone, and named columns val_accuracy
+    config = about if old else about["config"]
+    numbers = {re.sub("^(val|test)_", r"\1/", c) if old else c: v for c, v in result.items() if not isinstance(v, dict)}
+    return {
+        **{name: config[name] for name in FIELDS},
+        **{role: config[role]["method"] for role in ("teacher", "init") if config[role]},
+        **numbers,
+        "labels": result["labels"],
+        "kdlab": "0.1" if old else about["kdlab"],
+        "other code": "" if old else ", ".join(changed_rooms(result)),
+        "folder": file.parent.name,
+    }
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
     """Mean and half-width of its confidence interval (Student's t, n - 1 degrees of freedom); NaN width for n = 1."""
     from scipy.stats import t
 
-    values = np.asarray(values, dtype=float)
-    n = len(values)
-    half = t.ppf(0.5 + level / 2, n - 1) * values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-    return float(values.mean()), float(half)
+    numbers = np.asarray(values, dtype=float)
+    n = len(numbers)
+    half = t.ppf(0.5 + level / 2, n - 1) * numbers.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+    return float(numbers.mean()), float(half)
 
 
 def difference(
-    system: Sequence[Result], baseline: Sequence[Result], metric: str = "test_accuracy"
+    system: Sequence[Result], baseline: Sequence[Result], metric: str = "test/accuracy"
 ) -> tuple[float, float]:
     """Mean of system - baseline paired by seed, and the half-width of its 95 % interval."""
     of_baseline = {result.config.seed: result[metric] for result in baseline}
@@ -57,7 +79,7 @@ def difference(
 
 
 def compare(
-    groups: Mapping[str, Sequence[Result]], metric: str = "test_accuracy", baseline: str | None = None
+    groups: Mapping[str, Sequence[Result]], metric: str = "test/accuracy", baseline: str | None = None
 ) -> pd.DataFrame:
     """Mean, 95 % interval and n of `metric` for groups of runs, a row each.
 

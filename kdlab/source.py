@@ -2,18 +2,20 @@
 
 import inspect
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from .errors import lookup
+from .methods import METHODS
+
+if TYPE_CHECKING:
+    from IPython.display import Markdown
 
 
-def show(thing: Any):
+def show(thing: Any) -> "Markdown":
     """The source of a function, class or module, highlighted: `show(kdlab.losses.kd)`. A method key shows its file."""
     from IPython.display import Markdown
 
-    from .methods import METHODS
-
     if isinstance(thing, str):
-        from .errors import lookup
-
         thing = inspect.getmodule(lookup("method", thing, METHODS))
     name = thing.__name__ if isinstance(thing, ModuleType) else f"{thing.__module__}.{thing.__qualname__}"
     return Markdown(f"`{name}`\n```python\n{inspect.getsource(thing).strip()}\n```")

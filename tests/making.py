@@ -1,36 +1,37 @@
-"""Small methods on digits, for tests of what one batch gives."""
+"""Small runs of every method on digits, and what one batch of them gives."""
+
+from dataclasses import replace
 
 import torch
 
-from kdlab.augment import AUGMENTATIONS
-from kdlab.data import Batches, load, split
-from kdlab.methods import METHODS
-from kdlab.models import build
+from kdlab import METHODS, Config, assemble
+from kdlab.catalogue import pipeline
+from kdlab.data import load
+
+TINY = {"labels": 20, "width": 0.125, "epochs": 3, "steps": 2, "batch": 8}
+TEACHER = Config(model="resnet18", **TINY)
 
 
-def make(key, teacher_seed=1, epochs=2, cutmix=0.0, shape=(1, 8, 8), **options):
-    """A method with tiny networks, and one fixed batch of digits for it."""
-    cls = METHODS[key]
-    student = build("litenet_dsc", 10, 1, 0.125, seed=0)
-    teacher, parts = None, {}
-    if cls.needs_teacher:
-        teacher = build("litenet_dsc" if key == "fsp_init" else "resnet18", 10, 1, 0.125, seed=teacher_seed)
-        torch.manual_seed(teacher_seed)
-        parts = {name: keeper(name)(teacher).parts[name] for name in cls.needs_parts}
-    torch.manual_seed(0)
-    data = split(load("digits"), 40)
-    method = cls(student, teacher, teacher_parts=parts, labels=data.y, batch=16, epochs=epochs, shape=shape, **options)
-    family = AUGMENTATIONS["digits"]
-    batches = Batches(
-        data, [family[role] for role in cls.views], shared=cls.shared and family[cls.shared], draw=cls.draw, batch=16,
-        steps=2, ratio=method.hp.get("ratio", 1), cutmix=cutmix,
-    )  # fmt: skip
-    return method.train(), next(batches.epoch(0, 0))
+def config_of(key, **fields):
+    """A tiny run of a method, with the stages that it needs."""
+    return pipeline(key, TINY, {**TINY, "model": teacher_of(key)}, **fields)
 
 
-def keeper(part):
-    """A method without a teacher that keeps the given part."""
-    return next(m for m in METHODS.values() if part in m.keeps and m.trains_head and not m.needs_teacher)
+def teacher_of(key):
+    """A larger network, but where flow matrices need equal channels."""
+    return "litenet_dsc" if "fsp_init" in (key, METHODS[key].first_phase) else "resnet18"
+
+
+def make(key, teacher_seed=1, epochs=2, cutmix=0.0, shape=(1, 8, 8), weights=None, **hp):
+    """A method with tiny networks, in train mode, and one fixed batch of digits for it."""
+    common = {"labels": 40, "width": 0.125, "batch": 16, "steps": 2, "epochs": epochs, "split": 0}
+    teacher = {**common, "seed": teacher_seed, "model": teacher_of(key)}
+    config = pipeline(key, common, teacher, cutmix=cutmix, weights=weights or {}, hp=hp)
+    images = load("digits")
+    if shape != (1, 8, 8):
+        images = replace(images, train_x=torch.zeros(1200, *shape, dtype=torch.uint8))
+    setup = assemble(config, {("digits", None): images})
+    return setup.method.train(), next(setup.batches.epoch(0, 0))
 
 
 def gather_statistics(net, x):

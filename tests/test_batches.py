@@ -5,15 +5,15 @@ import torch
 import torch.nn.functional as F
 
 from kdlab.augment import AUGMENTATIONS, Recipe, ops
-from kdlab.data import DRAWS, Batches, load, split
+from kdlab.data import SAMPLINGS, Batches, load, split
 from kdlab.errors import Error
 
 SPLIT = split(load("digits"), 200)
 CLEAN = [Recipe()]
 
 
-def batches(draw="labelled", views=CLEAN, batch=16, steps=40, **options):
-    return Batches(SPLIT, views, draw=draw, batch=batch, steps=steps, **options)
+def batches(sampling="labelled", views=CLEAN, batch=16, steps=40, **options):
+    return Batches(SPLIT, views, sampling=sampling, batch=batch, steps=steps, **options)
 
 
 def plain(b, index):
@@ -22,9 +22,9 @@ def plain(b, index):
 
 
 @pytest.mark.parametrize("options", [{}, {"cutout": 4}, {"cutmix": 0.5}, {"cutout": 4, "cutmix": 1.0}])
-@pytest.mark.parametrize("draw", DRAWS)
-def test_epochs_repeat(draw, options):
-    b = batches(draw, [AUGMENTATIONS["digits"]["strong"]] * 2, steps=3, ratio=2, **options)
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_epochs_repeat(sampling, options):
+    b = batches(sampling, [AUGMENTATIONS["digits"]["strong"]] * 2, steps=3, ratio=2, **options)
     one, again, other = (list(b.epoch(*at)) for at in ((0, 1), (0, 1), (0, 2)))
     for x, y, z in zip(one, again, other, strict=True):
         assert all(torch.equal(p, q) for p, q in zip(x, y, strict=True) if p is not None)
@@ -33,7 +33,7 @@ def test_epochs_repeat(draw, options):
 
 def test_pairs_share_the_class_and_are_uniform_in_it():
     b = batches("pairs", batch=50, steps=200)
-    assert b.images_per_step == 100 and Batches(SPLIT, CLEAN, draw="pairs", batch=50).steps == 4
+    assert b.images_per_step == 100 and Batches(SPLIT, CLEAN, sampling="pairs", batch=50).steps == 4
     seen = list(b.epoch(0, 0))
     index = torch.stack([batch.index for batch in seen])
     assert all(torch.equal(batch.y[:50], batch.y[50:]) and (batch.y >= 0).all() for batch in seen)
@@ -141,7 +141,7 @@ def test_mixed_batches_say_what_they_are():
 
 def test_probabilities_0_and_1_and_each_part_is_mixed_within_itself():
     assert next(batches(cutmix=0.0).epoch(0, 0)).partner is None
-    partners = [batch.partner for batch in batches("mixed", ratio=2, cutmix=1.0).epoch(0, 0)]
+    partners = [batch.partner for batch in batches("labelled+unlabelled", ratio=2, cutmix=1.0).epoch(0, 0)]
     assert all((p[:16] < 16).all() and (p[16:] >= 16).all() for p in partners)
     assert not any(torch.equal(p, torch.arange(48)) for p in partners)
 
@@ -164,7 +164,7 @@ def test_mixed_labels_give_the_published_loss():
 @pytest.mark.parametrize("options, message", [
     ({"cutmix": 1.5}, "cutmix=1.5: the probability"), ({"cutmix": -0.1}, "between 0 and 1"),
     ({"cutout": -2}, "cutout=-2: the side"), ({"cutout": 1}, "0 \\(none\\), or 2 pixels and more"),
-    ({"draw": "pair"}, "did you mean 'pairs'"),
+    ({"sampling": "pair"}, "did you mean 'pairs'"),
 ])  # fmt: skip
 def test_mistakes(options, message):
     with pytest.raises(Error, match=message):

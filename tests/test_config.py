@@ -1,21 +1,14 @@
 """Config: an experiment is a value."""
 
 import re
-import subprocess
 import sys
 
 import pytest
 
 from kdlab import METHODS, Config, Error
-from kdlab.store import digest, identity
 
 TEACHER = Config(model="resnet18", labels=20)
 STUDENT = Config(method="kd", teacher=TEACHER, labels=20)
-
-
-def key(config):
-    prints = {f"{d}@{s}": "data" for d in ("digits", "mnist") for s in (None, 12)}
-    return digest(identity(config, prints))
 
 
 def test_equal_values_are_equal_and_print_as_they_are_typed():
@@ -27,42 +20,6 @@ def test_equal_values_are_equal_and_print_as_they_are_typed():
 def test_frozen():
     with pytest.raises(ValueError):
         STUDENT.lr = 1.0
-
-
-@pytest.mark.parametrize("change", [
-    {"method": "supervised", "teacher": None}, {"model": "resnet18"}, {"width": 0.5}, {"dataset": "mnist", "teacher": None,
-    "method": "supervised"}, {"size": 12}, {"labels": 30}, {"labels": 0.5}, {"epochs": 3}, {"steps": 3}, {"batch": 3},
-    {"optimizer": "sgd"}, {"lr": 0.1}, {"head_lr": 2.0}, {"momentum": 0.5}, {"nesterov": True}, {"weight_decay": 0.1},
-    {"schedule": "step"}, {"milestones": (0.5,)}, {"decay": 0.5}, {"warmup": 0.5}, {"augment": "none"}, {"weights": {"kd": 2}},
-    {"noise": 0.2}, {"noise_kind": "asymmetric"}, {"decay_all": False}, {"patience": 3}, {"select": "test"},
-    {"pretrained": True}, {"cutout": 4}, {"cutmix": 0.5}, {"normalise": False, "teacher": TEACHER.replace(normalise=False)},
-    {"hp": {"T": 2}}, {"precision": "bf16-mixed"}, {"teacher": TEACHER.replace(epochs=3)},
-    {"init": Config(method="simclr", labels=20)}, {"evaluate_every": 2},
-])  # fmt: skip
-def test_every_field_that_matters_changes_the_hash(change):
-    assert key(STUDENT.replace(**change)) != key(STUDENT)
-
-
-def test_split_and_seed_change_the_hash():
-    seeds = [key(STUDENT.seeded(s)) for s in (0, 1)] + [
-        key(STUDENT.replace(seed=3, split=0)),
-        key(TEACHER.replace(split=4)),
-    ]
-    assert len({key(STUDENT), key(TEACHER), *seeds}) == 5
-
-
-def test_device_does_not_change_the_hash():
-    assert key(STUDENT.replace(device="cuda", teacher=TEACHER.replace(device="cpu"))) == key(STUDENT)
-
-
-def test_data_change_the_hash():
-    assert digest(identity(TEACHER, {"digits@None": "a"})) != digest(identity(TEACHER, {"digits@None": "b"}))
-
-
-def test_hash_is_the_same_in_another_process():
-    code = f"from kdlab import Config; from kdlab.store import *; print(digest(identity({TEACHER!r}, {{'digits@None': 'data'}})))"
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    assert out == key(TEACHER)
 
 
 def test_seeded_reaches_the_whole_pipeline():
@@ -83,7 +40,7 @@ def test_the_published_experiment_needs_no_further_word(method):
 def test_presets_fill_what_is_not_given():
     paper = Config(method="kd", preset="paper", teacher=TEACHER, epochs=3)
     assert (paper.epochs, paper.lr, paper.optimizer, paper.schedule, paper.width) == (3, 0.05, "sgd", "step", 1.0)
-    assert Config(preset="smoke").epochs == 2 and Config(preset="lab") == Config()
+    assert Config(preset="smoke").epochs == 2
 
 
 @pytest.mark.parametrize("fields, message", [
@@ -100,7 +57,16 @@ def test_presets_fill_what_is_not_given():
     ({"method": "simclr", "hp": {"dim": "wide"}}, "dim='wide' of SimCLR: input should be a valid integer"),
     ({"weights": {"kd": 1}}, "unknown loss term of Supervised 'kd'"),
     ({"weights": {"ce": 0}}, "all loss weights of Supervised are 0"),
-    ({"optimizer": "adamm"}, "optimizer='adamm': choose 'adamw', 'adam', 'sgd' or 'lars'"),
+    ({"optimizer": "adamm"}, "unknown optimizer 'adamm': did you mean 'adam'? choose from adam, adamw, lars, sgd"),
+    ({"optimizer_hp": {"beta3": 1}}, "unknown hyper-parameter of adamw 'beta3': did you mean 'beta2'? choose from beta1, beta2, eps"),
+    ({"optimizer_hp": {"beta2": 1.5}}, "hyper-parameter beta2=1.5 of adamw: input should be less than or equal to 1"),
+    ({"optimizer": "sgd", "optimizer_hp": {"momentum": 0.5}}, "unknown hyper-parameter of sgd 'momentum'"),
+    ({"lr": float("inf")}, "lr=inf: input should be a finite number"),
+    ({"milestones": (float("nan"),)}, "milestones.0=nan: input should be a finite number"),
+    ({"labels": float("nan")}, "labels"),
+    ({"weights": {"ce": float("nan")}}, "weights.ce=nan: input should be a finite number"),
+    ({"method": "kd", "teacher": TEACHER, "hp": {"T": float("inf")}}, "T=inf of KD: give a finite number"),
+    ({"optimizer_hp": {"eps": float("inf")}}, "eps=inf of adamw: give a finite number"),
     ({"epochs": -1}, "epochs=-1: input should be greater than or equal to 1"),
     ({"batch": 1}, "batch=1: input should be greater than or equal to 2"),
     ({"lr": 0}, "lr=0: input should be greater than 0"),
@@ -120,7 +86,7 @@ def test_presets_fill_what_is_not_given():
     ({"method": "simclr", "cutmix": 0.5}, "method 'simclr' has no term for mixed labels"),
     ({"optimizer": "sgd", "nesterov": True, "momentum": 0}, "nesterov=True needs momentum above 0"),
     ({"weights": {"ce": -1}}, "weight ce=-1.0: a loss weight is 0 or more"),
-    ({"weights": {"ce": float("inf")}}, "weight ce=inf: a loss weight is 0 or more"),
+    ({"weights": {"ce": float("inf")}}, "weights.ce=inf: input should be a finite number"),
     ({"method": "sskd", "teacher": Config(method="sskd_head", init=Config(method="simclr"))}, "'simclr' leaves the teacher's classifier untrained"),
     ({"method": "hsakd", "teacher": Config(method="hsakd_branches", init=Config(method="simclr"))}, "'simclr' leaves the teacher's classifier"),
     ({"noise": 1.5}, "noise=1.5: input should be less than or equal to 1"),
@@ -154,3 +120,12 @@ def test_parameters_of_a_notebook():
     assert Config.from_params(namespace) == Config(method="simclr", seed=3)
     with pytest.raises(Error, match="unknown parameter 'sed': did you mean 'seed'"):
         Config.from_params({**namespace, "sed": 4})
+
+
+def test_every_number_of_a_config_is_finite():
+    numbers = [name for name, field in Config.model_fields.items() if isinstance(field.default, float)]
+    assert len(numbers) >= 10
+    for name in numbers:
+        for odd in (float("inf"), float("-inf"), float("nan")):
+            with pytest.raises(Error, match=f"^{name}="):
+                Config(**{name: odd})

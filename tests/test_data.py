@@ -65,9 +65,9 @@ def test_impossible_budgets(labels, message):
         split(DIGITS, labels)
 
 
-def batches(draw, batch=16, steps=None, labels=20, views=("weak",), ratio=1):
+def batches(sampling, batch=16, steps=None, labels=20, views=("weak",), ratio=1):
     recipes = [AUGMENTATIONS["digits"][role] for role in views]
-    return Batches(split(DIGITS, labels), recipes, draw=draw, batch=batch, steps=steps, ratio=ratio)
+    return Batches(split(DIGITS, labels), recipes, sampling=sampling, batch=batch, steps=steps, ratio=ratio)
 
 
 def test_batches_of_each_draw():
@@ -75,7 +75,7 @@ def test_batches_of_each_draw():
     assert labelled.x.shape == (1, 16, 1, 8, 8) and (labelled.y >= 0).all()
     both = next(batches("all", views=("strong", "strong")).epoch(0, 0))
     assert both.x.shape == (2, 16, 1, 8, 8) and not torch.equal(both.x[0], both.x[1]), "views are drawn apart"
-    mixed = batches("mixed", ratio=3)
+    mixed = batches("labelled+unlabelled", ratio=3)
     batch = next(mixed.epoch(0, 0))
     assert (batch.y[:16] >= 0).all() and (batch.y[16:] == -1).all() and len(batch.y) == 64
     assert mixed.steps == 1060 // 48 and batches("all").steps == 1080 // 16 and batches("labelled").steps == 1
@@ -99,7 +99,7 @@ def test_no_image_twice_before_all_once():
 
 
 def test_batch_is_normalised_and_index_points_to_the_image():
-    plain = Batches(split(DIGITS), [Recipe()], draw="all", batch=32)
+    plain = Batches(split(DIGITS), [Recipe()], sampling="all", batch=32)
     batch = next(plain.epoch(0, 0))
     expected = (plain.x[batch.index].float() / 255 - DIGITS.mean[0]) / DIGITS.std[0]
     assert torch.allclose(batch.x[0], expected) and torch.equal(plain.y[batch.index], batch.y)
@@ -107,7 +107,7 @@ def test_batch_is_normalised_and_index_points_to_the_image():
 
 def test_mixed_needs_unlabelled_images():
     with pytest.raises(Error, match="set a label budget"):
-        batches("mixed", labels=None)
+        batches("labelled+unlabelled", labels=None)
 
 
 def test_resizing_keeps_the_rest_and_changes_the_fingerprint():

@@ -11,38 +11,11 @@ import time
 
 import pytest
 import torch
+from making import TEACHER, TINY, config_of
 
 import kdlab
-from kdlab import Config, Error, store
-from kdlab.methods import METHODS
-
-TINY = dict(labels=20, width=0.125, epochs=3, steps=2, batch=8)
-TEACHER = Config(model="resnet18", **TINY)
-SAME = TEACHER.replace(model="litenet_dsc", epochs=1)  # flow matrices need equal channels
-
-
-def config_of(key, **fields):
-    """A tiny run of a method, with the stages that it needs."""
-    method, stages = METHODS[key], {}
-    if method.needs_init:
-        first = method.needs_init if isinstance(method.needs_init, str) else "supervised"
-        stages["init"] = Config(method=first, teacher=SAME if METHODS[first].needs_teacher else None, **TINY)
-    if "projector" in method.needs_parts:
-        stages["teacher"] = Config(method="sskd_head", model="resnet18", init=TEACHER, **TINY)
-    elif "branches" in method.needs_parts:
-        stages["teacher"] = Config(method="hsakd_branches", model="resnet18", init=TEACHER, **TINY)
-    elif method.needs_teacher:
-        stages["teacher"] = SAME if key == "fsp_init" else TEACHER
-    return Config(method=key, **{**TINY, **stages, **fields})
-
-
-@pytest.fixture
-def runs(tmp_path, monkeypatch):
-    """An empty runs folder, and a checkpoint after every epoch."""
-    monkeypatch.setenv("KDLAB_RUNS", str(tmp_path))
-    monkeypatch.setattr(store, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(store, "CHECKPOINT_SHARE", float("inf"))
-    return tmp_path
+from kdlab import METHODS, Config, Error
+from kdlab.engine import store
 
 
 class Kill(BaseException):
@@ -93,13 +66,12 @@ def test_continuation_is_bit_identical(key, runs, monkeypatch):
 @pytest.mark.parametrize("key", METHODS)
 def test_half_precision_trains_with_losses_that_make_sense(key, runs):
     result = kdlab.run(config_of(key, precision="bf16-mixed", epochs=1))
-    terms = result.log().drop(columns=["epoch", "lr", "seconds", "images_per_second", "method_mb"])
-    assert (terms.drop(columns="val_uniformity", errors="ignore") >= 0).all(axis=None)
+    assert (result.log().filter(like="loss") >= 0).all(axis=None)
 
 
 def test_a_finished_run_comes_back_without_training(runs, monkeypatch):
     first = kdlab.run(TEACHER)
-    monkeypatch.setattr("kdlab.experiment._train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("kdlab.engine.experiment.fit", lambda *_: pytest.fail("trained again"))
     again = kdlab.run(Config(**TEACHER.model_dump()).replace(device="cpu"))
     assert again.metrics == first.metrics and again.folder == first.folder
 
@@ -113,9 +85,11 @@ def test_run_folder(runs):
         "weights.safetensors",
     }
     stored = json.loads((result.folder / "config.json").read_text())
-    assert stored["teacher"]["model"] == "resnet18" and stored["method"] == "litenet_ssd"
+    assert (
+        stored["config"]["teacher"]["model"] == "resnet18" and stored["identity"]["config"]["method"] == "litenet_ssd"
+    )
     log = result.log()
-    assert list(log.epoch) == [1, 2, 3] and {"loss", "ce", "kd", "lr", "val_accuracy", "seconds"} <= set(log)
+    assert list(log.epoch) == [1, 2, 3] and {"loss", "loss/ce", "loss/kd", "lr", "val/accuracy", "seconds"} <= set(log)
     assert result["images_seen"] == 3 * 2 * 2 * 32 and result["labels"] == 20
     assert result.network()(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
 
@@ -155,9 +129,10 @@ def test_a_damaged_checkpoint_falls_back_and_says_so(damage, runs, monkeypatch):
 
 def test_a_foreign_run_folder_is_refused(runs):
     result = kdlab.run(TEACHER)
-    config = json.loads((result.folder / "config.json").read_text())
-    (result.folder / "config.json").write_text(json.dumps({**config, "lr": 0.5}))
-    with pytest.raises(Error, match=r"holds another run \(lr is 0.5 there, 0.002 here\)"):
+    about = json.loads((result.folder / "config.json").read_text())
+    about["identity"]["config"]["batch"] = 9
+    (result.folder / "config.json").write_text(json.dumps(about))
+    with pytest.raises(Error, match=r"holds another run \(config.batch is 9 there, 8 here\)"):
         kdlab.run(TEACHER)
 
 
@@ -208,46 +183,6 @@ def test_a_teacher_of_other_classes(runs, tmp_path_factory):
     assert not [p for p in runs.iterdir() if not p.name.startswith(".")], "refused before the teacher trained"
 
 
-def test_a_method_written_in_a_notebook(runs):
-    class Mine(kdlab.Method):
-        """Half the cross-entropy."""
-
-        scale = 0.5
-
-        def terms(self, batch, progress):
-            return {"ce": self.scale * torch.nn.functional.cross_entropy(self.model(batch.x[0]), batch.y)}
-
-    METHODS["mine"] = Mine
-    try:
-        first = kdlab.run(config_of("mine"))
-        Mine.scale = 0.25
-        second = kdlab.run(config_of("mine"))
-        assert first.folder != second.folder, "an edited method is another experiment"
-    finally:
-        del METHODS["mine"]
-
-
-SCALE = 0.5
-
-
-def scaled(value):
-    return SCALE * value
-
-
-def test_what_a_notebook_method_calls_and_reads_is_part_of_it(monkeypatch):
-    class Mine(kdlab.Method):
-        @property
-        def half(self):
-            return sum(scaled(value) for value in (1.0,))
-
-    first = store.notebook_source(Mine)
-    assert first == store.notebook_source(Mine) and "return SCALE * value" in first and " at 0x" not in first
-    assert "def half" in first, "properties count"
-    monkeypatch.setitem(globals(), "SCALE", 0.25)
-    assert store.notebook_source(Mine) != first, "and so do constants that a helper reads inside a comprehension"
-    assert store.notebook_source(METHODS["kd"]) == "", "the package's own methods are known by name"
-
-
 def test_without_git(runs, monkeypatch):
     monkeypatch.setenv("PATH", str(runs))
     assert kdlab.run(Config(**TINY))["environment"]["commit"] is None
@@ -268,9 +203,9 @@ def test_fine_progress_does_not_depend_on_validation(runs):
 
 CODE = """
 import sys, kdlab
-from kdlab import store
+from kdlab.engine import store
 store.CHECKPOINT_SECONDS = 0.0
-print(kdlab.run(kdlab.Config(**{fields!r}))["test_accuracy"], flush=True)
+print(kdlab.run(kdlab.Config(**{fields!r}))["test/accuracy"], flush=True)
 """
 
 

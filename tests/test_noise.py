@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from kdlab.data import NOISES, load, split
-from kdlab.data.noise import CIFAR10, Noise
+from kdlab.data.noise import Noise
+from kdlab.data.sources import SIMILAR_DIGITS, SIMILAR_PHOTOGRAPHS
 from kdlab.errors import Error
 
 DIGITS = load("digits")
@@ -54,11 +55,13 @@ def test_symmetric_noise_reaches_every_other_class_alike():
 def test_asymmetric_noise_is_the_published_map():
     y = torch.arange(10)
 
-    def given(classes):
-        return Noise(y[: len(classes)], classes, 1.0, "asymmetric", 0)(y[: len(classes)], y[: len(classes)]).tolist()
+    def given(classes, similar=None):
+        noise = Noise(y[: len(classes)], classes, 1.0, "asymmetric", 0, similar)
+        return noise(y[: len(classes)], y[: len(classes)]).tolist()
 
-    assert given(DIGITS.classes) == [PAIRS.get(c, c) for c in range(10)]
-    names = " ".join(CIFAR10[c] for c in given(CIFAR10))
+    assert given(DIGITS.classes, SIMILAR_DIGITS) == [PAIRS.get(c, c) for c in range(10)]
+    photographs = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    names = " ".join(photographs[c] for c in given(photographs, SIMILAR_PHOTOGRAPHS))
     assert names == "airplane automobile airplane dog horse cat frog horse ship automobile"
     assert given(("a", "b", "c")) == [1, 2, 0]
 

@@ -7,9 +7,9 @@ import re
 import nbformat
 import pytest
 
-from kdlab import Error, runner
+from kdlab import Error, notebooks
 
-NOTEBOOKS = runner.find(None)
+NOTEBOOKS = notebooks.find(None)
 WIDTH = 120
 
 
@@ -24,7 +24,7 @@ each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_canonical_form(path):
     notebook = nbformat.read(path, 4)
     text = path.read_text()
-    runner.normalise(notebook)
+    notebooks.normalise(notebook)
     assert nbformat.writes(notebook) + "\n" == text, "write it with: kdlab notebooks execute"
     assert path.stat().st_size < 900_000
     assert not re.search(r"(/home/|/root/|/tmp/|/Users/|[A-Z]:\\\\)", text), "a path of one machine"
@@ -74,14 +74,14 @@ def test_a_method_of_ones_own_is_written_and_run(path):
     assert "METHODS[" in cell.source and "class " in cell.source
 
 
-# The runner, on notebooks of its own
+# The room, on notebooks of its own
 
 
 def notebook(path, *sources, tags=()):
     cells = [nbformat.v4.new_code_cell(source, id=f"cell-{i}") for i, source in enumerate(sources)]
     for i, tag in enumerate(tags):
         cells[i].metadata["tags"] = [tag] if tag else []
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=runner.METADATA), path)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=notebooks.METADATA), path)
     return path
 
 
@@ -92,15 +92,15 @@ def test_executing_twice_changes_no_byte(tmp_path):
         "from tqdm.auto import tqdm\nfor _ in tqdm([1]): pass\n1 + 1",
     ]
     path = notebook(tmp_path / "a.ipynb", *sources, tags=["volatile"])
-    runner.execute(path)
+    notebooks.execute(path)
     first = path.read_bytes()
-    runner.execute(path)
+    notebooks.execute(path)
     assert path.read_bytes() == first
     assert code_cells(path)[2].outputs[-1].data["text/plain"] == "2"
     edited = nbformat.read(path, 4)
     edited.cells[0].source += "  # measured again"
     nbformat.write(edited, path)
-    runner.execute(path)
+    notebooks.execute(path)
     assert path.read_bytes() != first, "an edited volatile cell is measured again"
 
 
@@ -108,37 +108,37 @@ def test_a_failing_notebook_is_left_as_it_was(tmp_path):
     path = notebook(tmp_path / "a.ipynb", "1 / 0")
     before = path.read_bytes()
     with pytest.raises(Error, match="a.ipynb: ZeroDivisionError: division by zero"):
-        runner.execute(path)
+        notebooks.execute(path)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["a.ipynb"]
 
 
 def test_papermill_runs_with_parameters_and_refuses_unknown_ones(tmp_path):
     path = notebook(tmp_path / "a.ipynb", "seed: int = 0", "print(seed * 2)", tags=["parameters"])
-    out = runner.run_notebook(path, tmp_path / "out" / "b.ipynb", {"seed": 21})
+    out = notebooks.run_notebook(path, tmp_path / "out" / "b.ipynb", {"seed": 21})
     assert code_cells(out)[-1].outputs[0].text == "42\n" and [p.name for p in out.parent.iterdir()] == ["b.ipynb"]
     with pytest.raises(Error, match="unknown parameter of a.ipynb 'sed': did you mean 'seed'"):
-        runner.run_notebook(path, tmp_path / "never.ipynb", {"sed": 1})
+        notebooks.run_notebook(path, tmp_path / "never.ipynb", {"sed": 1})
     assert not list(tmp_path.glob("never*"))
 
 
 def test_an_unfinished_papermill_run_has_no_final_name(tmp_path):
     path = notebook(tmp_path / "a.ipynb", "x: int = 1", "raise ValueError('no')", tags=["parameters"])
     with pytest.raises(Error, match="ValueError: no .*cell 2 of a.ipynb"):
-        runner.run_notebook(path, tmp_path / "b.ipynb", {})
+        notebooks.run_notebook(path, tmp_path / "b.ipynb", {})
     assert not (tmp_path / "b.ipynb").exists() and (tmp_path / "b.part.ipynb").exists()
 
 
 def test_a_kernel_that_dies_is_told(tmp_path):
     path = notebook(tmp_path / "a.ipynb", "x: int = 1", "import os\nos._exit(1)", tags=["parameters"])
     with pytest.raises(Error, match="the kernel died"):
-        runner.run_notebook(path, tmp_path / "b.ipynb", {})
+        notebooks.run_notebook(path, tmp_path / "b.ipynb", {})
     assert not (tmp_path / "b.ipynb").exists()
 
 
 def test_find(tmp_path):
-    assert [p.name for p in runner.find(["00_tour"])] == ["00_tour.ipynb"]
+    assert [p.name for p in notebooks.find(["00_tour"])] == ["00_tour.ipynb"]
     with pytest.raises(Error, match="unknown notebook '00_tor': did you mean '00_tour'"):
-        runner.find(["00_tor"])
+        notebooks.find(["00_tor"])
 
 
 def test_normalise_drops_what_differs_between_runs():
@@ -147,9 +147,9 @@ def test_normalise_drops_what_differs_between_runs():
     )
     cell = nbformat.v4.new_code_cell("1", metadata={"tags": ["a"], "execution": {"started": "now"}})
     cell.outputs = [
-        nbformat.v4.new_output("display_data", {"text/plain": "bar", runner.WIDGET_VIEW: {"model_id": "9"}})
+        nbformat.v4.new_output("display_data", {"text/plain": "bar", notebooks.WIDGET_VIEW: {"model_id": "9"}})
     ]
     nb.cells = [cell]
-    runner.normalise(nb)
-    assert json.loads(nbformat.writes(nb))["metadata"] == runner.METADATA
+    notebooks.normalise(nb)
+    assert json.loads(nbformat.writes(nb))["metadata"] == notebooks.METADATA
     assert cell.metadata == {"tags": ["a"]} and list(cell.outputs[0].data) == ["text/plain"]

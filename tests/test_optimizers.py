@@ -4,9 +4,9 @@ import pytest
 import torch
 from making import make
 
-from kdlab import Config
+from kdlab import OPTIMIZERS, Config
+from kdlab.engine.train import make_optimizer
 from kdlab.optimizers import LARS
-from kdlab.train import make_optimizer
 
 
 def stepped(p, g, lr=0.1, wd=0.01, **options):
@@ -47,7 +47,7 @@ def test_momentum_is_that_of_sgd():
     assert torch.allclose(parameter, torch.ones(3) - 0.1 - 0.19)
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "lars"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_decay_spares_vectors_on_request(name):
     method, _ = make("supervised")
     optimizer = make_optimizer(method, Config(optimizer=name, weight_decay=0.1, decay_all=False, head_lr=3.0))
@@ -56,3 +56,13 @@ def test_decay_spares_vectors_on_request(name):
     assert len(decay) == len(list(method.parameters()))
     assert all(decay[p] == (0.1 if p.ndim > 1 else 0.0) for p in method.parameters())
     assert factor[method.model.head.bias] == 3.0 and factor[method.model.stem[0].weight] == 1.0
+
+
+def test_options_reach_the_optimiser():
+    method, _ = make("supervised")
+    group = make_optimizer(method, Config(optimizer_hp={"beta2": 0.95, "eps": 1e-6})).param_groups[0]
+    assert group["betas"] == (0.9, 0.95) and group["eps"] == 1e-6
+    assert (
+        make_optimizer(method, Config(optimizer="sgd", momentum=0.5, nesterov=True)).param_groups[0]["momentum"] == 0.5
+    )
+    assert make_optimizer(method, Config(optimizer="lars", optimizer_hp={"eta": 0.5})).eta == 0.5

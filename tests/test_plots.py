@@ -12,17 +12,17 @@ from nbclient import NotebookClient
 
 matplotlib.use("Agg")
 
-from kdlab import plots, report  # noqa: E402
+from kdlab import plots, report
 
 
 def result(seed, accuracy):
     """What figures and tables ask of a Result."""
-    log = pd.DataFrame({"epoch": [1, 2], "lr": 0.1, "loss": [3.0, 2.0], "ce": [2.0, 1.0], "kd": [1.0, 1.0],
-                        "val_accuracy": [accuracy / 2, accuracy], "seconds": 1.0, "images_per_second": 9})  # fmt: skip
+    log = pd.DataFrame({"epoch": [1, 2], "lr": 0.1, "loss": [3.0, 2.0], "loss/ce": [2.0, 1.0], "loss/kd": [1.0, 1.0],
+                        "val/accuracy": [accuracy / 2, accuracy], "seconds": 1.0, "images_per_second": 9})  # fmt: skip
 
     class Fake(SimpleNamespace):
         def __getitem__(self, name):
-            return {"test_accuracy": accuracy, "images_seen": 2000}[name]
+            return {"test/accuracy": accuracy, "images_seen": 2000}[name]
 
     return Fake(config=SimpleNamespace(seed=seed, epochs=2), log=lambda: log)
 
@@ -55,6 +55,18 @@ def test_log_images_and_embedding():
     y = torch.arange(60) % 3
     figure = plots.plot_embedding({"x": torch.eye(3)[y] + 0.1 * torch.randn(60, 3)}, y, ["p", "q", "r"])
     assert {t.get_text() for t in figure.axes[0].texts} == {"p", "q", "r"}
+
+
+def test_a_log_is_drawn_by_what_its_columns_are():
+    log = pd.DataFrame({"epoch": [1, 2], "lr": 0.1, "loss": [3.0, 2.0], "loss/nt_xent": [3.0, 2.0], "val/knn": [50.0, 60.0],
+                        "val/top5": [80.0, 90.0], "val/std": [0.9, 0.8], "val/nll": [2.0, 1.0], "val/mine": [1.0, 2.0],
+                        "train/weight_norm": [9.0, 9.5], "seconds": 1.0, "method_mb": 2.0})  # fmt: skip
+    axes = plots.plot_log(SimpleNamespace(log=lambda: log)).axes
+    assert [t.get_text() for t in axes[0].get_legend().get_texts()] == ["nt_xent"], (
+        "nothing but a loss is drawn as a loss"
+    )
+    drawn = {axis.get_ylabel(): len(axis.lines) for axis in axes[1:] if axis.lines}
+    assert drawn == {"%": 2, "std": 1, "nll, nats": 1, "mine": 1}
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path, monkeypatch):

@@ -9,15 +9,15 @@ import torch
 
 matplotlib.use("Agg")
 
-from kdlab import plots  # noqa: E402
+from kdlab import plots
 
 
 def result(seed, best, scores, test):
     class Fake(SimpleNamespace):
         def __getitem__(self, name):
-            return {"best_epoch": best, "test_accuracy": test}[name]
+            return {"best_epoch": best, "test/accuracy": test, "selected_on": "val/accuracy"}[name]
 
-    log = pd.DataFrame({"epoch": range(1, len(scores) + 1), "val_accuracy": scores})
+    log = pd.DataFrame({"epoch": range(1, len(scores) + 1), "val/accuracy": scores})
     return Fake(config=SimpleNamespace(seed=seed), log=lambda: log)
 
 

@@ -8,8 +8,8 @@ import torch
 
 matplotlib.use("Agg")
 
-from kdlab import losses, plots  # noqa: E402
-from kdlab.models import build  # noqa: E402
+from kdlab import losses, plots
+from kdlab.models import build
 
 
 class Fake(SimpleNamespace):

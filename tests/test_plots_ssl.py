@@ -70,7 +70,7 @@ def test_pair_cosines_and_their_means():
 
 def test_diagnostics_draw_runs_and_means():
     def run(value):
-        log = pd.DataFrame({"epoch": [1, 2], "val_std": [value, value / 2], "val_knn": [50.0, None]})
+        log = pd.DataFrame({"epoch": [1, 2], "val/std": [value, value / 2], "val/knn": [50.0, None]})
 
         class Fake(SimpleNamespace):
             def __getitem__(self, name):
@@ -78,7 +78,7 @@ def test_diagnostics_draw_runs_and_means():
 
         return Fake(log=lambda: log)
 
-    figure = plots.plot_diagnostics({"BYOL": [run(1.0), run(0.5)]}, {"val_std": "std", "val_knn": "kNN", "epoch": "e"})
+    figure = plots.plot_diagnostics({"BYOL": [run(1.0), run(0.5)]}, {"val/std": "std", "val/knn": "kNN", "epoch": "e"})
     first, second, third = figure.axes
     mean = first.lines[-1]
     assert list(mean.get_xdata()) == [2, 4] and list(mean.get_ydata()) == [0.75, 0.375] and len(first.lines) == 3

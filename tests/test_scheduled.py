@@ -4,11 +4,12 @@ import itertools
 
 import pytest
 import torch
-from making import make
-from test_experiment import TINY, Kill, runs  # noqa: F401
+from making import TINY, make
+from test_experiment import Kill
 
 import kdlab
-from kdlab import Config, Error, experiment, store
+from kdlab import Config, Error
+from kdlab.engine import store, train
 from kdlab.schedules import ramp_up
 
 RELEASED = {"start": 0.1, "end": 0.9, "warmup": 5 / 30, "ramp": 16 / 30}
@@ -28,7 +29,7 @@ def test_a_ramp_that_never_ends_is_refused():
         make("scheduled_kd", warmup=0.5, ramp=0.6)
 
 
-def test_patience_needs_validation_images(runs):  # noqa: F811
+def test_patience_needs_validation_images(runs):
     for share in (0.0, 0.003):
         with pytest.raises(Error, match=f"validation={share} of them leaves none"):
             kdlab.run(Config(**TINY, patience=3, validation=share))
@@ -76,29 +77,29 @@ def scored(monkeypatch, scores):
     """Let validation give these scores, and return the list of the weights it has seen."""
     seen, following = [], itertools.chain(scores, itertools.repeat(0.0))
 
-    def score(method, data, normalise, part):
+    def score(setup, part, names):
         if part == "val":
-            seen.append({name: tensor.clone() for name, tensor in method.model.state_dict().items()})
-        return {f"{part}_accuracy": next(following) if part == "val" else 50.0}
+            seen.append({name: tensor.clone() for name, tensor in setup.method.model.state_dict().items()})
+        return {f"{part}/accuracy": next(following) if part == "val" else 50.0}
 
-    monkeypatch.setattr(experiment, "_scores", score)
+    monkeypatch.setattr(train, "evaluate", score)
     return seen
 
 
 PATIENT = Config(**{**TINY, "epochs": 20}, patience=3)
 
 
-def test_stops_after_patience_and_restores_the_best(runs, monkeypatch):  # noqa: F811
+def test_stops_after_patience_and_restores_the_best(runs, monkeypatch):
     seen = scored(monkeypatch, [10, 30, 20, 30, 25, 99])
     result = kdlab.run(PATIENT)
     assert (result["epochs"], result["best_epoch"], len(result.log())) == (5, 2, 5), "equal is not better"
     weights = result.network().state_dict()
     assert all(torch.equal(weights[name], seen[1][name]) for name in weights)
-    assert result["images_seen"] == 5 * 2 * 8 and result["selected_on"] == "validation"
-    assert max(result.log().val_accuracy) == 30
+    assert result["images_seen"] == 5 * 2 * 8 and result["selected_on"] == "val/accuracy"
+    assert max(result.log()["val/accuracy"]) == 30
 
 
-def test_without_a_stop_the_best_is_restored_too(runs, monkeypatch):  # noqa: F811
+def test_without_a_stop_the_best_is_restored_too(runs, monkeypatch):
     seen = scored(monkeypatch, [10, 30, 20])
     result = kdlab.run(PATIENT.replace(epochs=3))
     weights = result.network().state_dict()
@@ -107,7 +108,7 @@ def test_without_a_stop_the_best_is_restored_too(runs, monkeypatch):  # noqa: F8
 
 @pytest.mark.parametrize("moment", ["log", "save"])
 @pytest.mark.parametrize("epoch", [1, 2, 4, 5])
-def test_continuation_remembers_the_best(epoch, moment, runs, monkeypatch):  # noqa: F811
+def test_continuation_remembers_the_best(epoch, moment, runs, monkeypatch):
     scores = [10, 30, 20, 30, 25]
     with monkeypatch.context() as patch:
         seen = scored(patch, scores)
@@ -132,6 +133,7 @@ def test_continuation_remembers_the_best(epoch, moment, runs, monkeypatch):  # n
     assert all(torch.equal(weights[name], best[name]) for name in weights)
 
 
-def test_selection_on_the_test_set_is_told(runs, monkeypatch):  # noqa: F811
+def test_selection_on_the_test_set_is_told(runs, monkeypatch):
     result = kdlab.run(PATIENT.replace(select="test", validation=0, epochs=2))
-    assert result["selected_on"] == "test" and "test_accuracy" in result.log() and "val_accuracy" not in result.log()
+    assert result["selected_on"] == "test/accuracy"
+    assert "test/accuracy" in result.log() and "val/accuracy" not in result.log()

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from inspect import Parameter, signature
+from typing import get_args
 
 from ..errors import Error, known
-from .batches import DRAWS, Batch, Batches, Normalise
+from .batches import SAMPLINGS, Batch, Batches, Normalise
 from .folder import folder
 from .images import ImageSet
 from .noise import NOISES
@@ -12,6 +14,7 @@ from .sources import cifar10, cifar100, data_root, digits, mnist, stl10
 from .splits import Split, split
 from .tiny import tiny_imagenet
 
+# A reader's own signature says what it can be asked for: `part`, what follows the colon in the name, and `size`
 DATASETS: dict[str, Callable[..., ImageSet]] = {
     "digits": digits,
     "mnist": mnist,
@@ -25,32 +28,42 @@ DATASETS: dict[str, Callable[..., ImageSet]] = {
 
 def check_name(name: str) -> tuple[str, str]:
     """The key of DATASETS and what follows the colon in a data set's `name`, or an `Error`. Nothing is read."""
-    key, colon, suffix = name.partition(":")
+    key, colon, part = name.partition(":")
     known("data set", key, DATASETS)
-    if key == "folder" and not suffix:
-        raise Error("dataset='folder' needs a path: folder:PATH, with PATH/train/ and PATH/test/ or PATH/val/")
-    if key == "stl10" and colon and suffix != "train+unlabeled":
-        raise Error(f"unknown part of STL-10 in {name!r}: choose stl10 or stl10:train+unlabeled")
-    if colon and key not in ("folder", "stl10"):
-        raise Error(f"dataset={name!r}: nothing may follow {key}, choose {key}")
-    return key, suffix
+    allowed, required = _parts_of(key)
+    if required and not part:
+        raise Error(f"dataset={key!r} needs a path: {key}:PATH")
+    if allowed is not None and (part not in allowed or (colon and not part)):
+        words = " or ".join(f"{key}:{word}" if word else key for word in allowed)
+        raise Error(f"dataset={name!r}: {part or 'nothing'!r} may not follow {key}, choose {words}")
+    return key, part
 
 
 def origin(name: str) -> str:
-    """What two data sets share if one seed splits the labelled images of both alike."""
-    key = check_name(name)[0]
-    return name if key == "folder" else key
+    """What two data sets share if one seed splits the labelled images of both alike: all listed parts of one do."""
+    key, _ = check_name(name)
+    return key if _parts_of(key)[0] is not None else name
+
+
+def _parts_of(key: str) -> tuple[tuple[str, ...] | None, bool]:
+    """The words that may follow the colon (None: any), and whether there must be one."""
+    asked = signature(DATASETS[key]).parameters.get("part")
+    if asked is None:
+        return ("",), False
+    return get_args(asked.annotation) or None, asked.default is Parameter.empty
 
 
 @lru_cache(maxsize=4)
 def load(name: str, size: int | None = None) -> ImageSet:
     """The data set `name`, its images brought to `size` x `size` pixels if that is given. The last four are kept."""
-    key, suffix = check_name(name)
-    arguments = {"folder": (suffix, size), "stl10": (suffix,), "tiny-imagenet": (size,)}.get(key, ())
-    return DATASETS[key](*arguments).resized(size)
+    key, part = check_name(name)
+    reader = DATASETS[key]
+    offered = {"part": part, "size": size}
+    images = reader(**{each: offered[each] for each in signature(reader).parameters if each in offered})
+    return images.resized(size)
 
 
 __all__ = [
-    "DATASETS", "DRAWS", "NOISES", "Batch", "Batches", "ImageSet", "Normalise", "Split", "check_name", "data_root",
+    "DATASETS", "NOISES", "SAMPLINGS", "Batch", "Batches", "ImageSet", "Normalise", "Split", "check_name", "data_root",
     "load", "origin", "split",
 ]  # fmt: skip

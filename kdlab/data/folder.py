@@ -14,31 +14,31 @@ from ..errors import Error
 from .images import ImageSet
 
 
-def folder(path: str, size: int | None = None) -> ImageSet:
-    """Read a folder of images. All images of different sizes are brought to `size`; without it they must agree.
+def folder(part: str, size: int | None = None) -> ImageSet:
+    """Read the folder `part` of images. Images of different sizes are brought to `size`; without it they must agree.
 
     Greyscale throughout gives one channel, otherwise three. Where test/ and val/ both exist, val/ is for validation.
     """
-    root = Path(path).expanduser()
+    root = Path(part).expanduser()
     if not root.is_dir():
         raise Error(f"there is no folder {root}: folder:PATH needs PATH/train/ and PATH/test/ or PATH/val/")
-    parts = {part: root / part for part in ("train", "test", "val") if (root / part).is_dir()}
+    parts = {name: root / name for name in ("train", "test", "val") if (root / name).is_dir()}
     if "train" not in parts or len(parts) == 1:
         raise Error(f"{root} needs a train/ and a test/ or val/ folder, it has {_names(root) or 'no folders'}")
-    files = {part: _listing(place) for part, place in parts.items()}
+    files = {name: _listing(place) for name, place in parts.items()}
     classes = tuple(files["train"])
-    for part, listing in files.items():
+    for name, listing in files.items():
         if odd := set(listing) ^ set(classes):
-            raise Error(f"the classes of {parts[part]} and {parts['train']} differ: {', '.join(sorted(odd))}")
-    loaded = {part: _load(listing, size) for part, listing in files.items()}
+            raise Error(f"the classes of {parts[name]} and {parts['train']} differ: {', '.join(sorted(odd))}")
+    loaded = {name: _load(listing, size) for name, listing in files.items()}
     channels = max(x.shape[1] for x, _ in loaded.values())
     shapes = {tuple(x.shape[2:]) for x, _ in loaded.values()}
     if len(shapes) > 1:
         raise Error(f"the images under {root} have several sizes, {_sizes(shapes)}: set size to the pixels you want")
-    loaded = {part: (x.expand(-1, channels, -1, -1).contiguous(), y) for part, (x, y) in loaded.items()}
+    loaded = {name: (x.expand(-1, channels, -1, -1).contiguous(), y) for name, (x, y) in loaded.items()}
     test = loaded.get("test", loaded.get("val"))
     val = loaded["val"] if len(loaded) == 3 else (None, None)
-    return ImageSet(f"folder:{path}", classes, *loaded["train"], *test, style="colour", val_x=val[0], val_y=val[1])
+    return ImageSet(f"folder:{part}", classes, *loaded["train"], *test, style="colour", val_x=val[0], val_y=val[1])
 
 
 def _names(root: Path) -> str:

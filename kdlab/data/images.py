@@ -1,6 +1,7 @@
 """A data set in memory: uint8 images, integer labels, and what a network has to know of them."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 
@@ -18,8 +19,9 @@ class ImageSet:
     `train_x`, `test_x`: uint8 (n, C, H, W); `train_y`, `test_y`: int64 (n,), -1 for an image without a label.
     `mean`, `std`: one number per channel on the scale [0, 1], of the labelled training images unless given; teacher and
     student see the same normalisation.
-    `style` names the augmentation family that suits the images. `val_x`, `val_y`: only where the data set itself
-    brings a validation set.
+    `style` is the key of the augmentation family (`kdlab.AUGMENTATIONS`) that suits the images. `similar`: which class a
+    class is taken for where labels are wrong asymmetrically, by name; without it, the next class. `val_x`, `val_y`: only
+    where the data set itself brings a validation set.
     """
 
     name: str
@@ -33,8 +35,9 @@ class ImageSet:
     std: tuple[float, ...] = ()
     val_x: Tensor | None = None
     val_y: Tensor | None = None
+    similar: Mapping[str, str] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.mean:
             labelled = self.train_y >= 0
             all_alike = labelled.all() or not labelled.any()

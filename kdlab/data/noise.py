@@ -1,6 +1,6 @@
 """Label noise: which labels are wrong and what they are, decided by a seed and by the place of each image."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -8,28 +8,23 @@ from torch import Tensor
 from ..errors import Error, known
 from ..seeds import generator
 
-# Classes that resemble each other, true -> given: Patrini et al. 2017, for CIFAR-10 and for handwritten digits
-CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-SIMILAR: dict[frozenset[str], dict[str, str]] = {
-    frozenset(CIFAR10): {"truck": "automobile", "bird": "airplane", "deer": "horse", "cat": "dog", "dog": "cat"},
-    frozenset("0123456789"): {"2": "7", "3": "8", "5": "6", "6": "5", "7": "1"},
-}
 
-
-def _symmetric(y: Tensor, classes: Sequence[str], draw: torch.Generator) -> Tensor:
+def symmetric(y: Tensor, classes: Sequence[str], similar: Mapping[str, str], draw: torch.Generator) -> Tensor:
+    """Any other class, each as likely as the others."""
     return (y + torch.randint(1, len(classes), y.shape, generator=draw)) % len(classes)
 
 
-def _asymmetric(y: Tensor, classes: Sequence[str], draw: torch.Generator) -> Tensor:
-    pairs = SIMILAR.get(frozenset(classes)) or dict(zip(classes, [*classes[1:], classes[0]], strict=True))
+def asymmetric(y: Tensor, classes: Sequence[str], similar: Mapping[str, str], draw: torch.Generator) -> Tensor:
+    """Always the same similar class: that of `similar` (Patrini et al. 2017), without it the next (Han et al. 2018)."""
+    pairs = similar or dict(zip(classes, [*classes[1:], classes[0]], strict=True))
     index = {name: i for i, name in enumerate(classes)}
     return torch.tensor([index[pairs[name]] if name in pairs else -1 for name in classes])[y]
 
 
-# Kind -> (true labels, class names, generator) -> what each label would be if it were wrong; -1 = it never is
-NOISES: dict[str, Callable[[Tensor, Sequence[str], torch.Generator], Tensor]] = {
-    "symmetric": _symmetric,  # any other class, uniformly
-    "asymmetric": _asymmetric,  # one similar class: SIMILAR, for other data sets the next class (Han et al. 2018)
+# Kind -> (true labels, class names, similar classes, generator) -> what each label would be if it were wrong; -1: never
+NOISES: dict[str, Callable[[Tensor, Sequence[str], Mapping[str, str], torch.Generator], Tensor]] = {
+    "symmetric": symmetric,
+    "asymmetric": asymmetric,
 }
 
 
@@ -40,7 +35,10 @@ class Noise:
     labelled ones): a label that is wrong at one share is wrong in the same way at every larger share.
     """
 
-    def __init__(self, y: Tensor, classes: Sequence[str], noise: float, kind: str, seed: int):
+    def __init__(
+        self, y: Tensor, classes: Sequence[str], noise: float, kind: str, seed: int,
+        similar: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         known("label noise", kind, NOISES)
         if not 0 <= noise <= 1:
             raise Error(f"noise={noise}: the share of wrong labels is between 0 and 1")
@@ -50,7 +48,7 @@ class Noise:
         if noise:
             rows = (y >= 0).nonzero()[:, 0]
             self.rank[rows] = torch.randperm(len(rows), generator=generator(seed, "noise", "order"))
-            self.wrong[rows] = NOISES[kind](y[rows], classes, generator(seed, "noise", kind))
+            self.wrong[rows] = NOISES[kind](y[rows], classes, similar or {}, generator(seed, "noise", kind))
 
     def __call__(self, y: Tensor, rows: Tensor) -> Tensor:
         """The labels `y` (m,) of the images at `rows`, round(noise * number of labels that can be wrong) of them wrong.

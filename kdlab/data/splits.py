@@ -48,7 +48,7 @@ def split(
     `noise_kind`: key of NOISES. Budget and validation images are those of noise 0.
     """
     count = len(images.classes)
-    spoil = Noise(images.train_y, images.classes, noise, noise_kind, seed)
+    spoil = Noise(images.train_y, images.classes, noise, noise_kind, seed, images.similar)
     draw = generator(seed, "split")
     members = []  # of each class, in random order: labels are taken from the front, validation from the back
     for label in range(count):

@@ -11,7 +11,7 @@ from .arithmetic import full
 from .labels import smooth
 
 
-def cross_entropy(logits: Tensor, y: Tensor, partner: Tensor | None = None, kept: Tensor | float = 1.0) -> Tensor:
+def cross_entropy(logits: Tensor, y: Tensor, partner: Tensor | None = None, kept: Tensor | float | None = None) -> Tensor:
     """How little the network expected the label: -log of the probability that it gives to the right class.
 
     -log softmax(logits)[y] in nats, for logits (B, K) and labels y (B,), mean over the labelled rows; rows with y = -1
@@ -22,7 +22,7 @@ def cross_entropy(logits: Tensor, y: Tensor, partner: Tensor | None = None, kept
     """
     logits = full(logits)
     loss = F.cross_entropy(logits, y, ignore_index=-1, reduction="none")
-    if partner is not None:
+    if partner is not None and kept is not None:
         loss = kept * loss + (1 - kept) * F.cross_entropy(logits, y[partner], ignore_index=-1, reduction="none")
     return loss.sum() / (y >= 0).sum().clamp(min=1)
 

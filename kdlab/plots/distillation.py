@@ -6,8 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from torch import Tensor
 
-from ..experiment import Result
-from .style import PALETTE, STYLE, colours, picture
+from ..engine.result import Result
+from .style import PALETTE, STYLE, colours, label_of, picture
 
 Line = tuple[Sequence[float], Sequence[float]]
 
@@ -54,8 +54,8 @@ def plot_lines(
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(8, 3.6))
         for i, ((name, (x, y)), colour) in enumerate(zip(lines.items(), colours(list(lines)).values(), strict=True)):
-            style = {"drawstyle": "steps-post"} if steps else {}
-            axis.plot(x, y, color=colour, lw=2.5, ls=dashes[i % len(dashes)], label=name, **style)
+            style = "steps-post" if steps else "default"
+            axis.plot(x, y, color=colour, lw=2.5, ls=dashes[i % len(dashes)], label=name, drawstyle=style)
         axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
         if log:
             axis.set(xscale="log", yscale="log")
@@ -107,21 +107,20 @@ def plot_pseudo_labels(seen: Mapping[str, Sequence[tuple[float, float]]]) -> plt
 
 
 def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) -> plt.Figure:
-    """Validation accuracy after each epoch, a line a run, a star at the epoch that was kept; below, alpha per epoch."""
+    """The metric that was watched, after each epoch, a line a run, a star at the epoch that was kept; below, alpha per epoch."""
     with plt.rc_context(STYLE):
         heights = [3, 1] if len(alpha) else [1]
         figure, axes = plt.subplots(
             len(heights), 1, figsize=(8, 5 if len(alpha) else 3.8), sharex=True, squeeze=False, height_ratios=heights
         )
-        top = axes[0, 0]
+        top, score = axes[0, 0], results[0]["selected_on"]
         for result, colour in zip(results, PALETTE, strict=False):
             log, best = result.log(), result["best_epoch"]
-            score = next(name for name in log if name.endswith("_accuracy"))
             top.plot(log.epoch, log[score], color=colour, lw=1.8, label=f"seed {result.config.seed}")
             kept = log.loc[log.epoch == best, score]
             top.plot([best], kept, "*", color=colour, mec="black", mew=0.8, ms=17, zorder=3)
             top.plot(log.epoch.iloc[-1:], log[score].iloc[-1:], "|", color=colour, ms=14, mew=3)
-        top.set_ylabel("validation accuracy, %")
+        top.set_ylabel(label_of(score))
         top.set_title("star: weights that are kept   bar: training stops", fontsize=10, fontweight="normal")
         top.legend(loc="lower right")
         if len(alpha):
@@ -133,7 +132,7 @@ def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) 
 
 def plot_paired(
     pairs: Mapping[str, tuple[Sequence[Result], Sequence[Result]]], names: tuple[str, str],
-    metric: str = "test_accuracy", label: str = "test accuracy, %",
+    metric: str = "test/accuracy", label: str = "",
 ) -> plt.Figure:  # fmt: skip
     """For each system a panel: every seed's `metric` in two versions of it, joined by a line, and both means."""
     with plt.rc_context(STYLE):
@@ -148,5 +147,5 @@ def plot_paired(
                 axis.annotate(f"{mean:.1f}", (x + (-0.18, 0.18)[x], mean), ha=("right", "left")[x], va="center")
             axis.set(xlim=(-0.6, 1.6), xticks=[0, 1], xticklabels=names, title=title)
             axis.grid(axis="x", visible=False)
-        axes[0, 0].set_ylabel(label)
+        axes[0, 0].set_ylabel(label or label_of(metric))
     return figure

@@ -13,7 +13,7 @@ def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[st
     """Feature vectors (n, D) of each panel in two dimensions (t-SNE), one colour a class, its name at its median."""
     from sklearn.manifold import TSNE
 
-    y = y.numpy()
+    labels = y.numpy()
     with plt.rc_context({**STYLE, "axes.grid": False}):
         figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.6), squeeze=False)
         for axis, (title, features) in zip(axes[0], panels.items(), strict=True):
@@ -21,7 +21,7 @@ def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[st
                 features.numpy()
             )
             for label, name in enumerate(classes):
-                points = flat[y == label]
+                points = flat[labels == label]
                 axis.scatter(*points.T, s=9, color=PALETTE[label % len(PALETTE)], alpha=0.75, linewidths=0)
                 axis.annotate(
                     name, np.median(points, 0), ha="center", va="center", fontsize=15, fontweight="bold",

@@ -1,16 +1,17 @@
 """Figures of rotated versions, of matrices that relate them, of branches, and of what a past prediction softens."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor
 
-from ..experiment import Result
+from ..engine.result import Result
 from ..models import Network, branches
 from ..report import interval
-from .style import PALETTE, STYLE, colours, picture
+from .style import PALETTE, STYLE, colours, label_of, picture
 
 PLAIN = {**STYLE, "axes.grid": False, "axes.titlelocation": "center", "axes.titleweight": "normal"}
 
@@ -57,7 +58,7 @@ def plot_similarity(panels: Mapping[str, Tensor], images: Tensor, turns: Sequenc
                 inset.imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
                 inset.axis("off")
             axis.plot(A.argmax(1), range(len(A)), "o", color=PALETTE[1], mec="white", ms=7)
-            hit = 100 * (A.argmax(1) == np.arange(len(A)) // per).double().mean().item()
+            hit = 100 * float(np.mean(A.argmax(1).numpy() == np.arange(len(A)) // per))
             axis.set(xticks=[], yticks=[], xlabel=f"{hit:.0f} % of the rows right")
             axis.text(0.5, 1.12, name, transform=axis.transAxes, ha="center", va="bottom", fontweight="bold")
         axes[0, 0].set_yticks(range(len(turns) * B), [*turns] * B, fontsize=9)
@@ -90,8 +91,7 @@ def plot_selection(ranks: Sequence[int], kept: Mapping[float, Sequence[int]], na
 
 
 def plot_against(
-    systems: Mapping[str, Mapping[float, Sequence[Result]]], xlabel: str, metric: str = "test_accuracy",
-    label: str = "test accuracy, %",
+    systems: Mapping[str, Mapping[float, Sequence[Result]]], xlabel: str, metric: str = "test/accuracy", label: str = "",
 ) -> plt.Figure:  # fmt: skip
     """`metric` against a quantity, a line per system: {system: {x: runs}}. Bars are 95 % intervals, dots seeds."""
     palette = colours(list(systems))
@@ -110,7 +110,7 @@ def plot_against(
             for at in x:
                 values = [run[metric] for run in points[at]]
                 axis.plot([at + shift] * len(values), values, ".", color=palette[name], alpha=0.45, ms=6)
-        axis.set(xlabel=xlabel, ylabel=label, xticks=places)
+        axis.set(xlabel=xlabel, ylabel=label or label_of(metric), xticks=places)
         axis.legend()
         axis.set_title("large dots: means   small: seeds   bars: 95 % intervals", fontsize=10, fontweight="normal")
     return figure
@@ -127,15 +127,15 @@ def plot_branches(net: Network, outputs: int, side: int) -> plt.Figure:
         figure, axis = plt.subplots(figsize=(2.1 * (count + 3), 1.15 * (count + 1) + 0.6))
         figure.subplots_adjust(0.01, 0.02, 0.99, 0.98)
 
-        def box(x, y, text, colour, filled=True):
+        def box(x: float, y: float, text: str, colour: tuple[float, ...], filled: bool = True) -> None:
             axis.add_patch(
                 Rectangle((x - 0.4, y - 0.3), 0.8, 0.6, fc=(*colour, 0.25 if filled else 0), ec=colour, lw=2)
             )
             axis.text(x, y, text, ha="center", va="center", fontsize=10)
 
-        def arrow(start, end, colour="0.35", style="arc3"):
+        def arrow(start: tuple[float, float], end: tuple[float, float], colour: Any = "0.35") -> None:
             axis.add_patch(
-                FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color=colour, connectionstyle=style)
+                FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color=colour)
             )
 
         sides = [side]

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ..experiment import Result
+from ..engine.result import Result
+from ..metrics import METRICS
 from ..report import interval
-from .style import PALETTE, STYLE, colours
+from .style import STYLE, colours, label_of
 
 
 def plot_comparison(
-    groups: Mapping[str, Sequence[Result]], metric: str = "test_accuracy", label: str = "test accuracy, %"
+    groups: Mapping[str, Sequence[Result]], metric: str = "test/accuracy", label: str = ""
 ) -> plt.Figure:
     """A row per group: every run as a dot, the mean and its 95 % interval as a bar with whiskers."""
     palette = colours(list(groups))
@@ -20,14 +21,14 @@ def plot_comparison(
         for row, (name, results) in enumerate(groups.items()):
             values = [result[metric] for result in results]
             mean, half = interval(values)
-            if half == half:
+            if np.isfinite(half):  # one run has no interval
                 axis.plot(
                     [mean - half, mean + half], [row, row], color=palette[name], lw=6, alpha=0.3, solid_capstyle="round"
                 )
             axis.plot(values, [row] * len(values), "o", color=palette[name], mec="white", ms=8)
             axis.plot([mean, mean], [row - 0.22, row + 0.22], color=palette[name], lw=3)
             axis.annotate(f"{mean:.1f}", (mean, row - 0.25), ha="center", va="bottom", fontsize=10)
-        axis.set(yticks=range(len(groups)), yticklabels=groups, xlabel=label, ylim=(len(groups) - 0.5, -0.75))
+        axis.set(yticks=range(len(groups)), yticklabels=groups, xlabel=label or label_of(metric), ylim=(len(groups) - 0.5, -0.75))
         axis.set_xlim(right=min(axis.get_xlim()[1], 101))
         axis.grid(axis="y", visible=False)
         axis.set_title("dots: seeds   line: mean   bar: 95 % interval", fontsize=10, fontweight="normal")
@@ -35,7 +36,7 @@ def plot_comparison(
 
 
 def plot_curves(
-    groups: Mapping[str, Sequence[Result]], column: str = "val_accuracy", label: str = "validation accuracy, %"
+    groups: Mapping[str, Sequence[Result]], column: str = "val/accuracy", label: str = ""
 ) -> plt.Figure:
     """`column` of the logs against images seen: a thin line per run, a thick one for the mean of each group."""
     palette = colours(list(groups))
@@ -47,30 +48,55 @@ def plot_curves(
             curves = np.stack([log[column].to_numpy() for log in logs])
             axis.plot(seen, curves.T, color=palette[name], lw=1, alpha=0.3)
             axis.plot(seen, curves.mean(0), color=palette[name], lw=2.5, label=name)
-        axis.set(xlabel="images seen in this stage, thousands", ylabel=label)
+        axis.set(xlabel="images seen in this stage, thousands", ylabel=label or label_of(column))
         axis.legend(loc="lower right")
     return figure
 
 
 def plot_log(result: Result) -> plt.Figure:
-    """One run: loss terms against epochs, and beside them the validation score."""
+    """One run: its loss terms against epochs, and a panel for the metrics of each unit, as the log's columns name them.
+
+    Columns loss/TERM are drawn together, with the weighted sum where there are several; columns val/METRIC (test/METRIC
+    where early stopping watched the test set) share a panel where they have one unit.
+    """
     log = result.log()
-    scores = [name for name in log if name.startswith("val_")]
-    terms = [
-        name
-        for name in log
-        if name not in ("epoch", "lr", "loss", "seconds", "images_per_second", "method_mb", *scores)
-    ]
+    names = [str(name) for name in log.columns]
+    terms = {name.removeprefix("loss/"): log[name] for name in names if name.startswith("loss/")}
+    panels = metric_panels(names)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2 if scores else 1, figsize=(9, 3.4), squeeze=False)
-        for name, colour in colours(terms).items():
-            axes[0, 0].plot(log.epoch, log[name], color=colour, lw=2, label=name)
+        columns = min(3, 1 + len(panels))
+        rows = -(-(1 + len(panels)) // columns)
+        figure, axes = plt.subplots(rows, columns, figsize=(1 + 4 * columns, 3.4 * rows), squeeze=False)
+        first, *others = axes.flat
+        for name, colour in colours(list(terms)).items():
+            first.plot(log.epoch, terms[name], color=colour, lw=2, label=name)
         if len(terms) > 1:
-            axes[0, 0].plot(log.epoch, log.loss, color="0.35", lw=1, ls="--", label="weighted sum")
-        axes[0, 0].set(xlabel="epoch", ylabel="loss", title="Loss terms")
-        axes[0, 0].legend()
-        for name in scores:
-            score = log.dropna(subset=name)
-            axes[0, 1].plot(score.epoch, score[name], color=PALETTE[2], lw=2, marker="o", ms=4)
-            axes[0, 1].set(xlabel="epoch", ylabel=f"{name.removeprefix('val_')} on validation, %", title="Validation")
+            first.plot(log.epoch, log.loss, color="0.35", lw=1, ls="--", label="weighted sum")
+        first.set(xlabel="epoch", ylabel="loss", title="Loss terms")
+        first.legend()
+        for axis, (label, names) in zip(others, panels.items(), strict=False):
+            for name, colour in colours(names).items():
+                score = log.dropna(subset=name)
+                axis.plot(score.epoch, score[name], color=colour, lw=2, marker="o", ms=4, label=name.partition("/")[2])
+            axis.set(xlabel="epoch", ylabel=label, title="Validation" if names[0].startswith("val/") else "Test")
+            if len(names) > 1:
+                axis.legend()
+        for axis in others[len(panels) :]:
+            axis.axis("off")
     return figure
+
+
+def metric_panels(columns: Sequence[str]) -> dict[str, list[str]]:
+    """The metric columns among a log's, by the label of the axis that they share: one a unit, one each without a unit."""
+    panels: dict[str, list[str]] = {}
+    for column in columns:
+        part, _, name = column.partition("/")
+        if part in ("val", "test"):
+            metric = METRICS.get(name.partition("/")[0])
+            unit = metric.unit if metric else ""
+            panels.setdefault(unit or name, []).append(column)
+    labelled = {}
+    for unit, names in panels.items():
+        name = names[0].partition("/")[2]
+        labelled[unit if len(names) > 1 or unit == name else f"{name}, {unit}"] = names
+    return labelled

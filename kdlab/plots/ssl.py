@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
-from ..experiment import Result
+from ..engine.result import Result
 from .style import PALETTE, STYLE, colours, picture
 
 _PICTURES = {**STYLE, "axes.grid": False, "axes.titlelocation": "center", "axes.titleweight": "normal"}

@@ -11,10 +11,12 @@ import seaborn as sns
 from torch import Tensor
 
 from ..errors import Error
+from ..metrics import METRICS
 
 # Load the backend now: what it sets inside one of the rc_contexts below would be undone on leaving
 plt.switch_backend(plt.get_backend())
 SHIPPED = Path(__file__).parents[2] / "figures"
+PART_NAMES = {"val": "validation", "train": "training"}
 PALETTE = sns.color_palette("colorblind")
 STYLE = {
     "font.size": 11, "axes.titlesize": 12, "axes.titleweight": "bold", "axes.titlelocation": "left",
@@ -36,7 +38,7 @@ def save(figure: plt.Figure, name: str) -> None:
     figure.savefig(path, metadata={"Software": None})
 
 
-def save_table(frame, name: str) -> None:
+def save_table(frame: pd.DataFrame, name: str) -> None:
     """Write the numbers behind a figure or a table as data/`name`.csv."""
     path = figures_root() / "data" / f"{name}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,6 +51,14 @@ def load_table(name: str) -> pd.DataFrame:
         if (path := root / "data" / f"{name}.csv").exists():
             return pd.read_csv(path)
     raise Error(f"no table {name!r} in {figures_root() / 'data'}; whatever measures it writes it there")
+
+
+def label_of(column: str) -> str:
+    """What a column is, for an axis, from its name: "test/accuracy" -> "test accuracy, %"."""
+    part, _, name = column.partition("/")
+    metric = METRICS.get(name.partition("/")[0])
+    words = f"{PART_NAMES.get(part, part)} {name.replace('/', ' ')}".strip()
+    return f"{words}, {metric.unit}" if metric and metric.unit else words
 
 
 def picture(image: Tensor) -> np.ndarray:

@@ -8,54 +8,39 @@ The loop here does all that a run does: schedules, logging of every term, progre
 import os
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 import torch
-from lightning_fabric import Fabric
 from tqdm import tqdm
 
-from kdlab import Config
-from kdlab.augment import AUGMENTATIONS
-from kdlab.data import Batches, load, split
-from kdlab.methods import METHODS
-from kdlab.models import build
-from kdlab.store import RunFolder
-from kdlab.train import fit, make_optimizer
+from kdlab import Config, assemble
+from kdlab.engine.assemble import chain_images
+from kdlab.engine.store import RunFolder
+from kdlab.engine.train import fit, make_optimizer
+from kdlab.metrics import diagnose
 
 torch.set_num_threads(1)
 STEPS, EPOCHS, ROUNDS = 10, 15, 9
-CONFIG = Config(
-    method="litenet_ssd",
-    teacher=Config(model="resnet18", size=10, labels=20),
-    size=10,
-    labels=20,
-    batch=16,
-    epochs=EPOCHS,
-    steps=STEPS,
-)
+DATA = {"size": 10, "labels": 20, "validation": 0.0}
+TEACHER = Config(model="resnet18", **DATA)
+CONFIG = Config(method="litenet_ssd", teacher=TEACHER, batch=16, epochs=EPOCHS, steps=STEPS, **DATA)
 
 
 class Fixed:
     """The same batches, ready on the device, every epoch."""
 
-    def __init__(self, batches: Batches):
-        self.batches, self.steps, self.images_per_step = (
-            list(batches.epoch(0, 0)),
-            batches.steps,
-            batches.images_per_step,
-        )
+    def __init__(self, batches):
+        self.ready, self.device, self.normalise = list(batches.epoch(0, 0)), batches.device, batches.normalise
+        self.steps, self.images_per_step = batches.steps, batches.images_per_step
 
     def epoch(self, seed, epoch):
-        return iter(self.batches)
-
-
-def method():
-    return METHODS["litenet_ssd"](build("litenet_dsc", 10, 1, 0.25), build("resnet18", 10, 1, 0.25), batch=16).train()
+        return iter(self.ready)
 
 
 def bare(batches):
-    net = method()
+    net = assemble(CONFIG).method.train()
     optimizer = make_optimizer(net, CONFIG)
     began = time.process_time()
     for epoch in range(EPOCHS):
@@ -68,22 +53,19 @@ def bare(batches):
 
 
 def loop(batches):
-    net, fabric = method(), Fabric(accelerator="cpu", devices=1)
-    with tempfile.TemporaryDirectory() as root, open(os.devnull, "w") as nowhere:
+    setup = replace(assemble(CONFIG), batches=batches)
+    with tempfile.TemporaryDirectory() as root, Path(os.devnull).open("w") as nowhere:
         bar = tqdm(total=EPOCHS * STEPS, file=nowhere)
-        folder = RunFolder(CONFIG, {"bench": 1}, Path(root))
+        folder = RunFolder(CONFIG, chain_images(CONFIG), Path(root))
         folder.open()
         began = time.process_time()
-        fit(net, batches, CONFIG, fabric, folder, dict, bar)
+        fit(setup, folder, [diagnose], bar)
         return time.process_time() - began
 
 
-views = [AUGMENTATIONS["digits"][role] for role in METHODS["litenet_ssd"].views]
-fixed = Fixed(Batches(split(load("digits", 10), 20), views, draw="mixed", batch=16, steps=STEPS, ratio=3))
+fixed = Fixed(assemble(CONFIG).batches)
 bare(fixed), loop(fixed)
 rounds = [(bare(fixed), loop(fixed)) for _ in range(ROUNDS)]
-scale = 1e3 / (EPOCHS * STEPS)
-print(
-    f"bare {scale * median(b for b, _ in rounds):.2f} ms   loop {scale * median(r for _, r in rounds):.2f} ms   "
-    f"ratio {median(r / b for b, r in rounds):.3f} [{min(r / b for b, r in rounds):.3f}-{max(r / b for b, r in rounds):.3f}]"
-)
+scale, ratios = 1e3 / (EPOCHS * STEPS), [r / b for b, r in rounds]
+print(f"bare {scale * median(b for b, _ in rounds):.2f} ms   loop {scale * median(r for _, r in rounds):.2f} ms")
+print(f"ratio {median(ratios):.3f} [{min(ratios):.3f}-{max(ratios):.3f}]")

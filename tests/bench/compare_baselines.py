@@ -13,13 +13,14 @@ import pandas as pd
 import torch
 
 from kdlab import METHODS, Config, report, run_seeds
+from kdlab.catalogue import pipeline
 from kdlab.plots import save_table
 
 torch.set_num_threads(1)
 TUNING, TEST, GRID = (100, 101, 102), (0, 1, 2), (2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128)
 COMMON = {"size": 10, "labels": 200, "width": 0.25, "steps": 10, "batch": 64, "evaluate_every": 1000}
 STUDENT = {**COMMON, "model": "litenet_dsc", "epochs": 20}
-TEACHER = Config(**COMMON, model="resnet18", epochs=30, lr=4e-3)
+TEACHER = {**COMMON, "model": "resnet18", "epochs": 30, "lr": 4e-3}
 FIRST = {"epochs": 10, "lr": 4e-3}
 LEFT_OUT = {
     "fsp": "needs equal channels in every stage, this pair has others",
@@ -31,21 +32,16 @@ LEFT_OUT = {
 
 def student(key: str, **fields) -> Config:
     """The student of a method with whatever it stands on."""
-    method, stages = METHODS[key], {}
-    if "projector" in method.needs_parts:
-        stages["teacher"] = Config(**COMMON, **FIRST, method="sskd_head", model="resnet18", init=TEACHER)
-    elif "branches" in method.needs_parts:
-        stages["teacher"] = Config(**COMMON, **FIRST, method="hsakd_branches", model="resnet18", init=TEACHER)
-    elif method.needs_teacher:
-        stages["teacher"] = TEACHER
-    if isinstance(method.needs_init, str):
-        stages["init"] = Config(**{**STUDENT, **FIRST}, method=method.needs_init, teacher=TEACHER)
-    return Config(**STUDENT, **stages, method=key, **fields)
+    config = pipeline(key, STUDENT, TEACHER, **fields)
+    stages = {"init": config.init} if config.init else {}  # a first phase
+    if config.teacher is not None and config.teacher.init is not None:
+        stages["teacher"] = config.teacher  # which got a head or branches
+    return config.replace(**{role: stage.replace(**FIRST) for role, stage in stages.items()})
 
 
 def rivals() -> list[str]:
     """Methods whose student learns from a teacher and ends with a trained classifier."""
-    taught = [k for k, m in METHODS.items() if m.needs_teacher or isinstance(m.needs_init, str)]
+    taught = [k for k, m in METHODS.items() if m.needs_teacher or m.first_phase]
     return [k for k in taught if METHODS[k].trains_head and k not in LEFT_OUT]
 
 
@@ -57,12 +53,12 @@ if __name__ == "__main__":
     tuning, rows = [], []
     for key in ["supervised", *rivals()]:
         candidates = [student(key, lr=lr) for lr in GRID]
-        scores = [mean(run_seeds(config, TUNING), "val_accuracy") for config in candidates]
-        tuning += [{"method": key, "lr": c.lr, "val_accuracy": s} for c, s in zip(candidates, scores, strict=True)]
+        scores = [mean(run_seeds(config, TUNING), "val/accuracy") for config in candidates]
+        tuning += [{"method": key, "lr": c.lr, "val/accuracy": s} for c, s in zip(candidates, scores, strict=True)]
         best = candidates[scores.index(max(scores))]
         for result in run_seeds(best, TEST):
             rows.append({"method": key, "lr": best.lr, "seed": result.config.seed, **{
-                name: result[name] for name in ("test_accuracy", "images_seen", "seconds")}})  # fmt: skip
-        print(key, best.lr, rows[-1]["test_accuracy"], flush=True)
+                name: result[name] for name in ("test/accuracy", "images_seen", "seconds")}})  # fmt: skip
+        print(key, best.lr, rows[-1]["test/accuracy"], flush=True)
     save_table(pd.DataFrame(tuning).set_index("method"), "03_baselines_tuning")
     save_table(pd.DataFrame(rows).drop(columns="seconds").set_index("method"), "03_baselines")

@@ -17,7 +17,7 @@ SEEDS = (100, 101, 102)
 rows = []
 
 
-def tune(system: str, grid: tuple[float, ...], metric: str = "val_accuracy", **fields) -> Config:
+def tune(system: str, grid: tuple[float, ...], metric: str = "val/accuracy", **fields) -> Config:
     """The Config with the best mean validation score; the first of equals."""
     candidates = [Config(**fields, lr=lr) for lr in grid]
     scores = []
@@ -37,7 +37,7 @@ def write(notebook: str) -> None:
 GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2)
 data = {"dataset": "digits", "labels": 20, "size": 8, "width": 0.25, "steps": 10, "evaluate_every": 1000}
 large, small = {**data, "model": "resnet18"}, {**data, "model": "litenet_dsc", "epochs": 13}
-ssl = tune("SimCLR", (4e-3, 8e-3), "val_knn", **large, method="simclr", epochs=20, batch=128, weight_decay=1e-3)
+ssl = tune("SimCLR", (4e-3, 8e-3), "val/knn", **large, method="simclr", epochs=20, batch=128, weight_decay=1e-3)
 teacher = tune("teacher, SimCLR + fine-tuning", (2.5e-4, 5e-4, 1e-3, 2e-3), **large, init=ssl, epochs=8, head_lr=10)
 supervised = tune("teacher, labels only", (1e-3, 2e-3, 4e-3, 8e-3), **large, epochs=12)
 student = {**small, "method": "litenet_ssd", "batch": 16}
@@ -56,7 +56,7 @@ small = {**data, "method": "scheduled_kd", "model": "resnet8", "width": 0.25, "e
 teacher = tune("teacher, all", (4e-3, 8e-3, 1.6e-2), **large, epochs=25, labels=100)
 half = tune("teacher, half", (4e-3, 8e-3, 1.6e-2), **large, epochs=25, labels=50)
 ssl = {**large, "method": "simclr", "epochs": 10, "steps": 10, "batch": 64, "weight_decay": 1e-3}
-ssl = tune("SimCLR", (8e-3, 1.6e-2), "val_knn", **ssl, labels=100)
+ssl = tune("SimCLR", (8e-3, 1.6e-2), "val/knn", **ssl, labels=100)
 tuned = tune("fine-tuning", (1e-3, 2e-3, 4e-3, 8e-3), **large, init=ssl, epochs=15, head_lr=10, labels=100)
 variants = {
     "labels only": {"start": 0, "end": 0}, "alpha 0.9 throughout": {"start": 0.9, "end": 0.9, "warmup": 0, "ramp": 0.7},

@@ -39,12 +39,12 @@ def tune(system: str, metric: str, grid=GRID, **fields) -> Config:
 
 teacher = {"model": "resnet18"}
 student = {"model": "litenet_dsc", "epochs": 30}
-ssl = tune("SimCLR", "val_knn", method="simclr", epochs=20, batch=128, weight_decay=1e-3, **teacher)
+ssl = tune("SimCLR", "val/knn", method="simclr", epochs=20, batch=128, weight_decay=1e-3, **teacher)
 tuned = tune(
-    "teacher, SimCLR + fine-tuning", "val_accuracy", (2.5e-4, 5e-4, 1e-3), init=ssl, epochs=10, head_lr=10, **teacher
+    "teacher, SimCLR + fine-tuning", "val/accuracy", (2.5e-4, 5e-4, 1e-3), init=ssl, epochs=10, head_lr=10, **teacher
 )
-supervised = tune("teacher, labels only", "val_accuracy", batch=128, epochs=45, **teacher)
-tune("student, labels only", "val_accuracy", batch=128, **student)
+supervised = tune("teacher, labels only", "val/accuracy", batch=128, epochs=45, **teacher)
+tune("student, labels only", "val/accuracy", batch=128, **student)
 for name, source in (("SimCLR teacher", tuned), ("supervised teacher", supervised)):
-    tune(f"student of the {name}", "val_accuracy", method="litenet_ssd", teacher=source, batch=16, **student)
+    tune(f"student of the {name}", "val/accuracy", method="litenet_ssd", teacher=source, batch=16, **student)
 save_table(pd.DataFrame(rows).set_index("system"), "tour_tuning")

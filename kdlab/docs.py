@@ -1,0 +1,191 @@
+"""The generated pages: what the tables of the package hold, written from the tables themselves."""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import catalogue, cost
+from .augment import AUGMENTATIONS
+from .config import PRESETS, Config
+from .data import DATASETS, NOISES, SAMPLINGS
+from .hyper import hyper_parameters
+from .methods import METHODS
+from .metrics import DIAGNOSTICS, METRICS
+from .models import MODELS, build
+from .optimizers import OPTIMIZERS
+from .schedules import SCHEDULES
+
+ROOT = Path(__file__).parents[1]
+MARK = re.compile(r"(<!-- kdlab docs: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+NOTE = "*Written by `kdlab docs` from the package's own tables; a test compares.*"
+
+
+def first_sentence(thing: Any) -> str:
+    """The first sentence of a docstring, for a table."""
+    text = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+    return re.split(r"(?<=\.)\s(?=[A-Z`])", text)[0].rstrip(".").replace("|", "\\|")
+
+
+def rows(header: str, lines: list[list[str]]) -> str:
+    """A table of a page; columns that the header marks with : at the end are numbers."""
+    names = header.split(" | ")
+    rule = "|".join("---:" if name.endswith(":") else "---" for name in names)
+    body = ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join(["| " + " | ".join(name.rstrip(":") for name in names) + " |", f"|{rule}|", *body])
+
+
+def methods_page() -> str:
+    """docs/methods.md."""
+    return f"""# Methods
+
+{NOTE}
+
+What each learns from, its loss with the published weights, and what it needs in training beside the student: here for
+WRN-16-2 taught by WRN-40-2 on CIFAR-100 (100 classes, 50,000 images, batch 64). Nothing of that is left afterwards.
+`kdlab methods --student shufflenet_v1 --teacher resnet32x4` makes the table for another pair, `kdlab methods crd`
+describes one method and its hyper-parameters, `Config(method="crd", preset="paper")` is a whole published experiment,
+teacher included.
+
+{catalogue.markdown(catalogue.catalogue())}
+
+Methods of two phases (`ab`, `fsp`) go on from a run of their first (`init=Config(method="ab_init", ...)`); `sskd` and
+`hsakd` need a teacher that another run has given a head or branches (`teacher=Config(method="sskd_head", init=...)`).
+Any method whose weights name `kd` takes the teacher's logits on top with `weights={{"kd": 0.9}}`.
+"""
+
+
+def networks_page() -> str:
+    """docs/networks.md."""
+    lines = []
+    with torch.device("meta"):
+        for key in MODELS:
+            net = build(key, 100)
+            numbers = cost.report(net, (3, 32, 32))
+            lines.append(
+                [f"`{key}`", f"{numbers['parameters']:,}", f"{numbers['macs']:,}", " ".join(map(str, net.widths))]
+            )
+    table = rows("network | parameters: | multiply-accumulates: | channels of the stages", lines)
+    return f"""# Networks
+
+{NOTE}
+
+For 100 classes and 3 x 32 x 32 pixels. Every network takes images of any size from 8 x 8 up, with 1 or 3 channels, and a
+`width` multiplier. `mobilenet_v2`, `efficientnet_b0`, `shufflenet_v2_x1_0` and the networks that end in `_imagenet` are
+torchvision's, with its ImageNet weights by `pretrained=true`.
+
+{table}
+"""
+
+
+def named(table: Mapping[str, Any]) -> list[list[str]]:
+    """A line for each entry of a table of functions: its name and what it says of itself."""
+    return [[f"`{key}`", first_sentence(entry)] for key, entry in table.items()]
+
+
+def configuration_page() -> str:
+    """docs/configuration.md."""
+    fields = [
+        [f"`{name}`", f"`{field.default!r}`", field.description or ""] for name, field in Config.model_fields.items()
+    ]
+    options = [
+        [f"`{key}`", first_sentence(make), ", ".join(f"{n}={p.default}" for n, p in hyper_parameters(make).items())]
+        for key, make in OPTIMIZERS.items()
+    ]
+    presets = sorted({*PRESETS, *(name for method in METHODS.values() for name in method.presets)})
+    return f"""# Configuration
+
+{NOTE}
+
+An experiment is a `Config`; what is not given has the default below, which suits small digits on a laptop, or comes from
+a `preset` ({", ".join(f"`{name}`" for name in presets)}, where the method has it). On the command line, nested fields are
+written with dots: `kdlab run method=kd teacher.model=resnet18 hp.T=2`.
+
+{rows("field | default | meaning", fields)}
+
+## Data sets
+
+{rows("key | what it is", named(DATASETS))}
+
+Label noise (`noise`, `noise_kind`): {", ".join(f"`{kind}`" for kind in NOISES)}. Augmentation (`augment`):
+{", ".join(f"`{name}`" for name in AUGMENTATIONS)}.
+
+## Optimisers and schedules
+
+{rows("optimiser | what it is | options and their defaults", options)}
+
+{rows("schedule | learning rate over the peak", named(SCHEDULES))}
+
+## What a batch is made of
+
+Each method's `sampling`:
+
+{rows("sampling | a batch", named(SAMPLINGS))}
+"""
+
+
+def metrics_page() -> str:
+    """docs/metrics.md."""
+    lines = [
+        [f"`{key}`", m.unit or "-", m.better, f"{m.due}, of {first_sentence(m.due_for)}", first_sentence(m.measure),
+         first_sentence(m.suits)]
+        for key, m in METRICS.items()
+    ]  # fmt: skip
+    return f"""# Metrics
+
+{NOTE}
+
+Columns are named `val/accuracy`, `test/ece`, ... A run computes some at every validation and others at the end;
+`result["test/knn"]` computes from the stored weights what is not there. `train/accuracy` is that of the labelled training
+images. Early stopping (`patience`) watches the metric that `monitor` names.
+
+{rows("metric | unit | better | computed without being asked | what it is | can be measured on", lines)}
+
+Looked at after every epoch, as `train/...` in the log and, after the last epoch, in the result:
+
+{rows("diagnostic | what it is", named(DIAGNOSTICS))}
+"""
+
+
+def readme_tables() -> str:
+    """What there is, for the README."""
+    keys: Callable[[Mapping[str, Any]], str] = lambda table: ", ".join(f"`{key}`" for key in table)
+    lines = [
+        ["data", keys(DATASETS), "[configuration](docs/configuration.md)"],
+        ["methods", keys(METHODS), "[methods](docs/methods.md)"],
+        ["networks", keys(MODELS), "[networks](docs/networks.md)"],
+        ["metrics", keys(METRICS), "[metrics](docs/metrics.md)"],
+    ]
+    return rows("there are | by these names | more", lines) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/methods.md": methods_page,
+    "docs/networks.md": networks_page,
+    "docs/configuration.md": configuration_page,
+    "docs/metrics.md": metrics_page,
+}
+PARTS: dict[str, Callable[[], str]] = {"tables": readme_tables}  # of the README, between marks
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page, and the README with its generated parts, as they should be."""
+    made = {ROOT / name: page() for name, page in PAGES.items()}
+    readme = ROOT / "README.md"
+    parts = {name: part() for name, part in PARTS.items()}
+    made[readme] = MARK.sub(lambda found: found[1] + parts[found[2]] + found[3], readme.read_text(encoding="utf-8"))
+    return made
+
+
+def write() -> list[Path]:
+    """Write what differs; returns those files."""
+    changed = {
+        path: text for path, text in pages().items() if not path.exists() or path.read_text(encoding="utf-8") != text
+    }
+    for path, text in changed.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+    return list(changed)

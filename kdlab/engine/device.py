@@ -1,0 +1,43 @@
+"""The device of a run, its precision, and what its numbers were measured on."""
+
+import logging
+import platform
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..config import Config
+from ..errors import Error
+
+if TYPE_CHECKING:  # it takes a second to load, and a stored result needs none
+    from lightning_fabric import Fabric
+
+
+def make_fabric(config: Config) -> "Fabric":
+    """lightning-fabric for the config's device and precision; a device that is not there is an `Error`."""
+    from lightning_fabric import Fabric
+
+    kind, _, index = config.device.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (index and (kind != "cuda" or not index.isdigit())):
+        raise Error(f"device={config.device!r}: choose auto, cpu, cuda, cuda:0, cuda:1, ..., or mps")
+    available = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    count = torch.cuda.device_count()
+    if not available[kind] or (index and int(index) >= count):
+        raise Error(f"device={config.device!r} is not there: torch sees {count} CUDA devices; 'auto' takes the best")
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)  # it announces AMP every time
+    return Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=config.precision)
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What a run on `device` was measured on: versions, device, threads, and the commit of the package."""
+    command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
+    try:
+        commit = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True).stdout.strip()
+    except OSError:  # no git on this machine
+        commit = ""
+    return {
+        "python": platform.python_version(), "torch": torch.__version__, "system": platform.system(),
+        "device": str(device), "threads": torch.get_num_threads(), "commit": commit or None,
+    }  # fmt: skip

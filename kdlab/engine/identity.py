@@ -1,0 +1,199 @@
+"""What decides a result, and its hash: the config, the data, and the code that makes the loss."""
+
+import functools
+import inspect
+import json
+import sys
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..augment import AUGMENTATIONS
+from ..config import Config
+from ..data import ImageSet
+from ..methods import METHODS, Distill, Method
+from ..metrics import METRICS
+from ..models import MODELS
+from ..optimizers import OPTIMIZERS
+from ..schedules import SCHEDULES
+from .trees import attribute_chains, code_text, digest, file_digest, global_names
+
+VERSION = 2  # of what a Config means: raise it when a default changes, so that no old result is taken for a new one
+PACKAGE = Path(__file__).parents[1]
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
+# Code that makes the loss counts as part of a run. Of the two base classes only what computes does.
+LOSS_ROOMS = ("kdlab.methods", "kdlab.losses", "kdlab.schedules")
+BASES = dict.fromkeys((Method, Distill), ("ask_teacher", "ce", "epoch", "forward", "terms", "train", "uses"))
+# Class data that no loss reads
+DESCRIBES = {"paper", "learns_from", "presets", "needs_teacher", "needs_parts", "needs_init", "first_phase", "mixes"}
+# Code further away is recorded with a result, and told when it has changed
+FAR_ROOMS = {
+    "augment": ("augment",), "data": ("data",), "models": ("models",),
+    "loop": ("engine/train.py", "engine/assemble.py", "optimizers.py", "schedules.py", "seeds.py", "setup.py"),
+}  # fmt: skip
+
+
+Images = Mapping[tuple[str, int | None], ImageSet]  # (data set, size) -> images, for every stage of a chain
+
+
+def identity(config: Config, images: Images) -> dict[str, Any]:
+    """Everything that decides the result of a run and of what it stands on.
+
+    Fields of the Config at their defaults are left out, so that a new field changes no hash; so is the device.
+    """
+    own = images[config.dataset, config.size]
+    stages = {role: stage for role in ("teacher", "init") if (stage := getattr(config, role))}
+    return {
+        "version": VERSION,
+        "config": decisive(config),
+        "data": own.fingerprint(),
+        "code": loss_code(config, own.style),
+        **{role: identity(stage, images) for role, stage in stages.items()},
+    }
+
+
+def decisive(config: Config) -> dict[str, Any]:
+    """The fields that differ from their defaults, as JSON; of weights and hyper-parameters those that differ."""
+    method, fields = METHODS[config.method], type(config).model_fields
+    dump = config.model_dump(mode="json", exclude={"device", "teacher", "init"})
+    changed = {name: value for name, value in dump.items() if getattr(config, name) != fields[name].default}
+    defaults = {"weights": method.weights, "hp": {n: p.default for n, p in method.hyper().items()}}
+    for name, own in defaults.items():
+        changed[name] = {key: value for key, value in dump[name].items() if value != own.get(key)}
+    return {name: value for name, value in changed.items() if value != {}}
+
+
+def hash_of(identity: Mapping[str, Any]) -> str:
+    """12 hexadecimal digits of an identity."""
+    return digest(json.dumps(identity, sort_keys=True))
+
+
+def loss_code(config: Config, style: str) -> dict[str, str]:
+    """Digests of the code that makes the loss, of the augmentation, and of a network and the like that the user wrote."""
+    method, family = METHODS[config.method], AUGMENTATIONS[config.augment or style]
+    roles = [*method.views, *([method.shared] if method.shared else [])]
+    others = {
+        "model": MODELS[config.model], "optimizer": OPTIMIZERS[config.optimizer], "schedule": SCHEDULES[config.schedule],
+    }  # fmt: skip
+    return {
+        "method": digest(source(method, LOSS_ROOMS)),
+        "augment": digest(source({role: family[role] for role in roles})),
+        **{name: digest(source(thing)) for name, thing in others.items() if is_near(thing)},
+    }
+
+
+def far_code() -> dict[str, str]:
+    """Digests of the rooms of the package that a run stands on, but that do not make its loss."""
+    return {
+        room: digest(" ".join(file_digest(f) for place in places for f in _files(PACKAGE / place)))
+        for room, places in FAR_ROOMS.items()
+    }
+
+
+def _files(place: Path) -> list[Path]:
+    return [place] if place.suffix else sorted(place.rglob("*.py"))
+
+
+def changed_rooms(result: Mapping[str, Any]) -> list[str]:
+    """The rooms whose code was another when a stored result was trained."""
+    then, now = result.get("code", {}).get("far", {}), far_code()
+    return [room for room in now if then.get(room) != now[room]]
+
+
+def metric_code() -> dict[str, str]:
+    """Digests of what the metrics compute, by name."""
+    rooms = ("kdlab.metrics", "kdlab.losses")
+    return {name: digest(source(metric.measure, rooms)) for name, metric in METRICS.items()}
+
+
+def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
+    """The code of `thing`, of what it calls and of the constants it reads, as far as the user wrote it or `rooms` hold it."""
+    pieces: dict[str, str] = {}
+
+    def add(name: str, value: Any) -> None:
+        """A value that a piece of code reads."""
+        if isinstance(value, functools.partial):
+            add(name, [value.func, value.args, value.keywords])
+        elif isinstance(value, Mapping):
+            for key in value:
+                add(f"{name}[{key!r}]", value[key])
+        elif isinstance(value, list | tuple):
+            for i, each in enumerate(value):
+                add(f"{name}[{i}]", each)
+        elif isinstance(value, torch.Tensor | np.ndarray):
+            pieces[name] = repr(value.tolist())
+        elif isinstance(value, set | frozenset):
+            pieces[name] = repr(sorted(value, key=repr))
+        elif isinstance(value, PLAIN):
+            pieces[name] = repr(value)
+        elif isinstance(value, types.FunctionType | type):
+            visit(inspect.unwrap(value))
+        elif is_dataclass(value):
+            told = {f.name: getattr(value, f.name) for f in fields(value)}
+            add(name, {f.name: told[f.name] for f in fields(value) if told[f.name] != f.default})
+
+    def visit(thing: Any) -> None:
+        """A function or a class."""
+        key = f"{thing.__module__}.{thing.__qualname__}"
+        if key in pieces or not is_near(thing, rooms):
+            return
+        if isinstance(thing, type):
+            pieces[key] = ", ".join(base.__qualname__ for base in thing.__bases__)
+            for base in thing.__bases__:
+                visit(base)
+            for name, value in sorted(vars(thing).items()):
+                member = _behind(value)
+                computes = isinstance(member, types.FunctionType)
+                if (
+                    name in BASES.get(thing, (name,))
+                    if computes
+                    else not name.startswith("__") and name not in DESCRIBES
+                ):
+                    add(f"{key}.{name}", member)
+        else:
+            pieces[key] = code_text(thing)
+            for name, value in _read_by(thing):
+                add(f"{thing.__module__}.{name}", value)
+
+    add("", thing)
+    return "\n".join(f"{name} {text}" for name, text in sorted(pieces.items()))
+
+
+def is_near(thing: Any, rooms: tuple[str, ...] = ()) -> bool:
+    """Whether the user wrote a function or class (a notebook, a script, a module not installed), or `rooms` hold it."""
+    while isinstance(thing, functools.partial):
+        thing = thing.func
+    module = thing.__module__ or ""
+    top = module.partition(".")[0]
+    if top == "kdlab":
+        return any(module == room or module.startswith(f"{room}.") for room in rooms)
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    return top == "__main__" or not (top in sys.stdlib_module_names or "site-packages" in file)
+
+
+def _behind(member: Any) -> Any:
+    """The function behind a property, class method or static method."""
+    return getattr(member, "fget", None) or getattr(member, "__func__", member)
+
+
+def _read_by(function: types.FunctionType) -> list[tuple[str, Any]]:
+    """What a function reads from around it, by name: globals, functions of modules, variables of outer functions."""
+    code, found = function.__code__, []
+    for name in sorted(global_names(code) & set(function.__globals__)):
+        value = function.__globals__[name]
+        for chain in sorted(attribute_chains(code, name)):
+            path, at = [name, *chain], value
+            while isinstance(at, types.ModuleType) and chain:  # of `losses.kd` the function counts, not the module
+                at, chain = getattr(at, chain[0], None), chain[1:]
+            found.append((".".join(path[: len(path) - len(chain)]), at))
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found.append((name, cell.cell_contents))
+        except ValueError:  # not filled yet
+            continue
+    return found

@@ -1,0 +1,113 @@
+"""A finished run: its numbers, and on demand its networks, its log, and metrics that were not computed then."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from ..config import Config
+from ..data import ImageSet, Normalise
+from ..errors import Error, known, lookup
+from ..metrics import METRICS, evaluate, extract
+from ..models import Features, Network
+from ..setup import PARTS, Setup
+from .assemble import assemble, build_network, stage_of
+from .identity import Images, metric_code
+from .store import RunFolder
+
+if TYPE_CHECKING:  # it takes a while to load, and most results are not read as a table
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: config, folder, and numbers by column: "test/accuracy", "val/ece", "seconds", ...
+
+    `result["test/nll"]` gives a column; a metric that the run did not compute by itself is computed from its weights.
+    `chain` holds the images of the run and of what it stands on, by data set and size.
+    """
+
+    config: Config
+    folder: Path
+    chain: Images = field(repr=False)
+    metrics: dict[str, Any] = field(repr=False)
+
+    def __getitem__(self, column: str) -> Any:
+        if column not in self.metrics:
+            self.metrics.update(self.measure([column]))
+        return self.metrics[column]
+
+    def measure(self, columns: Iterable[str]) -> dict[str, float]:
+        """Metrics of the trained network, computed now: `measure(["test/knn", "train/ece"])`."""
+        setup, found = self.setup(), {}
+        with setup.still():
+            for column in columns:
+                part, _, name = column.partition("/")
+                if not name:
+                    known("column", column, [*self.metrics, *(f"{p}/{m}" for p in PARTS for m in METRICS)])
+                metric = name.partition("/")[0]
+                lookup("metric", metric, METRICS)
+                new = evaluate(setup, known("part", part, PARTS), [metric])
+                if column not in new and not any(c.startswith(f"{column}/") for c in new):
+                    raise Error(f"{column} cannot be measured on {self.folder.name}: {self._why(setup, part, metric)}")
+                found |= new
+        return found
+
+    @staticmethod
+    def _why(setup: Setup, part: str, metric: str) -> str:
+        if not len(setup.part(part)[1]):
+            return f"the run has no {part} images"
+        if not METRICS[metric].suits(setup.method):
+            fitting = ", ".join(name for name, m in METRICS.items() if m.suits(setup.method))
+            return f"of method {setup.config.method!r} there are {fitting}"
+        return f"{metric} gave no such number"
+
+    @property
+    def images(self) -> ImageSet:
+        """The data set of the run, at its size."""
+        return self.chain[self.config.dataset, self.config.size]
+
+    def setup(self) -> Setup:
+        """The run put together, with its trained network and parts and with its trained teacher."""
+        setup = assemble(self.config, self.chain)
+        for each in [setup, *(stage for role, stage in setup.stages.items() if role == "teacher")]:
+            folder = RunFolder(each.config, self.chain, self.folder.parent)
+            if folder.result() is None:
+                raise Error(f"{folder.path} is gone or unfinished, and {self.folder.name} stands on it: run it again")
+            folder.load_weights(*stage_of(each))
+            each.method.eval()
+        return setup
+
+    def network(self, trained: bool = True) -> Network:
+        """The trained network, or the one that training would start from without `init`; on the CPU, in eval mode."""
+        from safetensors.torch import load_file
+
+        net = build_network(self.config, self.images)
+        if trained:
+            net.load_state_dict(load_file(self.folder / "weights.safetensors"))
+        return net.eval()
+
+    def parts(self) -> dict[str, nn.Module]:
+        """What the method kept beside the network (heads, branches), by name; on the CPU, in eval mode."""
+        return {name: part.cpu() for name, part in self.setup().method.parts.items()}
+
+    def test_features(self, trained: bool = True) -> Features:
+        """Pooled features and logits of the test images, in their order."""
+        images = self.images
+        normalise = Normalise(images.mean, images.std) if self.config.normalise else Normalise([0.0], [1.0])
+        return extract(self.network(trained), images.test_x, normalise)
+
+    def log(self) -> "pd.DataFrame":
+        """One row per epoch: loss, loss/TERM, learning rate, val/METRIC, train/DIAGNOSTIC, seconds."""
+        import pandas as pd
+
+        return pd.read_json(self.folder / "log.jsonl", lines=True)
+
+
+def trusted(stored: dict[str, Any]) -> dict[str, Any]:
+    """What a stored result says, without columns of metrics that compute something else today."""
+    then, now = stored["code"]["metrics"], metric_code()
+    changed = {name for name in now if then.get(name) != now[name]}
+    return {c: value for c, value in stored.items() if not (c.count("/") and c.split("/")[1] in changed)}

@@ -1,0 +1,48 @@
+"""What the auxiliary branches of a network know, by depth."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ..augment import ops
+from ..data import Normalise
+from ..losses import class_log_probabilities, class_logits
+from ..methods import Method
+from ..models import Network, evaluating
+from ..setup import Setup
+
+
+def branch_accuracy(
+    net: Network, branches: nn.ModuleList, images: Tensor, y: Tensor, normalise: Normalise,
+    read: Callable[[Tensor], Tensor] = class_logits, batch: int = 128,
+) -> list[tuple[float, float]]:  # fmt: skip
+    """Accuracy of each branch of HSAKD and LSSKD, by depth, in percent: (all four rotations, upright images only).
+
+    Images are uint8 (n, C, H, H). `read` turns joint logits of class and rotation into a score per class: the sum of its
+    four logits (Yang et al. 2021, HSAKD), or `class_log_probabilities`. A rotated image counts as right when its class
+    is, whatever rotation is seen.
+    """
+    guesses = []
+    with evaluating(net) as device, evaluating(branches):
+        for chunk in images.split(batch):
+            maps = net.features(normalise(ops.rotations(chunk).to(device))).maps
+            logits = [branch(stage_map).logits for branch, stage_map in zip(branches, maps, strict=True)]
+            guesses.append(torch.stack([read(z).argmax(1).view(-1, 4) for z in logits]).cpu())
+    right = torch.cat(guesses, 1).eq(y[:, None]).double() * 100  # (branches, n, 4)
+    return list(zip(right.mean((1, 2)).tolist(), right[:, :, 0].mean(1).tolist(), strict=True))
+
+
+def has_joint_branches(method: Method) -> bool:
+    """methods that keep branches for class and rotation"""
+    branches = method.parts.get("branches")
+    joint = 4 * method.model.num_classes
+    return isinstance(branches, nn.ModuleList) and all(branch.head.out_features == joint for branch in branches)
+
+
+def of_branches(setup: Setup, part: str) -> dict[str, float]:
+    """How often each branch is right, 1 the shallowest, on upright images, by the summed probabilities of a class."""
+    method, (images, y) = setup.method, setup.part(part)
+    branches = nn.ModuleList(method.parts["branches"].children())
+    exits = branch_accuracy(method.model, branches, images, y, setup.normalise, class_log_probabilities)
+    return {str(depth): upright for depth, (_, upright) in enumerate(exits, start=1)}

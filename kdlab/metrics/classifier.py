@@ -1,0 +1,64 @@
+"""What the logits of a classifier are worth: accuracy, likelihood, calibration."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..setup import Setup
+
+
+def accuracy(logits: Tensor, y: Tensor, k: int = 1) -> float:
+    """How often the right class is among the `k` largest logits: the share of rows (n, K), in percent."""
+    best = logits.topk(min(k, logits.shape[1]), dim=1).indices if k > 1 else logits.argmax(1, keepdim=True)
+    return 100.0 * (best == y[:, None]).any(1).double().mean().item()
+
+
+def nll(logits: Tensor, y: Tensor) -> float:
+    """How surprised the network is by the right classes: mean of -log softmax(logits)[y] over rows (n, K), in nats.
+
+    Uniform logits give log K.
+    """
+    return F.cross_entropy(logits.double(), y).item()
+
+
+def calibration_error(logits: Tensor, y: Tensor, bins: int = 15, adaptive: bool = False) -> float:
+    """How far confidence is from accuracy: sum over bins of (share of rows) |accuracy - mean confidence|, in percent.
+
+    The confidence of a row of logits (n, K) is its largest probability. The bins divide (0, 1] into equal widths (the
+    expected calibration error of Guo et al. 2017, 15 bins), or, `adaptive`, the rows sorted by confidence into equal
+    numbers (Nguyen & O'Connor 2015), which does not leave most bins to a few rows when a network is sure of nearly all.
+    A network that is always sure and half the time right has 50; one that is as often right as it says has 0.
+    """
+    confidence, guess = logits.double().softmax(1).max(1)
+    gap = (guess == y).double() - confidence
+    if adaptive:
+        groups = gap[confidence.argsort(stable=True)].tensor_split(bins)
+        return 100.0 * sum(group.sum().abs().item() for group in groups) / len(y)
+    edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)[1:-1]
+    place = torch.bucketize(confidence, edges)  # (low, high], as in the authors' code
+    return 100.0 * torch.zeros(bins, dtype=torch.float64).index_add_(0, place, gap).abs().sum().item() / len(y)
+
+
+def of_accuracy(setup: Setup, part: str) -> float:
+    """How often the largest logit is that of the right class."""
+    return accuracy(setup.features(part).logits, setup.part(part)[1])
+
+
+def of_top5(setup: Setup, part: str) -> float:
+    """How often the right class is among the five largest logits."""
+    return accuracy(setup.features(part).logits, setup.part(part)[1], k=5)
+
+
+def of_nll(setup: Setup, part: str) -> float:
+    """How surprised the network is by the right classes: mean negative log-likelihood."""
+    return nll(setup.features(part).logits, setup.part(part)[1])
+
+
+def of_ece(setup: Setup, part: str) -> float:
+    """How far confidence is from accuracy: expected calibration error, 15 bins of equal width."""
+    return calibration_error(setup.features(part).logits, setup.part(part)[1])
+
+
+def of_adaptive_ece(setup: Setup, part: str) -> float:
+    """The same, 15 bins of equally many images."""
+    return calibration_error(setup.features(part).logits, setup.part(part)[1], adaptive=True)

@@ -1,0 +1,60 @@
+"""How far the embeddings of a self-supervised method are from collapse, the same point for every image."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..methods import Method
+from ..models import evaluating
+from ..seeds import generator
+from ..setup import Setup
+
+IMAGES = 512  # at most so many of a part are looked at: the pairs grow with the square
+
+
+def collapse(a: Tensor, b: Tensor) -> dict[str, float]:
+    """Three numbers about embeddings (n, D) of two views of the same images, brought to unit length.
+
+    `std`: mean over dimensions of the standard deviation, times sqrt(D): 1 for a uniform sphere, 0 for collapse (Chen &
+    He 2021, SimSiam). `alignment`: mean squared distance of the two views, 0 is best; `uniformity`: log of the mean of
+    exp(-2 d^2) over all pairs of different images, -4 is a uniform sphere of many dimensions, 0 is collapse (Wang &
+    Isola 2020).
+    """
+    a, b = (F.normalize(z.float(), dim=1) for z in (a, b))
+    std = torch.cat([a, b]).std(0).mean() * a.shape[1] ** 0.5
+    numbers = std, (a - b).square().sum(1).mean(), torch.pdist(a).square().mul(-2).exp().mean().log()
+    return dict(zip(("std", "alignment", "uniformity"), (n.item() for n in numbers), strict=True))
+
+
+def embeds(method: Method) -> bool:
+    """methods with embeddings that their loss compares"""
+    return type(method).embed is not Method.embed
+
+
+def of_two_views(setup: Setup, part: str) -> dict[str, float]:
+    """`collapse` of two augmented views of the part's first images, the same views each time."""
+
+    def compute() -> dict[str, float]:
+        draw = generator(setup.config.seed, "diagnostics", device=setup.device)
+        images = setup.part(part)[0][:IMAGES].to(setup.device)
+        with evaluating(setup.method):
+            views = [setup.method.embed(setup.normalise(view(images, draw))) for view in setup.batches.views[:2]]
+        first, second = (view for view in views if view is not None)
+        return collapse(first, second)
+
+    return setup.once(("collapse", part), compute)
+
+
+def of_std(setup: Setup, part: str) -> float:
+    """How widely the embeddings of different images spread: 1 for a uniform sphere, 0 for collapse."""
+    return of_two_views(setup, part)["std"]
+
+
+def of_alignment(setup: Setup, part: str) -> float:
+    """Mean squared distance of the embeddings of two views of an image."""
+    return of_two_views(setup, part)["alignment"]
+
+
+def of_uniformity(setup: Setup, part: str) -> float:
+    """Log of the mean of exp(-2 d^2) over pairs of different images: -4 at best, 0 for collapse."""
+    return of_two_views(setup, part)["uniformity"]

@@ -1,0 +1,76 @@
+"""What features are worth, whatever the classifier says: nearest neighbours and a linear probe."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..setup import Setup
+
+if TYPE_CHECKING:  # scikit-learn takes a second to load, and most runs need no probe
+    from sklearn.pipeline import Pipeline
+
+STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # scikit-learn's C: the inverse of the L2 penalty
+
+
+def knn(
+    bank: Tensor, bank_y: Tensor, queries: Tensor, k: int = 20, T: float = 0.07, same: bool = False
+) -> Tensor:  # fmt: skip
+    """What class its nearest labelled images say a query has: predicted classes (n,) of queries (n, D).
+
+    The k rows of the bank (m, D) with the largest cosine vote with weight exp(cos / T) (Wu et al. 2018; solo-learn's
+    defaults). A bank with fewer rows than k votes as a whole; k=1 does not depend on T. `same`: the queries are the bank,
+    and no row votes for itself.
+    """
+    similarity = F.normalize(queries, dim=1) @ F.normalize(bank, dim=1).T
+    if same:
+        similarity.fill_diagonal_(-float("inf"))
+    near, rows = similarity.topk(min(k, len(bank)), dim=1)
+    votes = torch.zeros(len(queries), int(bank_y.max()) + 1).scatter_add_(1, bank_y[rows], ((near - 1) / T).exp())
+    return votes.argmax(1)
+
+
+def linear_probe(
+    train: Tensor, train_y: Tensor, val: Tensor, val_y: Tensor, strengths: Sequence[float] = STRENGTHS
+) -> "Pipeline":  # fmt: skip
+    """How far a linear classifier gets on frozen features (n, D): logistic regression on them, standardised.
+
+    Its regularisation is chosen on the validation rows among `strengths`; without validation rows it is 1. Returns the
+    fitted scikit-learn pipeline.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    def fitted(C: float) -> "Pipeline":
+        probe = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
+        # For few rows the threads of a linear-algebra library cost far more than they save
+        with threadpool_limits(1 if train.numel() < 1e6 else None, user_api="blas"):
+            return probe.fit(train.numpy(), train_y.numpy())
+
+    if not len(val):
+        return fitted(1.0)
+    probes = [fitted(C) for C in strengths]
+    return max(probes, key=lambda probe: probe.score(val.numpy(), val_y.numpy()))
+
+
+def of_knn(setup: Setup, part: str) -> float:
+    """How often the 20 nearest labelled training images, by their features, vote for the right class."""
+    bank, y = setup.features("train").pooled, setup.part("train")[1]
+    guess = knn(bank, y, setup.features(part).pooled, same=part == "train")
+    return 100 * (guess == setup.part(part)[1]).double().mean().item()
+
+
+def of_probe(setup: Setup, part: str) -> float:
+    """How often logistic regression on the frozen features of the labelled training images is right."""
+
+    def fit() -> "Pipeline":
+        val, val_y = setup.part("val")
+        pooled = setup.features("val").pooled if len(val) else val
+        return linear_probe(setup.features("train").pooled, setup.part("train")[1], pooled, val_y)
+
+    probe = setup.once("probe", fit)
+    return 100 * float(probe.score(setup.features(part).pooled.numpy(), setup.part(part)[1].numpy()))

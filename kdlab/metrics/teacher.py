@@ -1,0 +1,41 @@
+"""How much a student is like its teacher, which accuracy does not tell (Stanton et al. 2021)."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..methods import Method
+from ..setup import Setup
+
+
+def agreement(student: Tensor, teacher: Tensor) -> float:
+    """How often both say the same class: the share of rows of logits (n, K) with the same largest entry, in percent."""
+    return 100.0 * (student.argmax(1) == teacher.argmax(1)).double().mean().item()
+
+
+def divergence(student: Tensor, teacher: Tensor, T: float = 1.0) -> float:
+    """KL(softmax(teacher / T) || softmax(student / T)) of logits (n, K), mean over rows, in nats; without a factor T^2.
+
+    0 where the student's logits are the teacher's, up to a constant in each row.
+    """
+    ours, theirs = ((z.double() / T).log_softmax(1) for z in (student, teacher))
+    return F.kl_div(ours, theirs, reduction="batchmean", log_target=True).item()
+
+
+def has_a_teacher(method: Method) -> bool:
+    """methods that train a classifier with a teacher"""
+    return method.trains_head and method.teacher is not None
+
+
+def of_agreement(setup: Setup, part: str) -> float:
+    """How often student and teacher say the same class."""
+    return agreement(setup.features(part).logits, setup.teacher_features(part).logits)
+
+
+def of_kl_1(setup: Setup, part: str) -> float:
+    """KL divergence of the student's probabilities from the teacher's."""
+    return divergence(setup.features(part).logits, setup.teacher_features(part).logits, T=1.0)
+
+
+def of_kl_4(setup: Setup, part: str) -> float:
+    """The same, both softened at T = 4."""
+    return divergence(setup.features(part).logits, setup.teacher_features(part).logits, T=4.0)

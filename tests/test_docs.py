@@ -1,0 +1,46 @@
+"""Generated pages are what `kdlab docs` writes, and links of the written ones lead somewhere."""
+
+import re
+
+import pytest
+
+from kdlab import DATASETS, METHODS, METRICS, MODELS, docs
+
+WRITTEN = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/measurements.md", "docs/papers.md"]
+
+
+def test_generated_pages_are_up_to_date():
+    old = [p.name for p, text in docs.pages().items() if not p.exists() or p.read_text(encoding="utf-8") != text]
+    assert not old, "write them with: kdlab docs"
+
+
+def test_every_entry_of_a_table_is_on_a_page():
+    pages = " ".join(path.read_text(encoding="utf-8") for path in (docs.ROOT / name for name in docs.PAGES))
+    for table in (METHODS, MODELS, DATASETS, METRICS):
+        assert [key for key in table if f"`{key}`" not in pages] == []
+
+
+@pytest.mark.parametrize("name", [*WRITTEN, *docs.PAGES])
+def test_links_lead_somewhere(name):
+    page = docs.ROOT / name
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{name} links to {target}"
+
+
+@pytest.mark.parametrize("name", [*WRITTEN, *docs.PAGES])
+def test_what_pages_name_exists(name):
+    text = (docs.ROOT / name).read_text(encoding="utf-8")
+    for file in re.findall(r"`((?:tests|kdlab|notebooks|figures)/[\w./-]+\.\w+)`", text):
+        assert (docs.ROOT / file).exists() or file.endswith("similarity.py"), f"{name} names {file}"
+
+
+def test_the_readme_is_one_page():
+    assert len((docs.ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
+
+
+def test_first_sentences():
+    def thing():
+        """One thing: and
+        another. A second sentence."""
+
+    assert docs.first_sentence(thing) == "One thing"

@@ -1,0 +1,113 @@
+"""The rooms of the package are in order: imports run downwards, files are short, private names stay at home."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import kdlab
+
+PACKAGE = Path(kdlab.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+# From the bottom to the top; rooms of one line know nothing of each other, but for what stands in KNOWS
+FLOORS = [
+    {"version", "errors", "seeds", "ranges"},
+    {"hyper", "namespace", "schedules"},
+    {"optimizers", "losses", "models", "augment"},
+    {"cost", "data"},
+    {"methods"},
+    {"config"},
+    {"setup"},
+    {"metrics"},
+    {"engine"},
+    {"report", "catalogue", "source", "notebooks"},
+    {"plots", "docs"},
+    {"cli"},
+]
+FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def module_of(file):
+    """("kdlab", "engine", "train")"""
+    parts = ("kdlab", *file.relative_to(PACKAGE).with_suffix("").parts)
+    return parts[:-1] if parts[-1] == "__init__" else parts
+
+
+MODULES = {module_of(file) for file in FILES}
+
+
+def imports(file):
+    """Modules of the package that a file imports, wherever in it, and the names it takes from each."""
+    here = module_of(file) if file.name == "__init__.py" else module_of(file)[:-1]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("kdlab")):
+            base = here[: len(here) - node.level + 1] if node.level else ()
+            base = (*base, *(node.module.split(".") if node.module else ()))
+            for alias in node.names:
+                module = (*base, alias.name) if (*base, alias.name) in MODULES else base
+                yield module, alias.name
+
+
+def test_every_room_has_a_floor():
+    assert {module[1] for module in MODULES if len(module) > 1} == set(FLOOR)
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in FILES if f.parent != PACKAGE or f.name != "__init__.py"], ids=lambda f: f.name
+)
+def test_imports_run_downwards(file):
+    own = module_of(file)[1]
+    for module, name in imports(file):
+        assert len(module) > 1, f"{file} takes {name} from the package itself, which stands on top"
+        assert module[1] == own or FLOOR[module[1]] < FLOOR[own], f"{own} reaches up to {module[1]}"
+
+
+def test_no_circle():
+    graph = {module_of(f): {module for module, _ in imports(f)} - {module_of(f), ("kdlab",)} for f in FILES}
+    graph[("kdlab",)] = set()
+    done, path = set(), []
+
+    def visit(module):
+        assert module not in path, " -> ".join(".".join(m) for m in [*path[path.index(module) :], module])
+        if module not in done:
+            path.append(module)
+            for other in sorted(graph.get(module, ())):
+                if other != module[: len(other)]:  # a package and its files are one
+                    visit(other)
+            done.add(path.pop())
+
+    for module in graph:
+        visit(module)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_private_names_stay_at_home(file):
+    taken = {name for _, name in imports(file) if name.startswith("_") and not name.startswith("__")}
+    assert not taken
+    tree, modules = ast.parse(file.read_text(encoding="utf-8")), {name for _, name in imports(file)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            assert not node.attr.startswith("_") or node.attr.startswith("__"), f"{node.value.id}.{node.attr}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_files_are_short(file):
+    lines = len(file.read_text(encoding="utf-8").splitlines())
+    assert lines <= (170 if file.name == "experiment.py" else 250)
+
+
+def test_images_are_loaded_in_one_place():
+    found = [f.name for f in FILES if module_of(f) != ("kdlab", "data") and any(
+        name == "load" and module == ("kdlab", "data") for module, name in imports(f))]  # fmt: skip
+    assert found == ["assemble.py"]
+
+
+def test_methods_are_made_in_one_place():
+    """Nobody calls METHODS[key](...) but the engine."""
+    calls = []
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Subscript):
+                if isinstance(node.func.value, ast.Name) and node.func.value.id == "METHODS":
+                    calls.append(file.name)
+    assert calls == ["assemble.py"]

@@ -1,0 +1,302 @@
+"""What decides a result: a run of other settings, data or losses is another run; comments and new fields change nothing."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from making import TEACHER, TINY, config_of
+
+import kdlab
+from kdlab import AUGMENTATIONS, METHODS, MODELS, Config, Distill, Method, assemble, losses
+from kdlab.augment import Recipe
+from kdlab.engine import identity as room
+from kdlab.engine.assemble import chain_images
+from kdlab.engine.identity import LOSS_ROOMS, changed_rooms, hash_of, identity, loss_code, source
+from kdlab.engine.store import RunFolder
+from kdlab.losses import kd
+
+PACKAGE = Path(kdlab.__file__).parent
+STUDENT = Config(method="kd", teacher=TEACHER, labels=20)
+
+
+def key(config):
+    return RunFolder(config, chain_images(config)).path.name
+
+
+# Config and data
+
+
+@pytest.mark.parametrize("change", [
+    {"method": "supervised", "teacher": None}, {"model": "resnet18"}, {"width": 0.5}, {"size": 12}, {"labels": 30},
+    {"labels": 0.5}, {"epochs": 3}, {"steps": 3}, {"batch": 3}, {"optimizer": "sgd"}, {"optimizer_hp": {"beta2": 0.9}},
+    {"lr": 0.1}, {"head_lr": 2.0}, {"momentum": 0.5}, {"nesterov": True}, {"weight_decay": 0.1}, {"schedule": "step"},
+    {"milestones": (0.5,)}, {"decay": 0.5}, {"warmup": 0.5}, {"augment": "none"}, {"weights": {"kd": 2}}, {"noise": 0.2},
+    {"noise_kind": "asymmetric"}, {"decay_all": False}, {"patience": 3}, {"monitor": "nll"}, {"select": "test"},
+    {"pretrained": True}, {"cutout": 4}, {"cutmix": 0.5}, {"hp": {"T": 2}}, {"precision": "bf16-mixed"},
+    {"normalise": False, "teacher": TEACHER.replace(normalise=False)}, {"teacher": TEACHER.replace(epochs=2)},
+    {"init": Config(method="simclr", labels=20)}, {"evaluate_every": 2}, {"validation": 0.2, "teacher":
+    TEACHER.replace(validation=0.2)}, {"seed": 3, "split": 0},
+])  # fmt: skip
+def test_every_field_that_matters_changes_the_hash(change):
+    assert key(STUDENT.replace(**change)) != key(STUDENT)
+
+
+def test_the_table_of_fields_above_is_complete():
+    """A new field belongs into the table, or among those that decide nothing."""
+    (table,) = [m for m in test_every_field_that_matters_changes_the_hash.pytestmark if m.name == "parametrize"]
+    named = {name for change in table.args[1] for name in change}
+    assert named | {"device", "dataset"} == set(Config.model_fields)
+
+
+def test_device_and_what_is_said_twice_change_nothing():
+    assert key(STUDENT.replace(device="cuda", teacher=TEACHER.replace(device="cpu"))) == key(STUDENT)
+    assert key(STUDENT.replace(hp={"T": 4.0}, weights={"ce": 0.1})) == key(STUDENT), "they are the method's own"
+
+
+def test_data_change_the_hash():
+    images = chain_images(TEACHER)
+    (own,) = images.values()
+    other = {("digits", None): replace(own, train_y=own.train_y.roll(1))}
+    assert hash_of(identity(TEACHER, images)) != hash_of(identity(TEACHER, other))
+
+
+def test_a_new_field_with_a_default_changes_no_hash(monkeypatch):
+    class Larger(Config):
+        colour: str = "blue"
+
+    before = hash_of(identity(TEACHER, chain_images(TEACHER)))
+    same, other = Larger(**TEACHER.model_dump()), Larger(**TEACHER.model_dump(), colour="red")
+    assert hash_of(identity(same, chain_images(TEACHER))) == before
+    assert hash_of(identity(other, chain_images(TEACHER))) != before
+
+
+DEFAULTS = {
+    "method": "supervised", "model": "litenet_dsc", "width": 0.25, "pretrained": False, "dataset": "digits", "size": None,
+    "labels": None, "validation": 0.1, "split": None, "seed": 0, "noise": 0.0, "noise_kind": "symmetric", "epochs": 20,
+    "steps": None, "batch": 64, "optimizer": "adamw", "optimizer_hp": {}, "lr": 2e-3, "head_lr": 1.0, "momentum": 0.9,
+    "nesterov": False, "weight_decay": 1e-2, "decay_all": True, "schedule": "cosine", "milestones": (0.625, 0.75, 0.875),
+    "decay": 0.1, "warmup": 0.1, "patience": None, "monitor": None, "select": "validation", "augment": None,
+    "normalise": True, "cutout": 0, "cutmix": 0.0, "weights": {}, "hp": {}, "evaluate_every": 1, "precision": "32-true",
+    "device": "auto", "teacher": None, "init": None,
+}  # fmt: skip
+
+
+def test_a_changed_default_needs_a_new_version():
+    found = {name: field.default for name, field in Config.model_fields.items()}
+    changed = {name for name in DEFAULTS if found[name] != DEFAULTS[name]}
+    assert room.VERSION == 2 and not changed, "old folders would be taken for new runs: raise VERSION, and note it here"
+    assert set(found) == set(DEFAULTS), "note the default of a new field here"
+
+
+# Code of the package, in a copy of it
+
+PATHS = """
+import sys
+from kdlab import Config
+from kdlab.engine.assemble import chain_images
+from kdlab.engine.store import RunFolder
+teacher = Config(model="resnet18", labels=20)
+for config in (teacher, Config(method="kd", teacher=teacher, labels=20), Config(method="simclr", labels=20)):
+    print(RunFolder(config, chain_images(config)).path.name)
+"""
+
+
+def names(root):
+    """Folders of a supervised run, one of KD, one of SimCLR, as the package under `root` would call them."""
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    command = [sys.executable, "-c", PATHS]
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True).stdout.split()
+
+
+TWENTY = Config(model="resnet18", labels=20)
+TAUGHT = Config(method="kd", teacher=TWENTY, labels=20)
+EDITS = {
+    "nothing": [],
+    "what computes no loss": [
+        ("methods/kd.py", "    def compare", "    # a word about it\n    def compare"),
+        ("losses/logits.py", '"""', '"""And more. '),
+        ("config.py", "    seed: int = Field", '    colour: str = Field("blue")\n    seed: int = Field'),
+        ("models/litenet.py", "(64, 1), (64, 1)", "(64, 1), (32, 1)"),
+    ],
+    "the temperature": [("methods/kd.py", "T: Positive = 4.0", "T: Positive = 3.0")],
+    "a factor in the loss": [("losses/logits.py", "* T * T", "* T")],
+}
+
+
+def test_edits_of_the_package(tmp_path):
+    found = {}
+    for name, edits in EDITS.items():
+        shutil.copytree(PACKAGE, tmp_path / name / "kdlab", ignore=shutil.ignore_patterns("__pycache__"))
+        for file, old, new in edits:
+            path = tmp_path / name / "kdlab" / file
+            assert old in path.read_text(), f"{file} no longer has {old!r}"
+            path.write_text(path.read_text().replace(old, new, 1))
+        found[name] = names(tmp_path / name)
+    supervised, taught, simclr = found["nothing"]
+    assert len({supervised, taught, simclr}) == 3
+    assert found["what computes no loss"] == found["nothing"]
+    for name in ("the temperature", "a factor in the loss"):
+        assert found[name][1] != taught and found[name][::2] == [supervised, simclr], name
+    here = [RunFolder(c, chain_images(c)).path.name for c in (TWENTY, TAUGHT, Config(method="simclr", labels=20))]
+    assert here == found["nothing"], "the same in every process and folder"
+
+
+def test_a_result_of_other_code_is_told(runs, monkeypatch):
+    result = kdlab.run(Config(**TINY))
+    assert changed_rooms(result.metrics) == []
+    file = result.folder / "result.json"
+    stored = json.loads(file.read_text())
+    stored["code"]["far"]["models"] = "another"
+    file.write_text(json.dumps(stored))
+    with pytest.warns(UserWarning, match="was trained by other code: models"):
+        again = kdlab.run(Config(**TINY))
+    assert again.metrics["test/accuracy"] == result["test/accuracy"]
+    assert list(kdlab.table()["other code"]) == ["models"]
+    assert kdlab.run(Config(**TINY), fresh=True).metrics["code"]["far"]["models"] != "another"
+    assert list(kdlab.table()["other code"]) == [""]
+
+
+def test_fresh_trains_the_whole_chain_anew_and_refuses_first(runs, monkeypatch):
+    config = config_of("kd")
+    first = kdlab.run(config)
+    times = {f.parent.name: f.stat().st_mtime_ns for f in runs.glob("*/result.json")}
+    with pytest.raises(kdlab.Error, match="less than one a class"):
+        kdlab.run(config.replace(labels=5), fresh=True)
+    again = kdlab.run(config, fresh=True)
+    assert all(f.stat().st_mtime_ns > times[f.parent.name] for f in runs.glob("*/result.json")) and len(times) == 2
+    assert again["test/accuracy"] == first["test/accuracy"]
+
+
+# Code of the user
+
+
+def test_a_method_written_in_a_notebook(runs):
+    class Mine(Method):
+        """Half the cross-entropy."""
+
+        scale = 0.5
+
+        def terms(self, batch, progress):
+            return {"ce": self.scale * torch.nn.functional.cross_entropy(self.model(batch.x[0]), batch.y)}
+
+    METHODS["mine"] = Mine
+    try:
+        first = kdlab.run(config_of("mine"))
+        Mine.scale = 0.25
+        second = kdlab.run(config_of("mine"))
+        assert first.folder != second.folder, "an edited method is another experiment"
+    finally:
+        del METHODS["mine"]
+
+
+SCALE = 0.5
+TABLE = {"a": torch.ones(2), "b": [np.zeros(2)]}
+
+
+def scaled(value):
+    return SCALE * value
+
+
+def test_what_a_notebook_method_calls_and_reads_is_part_of_it(monkeypatch):
+    factor = 3.0
+
+    class Mine(Distill):
+        paper = "nowhere"
+
+        @property
+        def half(self):
+            return sum(scaled(value) for value in (1.0,))
+
+        def compare(self, student, teacher, batch):
+            return {
+                "kd": factor * kdlab.losses.dkd(student, teacher, TABLE["a"]) + losses.kd(student, teacher) + kd(0, 0)
+            }
+
+    def now():
+        return source(Mine, LOSS_ROOMS)
+
+    first = now()
+    assert first == now() and " at 0x" not in first and "nowhere" not in first
+    for part in (
+        "Mine.half",
+        "scaled",
+        "SCALE 0.5",
+        "factor 3.0",
+        "losses.logits.dkd",
+        "losses.logits.kd",
+        "Distill.terms",
+    ):
+        assert part in first, part
+    assert "check_hyper" not in first, "what only checks makes no loss"
+    monkeypatch.setitem(globals(), "SCALE", 0.25)
+    assert now() != first, "constants that a helper reads inside a comprehension count"
+    monkeypatch.undo()
+    TABLE["a"] += 1
+    assert now() != first, "and so do tensors"
+    TABLE["a"] -= 1
+    factor = 4.0
+    assert now() != first, "and variables of the function around"
+
+
+def test_networks_optimisers_and_augmentations_of_the_user_count(monkeypatch):
+    plain = Config(**TINY)
+
+    def code(**fields):
+        return loss_code(plain.replace(**fields), "digits")
+
+    assert set(code()) == {"method", "augment"}, "the package's own are known by name"
+
+    def small(num_classes, channels=3, width=1.0):
+        return MODELS["resnet8"](num_classes, channels, width)
+
+    monkeypatch.setitem(MODELS, "small", small)
+    assert set(code(model="small")) == {"method", "augment", "model"}
+    family = dict.fromkeys(("weak", "strong", "clean"), Recipe(flip=0.3))
+    monkeypatch.setitem(AUGMENTATIONS, "mine", family)
+    before = code(augment="mine")
+    monkeypatch.setitem(family, "weak", Recipe(flip=0.4))
+    assert code(augment="mine") != before
+
+
+def test_a_function_that_was_edited_after_it_was_loaded_is_known_by_what_runs(tmp_path, monkeypatch):
+    file = tmp_path / "edited_later.py"
+    file.write_text("def f(x):\n    return 2 * x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import edited_later
+
+    loaded = source(edited_later.f)
+    assert "BinOp" in loaded
+    import linecache
+
+    file.write_text("def f(x):\n    return 3 * x\n")
+    linecache.checkcache(str(file))
+    assert source(edited_later.f) not in (loaded, "") and "BinOp" not in source(edited_later.f)
+    edited_later.f = __import__("importlib").reload(edited_later).f
+    assert "BinOp" in source(edited_later.f) and source(edited_later.f) != loaded
+
+
+# Folders of version 0.1
+
+
+def test_old_folders_are_shown_and_never_returned(runs):
+    config = {**Config(**TINY).model_dump(mode="json"), "data": "cd60e6d1f0b3fe5f"}
+    old = runs / "digits-litenet_dsc-supervised-0123456789ab"
+    old.mkdir()
+    (old / "config.json").write_text(json.dumps(config))
+    (old / "result.json").write_text(json.dumps({"test_accuracy": 99.0, "labels": 20, "seconds": 1.0}))
+    result = kdlab.run(Config(**TINY))
+    frame = kdlab.table().set_index("folder")
+    assert list(frame.kdlab[[old.name, result.folder.name]]) == ["0.1", kdlab.__version__]
+    assert frame.loc[old.name, "test/accuracy"] == 99.0 and result["test/accuracy"] != 99.0
+
+
+def test_assembled_methods_of_one_config_are_equal():
+    a, b = (assemble(config_of("kd")).method.state_dict() for _ in range(2))
+    assert all(torch.equal(a[name], b[name]) for name in a)
