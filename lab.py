@@ -3,7 +3,7 @@
 
     python lab.py tour                 the whole path in a few minutes
     python lab.py lab                  JupyterLab with the notebooks
-    python lab.py test [arguments]     the tests and every notebook; the arguments go to pytest
+    python lab.py test [arguments]     the tests and every notebook on all cores; the arguments go to pytest
     python lab.py COMMAND ...          any other kdlab command: run, table, methods, notebooks ...
 
 The first call makes an environment in .venv beside this file, or in the folder that KDLAB_VENV names, unless Python
@@ -45,7 +45,7 @@ def usable_as_is(words: list[str]) -> bool:
 
     # from this folder `import kdlab` always works: ask for an installed distribution, and elsewhere
     elsewhere = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
-    needed = ["torch", "papermill", *(["pytest", "nbval"] if words[0] == "test" else [])]
+    needed = ["torch", "papermill", *(["pytest", "nbval", "xdist", "ruff", "pyrefly"] if words[0] == "test" else [])]
     return any(distributions(name="kdlab", path=elsewhere)) and all(map(find_spec, needed))
 
 
@@ -64,7 +64,7 @@ def ready() -> bool:
 def one_at_a_time():
     """Hold a file lock, which the system drops when its last owner ends, however that happens."""
     VENV.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{VENV}.lock", "a") as file:
+    with Path(f"{VENV}.lock").open("a") as file:
         waiting = False
         while True:
             try:
@@ -143,7 +143,9 @@ def ensure() -> None:
 
 def launch(python: str, words: list[str]) -> int:
     test = words[0] == "test"
-    command = [python, "-m", *(["pytest", *words[1:]] if test else ["kdlab.cli", *words])]
+    # more than eight processes would wait for the longest notebook and cost memory; words that follow have the last say
+    on_all_cores = ["-n", "auto", "--maxprocesses", "8"]
+    command = [python, "-m", *(["pytest", *on_all_cores, *words[1:]] if test else ["kdlab.cli", *words])]
     if test:
         os.chdir(ROOT)
     # the kernels of notebooks shall use this checkout too, even where another copy of kdlab is installed

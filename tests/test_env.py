@@ -1,4 +1,4 @@
-"""pyproject.toml, requirements.lock and environment.yml tell the same story."""
+"""pyproject.toml, requirements.lock, environment.yml and the workflow tell the same story."""
 
 import re
 import tomllib
@@ -9,12 +9,16 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from kdlab.version import __version__
+
 ROOT = Path(__file__).resolve().parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TOML = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = TOML["project"]
 LOCK = (ROOT / "requirements.lock").read_text()
 CONDA = (ROOT / "environment.yml").read_text()
 
-DECLARED = [Requirement(text) for text in PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), [])]
+GROUPS = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+DECLARED = [Requirement(text) for group in GROUPS for text in group]
 # one entry of the lock: "name==1.0 ; marker \", then its hashes on lines of their own
 ENTRIES = re.findall(r"^(\S+==[^\\\n]+)((?:\\\n +--hash=sha256:[0-9a-f]{64} ?)*)", LOCK, flags=re.MULTILINE)
 PINS = [Requirement(text) for text, _ in ENTRIES]
@@ -64,11 +68,15 @@ def test_each_dependency_is_declared_once():
     assert listed[-1] == "-e .[test]"
 
 
-def test_versions_of_python_and_torch():
+def test_versions_of_the_package_python_and_torch():
+    assert PROJECT["version"] == __version__
     supported = SpecifierSet(PROJECT["requires-python"])
     for version in ("3.11", "3.12", "3.13"):
         assert f"{version}.0" in supported
         assert f"Programming Language :: Python :: {version}" in PROJECT["classifiers"]
     assert "3.10.9" not in supported
+    assert TOML["tool"]["pyrefly"]["python-version"] == "3.11"
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text()
+    assert 'python: ["3.11", "3.13"]' in workflow  # the oldest and the newest
     torch = next(need for need in DECLARED if need.name == "torch")
     assert "2.11.0" in torch.specifier and "2.10.9" not in torch.specifier

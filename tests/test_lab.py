@@ -71,7 +71,9 @@ def test_first_call_sets_up_and_the_second_does_nothing(lab, capsys):
 
 def test_words_for_pytest(lab):
     lab.main(["test", "-k", "lab and not env", "-x"])
-    assert lab.launched == [[str(lab.PYTHON), "-m", "pytest", "-k", "lab and not env", "-x"]]
+    (command,) = lab.launched
+    assert command[:5] == [str(lab.PYTHON), "-m", "pytest", "-n", "auto"]
+    assert command[-3:] == ["-k", "lab and not env", "-x"]
     assert Path.cwd() == lab.ROOT
     assert os.environ["PYTHONPATH"] == os.pathsep.join([str(lab.ROOT), "before"])
 
@@ -175,6 +177,10 @@ def test_suitable_environment_is_used_as_it_is(lab, monkeypatch):
         patch.setattr(fresh, "find_spec", lambda name: name in installed["modules"] or None)
         assert fresh.usable_as_is(["run"])
         assert not fresh.usable_as_is(["test"])  # pytest is missing
+        installed["modules"] |= {"pytest", "nbval", "xdist", "ruff"}
+        assert not fresh.usable_as_is(["test"])  # and the checker of types
+        installed["modules"].add("pyrefly")
+        assert fresh.usable_as_is(["test"])
         installed["distribution"] = False
         assert not fresh.usable_as_is(["run"])
 
