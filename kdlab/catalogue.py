@@ -16,7 +16,7 @@ from .setup import Stage
 
 
 def pipeline(method: str, student: Mapping[str, Any], teacher: Mapping[str, Any], **fields: Any) -> Config:
-    """The shortest chain that ends in a run of `method`: Config fields of its student, and of the teacher if it has one.
+    """The shortest chain that ends in a run of `method`, from Config fields of its student and its teacher, if any.
 
     `fields` belong to the last run alone.
     """

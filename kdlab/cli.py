@@ -4,6 +4,7 @@ import inspect
 import json
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -118,7 +119,7 @@ def methods(
         return
     frame = catalogue.catalogue(student, teacher, classes, samples)
     shown = frame.drop(columns="refused", errors="ignore").rename(columns={"memory": "memory, MB"})
-    thousands = {"extra parameters": lambda count: f"{count:,}"}
+    thousands: dict[str | int, Callable[..., str]] = {"extra parameters": lambda count: f"{count:,}"}
     print(shown.to_string(na_rep="-", formatters=thousands, float_format=lambda value: f"{value:,.1f}"))
     print(f"\nextra parameters and memory: {student} taught by {teacher}, {classes} classes, {samples:,} images")
     if "refused" in frame:
@@ -171,7 +172,7 @@ def run_notebook(notebook: Path, output: Path, parameter: Parameters = None) -> 
 
 def main() -> None:
     """Entry point: a user's mistake is one line on stderr and exit code 2; a warning is a line too."""
-    warnings.showwarning = lambda message, *_: print(f"kdlab: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_, **__: print(f"kdlab: {message}", file=sys.stderr)
     try:
         app(prog_name="kdlab")
     except Error as error:

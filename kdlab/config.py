@@ -144,7 +144,7 @@ class Config(BaseModel):
         if self.teacher is not None and not method.needs_teacher:
             raise Error(f"method {self.method!r} uses no teacher: leave teacher out, or choose a method that distils")
         if self.teacher is not None:
-            self._check_teacher()
+            self._check_teacher(self.teacher)
         if method.needs_init and (self.init is None or method.first_phase not in (None, self.init.method)):
             first = f"method={method.first_phase!r}, ..." if method.first_phase else "..."
             raise Error(f"method {self.method!r} goes on from a trained network: give init=Config({first})")
@@ -159,23 +159,23 @@ class Config(BaseModel):
             raise Error("nesterov=True needs momentum above 0")
         if self.init is not None and (self.init.model, self.init.width) != (self.model, self.width):
             raise Error(
-                f"init is a {self.init.model} of width {self.init.width}, this run a {self.model} of width {self.width}: "
-                "weights fit only the same network"
+                f"init is a {self.init.model} of width {self.init.width}, this run a {self.model} of width "
+                f"{self.width}: weights fit only the same network"
             )
         for role in ("teacher", "init"):
             self._check_same_split(role)
         return self
 
-    def _check_teacher(self) -> None:
+    def _check_teacher(self, stage: "Config") -> None:
         """A teacher must have what the method reads of it: a trained classifier, and the parts it needs."""
-        method, teacher, trained = METHODS[self.method], METHODS[self.teacher.method], self.teacher
+        method, teacher, trained = METHODS[self.method], METHODS[stage.method], stage
         while "model" in METHODS[trained.method].frozen and trained.init is not None:
             trained = trained.init  # a head or branches were added to what that run trained
         for part in method.needs_parts:
             if part not in teacher.keeps:
                 having = " or ".join(f"Config(method={name!r}, ...)" for name in keepers(part))
                 raise Error(f"method {self.method!r} needs its teacher's {part}: give teacher={having}")
-        if self.teacher.normalise != self.normalise:
+        if stage.normalise != self.normalise:
             raise Error("teacher and student must see the same images: give both the same normalise")
         if not METHODS[trained.method].trains_head:
             raise Error(
@@ -192,8 +192,8 @@ class Config(BaseModel):
             return
         if (other.split_seed, other.validation) != (self.split_seed, self.validation):
             raise Error(
-                f"{role} holds out other validation images (split {other.split_seed}, share {other.validation}) than this "
-                f"run (split {self.split_seed}, share {self.validation}): give both the same split and validation"
+                f"{role} holds out other validation images (split {other.split_seed}, share {other.validation}) than "
+                f"this run (split {self.split_seed}, share {self.validation}): give both the same split and validation"
             )
 
     @property

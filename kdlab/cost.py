@@ -5,6 +5,7 @@ what a user waits for. They do not follow from each other: on a GPU a single ima
 """
 
 import time
+from collections.abc import Sequence
 
 import torch
 from torch.fx.experimental.optimization import fuse
@@ -13,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from .models import Network, evaluating, parameter_count
 
 
-def macs(net: Network, shape: tuple[int, int, int]) -> int:
+def macs(net: Network, shape: Sequence[int]) -> int:
     """Multiply-accumulates of convolutions and linear layers for one image (C, H, W).
 
     Batch norms, activations and pooling are not counted.
@@ -24,8 +25,8 @@ def macs(net: Network, shape: tuple[int, int, int]) -> int:
 
 
 def latency(
-    net: Network, shape: tuple[int, int, int], runs: int = 500, warm_up: int = 50
-) -> dict[str, float | str | int]:
+    net: Network, shape: Sequence[int], runs: int = 500, warm_up: int = 50
+) -> dict[str, float | str | int]:  # fmt: skip
     """How long one image (C, H, W) takes, in milliseconds: median and 90th percentile of `runs` timed ones.
 
     `warm_up` untimed ones come first. A batch of 1, eval mode, inference mode, batch norms folded into the
@@ -45,6 +46,6 @@ def latency(
     return {"median_ms": median, "p90_ms": p90, "device": str(device), "threads": torch.get_num_threads()}
 
 
-def report(net: Network, shape: tuple[int, int, int]) -> dict[str, int]:
+def report(net: Network, shape: Sequence[int]) -> dict[str, int]:
     """Parameters, and multiply-accumulates for one image (C, H, W)."""
     return {"parameters": parameter_count(net), "macs": macs(net, shape)}

@@ -73,9 +73,9 @@ def networks_page() -> str:
 
 {NOTE}
 
-For 100 classes and 3 x 32 x 32 pixels. Every network takes images of any size from 8 x 8 up, with 1 or 3 channels, and a
-`width` multiplier. `mobilenet_v2`, `efficientnet_b0`, `shufflenet_v2_x1_0` and the networks that end in `_imagenet` are
-torchvision's, with its ImageNet weights by `pretrained=true`.
+For 100 classes and 3 x 32 x 32 pixels. Every network takes images of any size from 8 x 8 up, with 1 or 3 channels, and
+a `width` multiplier. `mobilenet_v2`, `efficientnet_b0`, `shufflenet_v2_x1_0` and the networks that end in `_imagenet`
+are torchvision's, with its ImageNet weights by `pretrained=true`.
 
 {table}
 """
@@ -100,9 +100,9 @@ def configuration_page() -> str:
 
 {NOTE}
 
-An experiment is a `Config`; what is not given has the default below, which suits small digits on a laptop, or comes from
-a `preset` ({", ".join(f"`{name}`" for name in presets)}, where the method has it). On the command line, nested fields are
-written with dots: `kdlab run method=kd teacher.model=resnet18 hp.T=2`.
+An experiment is a `Config`; what is not given has the default below, which suits small digits on a laptop, or comes
+from a `preset` ({", ".join(f"`{name}`" for name in presets)}, where the method has it). On the command line, nested
+fields are written with dots: `kdlab run method=kd teacher.model=resnet18 hp.T=2`.
 
 {rows("field | default | meaning", fields)}
 
@@ -139,8 +139,8 @@ def metrics_page() -> str:
 {NOTE}
 
 Columns are named `val/accuracy`, `test/ece`, ... A run computes some at every validation and others at the end;
-`result["test/knn"]` computes from the stored weights what is not there. `train/accuracy` is that of the labelled training
-images. Early stopping (`patience`) watches the metric that `monitor` names.
+`result["test/knn"]` computes from the stored weights what is not there. `train/accuracy` is that of the labelled
+training images. Early stopping (`patience`) watches the metric that `monitor` names.
 
 {rows("metric | unit | better | computed without being asked | what it is | can be measured on", lines)}
 

@@ -17,7 +17,7 @@ def hyper_parameters(function: Callable[..., Any]) -> dict[str, inspect.Paramete
 
 
 def hyper(owner: str, allowed: Mapping[str, inspect.Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of all hyper-parameters of `owner`, `given` laid over the defaults, checked against the annotations."""
+    """All hyper-parameters of `owner`: `given` laid over the defaults, checked against the annotations."""
     for name in given:
         known(f"hyper-parameter of {owner}", name, allowed)
     return {name: _value(owner, parameter, given) for name, parameter in allowed.items()}

@@ -28,7 +28,8 @@ def find(names: Sequence[Path] | None) -> list[Path]:
     """Notebook files by path or by name (00_tour); none given: all of them."""
     if not NOTEBOOKS.is_dir():
         raise Error(
-            f"there is no {NOTEBOOKS}: the notebooks come with a clone of the repository, installed with pip install -e ."
+            f"there is no {NOTEBOOKS}: the notebooks come with a clone of the repository, installed with "
+            "pip install -e ."
         )
     stems = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
     return [name if name.is_file() else lookup("notebook", name.stem, stems) for name in map(Path, names or stems)]
@@ -58,7 +59,7 @@ def execute(path: Path) -> None:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
-    notebook = nbformat.read(path, 4)
+    notebook: Any = nbformat.read(path, 4)
     before = {cell.id: (cell.source, cell.get("outputs")) for cell in notebook.cells}
     with tempfile.TemporaryDirectory() as runs, quiet_kernels(KDLAB_RUNS=runs):
         client = NotebookClient(
@@ -139,7 +140,8 @@ def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **envi
             ) from None
         except DeadKernelError:
             raise Error(
-                f"the kernel died while {path.name} ran, perhaps for want of memory: finished runs are kept, so try again"
+                f"the kernel died while {path.name} ran, perhaps for want of memory: finished runs are kept, "
+                "so try again"
             ) from None
     os.replace(part, output)
     return output
@@ -156,9 +158,8 @@ def tour(parameters: Mapping[str, Any]) -> None:
     notebook = run_notebook(find([Path("00_tour")])[0], place / "00_tour.ipynb", parameters, KDLAB_FIGURES=str(place))
     frame = pd.read_csv(place / "data" / "tour.csv", index_col=0)
     print(f"\n{frame.to_string(float_format=lambda value: f'{value:.1f}', na_rep='')}\n")
-    print(
-        f"notebook  {notebook}\nfigures   {place}\nruns      {runs_root()}\nwall time {time.perf_counter() - began:.0f} s"
-    )
+    print(f"notebook  {notebook}\nfigures   {place}\nruns      {runs_root()}")
+    print(f"wall time {time.perf_counter() - began:.0f} s")
 
 
 def lab() -> int:

@@ -22,9 +22,9 @@ class LARS(SGD):
     """SGD with momentum whose step is scaled, layer by layer, to the norm of the weights (You, Gitman & Ginsburg 2017).
 
     For every parameter of two or more dimensions the gradient g, with weight decay wd, becomes
-    `local * (g + wd * p)` with `local = eta * |p| / (|g| + wd * |p| + 1e-8)`; as in solo-learn's recipes `local / lr` is
-    clipped at 1 (`clip_lr`), so that a layer never moves faster than plain SGD. Vectors (biases, batch norms) take plain
-    SGD steps; leave weight decay off them with `decay_all=False`.
+    `local * (g + wd * p)` with `local = eta * |p| / (|g| + wd * |p| + 1e-8)`; as in solo-learn's recipes `local / lr`
+    is clipped at 1 (`clip_lr`), so that a layer never moves faster than plain SGD. Vectors (biases, batch norms) take
+    plain SGD steps; leave weight decay off them with `decay_all=False`.
     """
 
     def __init__(

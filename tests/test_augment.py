@@ -111,7 +111,7 @@ def test_operation_equals_torchvision(name, channels, size):
     x = photos(B, channels, *size) / 255
     parameters, before = parameters(*size), x.clone()
     y = batched(x, *parameters)
-    rows = zip(x, *(p.tolist() for p in parameters))
+    rows = zip(x, *(p.tolist() for p in parameters), strict=True)
     torch.testing.assert_close(y, torch.stack([single(*row) for row in rows]), atol=2e-5, rtol=0)
     assert torch.equal(x, before), "the input was modified"
     assert y.min() >= 0 and y.max() <= 1
@@ -191,7 +191,7 @@ def test_crop_boxes_are_distributed_as_in_random_resized_crop(height, width):
     drawn = torch.tensor([T.RandomResizedCrop.get_params(image, scale, ratio) for _ in range(count)]).float()
     top, left, h, w = drawn.unbind(1)
     theirs = torch.stack([top, left, top + h - 1, left + w - 1], 1)
-    for a, b in zip(ours.round().T, theirs.T):
+    for a, b in zip(ours.round().T, theirs.T, strict=True):
         steps = torch.arange(-1, max(height, width))
         apart = ((a[:, None] <= steps).float().mean(0) - (b[:, None] <= steps).float().mean(0)).abs().max()
         assert apart < 0.043  # Kolmogorov-Smirnov at 0.1 % for two samples of 4000

@@ -31,9 +31,10 @@ def killed(config, monkeypatch, epoch, moment="log"):
         if value["epoch"] == epoch and self.config == config:
             raise Kill
 
-    with monkeypatch.context() as patch, pytest.raises(Kill):
+    with monkeypatch.context() as patch:
         patch.setattr(store.RunFolder, moment, die)
-        kdlab.run(config)
+        with pytest.raises(Kill):
+            kdlab.run(config)
 
 
 def outcome(config, root, monkeypatch):

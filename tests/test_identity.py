@@ -1,4 +1,4 @@
-"""What decides a result: a run of other settings, data or losses is another run; comments and new fields change nothing."""
+"""What decides a result: other settings, data or losses are another run; comments and new fields change nothing."""
 
 import json
 import os
@@ -37,9 +37,10 @@ def key(config):
     {"method": "supervised", "teacher": None}, {"model": "resnet18"}, {"width": 0.5}, {"size": 12}, {"labels": 30},
     {"labels": 0.5}, {"epochs": 3}, {"steps": 3}, {"batch": 3}, {"optimizer": "sgd"}, {"optimizer_hp": {"beta2": 0.9}},
     {"lr": 0.1}, {"head_lr": 2.0}, {"momentum": 0.5}, {"nesterov": True}, {"weight_decay": 0.1}, {"schedule": "step"},
-    {"milestones": (0.5,)}, {"decay": 0.5}, {"warmup": 0.5}, {"augment": "none"}, {"weights": {"kd": 2}}, {"noise": 0.2},
-    {"noise_kind": "asymmetric"}, {"decay_all": False}, {"patience": 3}, {"monitor": "nll"}, {"select": "test"},
-    {"pretrained": True}, {"cutout": 4}, {"cutmix": 0.5}, {"hp": {"T": 2}}, {"precision": "bf16-mixed"},
+    {"milestones": (0.5,)}, {"decay": 0.5}, {"warmup": 0.5}, {"augment": "none"}, {"weights": {"kd": 2}},
+    {"noise": 0.2}, {"noise_kind": "asymmetric"}, {"decay_all": False}, {"patience": 3}, {"monitor": "nll"},
+    {"select": "test"}, {"pretrained": True}, {"cutout": 4}, {"cutmix": 0.5}, {"hp": {"T": 2}},
+    {"precision": "bf16-mixed"},
     {"normalise": False, "teacher": TEACHER.replace(normalise=False)}, {"teacher": TEACHER.replace(epochs=2)},
     {"init": Config(method="simclr", labels=20)}, {"evaluate_every": 2}, {"validation": 0.2, "teacher":
     TEACHER.replace(validation=0.2)}, {"seed": 3, "split": 0},
@@ -78,13 +79,14 @@ def test_a_new_field_with_a_default_changes_no_hash(monkeypatch):
 
 
 DEFAULTS = {
-    "method": "supervised", "model": "litenet_dsc", "width": 0.25, "pretrained": False, "dataset": "digits", "size": None,
-    "labels": None, "validation": 0.1, "split": None, "seed": 0, "noise": 0.0, "noise_kind": "symmetric", "epochs": 20,
-    "steps": None, "batch": 64, "optimizer": "adamw", "optimizer_hp": {}, "lr": 2e-3, "head_lr": 1.0, "momentum": 0.9,
-    "nesterov": False, "weight_decay": 1e-2, "decay_all": True, "schedule": "cosine", "milestones": (0.625, 0.75, 0.875),
-    "decay": 0.1, "warmup": 0.1, "patience": None, "monitor": None, "select": "validation", "augment": None,
-    "normalise": True, "cutout": 0, "cutmix": 0.0, "weights": {}, "hp": {}, "evaluate_every": 1, "precision": "32-true",
-    "device": "auto", "teacher": None, "init": None,
+    "method": "supervised", "model": "litenet_dsc", "width": 0.25, "pretrained": False, "dataset": "digits",
+    "size": None, "labels": None, "validation": 0.1, "split": None, "seed": 0, "noise": 0.0,
+    "noise_kind": "symmetric", "epochs": 20, "steps": None, "batch": 64, "optimizer": "adamw", "optimizer_hp": {},
+    "lr": 2e-3, "head_lr": 1.0, "momentum": 0.9, "nesterov": False, "weight_decay": 1e-2, "decay_all": True,
+    "schedule": "cosine", "milestones": (0.625, 0.75, 0.875), "decay": 0.1, "warmup": 0.1, "patience": None,
+    "monitor": None, "select": "validation", "augment": None, "normalise": True, "cutout": 0, "cutmix": 0.0,
+    "weights": {}, "hp": {}, "evaluate_every": 1, "precision": "32-true", "device": "auto", "teacher": None,
+    "init": None,
 }  # fmt: skip
 
 

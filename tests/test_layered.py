@@ -111,7 +111,7 @@ def test_who_teaches_whom(option, expected):
                                     {"past_T": 2.0}, {"keep": 4}, {"past": "snapshot"}])  # fmt: skip
 def test_options_change_the_second_epoch_and_train(option):
     plain, _ = steps("lsskd", 3)
-    changed, method = steps("lsskd", 3, **option)
+    changed, _ = steps("lsskd", 3, **option)
     assert all(math.isfinite(loss) for loss in changed) and changed[-1] != plain[-1]
 
 

@@ -64,7 +64,8 @@ def test_averaged_student_follows_and_stays_in_eval_mode():
         p.data += 1
     method.model(batch.x[0])
     method.after_step(0.5)
-    assert all(torch.allclose(new, old + 0.1, atol=1e-6) for new, old in zip(method.average.parameters(), before))
+    after = method.average.parameters()
+    assert all(torch.allclose(new, old + 0.1, atol=1e-6) for new, old in zip(after, before, strict=True))
     assert not method.average.training and not any(p.requires_grad for p in method.average.parameters())
     assert torch.equal(method.average.stem[1].running_mean, method.model.stem[1].running_mean)
 

@@ -11,7 +11,7 @@ import kdlab
 from kdlab import DIAGNOSTICS, METRICS, Config, Error, Metric, assemble, evaluate, metrics
 from kdlab.data import Normalise, load
 from kdlab.losses import class_logits
-from kdlab.metrics import due, watched
+from kdlab.metrics import due, monitored
 from kdlab.models import BranchOutput, Features, branches, build
 from kdlab.report import interval
 
@@ -282,11 +282,24 @@ def test_early_stopping_names_what_can_be_watched(fields, message, runs):
 
 
 def test_early_stopping_watches_the_metric_that_is_named(runs):
-    assert watched(assemble(Config(**TINY))) == "accuracy" and watched(assemble(config_of("simclr"))) == "knn"
+    assert monitored(Config(**TINY)) == "accuracy" and monitored(config_of("simclr")) == "knn"
     result = kdlab.run(Config(**{**TINY, "epochs": 6}, patience=6, monitor="nll"))
     log = result.log()
     assert result["selected_on"] == "val/nll" and result["best_epoch"] == log["val/nll"].idxmin() + 1
     assert result["val/nll"] == log["val/nll"].min()
+
+
+def test_a_run_that_is_stopped_by_a_metric_is_another_when_the_metric_is(runs, own_tables, monkeypatch):
+    plain, patient = Config(**TINY), Config(**TINY, patience=2, monitor="margin")
+    before = [kdlab.run(config).folder for config in (plain, patient)]
+    monkeypatch.setitem(METRICS, "margin", Metric(lambda setup, part: 7.0, due="validation"))
+    after = [kdlab.run(config).folder for config in (plain, patient)]
+    assert after[0] == before[0] and after[1] != before[1]
+
+
+def test_a_metric_of_several_numbers_cannot_be_watched(runs):
+    with pytest.raises(Error, match="patience cannot watch branch, which is not one finite number"):
+        kdlab.run(config_of("lsskd", patience=2, monitor="branch"))
 
 
 def test_interval_against_a_hand_calculation():

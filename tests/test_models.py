@@ -1,6 +1,7 @@
 """Sizes of the papers' networks, the contract that every network keeps, and networks from ready modules."""
 
 import copy
+from itertools import pairwise
 
 import pytest
 import torch
@@ -134,7 +135,7 @@ def pooled(num_classes, channels=3, width=1.0):
     outs = [scaled(n, width) for n in (8, 16, 32, 64)]
     stem = nn.Conv2d(channels, outs[0], 3, padding=1)
     neck = nn.Sequential(nn.Conv2d(outs[-1], 24, 1), nn.ReLU())
-    blocks = [Block(i, o) for i, o in zip(outs, outs[1:], strict=False)]
+    blocks = [Block(i, o) for i, o in pairwise(outs)]
     return from_stages(stem, blocks, num_classes, channels, neck=neck, dropout=0.1)
 
 

@@ -58,9 +58,10 @@ def test_log_images_and_embedding():
 
 
 def test_a_log_is_drawn_by_what_its_columns_are():
-    log = pd.DataFrame({"epoch": [1, 2], "lr": 0.1, "loss": [3.0, 2.0], "loss/nt_xent": [3.0, 2.0], "val/knn": [50.0, 60.0],
-                        "val/top5": [80.0, 90.0], "val/std": [0.9, 0.8], "val/nll": [2.0, 1.0], "val/mine": [1.0, 2.0],
-                        "train/weight_norm": [9.0, 9.5], "seconds": 1.0, "method_mb": 2.0})  # fmt: skip
+    log = pd.DataFrame({"epoch": [1, 2], "lr": 0.1, "loss": [3.0, 2.0], "loss/nt_xent": [3.0, 2.0],
+                        "val/knn": [50.0, 60.0], "val/top5": [80.0, 90.0], "val/std": [0.9, 0.8],
+                        "val/nll": [2.0, 1.0], "val/mine": [1.0, 2.0], "train/weight_norm": [9.0, 9.5],
+                        "seconds": 1.0, "method_mb": 2.0})  # fmt: skip
     axes = plots.plot_log(SimpleNamespace(log=lambda: log)).axes
     assert [t.get_text() for t in axes[0].get_legend().get_texts()] == ["nt_xent"], (
         "nothing but a loss is drawn as a loss"
@@ -94,7 +95,7 @@ def test_differences_are_paired_by_seed():
 
 def test_tidy():
     frame = pd.DataFrame({"n": [3, 12345], "x": [1.25, float("nan")], "ok": [True, False], "s": ["a", "b"]})
-    assert report.tidy(frame).values.tolist() == [["3", "1.2", "True", "a"], ["12,345", "", "False", "b"]]
+    assert report.tidy(frame).to_numpy().tolist() == [["3", "1.2", "True", "a"], ["12,345", "", "False", "b"]]
 
 
 def test_every_figure_of_a_notebook_shows():

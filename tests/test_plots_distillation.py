@@ -55,9 +55,7 @@ def test_pseudo_labels_in_two_panels_also_without_any_that_pass():
 
 def test_early_stopping_marks_the_kept_epoch():
     figure = plots.plot_early_stopping([result(0, 2, [50, 80, 70], 75), result(1, 3, [40, 60, 65], 70)], [0, 0.1, 0.9])
-    stars = [
-        (line.get_xdata()[0], list(line.get_ydata())[0]) for line in figure.axes[0].lines if line.get_marker() == "*"
-    ]
+    stars = [(*line.get_xdata(), *line.get_ydata()) for line in figure.axes[0].lines if line.get_marker() == "*"]
     assert stars == [(2, 80), (3, 65)] and figure.axes[1].get_ylabel() == "alpha"
 
 

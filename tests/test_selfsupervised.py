@@ -130,7 +130,8 @@ def test_target_moves_by_tau_after_the_step():
     method.after_step(1.0)
     assert all(torch.allclose(p, old) for p, old in zip(method.target_model.parameters(), before, strict=True))
     method.after_step(0.0)
-    assert all(torch.allclose(p, old + 0.1, atol=1e-5) for p, old in zip(method.target_model.parameters(), before))
+    after = method.target_model.parameters()
+    assert all(torch.allclose(p, old + 0.1, atol=1e-5) for p, old in zip(after, before, strict=True))
 
 
 def test_no_gradient_reaches_the_target_and_the_predictor_is_online_only():

@@ -35,7 +35,8 @@ def check_name(name: str) -> tuple[str, str]:
         raise Error(f"dataset={key!r} needs a path: {key}:PATH")
     if allowed is not None and (part not in allowed or (colon and not part)):
         words = " or ".join(f"{key}:{word}" if word else key for word in allowed)
-        raise Error(f"dataset={name!r}: {part or 'nothing'!r} may not follow {key}, choose {words}")
+        what = f"nothing may follow {key}" if allowed == ("",) else f"{part!r} is no part of {key}"
+        raise Error(f"dataset={name!r}: {what}, choose {words}")
     return key, part
 
 

@@ -32,11 +32,11 @@ def folder(part: str, size: int | None = None) -> ImageSet:
             raise Error(f"the classes of {parts[name]} and {parts['train']} differ: {', '.join(sorted(odd))}")
     loaded = {name: _load(listing, size) for name, listing in files.items()}
     channels = max(x.shape[1] for x, _ in loaded.values())
-    shapes = {tuple(x.shape[2:]) for x, _ in loaded.values()}
+    shapes = {(x.shape[2], x.shape[3]) for x, _ in loaded.values()}
     if len(shapes) > 1:
         raise Error(f"the images under {root} have several sizes, {_sizes(shapes)}: set size to the pixels you want")
     loaded = {name: (x.expand(-1, channels, -1, -1).contiguous(), y) for name, (x, y) in loaded.items()}
-    test = loaded.get("test", loaded.get("val"))
+    test = loaded["test"] if "test" in loaded else loaded["val"]
     val = loaded["val"] if len(loaded) == 3 else (None, None)
     return ImageSet(f"folder:{part}", classes, *loaded["train"], *test, style="colour", val_x=val[0], val_y=val[1])
 
@@ -86,8 +86,8 @@ def read_images(files: Sequence[Path], size: int | None, place: Path) -> Tensor:
 def _decode(file: Path, size: int | None) -> np.ndarray:
     """One image as uint8, (H, W) for greyscale and (H, W, 3) for anything else."""
     try:
-        with Image.open(file) as image:
-            image = image.convert("L" if image.mode in ("1", "L", "I", "I;16", "F") else "RGB")
+        with Image.open(file) as opened:
+            image = opened.convert("L" if opened.mode in ("1", "L", "I", "I;16", "F") else "RGB")
             if size:
                 image = image.resize((size, size), Image.Resampling.BILINEAR)
             return np.asarray(image)

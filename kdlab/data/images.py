@@ -19,9 +19,9 @@ class ImageSet:
     `train_x`, `test_x`: uint8 (n, C, H, W); `train_y`, `test_y`: int64 (n,), -1 for an image without a label.
     `mean`, `std`: one number per channel on the scale [0, 1], of the labelled training images unless given; teacher and
     student see the same normalisation.
-    `style` is the key of the augmentation family (`kdlab.AUGMENTATIONS`) that suits the images. `similar`: which class a
-    class is taken for where labels are wrong asymmetrically, by name; without it, the next class. `val_x`, `val_y`: only
-    where the data set itself brings a validation set.
+    `style` is the key of the augmentation family (`kdlab.AUGMENTATIONS`) that suits the images. `similar`: which class
+    a class is taken for where labels are wrong asymmetrically, by name; without it, the next class. `val_x`, `val_y`:
+    only where the data set itself brings a validation set.
     """
 
     name: str
@@ -67,7 +67,7 @@ class ImageSet:
         for tensor in (self.train_x, self.train_y, self.test_x, self.test_y, self.val_x, self.val_y):
             if tensor is not None:
                 digest.update(repr(tuple(tensor.shape)).encode())
-                digest.update(tensor.contiguous().numpy())
+                digest.update(tensor.contiguous().numpy().data)
         return digest.hexdigest()
 
 

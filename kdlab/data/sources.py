@@ -8,13 +8,16 @@ import os
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
 from ..errors import Error
 from .images import ImageSet
+
+if TYPE_CHECKING:  # torchvision's readers take a while to load
+    from torchvision.datasets import CIFAR10
 
 # Classes that resemble each other, true -> taken for: Patrini et al. 2017
 SIMILAR_DIGITS = {"2": "7", "3": "8", "5": "6", "6": "5", "7": "1"}
@@ -34,7 +37,7 @@ def digits() -> ImageSet:
     """
     from sklearn.datasets import load_digits
 
-    bunch = load_digits()
+    bunch: Any = load_digits()
     x = torch.from_numpy(bunch.images).mul(255 / 16).round().to(torch.uint8)[:, None]
     y = torch.from_numpy(bunch.target).long()
     names = tuple(str(name) for name in bunch.target_names)
@@ -70,7 +73,7 @@ def cifar100() -> ImageSet:
 
 
 def _cifar(
-    reader: Callable[..., Any], title: str, mean: tuple[float, ...], std: tuple[float, ...],
+    reader: "type[CIFAR10]", title: str, mean: tuple[float, ...], std: tuple[float, ...],
     similar: Mapping[str, str] | None = None,
 ) -> ImageSet:  # fmt: skip
     train, test = _parts(title, Path(reader.base_folder), lambda root, train: reader(root, train, download=True))

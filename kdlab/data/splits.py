@@ -54,13 +54,15 @@ def split(
     for label in range(count):
         rows = (images.train_y == label).nonzero()[:, 0]
         members.append(rows[torch.randperm(len(rows), generator=draw)])
-    if images.val_x is not None:
+    keep = torch.ones(len(images.train_y), dtype=torch.bool)
+    if images.val_x is not None and images.val_y is not None:
         held = [0] * count
         val_x, val_y = images.val_x, images.val_y
     else:
         held = [round(validation * len(rows)) for rows in members]
         val_rows = torch.cat([rows[len(rows) - h :] for rows, h in zip(members, held, strict=True)]).sort().values
         val_x, val_y = images.train_x[val_rows], spoil(images.train_y[val_rows], val_rows)
+        keep[val_rows] = False
     pools = [rows[: len(rows) - h] for rows, h in zip(members, held, strict=True)]
     if not any(map(len, pools)):
         raise Error(f"validation={validation} leaves no image to train on")
@@ -68,9 +70,6 @@ def split(
     visible = torch.full_like(images.train_y, -1)
     for label, (pool, q) in enumerate(zip(pools, quota, strict=True)):
         visible[pool[:q]] = label
-    keep = torch.ones(len(images.train_y), dtype=torch.bool)
-    if images.val_x is None:
-        keep[val_rows] = False
     visible = spoil(visible, torch.arange(len(visible)))
     return Split(images, images.train_x[keep], visible[keep], val_x, val_y, images.train_y[keep])
 

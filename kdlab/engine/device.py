@@ -34,7 +34,8 @@ def environment(device: torch.device) -> dict[str, Any]:
     """What a run on `device` was measured on: versions, device, threads, and the commit of the package."""
     command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
     try:
-        commit = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True).stdout.strip()
+        run = subprocess.run(command, check=False, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+        commit = run.stdout.strip()
     except OSError:  # no git on this machine
         commit = ""
     return {

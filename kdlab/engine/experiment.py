@@ -28,9 +28,8 @@ def run(config: Config, *, fresh: bool = False) -> Result:
     that want the same run train it once. Config, data and networks that do not fit together are refused before anything
     trains, and nothing is written.
 
-    A run of an edited method or loss is a new run. A stored result of other networks, augmentations or another loop than
-    today's comes back with a warning; `fresh` removes what is stored of this run and of what it stands on, and trains
-    anew.
+    A run of an edited method or loss is a new run. A stored result of other networks, or of another loop, than today's
+    comes back with a warning; `fresh` removes what is stored of this run and of what it stands on, and trains anew.
     """
     images = chain_images(config)
     if not fresh and (found := _stored(config, images)):
@@ -79,7 +78,8 @@ def _stored(config: Config, images: Images) -> Result | None:
         return None
     if rooms := changed_rooms(metrics):
         name = folder.path.name
-        warnings.warn(f"{name} was trained by other code: {', '.join(rooms)}; fresh trains it anew", stacklevel=3)
+        told = f"{name} was trained by other code: {', '.join(rooms)}; fresh=True (kdlab run --fresh) trains it anew"
+        warnings.warn(told, stacklevel=3)
     return Result(config, folder.path, images, trusted(metrics))
 
 

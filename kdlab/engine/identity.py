@@ -17,7 +17,7 @@ from ..augment import AUGMENTATIONS
 from ..config import Config
 from ..data import ImageSet
 from ..methods import METHODS, Distill, Method
-from ..metrics import METRICS
+from ..metrics import METRICS, monitored
 from ..models import MODELS
 from ..optimizers import OPTIMIZERS
 from ..schedules import SCHEDULES
@@ -73,17 +73,22 @@ def hash_of(identity: Mapping[str, Any]) -> str:
     return digest(json.dumps(identity, sort_keys=True))
 
 
-def loss_code(config: Config, style: str) -> dict[str, str]:
-    """Digests of the code that makes the loss, of the augmentation, and of a network and the like that the user wrote."""
+def loss_code(config: Config, style: str) -> dict[str, str | None]:
+    """Digests of the code that decides a run: the loss, the augmentation, the metric that early stopping watches, and a
+    network, optimiser or schedule that the user wrote.
+    """
     method, family = METHODS[config.method], AUGMENTATIONS[config.augment or style]
     roles = [*method.views, *([method.shared] if method.shared else [])]
     others = {
-        "model": MODELS[config.model], "optimizer": OPTIMIZERS[config.optimizer], "schedule": SCHEDULES[config.schedule],
-    }  # fmt: skip
+        "model": MODELS[config.model],
+        "optimizer": OPTIMIZERS[config.optimizer],
+        "schedule": SCHEDULES[config.schedule],
+    }
     return {
         "method": digest(source(method, LOSS_ROOMS)),
         "augment": digest(source({role: family[role] for role in roles})),
         **{name: digest(source(thing)) for name, thing in others.items() if is_near(thing)},
+        **({"monitor": metric_code().get(monitored(config))} if config.patience is not None else {}),
     }
 
 
@@ -112,7 +117,7 @@ def metric_code() -> dict[str, str]:
 
 
 def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
-    """The code of `thing`, of what it calls and of the constants it reads, as far as the user wrote it or `rooms` hold it."""
+    """The code of `thing`, of what it calls and the constants it reads, where the user wrote it or `rooms` hold it."""
     pieces: dict[str, str] = {}
 
     def add(name: str, value: Any) -> None:
@@ -187,10 +192,10 @@ def _read_by(function: types.FunctionType) -> list[tuple[str, Any]]:
     for name in sorted(global_names(code) & set(function.__globals__)):
         value = function.__globals__[name]
         for chain in sorted(attribute_chains(code, name)):
-            path, at = [name, *chain], value
-            while isinstance(at, types.ModuleType) and chain:  # of `losses.kd` the function counts, not the module
-                at, chain = getattr(at, chain[0], None), chain[1:]
-            found.append((".".join(path[: len(path) - len(chain)]), at))
+            path, at, behind = name, value, list(chain)
+            while isinstance(at, types.ModuleType) and behind:  # of `losses.kd` the function counts, not the module
+                path, at = f"{path}.{behind[0]}", getattr(at, behind.pop(0), None)
+            found.append((path, at))
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
             found.append((name, cell.cell_contents))

@@ -1,8 +1,8 @@
 """Run folders: where they are, checkpoints, weights, results.
 
-`runs/<data set>-<model>-<method>-<hash>/` holds config.json (the identity, and the whole config for reading),
-log.jsonl (a line per epoch), checkpoint.pt while training, weights.safetensors, parts.safetensors where the method keeps
-heads or branches, and result.json, which is written last: where it is, the run is done.
+`runs/<data set>-<model>-<method>-<hash>/` holds config.json (the identity, and the whole config for reading), log.jsonl
+(a line per epoch), checkpoint.pt while training, weights.safetensors, parts.safetensors where the method keeps heads or
+branches, and result.json, which is written last: where it is, the run is done.
 """
 
 import json
@@ -127,7 +127,7 @@ class RunFolder:
 
     def log(self, line: dict[str, Any]) -> None:
         """Append one epoch to log.jsonl."""
-        with open(self.path / "log.jsonl", "a") as file:
+        with (self.path / "log.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
 
     def _write(self, name: str, text: str) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..config import Config
 from ..errors import Error
 from ..methods import Method
-from ..metrics import METRICS, due, evaluate, watched
+from ..metrics import METRICS, due, evaluate, monitored
 from ..models import evaluating
 from ..optimizers import OPTIMIZERS, optimizer_options
 from ..schedules import SCHEDULES, warm_up
@@ -96,9 +96,9 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
         optimizer.load_state_dict(state["optimizer"])
         fabric.strategy.precision.load_state_dict(state["precision"])  # the loss scale of half precision
         start, seconds, stop = state["epoch"], state["seconds"], state["stop"]
-    part = "test" if config.select == "test" else "val"
+    part, metric = "test" if config.select == "test" else "val", monitored(config)
     if config.patience is not None:
-        best, metric = Best(config.patience, state and state["best"]), watched(setup)
+        best = Best(config.patience, state and state["best"])
     module, optimizer = fabric.setup(method, optimizer)
     if bar is not None:
         bar.update(start * batches.steps)
@@ -112,7 +112,10 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
             names = due(setup, "validation")
             line |= evaluate(setup, part, dict.fromkeys([*names, metric] if best else names))
             if best is not None:
-                best.see(METRICS[metric].sign * line[f"{part}/{metric}"], epoch + 1, method)
+                score = line.get(f"{part}/{metric}", math.nan)
+                if not math.isfinite(score):
+                    raise Error(f"patience cannot watch {metric}, which is not one finite number: give another monitor")
+                best.see(METRICS[metric].sign * score, epoch + 1, method)
                 stop = best.spent and method.may_stop((epoch + 1) / config.epochs)
         with evaluating(method):
             for hook in hooks:

@@ -11,7 +11,9 @@ from .arithmetic import full
 from .labels import smooth
 
 
-def cross_entropy(logits: Tensor, y: Tensor, partner: Tensor | None = None, kept: Tensor | float | None = None) -> Tensor:
+def cross_entropy(
+    logits: Tensor, y: Tensor, partner: Tensor | None = None, kept: Tensor | float | None = None
+) -> Tensor:  # fmt: skip
     """How little the network expected the label: -log of the probability that it gives to the right class.
 
     -log softmax(logits)[y] in nats, for logits (B, K) and labels y (B,), mean over the labelled rows; rows with y = -1

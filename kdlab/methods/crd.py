@@ -36,6 +36,9 @@ class CRD(Distill):
     learns_from = "contrasts of samples"
     weights = {"ce": 1.0, "crd": 0.8, "kd": 0.0}
     presets = {"paper": {**published.BENCHMARK_PAIR, "hp": {"negatives": 16_384}}}
+    memory: Tensor  # (2, n, dim), of student and teacher
+    constant: Tensor  # (2,), Z of both, set by the first batch
+    pending: tuple[Batch, Tensor, Tensor]  # what `terms` leaves for `after_step`: batch, new embeddings, constants
 
     def build(
         self, *, dim: Count = 128, negatives: Count = 4096, T: Positive = 0.07, momentum: Share = 0.5,
@@ -45,10 +48,9 @@ class CRD(Distill):
         self.embed_s, self.embed_t = (nn.Linear(net.feature_width, dim) for net in (self.model, self.teacher))
         edge = (dim / 3) ** -0.5
         memories = torch.empty(2, self.samples, dim).uniform_(-edge, edge)
-        self.register_buffer("memory", memories.half() if half else memories)  # of student and teacher
-        self.register_buffer("constant", torch.zeros(2))  # Z of both, set by the first batch
+        self.register_buffer("memory", memories.half() if half else memories)
+        self.register_buffer("constant", torch.zeros(2))
         self.others = OtherClasses(self.labels)
-        self.pending = None  # what `terms` leaves for `after_step`
 
     def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         ours, theirs = (normalize(e, dim=1) for e in (self.embed_s(student.pooled), self.embed_t(teacher.pooled)))

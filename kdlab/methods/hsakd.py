@@ -35,10 +35,11 @@ class HSAKD(Distill, Layered):
     def build(self, *, T: Positive = 3.0) -> None:
         super().build()
         self.T = T
-        if len(self.branches) != len(self.teacher_parts["branches"]):
+        theirs = list(self.teacher_parts["branches"].children())
+        if len(self.branches) != len(theirs):
             raise Error(
                 f"hsakd pairs branches one to one: the student has {len(self.branches)} stages, "
-                f"the teacher {len(self.teacher_parts['branches'])}"
+                f"the teacher {len(theirs)}"
             )
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:

@@ -41,6 +41,8 @@ class MoCo(SelfSupervised):
                   "weights": {"info_nce": 0.5}, "hp": {"T": 0.2, "hidden": 2048, "dim": 256, "queue": 32768,
                   "momentum_end": 0.999, "splits": 8, "symmetric": True}},
     }  # fmt: skip
+    queue: Tensor  # (dim, queue), unit columns
+    pointer: Tensor  # (), the column of the oldest key, which is replaced next
 
     def build(
         self, *, T: Positive = 0.1, dim: Count = 128, hidden: Count | None = None, queue: Count = 4096,
@@ -49,15 +51,13 @@ class MoCo(SelfSupervised):
         step = self.batch * (2 if symmetric else 1)
         if step and queue % step:
             raise Error(f"queue={queue} is no multiple of {step}: the queue moves on by the keys of a whole step")
-        if self.batch % splits or 0 < self.batch < 2 * splits:
-            raise Error(f"batch={self.batch} cannot be split into splits={splits} parts of 2 and more: give a divisor")
         self.T, self.symmetric = T, symmetric
         self.momentum = momentum, momentum if momentum_end is None else momentum_end  # at the start, at the end
-        split_batch_norm(self.model, splits)
+        split_batch_norm(self.model, splits, self.batch)
         self.projector = mlp(self.model.feature_width, hidden or self.model.feature_width, dim, norm=False)
         self.key_model, self.key_projector = momentum_copy(self.model), momentum_copy(self.projector)
         self.register_buffer("queue", normalize(torch.randn(dim, queue), dim=0))
-        self.register_buffer("pointer", torch.zeros((), dtype=torch.long))  # the oldest key, replaced next
+        self.register_buffer("pointer", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
     def keys(self, x: Tensor) -> Tensor:

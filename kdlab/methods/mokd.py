@@ -35,6 +35,7 @@ class MOKD(SelfSupervised):
     learns_from = "two networks without labels"
     weights = {"own": 1.0, "cross": 1.0}
     presets = {"short": published.LIGHTLY, "paper": published.LIGHTLY}
+    centre: Tensor  # (2, dim), the running means of the teachers' outputs
 
     def build(
         self, *, dim: Count = 1024, T: Positive = 0.1, T_teacher: Positive = 0.04, tau: PositiveShare = 0.996,
@@ -43,15 +44,16 @@ class MOKD(SelfSupervised):
         width = self.model.feature_width
         self.partner = fresh_copy(self.model)
         self.projector, self.partner_projector = mlp(width, width, dim), mlp(width, width, dim)
-        self.students = [(self.model, self.projector), (self.partner, self.partner_projector)]  # a list hides them
-        self.targets = nn.ModuleList(nn.ModuleList(map(momentum_copy, pair)) for pair in self.students)
+        self.students = [(self.model, self.projector), (self.partner, self.partner_projector)]  # lists hide them
+        self.teachers = [(momentum_copy(net), momentum_copy(head)) for net, head in self.students]
+        self.targets = nn.ModuleList(map(nn.ModuleList, self.teachers))
         self.register_buffer("centre", torch.zeros(2, dim))
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         x = batch.x.flatten(0, 1)
         said = [head(net.features(x).pooled).chunk(2) for net, head in self.students]
         with torch.no_grad():
-            taught = torch.stack([head(net.features(x).pooled) for net, head in self.targets])
+            taught = torch.stack([head(net.features(x).pooled) for net, head in self.teachers])
             self.mean = taught.mean(1).float()
             soft = [((z - c) / self.T_teacher).softmax(1).chunk(2) for z, c in zip(taught, self.centre, strict=True)]
 
@@ -64,6 +66,6 @@ class MOKD(SelfSupervised):
     def after_step(self, progress: float) -> None:
         self.centre.lerp_(self.mean, 0.1)
         tau = cosine_between(progress, self.tau, 1.0)
-        for pair, target in zip(self.students, self.targets, strict=True):
+        for pair, target in zip(self.students, self.teachers, strict=True):
             for module, copy in zip(pair, target, strict=True):
                 follow(copy, module, tau)

@@ -12,6 +12,10 @@ class OtherClasses(nn.Module):
     Its buffers are made from the labels whenever a run starts or continues, so no checkpoint holds them.
     """
 
+    by_class: Tensor
+    counts: Tensor
+    starts: Tensor
+
     def __init__(self, labels: Tensor):
         super().__init__()
         by_class, counts, starts = rows_by_class(labels)

@@ -60,6 +60,10 @@ class PastPredictions(nn.Module):
     they are read.
     """
 
+    seen: Tensor  # (rows,), whether a row was written
+    values: Tensor  # (rows, kept), the probabilities
+    places: Tensor | None  # (rows, kept), whose they are; None where all are kept
+
     def __init__(self, rows: int, classes: int, keep: int = 64):
         super().__init__()
         self.classes, kept = classes, min(keep, classes)
@@ -101,21 +105,23 @@ class Tables(Past):
 
     def __init__(self, samples: int, classes: int, rows: list[int], keep: int):
         super().__init__()
-        self.rows, self.pending = rows, None
-        self.tables = nn.ModuleList(PastPredictions(samples * r, classes * r, keep) for r in rows)
+        self.rows = rows
+        self.pending: tuple[Tensor, list[Tensor], Tensor | None] | None = None  # of a step that is not over
+        self.each_table = [PastPredictions(samples * r, classes * r, keep) for r in rows]
+        self.tables = nn.ModuleList(self.each_table)  # a list alone would hide them from checkpoints
 
     def recall(self, batch: Batch, hard: list[Tensor]) -> list[Tensor]:
         places = [each_row(batch.index, r) for r in self.rows]
-        past = [table.read(*where) for table, *where in zip(self.tables, places, hard, strict=True)]
+        past = [table.read(*where) for table, *where in zip(self.each_table, places, hard, strict=True)]
         return [mix_targets(p, batch, r) for p, r in zip(past, self.rows, strict=True)]
 
     def note(self, batch: Batch, now: list[Tensor]) -> None:
-        self.pending = batch.index, now, batch.kept  # until the step is over
+        self.pending = batch.index, now, batch.kept
 
     def after_step(self) -> None:
         if self.pending is not None:
             index, now, kept = self.pending
-            for table, r, p in zip(self.tables, self.rows, now, strict=True):
+            for table, r, p in zip(self.each_table, self.rows, now, strict=True):
                 table.write(each_row(index, r), p, kept)
             self.pending = None
 
@@ -126,6 +132,8 @@ class Snapshot(Past):
     For data whose tables would not fit: one more forward pass a step. The view is the present one here, and that of the
     epoch before in the tables.
     """
+
+    taken: Tensor  # (), whether there is one
 
     def __init__(self, method: Layered, T: float):
         super().__init__()

@@ -1,6 +1,6 @@
 """What SimCLR, MoCo, BYOL and MOKD share: two views, no labels, and a projection head that is used in training only."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import published
 from .base import Method
@@ -15,6 +15,7 @@ class SelfSupervised(Method):
     trains_head = False
     keeps = ("projector",)
     presets = {"short": published.LIGHTLY}
+    projector: nn.Sequential
 
     def embed(self, x: Tensor) -> Tensor:
         """What the projection head makes of one view's pooled features: (B, D)."""

@@ -44,7 +44,7 @@ class SemCKD(Distill):
     def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         attention = losses.semckd_attention(embed(self.queries, student.maps), embed(self.keys, teacher.maps))
         projected = [
-            [regress(pool_to_match(s, t)[0]) for regress, t in zip(row, teacher.maps, strict=True)]
+            [regress(pool_to_match(s, t)[0]) for regress, t in zip(row.children(), teacher.maps, strict=True)]
             for row, s in zip(self.regressors, student.maps, strict=True)
         ]
         return {

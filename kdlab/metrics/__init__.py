@@ -3,7 +3,9 @@
 import math
 from collections.abc import Callable, Collection, Mapping
 
+from ..config import Config
 from ..errors import Error, lookup
+from ..methods import METHODS
 from ..models import evaluating
 from ..setup import Setup, extract
 from . import branches, classifier, embeddings, probes, teacher
@@ -77,14 +79,17 @@ def due(setup: Setup, *moments: str) -> list[str]:
     return [name for name, m in METRICS.items() if m.due in moments and m.suits(method) and m.due_for(method)]
 
 
-def watched(setup: Setup) -> str:
+def monitored(config: Config) -> str:
     """The metric that early stopping watches: the config's `monitor`, else accuracy, or kNN without a classifier."""
-    name = setup.config.monitor or ("accuracy" if setup.method.trains_head else "knn")
-    metric = lookup("metric", name, METRICS)
-    if not metric.suits(setup.method):
-        fitting = ", ".join(n for n, m in METRICS.items() if m.suits(setup.method))
+    return config.monitor or ("accuracy" if METHODS[config.method].trains_head else "knn")
+
+
+def check_monitor(setup: Setup) -> None:
+    """Refuse a `monitor` that is no metric, or cannot be measured on the run."""
+    name, method = monitored(setup.config), setup.method
+    if not lookup("metric", name, METRICS).suits(method):
+        fitting = ", ".join(n for n, m in METRICS.items() if m.suits(method))
         raise Error(f"monitor={name!r} cannot be measured on method {setup.config.method!r}: choose {fitting}")
-    return name
 
 
 def diagnose(epoch: int, setup: Setup) -> dict[str, float]:
@@ -97,7 +102,7 @@ def diagnose(epoch: int, setup: Setup) -> dict[str, float]:
 
 
 __all__ = [
-    "DIAGNOSTICS", "METRICS", "Diagnostic", "Metric", "accuracy", "agreement", "always", "branch_accuracy", "calibration_error",
-    "classifies", "collapse", "diagnose", "divergence", "due", "evaluate", "extract", "has_features_only", "knn",
-    "linear_probe", "named", "nll", "watched",
+    "DIAGNOSTICS", "METRICS", "Diagnostic", "Metric", "accuracy", "agreement", "always", "branch_accuracy",
+    "calibration_error", "check_monitor", "classifies", "collapse", "diagnose", "divergence", "due", "evaluate",
+    "extract", "has_features_only", "knn", "linear_probe", "monitored", "named", "nll",
 ]  # fmt: skip

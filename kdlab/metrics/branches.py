@@ -9,7 +9,7 @@ from ..augment import ops
 from ..data import Normalise
 from ..losses import class_log_probabilities, class_logits
 from ..methods import Method
-from ..models import Network, evaluating
+from ..models import Branch, Network, evaluating
 from ..setup import Setup
 
 
@@ -19,9 +19,9 @@ def branch_accuracy(
 ) -> list[tuple[float, float]]:  # fmt: skip
     """Accuracy of each branch of HSAKD and LSSKD, by depth, in percent: (all four rotations, upright images only).
 
-    Images are uint8 (n, C, H, H). `read` turns joint logits of class and rotation into a score per class: the sum of its
-    four logits (Yang et al. 2021, HSAKD), or `class_log_probabilities`. A rotated image counts as right when its class
-    is, whatever rotation is seen.
+    Images are uint8 (n, C, H, H). `read` turns joint logits of class and rotation into a score per class: the sum of
+    its four logits (Yang et al. 2021, HSAKD), or `class_log_probabilities`. A rotated image counts as right when its
+    class is, whatever rotation is seen.
     """
     guesses = []
     with evaluating(net) as device, evaluating(branches):
@@ -35,9 +35,9 @@ def branch_accuracy(
 
 def has_joint_branches(method: Method) -> bool:
     """methods that keep branches for class and rotation"""
-    branches = method.parts.get("branches")
-    joint = 4 * method.model.num_classes
-    return isinstance(branches, nn.ModuleList) and all(branch.head.out_features == joint for branch in branches)
+    branches = method.parts.get("branches", nn.ModuleList()).children()
+    outputs = {branch.head.out_features for branch in branches if isinstance(branch, Branch)}
+    return outputs == {4 * method.model.num_classes}
 
 
 def of_branches(setup: Setup, part: str) -> dict[str, float]:

@@ -21,8 +21,8 @@ def knn(
     """What class its nearest labelled images say a query has: predicted classes (n,) of queries (n, D).
 
     The k rows of the bank (m, D) with the largest cosine vote with weight exp(cos / T) (Wu et al. 2018; solo-learn's
-    defaults). A bank with fewer rows than k votes as a whole; k=1 does not depend on T. `same`: the queries are the bank,
-    and no row votes for itself.
+    defaults). A bank with fewer rows than k votes as a whole; k=1 does not depend on T. `same`: the queries are the
+    bank, and no row votes for itself.
     """
     similarity = F.normalize(queries, dim=1) @ F.normalize(bank, dim=1).T
     if same:

@@ -62,8 +62,9 @@ def _grouped_stage(out: int, count: int, groups: int, first_groups: int, inp: in
 def split_stage(out: int, count: int, inp: int, stride: int) -> nn.Sequential:
     """`count` units of ShuffleNetV2; both halves of the first see the whole input, at stride 1 as well."""
     first = SplitUnit(inp, out, stride=2)
-    for depthwise in (first.branch1[0], first.branch2[3]):
-        depthwise.stride = (stride, stride)
+    for layer in first.modules():
+        if isinstance(layer, nn.Conv2d) and layer.stride == (2, 2):  # the depthwise ones, one in each half
+            layer.stride = (stride, stride)
     return nn.Sequential(first, *(SplitUnit(out, out, 1) for _ in range(count - 1)))
 
 

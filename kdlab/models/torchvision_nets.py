@@ -152,7 +152,7 @@ def imagenet_weights(name: str, channels: int, width: float) -> dict[str, Tensor
     known("network with ImageNet weights", name, TORCHVISION)
     if channels != 3 or width != 1:
         raise Error(f"ImageNet weights are for 3 channels and width 1, not for {channels} and {width:g}")
-    weights = get_model_weights(name.removesuffix("_imagenet")).DEFAULT
+    weights = get_model_weights(name.removesuffix("_imagenet"))["DEFAULT"]
     try:
         return weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError):

@@ -15,7 +15,7 @@ Line = tuple[Sequence[float], Sequence[float]]
 def plot_softened(
     image: Tensor, logits: Tensor, classes: Sequence[str], temperatures: Sequence[float], truth: int
 ) -> plt.Figure:  # fmt: skip
-    """An image (C, H, W), and softmax(logits / T) of its logits (K,) as bars, a panel per T; the true class in orange."""
+    """An image (C, H, W), and softmax(logits / T) of its logits (K,) as bars, a panel a T; the true class in orange."""
     bar = [PALETTE[1] if k == truth else PALETTE[0] for k in range(len(classes))]
     n = len(temperatures)
     with plt.rc_context({**STYLE, "axes.titlelocation": "center"}):
@@ -49,7 +49,7 @@ def _ticks(classes: Sequence[str]) -> tuple[list[int], list[str]]:
 def plot_lines(
     lines: Mapping[str, Line], xlabel: str, ylabel: str, title: str = "", log: bool = False, steps: bool = False
 ) -> plt.Figure:
-    """Named curves (x, y) in one panel, each with its own colour and dashes; `log` for both axes, `steps` for stairs."""
+    """Named curves (x, y) in one panel, each with its colour and dashes; `log` for both axes, `steps` for stairs."""
     dashes = ["-", "--", "-.", ":"]
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(8, 3.6))
@@ -64,7 +64,7 @@ def plot_lines(
 
 
 def plot_agreement(images: Tensor, rows: Mapping[str, Tensor]) -> plt.Figure:
-    """Images (n, C, H, W) above rows of maps (n, h, w) of cosines: blue where two networks agree, red where they do not.
+    """Images (n, C, H, W) above rows of maps (n, h, w) of cosines: blue where two networks agree, else red.
 
     The mean of each map stands in it.
     """
@@ -107,7 +107,10 @@ def plot_pseudo_labels(seen: Mapping[str, Sequence[tuple[float, float]]]) -> plt
 
 
 def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) -> plt.Figure:
-    """The metric that was watched, after each epoch, a line a run, a star at the epoch that was kept; below, alpha per epoch."""
+    """The metric that was watched, after each epoch: a line a run, a star at the epoch that was kept.
+
+    With `alpha`, a value an epoch, a panel below shows it.
+    """
     with plt.rc_context(STYLE):
         heights = [3, 1] if len(alpha) else [1]
         figure, axes = plt.subplots(

@@ -91,7 +91,8 @@ def plot_selection(ranks: Sequence[int], kept: Mapping[float, Sequence[int]], na
 
 
 def plot_against(
-    systems: Mapping[str, Mapping[float, Sequence[Result]]], xlabel: str, metric: str = "test/accuracy", label: str = "",
+    systems: Mapping[str, Mapping[float, Sequence[Result]]], xlabel: str, metric: str = "test/accuracy",
+    label: str = "",
 ) -> plt.Figure:  # fmt: skip
     """`metric` against a quantity, a line per system: {system: {x: runs}}. Bars are 95 % intervals, dots seeds."""
     palette = colours(list(systems))
@@ -134,9 +135,7 @@ def plot_branches(net: Network, outputs: int, side: int) -> plt.Figure:
             axis.text(x, y, text, ha="center", va="center", fontsize=10)
 
         def arrow(start: tuple[float, float], end: tuple[float, float], colour: Any = "0.35") -> None:
-            axis.add_patch(
-                FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color=colour)
-            )
+            axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color=colour))
 
         sides = [side]
         for stage in net.blueprints:
@@ -170,7 +169,7 @@ def plot_targets(
     targets: Mapping[str, Tensor], images: Tensor, names: Sequence[str], weights: Sequence[float],
     moments: Sequence[int],
 ) -> plt.Figure:  # fmt: skip
-    """How targets soften: an image (C, H, W) and its targets (T, K) per panel, from top to bottom; right: weights (T,)."""
+    """How targets soften: an image (C, H, W) and its targets (T, K) a panel, top to bottom; right: weights (T,)."""
     panels = len(targets)
     with plt.rc_context(PLAIN):
         figure, axes = plt.subplots(
@@ -201,9 +200,9 @@ def plot_targets(
 
 
 def plot_depth(systems: Mapping[str, Sequence[Sequence[float]]], names: Sequence[str]) -> plt.Figure:
-    """Test accuracy by depth: {system: a row per run, a value per exit}. Means with 95 % intervals; a line may end early.
+    """Test accuracy by depth, as means with 95 % intervals: {system: a row per run, a value per exit}.
 
-    "name, kind" gives one colour to each name and one dash to each kind.
+    A line may end early. "name, kind" gives one colour to each name and one dash to each kind.
     """
     kinds = list(dict.fromkeys(name.partition(", ")[2] for name in systems))
     palette = colours(list(dict.fromkeys(name.partition(", ")[0] for name in systems)))

@@ -28,16 +28,15 @@ def plot_comparison(
             axis.plot(values, [row] * len(values), "o", color=palette[name], mec="white", ms=8)
             axis.plot([mean, mean], [row - 0.22, row + 0.22], color=palette[name], lw=3)
             axis.annotate(f"{mean:.1f}", (mean, row - 0.25), ha="center", va="bottom", fontsize=10)
-        axis.set(yticks=range(len(groups)), yticklabels=groups, xlabel=label or label_of(metric), ylim=(len(groups) - 0.5, -0.75))
+        axis.set(yticks=range(len(groups)), yticklabels=groups, ylim=(len(groups) - 0.5, -0.75))
+        axis.set_xlabel(label or label_of(metric))
         axis.set_xlim(right=min(axis.get_xlim()[1], 101))
         axis.grid(axis="y", visible=False)
         axis.set_title("dots: seeds   line: mean   bar: 95 % interval", fontsize=10, fontweight="normal")
     return figure
 
 
-def plot_curves(
-    groups: Mapping[str, Sequence[Result]], column: str = "val/accuracy", label: str = ""
-) -> plt.Figure:
+def plot_curves(groups: Mapping[str, Sequence[Result]], column: str = "val/accuracy", label: str = "") -> plt.Figure:
     """`column` of the logs against images seen: a thin line per run, a thick one for the mean of each group."""
     palette = colours(list(groups))
     with plt.rc_context(STYLE):
@@ -87,7 +86,7 @@ def plot_log(result: Result) -> plt.Figure:
 
 
 def metric_panels(columns: Sequence[str]) -> dict[str, list[str]]:
-    """The metric columns among a log's, by the label of the axis that they share: one a unit, one each without a unit."""
+    """The metric columns among a log's, by the label of their axis: one for each unit, one each without a unit."""
     panels: dict[str, list[str]] = {}
     for column in columns:
         part, _, name = column.partition("/")

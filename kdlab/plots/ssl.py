@@ -101,11 +101,11 @@ def plot_cosines(panels: Mapping[str, Tensor], groups: Sequence[str] = (), count
 
 
 def plot_parts(draws: Mapping[str, Sequence[tuple[str, Sequence[str]]]], classes: Sequence[str]) -> plt.Figure:
-    """What one batch is made of: {draw: [(part, class name of each image, "?" where unlabelled)]}, a square an image."""
+    """What one batch is made of: {draw: [(part, class of each image, "?" where unlabelled)]}, a square an image."""
     with plt.rc_context({**_PICTURES, "axes.titlelocation": "left"}):
         widest = max(sum(len(labels) for _, labels in parts) + len(parts) for parts in draws.values())
         figure, axis = plt.subplots(figsize=(min(10, 0.34 * widest + 1.5), 0.85 * len(draws) + 0.3))
-        for row, (draw, parts) in enumerate(draws.items()):
+        for row, parts in enumerate(draws.values()):
             x = 0
             for part, labels in parts:
                 for label in labels:

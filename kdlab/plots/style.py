@@ -1,4 +1,4 @@
-"""What all figures share: one palette safe for colour-blind readers, one style readable at half size, one way to save."""
+"""What all figures share: a palette safe for colour-blind readers, a style readable at half size, a way to save."""
 
 import os
 from collections.abc import Sequence

@@ -66,5 +66,6 @@ else:
     ratios = [crd / kd for kd, crd in rounds]
     print(
         f"KD {median(k for k, _ in rounds):.2f} s   CRD {median(c for _, c in rounds):.2f} s   "
-        f"ratio {median(ratios):.3f} [{min(ratios):.3f}-{max(ratios):.3f}]   extra memory {peak['crd'] - peak['kd']:.0f} MB"
+        f"ratio {median(ratios):.3f} [{min(ratios):.3f}-{max(ratios):.3f}]   "
+        f"extra memory {peak['crd'] - peak['kd']:.0f} MB"
     )

@@ -1,6 +1,6 @@
 """What the loop costs over a bare forward, backward, step of the same tensors, on the tour's student step.
 
-    python tests/bench/bench_loop.py      prints CPU milliseconds per step and the ratio; one thread, interleaved, medians
+    python tests/bench/bench_loop.py    prints CPU milliseconds per step and the ratio; one thread, interleaved, medians
 
 The loop here does all that a run does: schedules, logging of every term, progress bar, log lines, checkpoint.
 """

@@ -3,10 +3,10 @@
     python tests/bench/compare_baselines.py      writes figures/data/03_baselines.csv and 03_baselines_tuning.csv
 
 One pair (ResNet-18 teaches LiteNet-DSC, both at a quarter of their width, 10 x 10 pixels, 200 labels) and one budget:
-200 steps of 64 labelled images for every student, published weights, and seven learning rates, of which each method gets
-the best by validation accuracy on the seeds 100 to 102. Test accuracies are those of seeds 0 to 2, the last epoch. What a
-method needs before the student (a first phase, a head, branches) is trained for 100 steps more. About 45 minutes on one
-core; finished runs are kept, so it can be stopped and started again.
+200 steps of 64 labelled images for every student, published weights, and seven learning rates, of which each method
+gets the best by validation accuracy on the seeds 100 to 102. Test accuracies are those of seeds 0 to 2, the last epoch.
+What a method needs before the student (a first phase, a head, branches) is trained for 100 steps more. About 45 minutes
+on one core; finished runs are kept, so it can be stopped and started again.
 """
 
 import pandas as pd
@@ -56,9 +56,11 @@ if __name__ == "__main__":
         scores = [mean(run_seeds(config, TUNING), "val/accuracy") for config in candidates]
         tuning += [{"method": key, "lr": c.lr, "val/accuracy": s} for c, s in zip(candidates, scores, strict=True)]
         best = candidates[scores.index(max(scores))]
-        for result in run_seeds(best, TEST):
-            rows.append({"method": key, "lr": best.lr, "seed": result.config.seed, **{
-                name: result[name] for name in ("test/accuracy", "images_seen", "seconds")}})  # fmt: skip
+        rows += [
+            {"method": key, "lr": best.lr, "seed": result.config.seed,
+             **{name: result[name] for name in ("test/accuracy", "images_seen", "seconds")}}
+            for result in run_seeds(best, TEST)
+        ]  # fmt: skip
         print(key, best.lr, rows[-1]["test/accuracy"], flush=True)
     save_table(pd.DataFrame(tuning).set_index("method"), "03_baselines_tuning")
     save_table(pd.DataFrame(rows).drop(columns="seconds").set_index("method"), "03_baselines")

@@ -3,8 +3,8 @@
     python tests/bench/tune_tour.py       writes figures/data/tour_tuning.csv (about 10 minutes on two cores)
 
 The tour has 2 labels a class and cannot afford a validation set of its own; its settings are therefore fixed here, on
-the seeds 100 to 102, whose labelled and validation images are not those of the tour's seeds. Test accuracies are not looked at.
-Later stages stand on the earlier stages' choice.
+the seeds 100 to 102, whose labelled and validation images are not those of the tour's seeds. Test accuracies are not
+looked at. Later stages stand on the earlier stages' choice.
 """
 
 import pandas as pd

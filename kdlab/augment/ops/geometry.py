@@ -78,7 +78,7 @@ def rotations(x: Tensor) -> Tensor:
     return turned([x] * 4)
 
 
-def turned(versions: Sequence[Tensor]) -> Tensor:
+def turned(versions: Sequence[Tensor] | Tensor) -> Tensor:
     """Four versions (B, C, H, H) of a batch, version j turned as `rotations` does.
 
     Returns (4B, C, H, H), the versions of an image together.
