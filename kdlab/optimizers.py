@@ -12,7 +12,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from .errors import known
 from .hyper import hyper, hyper_parameters
-from .ranges import Positive, Share
+from .ranges import Positive, ShareBelow1
 
 Groups = list[dict[str, Any]]
 FIELDS = ("momentum", "nesterov")  # what Config has fields of its own for
@@ -57,23 +57,27 @@ class LARS(SGD):
                 group["weight_decay"] = decay
 
 
-def adamw(groups: Groups, lr: float, *, beta1: Share = 0.9, beta2: Share = 0.999, eps: Positive = 1e-8) -> Optimizer:
+def adamw(
+    groups: Groups, lr: float, *, beta1: ShareBelow1 = 0.9, beta2: ShareBelow1 = 0.999, eps: Positive = 1e-8
+) -> Optimizer:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
     return AdamW(groups, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
 
 
-def adam(groups: Groups, lr: float, *, beta1: Share = 0.9, beta2: Share = 0.999, eps: Positive = 1e-8) -> Optimizer:
+def adam(
+    groups: Groups, lr: float, *, beta1: ShareBelow1 = 0.9, beta2: ShareBelow1 = 0.999, eps: Positive = 1e-8
+) -> Optimizer:
     """Adam, whose weight decay is part of the gradient (Kingma & Ba 2015)."""
     return Adam(groups, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
 
 
-def sgd(groups: Groups, lr: float, *, momentum: Share = 0.9, nesterov: bool = False) -> Optimizer:
+def sgd(groups: Groups, lr: float, *, momentum: ShareBelow1 = 0.9, nesterov: bool = False) -> Optimizer:
     """Stochastic gradient descent with momentum."""
     return SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
 
 
 def lars(
-    groups: Groups, lr: float, *, momentum: Share = 0.9, nesterov: bool = False, eta: Positive = 0.02
+    groups: Groups, lr: float, *, momentum: ShareBelow1 = 0.9, nesterov: bool = False, eta: Positive = 0.02
 ) -> Optimizer:  # fmt: skip
     """`LARS`, for large batches: what solo-learn pre-trains with."""
     return LARS(groups, lr, momentum, nesterov, eta)

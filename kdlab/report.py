@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .engine.identity import changed_rooms
-from .engine.result import Result
+from .engine.identity import changed_rooms, metric_code
+from .engine.result import Result, trusted
 from .engine.store import runs_root
 from .errors import Error, known
 from .metrics import METRICS
@@ -26,7 +26,8 @@ def table(root: Path | str | None = None) -> pd.DataFrame:
     shown but never returned by `run`. `other code` names rooms of the package that have changed since.
     """
     files = sorted(Path(root or runs_root()).glob("*/result.json"), key=lambda f: f.stat().st_mtime)
-    return pd.DataFrame([_row(file) for file in files])
+    now = metric_code()
+    return pd.DataFrame([_row(file, now) for file in files])
 
 
 def brief(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -40,10 +41,11 @@ def brief(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> pd.DataF
     return frame[[name for name in shown if name in frame and (name in wanted or not (frame[name] == "").all())]]
 
 
-def _row(file: Path) -> dict[str, Any]:
+def _row(file: Path, now: dict[str, str]) -> dict[str, Any]:
     about, result = (json.loads((file.parent / name).read_text()) for name in ("config.json", "result.json"))
     old = "identity" not in about  # version 0.1 wrote the config alone, and named columns val_accuracy
     config = about if old else about["config"]
+    result = result if old else trusted(result, now)
     numbers = {re.sub("^(val|test)_", r"\1/", c) if old else c: v for c, v in result.items() if not isinstance(v, dict)}
     return {
         **{name: config[name] for name in FIELDS},

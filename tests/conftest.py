@@ -2,12 +2,12 @@
 
 import pytest
 
-from kdlab.engine import store
-
 
 @pytest.fixture
 def runs(tmp_path, monkeypatch):
     """An empty runs folder, and a checkpoint after every epoch."""
+    from kdlab.engine import store  # here: the process that distributes the tests reads this file too
+
     monkeypatch.setenv("KDLAB_RUNS", str(tmp_path))
     monkeypatch.setattr(store, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(store, "CHECKPOINT_SHARE", float("inf"))

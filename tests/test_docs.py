@@ -40,7 +40,7 @@ def test_the_readme_is_one_page():
 
 def test_first_sentences():
     def thing():
-        """One thing: and
+        """One thing (He et al. 2016): and
         another. A second sentence."""
 
-    assert docs.first_sentence(thing) == "One thing"
+    assert docs.first_sentence(thing) == "One thing (He et al. 2016): and another"

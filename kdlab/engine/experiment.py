@@ -14,7 +14,7 @@ from ..metrics import diagnose, due, evaluate
 from ..setup import Setup
 from .assemble import assemble, build_method, chain, chain_images, own_generators, stage_of
 from .device import environment
-from .identity import Images, changed_rooms, far_code, metric_code
+from .identity import Images, changed_rooms, metric_code
 from .result import Result, trusted
 from .store import RunFolder
 from .train import fit
@@ -101,5 +101,5 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
         "images_seen": trained["epochs"] * batches.steps * batches.images_per_step,
         **trained,
         "environment": environment(setup.device),
-        "code": {"far": far_code(), "metrics": metric_code()},
+        "code": {"far": folder.far, "metrics": metric_code()},
     })  # fmt: skip

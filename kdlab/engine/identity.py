@@ -1,7 +1,6 @@
 """What decides a result, and its hash: the config, the data, and the code that makes the loss."""
 
 import functools
-import inspect
 import json
 import sys
 import types
@@ -16,6 +15,7 @@ import torch
 from ..augment import AUGMENTATIONS
 from ..config import Config
 from ..data import ImageSet
+from ..errors import Error
 from ..methods import METHODS, Distill, Method
 from ..metrics import METRICS, monitored
 from ..models import MODELS
@@ -59,12 +59,13 @@ def identity(config: Config, images: Images) -> dict[str, Any]:
 
 def decisive(config: Config) -> dict[str, Any]:
     """The fields that differ from their defaults, as JSON; of weights and hyper-parameters those that differ."""
-    method, fields = METHODS[config.method], type(config).model_fields
+    method, known = METHODS[config.method], type(config).model_fields
     dump = config.model_dump(mode="json", exclude={"device", "teacher", "init"})
-    changed = {name: value for name, value in dump.items() if getattr(config, name) != fields[name].default}
+    changed = {name: value for name, value in dump.items() if getattr(config, name) != known[name].default}
     defaults = {"weights": method.weights, "hp": {n: p.default for n, p in method.hyper().items()}}
+    given = {"weights": config.weights, "hp": method.check_hyper(config.hp)}  # 2 is 2.0 where the type says so
     for name, own in defaults.items():
-        changed[name] = {key: value for key, value in dump[name].items() if value != own.get(key)}
+        changed[name] = {key: value for key, value in given[name].items() if value != own.get(key)}
     return {name: value for name, value in changed.items() if value != {}}
 
 
@@ -80,14 +81,14 @@ def loss_code(config: Config, style: str) -> dict[str, str | None]:
     method, family = METHODS[config.method], AUGMENTATIONS[config.augment or style]
     roles = [*method.views, *([method.shared] if method.shared else [])]
     others = {
-        "model": MODELS[config.model],
-        "optimizer": OPTIMIZERS[config.optimizer],
-        "schedule": SCHEDULES[config.schedule],
+        "model": source(MODELS[config.model]),
+        "optimizer": source(OPTIMIZERS[config.optimizer]),
+        "schedule": source(SCHEDULES[config.schedule]),
     }
     return {
         "method": digest(source(method, LOSS_ROOMS)),
         "augment": digest(source({role: family[role] for role in roles})),
-        **{name: digest(source(thing)) for name, thing in others.items() if is_near(thing)},
+        **{name: digest(text) for name, text in others.items() if text},
         **({"monitor": metric_code().get(monitored(config))} if config.patience is not None else {}),
     }
 
@@ -113,16 +114,35 @@ def changed_rooms(result: Mapping[str, Any]) -> list[str]:
 def metric_code() -> dict[str, str]:
     """Digests of what the metrics compute, by name."""
     rooms = ("kdlab.metrics", "kdlab.losses")
-    return {name: digest(source(metric.measure, rooms)) for name, metric in METRICS.items()}
+    return {name: digest(source([metric.measure, metric.better], rooms)) for name, metric in METRICS.items()}
 
 
 def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
-    """The code of `thing`, of what it calls and the constants it reads, where the user wrote it or `rooms` hold it."""
+    """The code of `thing`, of what it calls and the constants it reads, where the user wrote it or `rooms` hold it.
+
+    Functions and classes count with their syntax trees and the values of their defaults, other objects with their class
+    and their state. What can be read in neither way is refused: a stored result could not be trusted.
+    """
     pieces: dict[str, str] = {}
+    seen: dict[int, Any] = {}  # things that were visited, kept so that their ids stay theirs
+
+    def note(name: str, text: str) -> None:
+        while name in pieces:  # two functions of one name: closures of one factory, say
+            name += "'"
+        pieces[name] = text
 
     def add(name: str, value: Any) -> None:
         """A value that a piece of code reads."""
-        if isinstance(value, functools.partial):
+        if isinstance(value, (*PLAIN, np.generic)):
+            note(name, repr(value))
+            return
+        if id(value) in seen or isinstance(value, types.ModuleType):
+            return
+        seen[id(value)] = value
+        if isinstance(value, torch.Tensor | np.ndarray):
+            array = np.ascontiguousarray(torch.as_tensor(value).detach().cpu().float().numpy())
+            note(name, f"{value.dtype} {array.shape} {digest(array.tobytes().hex())}")
+        elif isinstance(value, functools.partial):
             add(name, [value.func, value.args, value.keywords])
         elif isinstance(value, Mapping):
             for key in value:
@@ -130,40 +150,53 @@ def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
         elif isinstance(value, list | tuple):
             for i, each in enumerate(value):
                 add(f"{name}[{i}]", each)
-        elif isinstance(value, torch.Tensor | np.ndarray):
-            pieces[name] = repr(value.tolist())
         elif isinstance(value, set | frozenset):
-            pieces[name] = repr(sorted(value, key=repr))
-        elif isinstance(value, PLAIN):
-            pieces[name] = repr(value)
-        elif isinstance(value, types.FunctionType | type):
-            visit(inspect.unwrap(value))
+            add(name, sorted(value, key=repr))
+        elif isinstance(value, types.FunctionType):
+            add_function(name, value)
+        elif isinstance(value, type):
+            add_class(value)
+        else:
+            add_object(name, value)
+
+    def add_function(name: str, function: types.FunctionType) -> None:
+        if is_near(function, rooms):
+            key = f"{function.__module__}.{function.__qualname__}"
+            note(key, code_text(function))
+            add(f"{key} defaults", [function.__defaults__, function.__kwdefaults__])
+            for read, value in _read_by(function):
+                add(f"{key} {read}", value)
+        add(name, getattr(function, "__wrapped__", None) or ())  # what a decorator wraps
+
+    def add_class(cls: type) -> None:
+        if not is_near(cls, rooms):
+            return
+        key = f"{cls.__module__}.{cls.__qualname__}"
+        note(key, ", ".join(base.__qualname__ for base in cls.__bases__))
+        for base in cls.__bases__:
+            add(key, base)
+        for name, value in sorted(vars(cls).items()):
+            for member in _behind(value):
+                computes = isinstance(member, types.FunctionType)
+                if name in BASES.get(cls, (name,)) if computes else name not in DESCRIBES and not name.startswith("__"):
+                    add(f"{key}.{name}", member)
+
+    def add_object(name: str, value: Any) -> None:
+        add(name, type(value))
+        if hasattr(value, "__wrapped__") or hasattr(value, "__func__"):  # lru_cache, bound methods
+            add(name, [getattr(value, part, None) for part in ("__wrapped__", "__func__", "__self__")])
         elif is_dataclass(value):
             told = {f.name: getattr(value, f.name) for f in fields(value)}
             add(name, {f.name: told[f.name] for f in fields(value) if told[f.name] != f.default})
-
-    def visit(thing: Any) -> None:
-        """A function or a class."""
-        key = f"{thing.__module__}.{thing.__qualname__}"
-        if key in pieces or not is_near(thing, rooms):
-            return
-        if isinstance(thing, type):
-            pieces[key] = ", ".join(base.__qualname__ for base in thing.__bases__)
-            for base in thing.__bases__:
-                visit(base)
-            for name, value in sorted(vars(thing).items()):
-                member = _behind(value)
-                computes = isinstance(member, types.FunctionType)
-                if (
-                    name in BASES.get(thing, (name,))
-                    if computes
-                    else not name.startswith("__") and name not in DESCRIBES
-                ):
-                    add(f"{key}.{name}", member)
-        else:
-            pieces[key] = code_text(thing)
-            for name, value in _read_by(thing):
-                add(f"{thing.__module__}.{name}", value)
+        elif " at 0x" not in (text := repr(value)) and not isinstance(value, torch.nn.Module):
+            note(name, text)
+        elif hasattr(value, "__dict__"):
+            note(name, type(value).__qualname__)
+            add(name, vars(value))
+        elif not callable(value):
+            raise Error(
+                f"the code reads {name}, a {type(value).__name__}, of which no identity can be made: pass numbers"
+            )
 
     add("", thing)
     return "\n".join(f"{name} {text}" for name, text in sorted(pieces.items()))
@@ -171,19 +204,20 @@ def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
 
 def is_near(thing: Any, rooms: tuple[str, ...] = ()) -> bool:
     """Whether the user wrote a function or class (a notebook, a script, a module not installed), or `rooms` hold it."""
-    while isinstance(thing, functools.partial):
-        thing = thing.func
-    module = thing.__module__ or ""
+    # of a function its own module: wrappers carry the name of what they wrap
+    module = str(thing.__globals__.get("__name__") if isinstance(thing, types.FunctionType) else thing.__module__)
     top = module.partition(".")[0]
     if top == "kdlab":
         return any(module == room or module.startswith(f"{room}.") for room in rooms)
     file = getattr(sys.modules.get(module), "__file__", None) or ""
-    return top == "__main__" or not (top in sys.stdlib_module_names or "site-packages" in file)
+    installed = "site-packages" in file or "dist-packages" in file
+    return top == "__main__" or not (top in {*sys.stdlib_module_names, "torch"} or installed)
 
 
-def _behind(member: Any) -> Any:
-    """The function behind a property, class method or static method."""
-    return getattr(member, "fget", None) or getattr(member, "__func__", member)
+def _behind(member: Any) -> list[Any]:
+    """The functions behind a property, class method or static method; any other member itself."""
+    inner = [getattr(member, part, None) for part in ("fget", "fset", "__func__", "func")]
+    return [each for each in inner if each is not None] or [member]
 
 
 def _read_by(function: types.FunctionType) -> list[tuple[str, Any]]:

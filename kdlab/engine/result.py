@@ -35,9 +35,13 @@ class Result:
     metrics: dict[str, Any] = field(repr=False)
 
     def __getitem__(self, column: str) -> Any:
-        if column not in self.metrics:
+        if column not in self.metrics and not self._family(column):
             self.metrics.update(self.measure([column]))
-        return self.metrics[column]
+        return self.metrics[column] if column in self.metrics else self._family(column)
+
+    def _family(self, column: str) -> dict[str, Any]:
+        """Columns behind another: {"1": ..., "2": ...} for "test/branch"."""
+        return {c.removeprefix(f"{column}/"): v for c, v in self.metrics.items() if c.startswith(f"{column}/")}
 
     def measure(self, columns: Iterable[str]) -> dict[str, float]:
         """Metrics of the trained network, computed now: `measure(["test/knn", "train/ece"])`."""
@@ -69,13 +73,14 @@ class Result:
         """The data set of the run, at its size."""
         return self.chain[self.config.dataset, self.config.size]
 
-    def setup(self) -> Setup:
-        """The run put together, with its trained network and parts and with its trained teacher."""
+    def setup(self, teacher: bool = True) -> Setup:
+        """The run put together, with its trained network and parts, and with its trained teacher."""
         setup = assemble(self.config, self.chain)
-        for each in [setup, *(stage for role, stage in setup.stages.items() if role == "teacher")]:
+        stages = [stage for role, stage in setup.stages.items() if teacher and role == "teacher"]
+        for each in [setup, *stages]:
             folder = RunFolder(each.config, self.chain, self.folder.parent)
             if folder.result() is None:
-                raise Error(f"{folder.path} is gone or unfinished, and {self.folder.name} stands on it: run it again")
+                raise Error(f"{folder.path.name} is gone: run(config.teacher), or with fresh=True, brings it back")
             folder.load_weights(*stage_of(each))
             each.method.eval()
         return setup
@@ -91,7 +96,7 @@ class Result:
 
     def parts(self) -> dict[str, nn.Module]:
         """What the method kept beside the network (heads, branches), by name; on the CPU, in eval mode."""
-        return {name: part.cpu() for name, part in self.setup().method.parts.items()}
+        return {name: part.cpu() for name, part in self.setup(teacher=False).method.parts.items()}
 
     def test_features(self, trained: bool = True) -> Features:
         """Pooled features and logits of the test images, in their order."""
@@ -106,8 +111,8 @@ class Result:
         return pd.read_json(self.folder / "log.jsonl", lines=True)
 
 
-def trusted(stored: dict[str, Any]) -> dict[str, Any]:
-    """What a stored result says, without columns of metrics that compute something else today."""
-    then, now = stored["code"]["metrics"], metric_code()
+def trusted(stored: dict[str, Any], now: dict[str, str] | None = None) -> dict[str, Any]:
+    """What a stored result says, without columns of metrics that compute something else than `now`, today."""
+    then, now = stored["code"]["metrics"], now or metric_code()
     changed = {name for name in now if then.get(name) != now[name]}
     return {c: value for c, value in stored.items() if not (c.count("/") and c.split("/")[1] in changed)}

@@ -23,7 +23,7 @@ from ..config import Config
 from ..errors import Error
 from ..methods import Method
 from ..version import __version__
-from .identity import Images, hash_of, identity
+from .identity import Images, far_code, hash_of, identity
 
 CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill, plus one epoch
 CHECKPOINT_SHARE = 0.05  # but writing large states takes no more than this share of the time
@@ -42,6 +42,7 @@ class RunFolder:
         place = re.sub(r"[^A-Za-z0-9_.]+", "_", config.dataset.removeprefix("folder:")).strip("_")
         self.path = (root or runs_root()) / f"{place[-40:]}-{config.model}-{config.method}-{hash_of(self.identity)}"
         self.saved_at, self.save_seconds = time.monotonic(), 0.0
+        self.far = far_code()  # of a run that goes on after a kill, as it was when it began
 
     def locked(self) -> FileLock:
         """Held by the process that trains this run; others wait and then find the result."""
@@ -104,6 +105,7 @@ class RunFolder:
                 warnings.warn(
                     f"{path} is damaged ({type(error).__name__}): going on from the state before it", stacklevel=2
                 )
+        self.far |= state.pop("far") if state else {}
         log = self.path / "log.jsonl"
         if log.exists():
             lines = log.read_text().splitlines()[: state["epoch"] if state else 0]
@@ -118,7 +120,7 @@ class RunFolder:
         """Replace the checkpoint atomically; the one before it is kept beside it."""
         began = time.monotonic()
         path = self.path / "checkpoint.pt"
-        torch.save(state, path.with_suffix(".tmp"))
+        torch.save({**state, "far": self.far}, path.with_suffix(".tmp"))
         if path.exists():
             os.replace(path, self.path / "checkpoint.previous.pt")
         os.replace(path.with_suffix(".tmp"), path)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..config import Config
 from ..errors import Error
@@ -55,6 +55,11 @@ def make_optimizer(method: Method, config: Config) -> torch.optim.Optimizer:
     return OPTIMIZERS[config.optimizer](given, config.lr, **options)
 
 
+def kept_modules(method: Method) -> nn.ModuleDict:
+    """What is left of a method when it is trained: the network, and the heads and branches that it keeps."""
+    return nn.ModuleDict({"model": method.model, **{f"part {name}": part for name, part in method.parts.items()}})
+
+
 class Best:
     """Early stopping: the best validation so far, its weights, and how many came after it without a better one."""
 
@@ -65,7 +70,7 @@ class Best:
     def see(self, score: float, epoch: int, method: Method) -> None:
         """Take note of a validation, whose `score` is the larger the better."""
         if score > self.state["score"]:
-            weights = {name: tensor.detach().clone() for name, tensor in method.model.state_dict().items()}
+            weights = {name: tensor.detach().clone() for name, tensor in kept_modules(method).state_dict().items()}
             self.state = {"score": score, "epoch": epoch, "since": 0, "weights": weights}
         else:
             self.state["since"] += 1
@@ -139,7 +144,7 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
     told = {"epochs": start, "seconds": round(seconds, 3)}
     if best is None:
         return told
-    method.model.load_state_dict(best.state["weights"])
+    kept_modules(method).load_state_dict(best.state["weights"])
     return {**told, "best_epoch": best.state["epoch"], "selected_on": f"{part}/{metric}"}
 
 
