@@ -1,5 +1,7 @@
 """What decides a result: other settings, data or losses are another run; comments and new fields change nothing."""
 
+import functools
+import importlib
 import json
 import os
 import shutil
@@ -7,14 +9,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from making import TEACHER, TINY, config_of
+from test_experiment import killed
 
 import kdlab
-from kdlab import AUGMENTATIONS, METHODS, MODELS, Config, Distill, Method, assemble, losses
+from kdlab import AUGMENTATIONS, METHODS, MODELS, SCHEDULES, Config, Distill, Method, assemble, losses
 from kdlab.augment import Recipe
 from kdlab.engine import identity as room
 from kdlab.engine.assemble import chain_images
@@ -247,6 +251,113 @@ def test_what_a_notebook_method_calls_and_reads_is_part_of_it(monkeypatch):
     assert now() != first, "and variables of the function around"
 
 
+CRITERION = torch.nn.CrossEntropyLoss(label_smoothing=0.1)
+
+
+def scaled_by(factor):
+    def compare(self, student, teacher, batch):
+        return {"kd": factor * kd(student.logits, teacher.logits)}
+
+    return compare
+
+
+def twice(function):
+    @functools.wraps(function)
+    def wrapper(*words):
+        return 2 * function(*words)
+
+    return wrapper
+
+
+def method_of(**members):
+    return type("Mine", (Distill,), {"__module__": __name__, "weights": {"ce": 1.0, "kd": 1.0}, **members})
+
+
+def with_default(T):
+    def build(self, *, T=T):
+        self.T = T
+
+    return build
+
+
+def reads_criterion(self, student, teacher, batch):
+    return {"kd": CRITERION(student.logits, batch.y)}
+
+
+@pytest.mark.parametrize("a, b", [
+    (method_of(compare=scaled_by(1)), method_of(compare=scaled_by(3))),
+    (method_of(build=with_default(4.0)), method_of(build=with_default(3.0))),
+    (method_of(loss=torch.nn.CrossEntropyLoss()), method_of(loss=torch.nn.CrossEntropyLoss(label_smoothing=0.1))),
+    (method_of(compare=scaled), method_of(compare=twice(scaled))),
+    (method_of(a=scaled_by(1), b=scaled_by(1)), method_of(a=scaled_by(1), b=scaled_by(3))),
+    (method_of(half=functools.lru_cache(scaled)), method_of(half=functools.lru_cache(twice))),
+    (method_of(n=np.float32(1)), method_of(n=np.float32(2))),
+    (method_of(n=SimpleNamespace(x=1)), method_of(n=SimpleNamespace(x=2))),
+    (method_of(n=functools.partial(kd, T=2.0)), method_of(n=functools.partial(kd, T=3.0))),
+    (method_of(n=range(3)), method_of(n=range(4))),
+])  # fmt: skip
+def test_nothing_that_a_method_is_made_of_goes_unseen(a, b):
+    assert source(a, LOSS_ROOMS) != source(b, LOSS_ROOMS)
+
+
+def test_an_object_that_is_read_counts_with_its_state(monkeypatch):
+    mine = method_of(compare=reads_criterion)
+    before = source(mine, LOSS_ROOMS)
+    monkeypatch.setitem(globals(), "CRITERION", torch.nn.CrossEntropyLoss(label_smoothing=0.2))
+    assert source(mine, LOSS_ROOMS) != before
+
+
+def test_augmentations_and_schedules_that_are_objects(monkeypatch):
+    class Louder(Recipe):
+        def __call__(self, images, generator):
+            return 2 * super().__call__(images, generator)
+
+    plain = Config(**TINY)
+    for name, views in (("mine", Recipe(flip=0.3)), ("mine2", Louder(flip=0.3))):
+        monkeypatch.setitem(AUGMENTATIONS, name, dict.fromkeys(("weak", "strong", "clean"), views))
+    codes = [loss_code(plain.replace(augment=name), "digits")["augment"] for name in ("mine", "mine2")]
+    assert codes[0] != codes[1]
+    found = set()
+    for decay in (0.1, 0.5):
+        monkeypatch.setitem(SCHEDULES, "mine", functools.partial(SCHEDULES["step"], decay=decay))
+        found.add(loss_code(plain.replace(schedule="mine"), "digits")["schedule"])
+    assert len(found) == 2
+
+
+def test_a_default_that_was_edited_after_it_was_loaded(tmp_path, monkeypatch):
+    file = tmp_path / "edited_default.py"
+    file.write_text("def f(x, T=4.0):\n    return T * x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import edited_default
+
+    file.write_text("def f(x, T=3.0):\n    return T * x\n")
+    old = source(edited_default.f)
+    new = source(importlib.reload(edited_default).f)
+    assert old != new, "the process that still has 4.0 does not speak for 3.0"
+
+
+def test_equal_hyper_parameters_are_one_run():
+    assert key(STUDENT.replace(hp={"T": 2})) == key(STUDENT.replace(hp={"T": 2.0})) != key(STUDENT)
+
+
+def test_a_run_that_goes_on_remembers_the_code_that_it_began_with(runs, monkeypatch):
+    config = Config(**TINY)
+    killed(config, monkeypatch, epoch=1, moment="save")
+    (checkpoint,) = runs.glob("*/checkpoint.pt")
+    state = torch.load(checkpoint)
+    torch.save({**state, "far": {**state["far"], "loop": "another"}}, checkpoint)
+    assert changed_rooms(kdlab.run(config).metrics) == ["loop"]
+
+
+def test_a_table_believes_no_metric_that_has_changed(runs):
+    result = kdlab.run(Config(**TINY))
+    file = result.folder / "result.json"
+    stored = json.loads(file.read_text())
+    stored["code"]["metrics"]["accuracy"], stored["test/accuracy"] = "another", 99.99
+    file.write_text(json.dumps(stored))
+    assert "test/accuracy" not in kdlab.table() and kdlab.run(Config(**TINY))["test/accuracy"] != 99.99
+
+
 def test_networks_optimisers_and_augmentations_of_the_user_count(monkeypatch):
     plain = Config(**TINY)
 
@@ -280,7 +391,7 @@ def test_a_function_that_was_edited_after_it_was_loaded_is_known_by_what_runs(tm
     file.write_text("def f(x):\n    return 3 * x\n")
     linecache.checkcache(str(file))
     assert source(edited_later.f) not in (loaded, "") and "BinOp" not in source(edited_later.f)
-    edited_later.f = __import__("importlib").reload(edited_later).f
+    edited_later.f = importlib.reload(edited_later).f
     assert "BinOp" in source(edited_later.f) and source(edited_later.f) != loaded
 
 

@@ -214,7 +214,8 @@ def test_a_result_names_columns_by_part_and_computes_what_it_lacks(runs):
 def test_branches_of_a_result(runs):
     result = kdlab.run(config_of("lsskd"))
     assert [f"test/branch/{i}" in result.metrics for i in range(6)] == [False, True, True, True, True, False]
-    assert result["train/branch/4"] >= 0
+    assert result["train/branch/4"] >= 0 and list(result["test/branch"]) == ["1", "2", "3", "4"]
+    assert list(result["train/branch"]) == ["1", "2", "3", "4"]
 
 
 def test_a_teacher_that_equals_its_student_agrees(runs):

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from making import TINY, make
+from making import TINY, config_of, make
 from test_experiment import Kill
 
 import kdlab
@@ -104,6 +104,17 @@ def test_without_a_stop_the_best_is_restored_too(runs, monkeypatch):
     result = kdlab.run(PATIENT.replace(epochs=3))
     weights = result.network().state_dict()
     assert result["best_epoch"] == 2 and all(torch.equal(weights[name], seen[1][name]) for name in weights)
+
+
+def test_what_is_kept_beside_the_network_is_of_the_best_epoch_too(runs, monkeypatch):
+    config = config_of("lsskd", patience=5, epochs=3)
+    short = kdlab.run(config.replace(epochs=1, patience=None, schedule="constant", warmup=0)).parts()["branches"]
+    scored(monkeypatch, [30, 20, 10])
+    long = kdlab.run(config.replace(schedule="constant", warmup=0, hp={"schedule": "constant"}))
+    assert long["best_epoch"] == 1 and long["epochs"] == 3
+    branches = long.parts()["branches"]
+    same = [torch.equal(a, b) for a, b in zip(branches.state_dict().values(), short.state_dict().values(), strict=True)]
+    assert all(same), "one epoch at a constant rate is the first of three"
 
 
 @pytest.mark.parametrize("moment", ["log", "save"])

@@ -216,7 +216,9 @@ def is_near(thing: Any, rooms: tuple[str, ...] = ()) -> bool:
 
 def _behind(member: Any) -> list[Any]:
     """The functions behind a property, class method or static method; any other member itself."""
-    inner = [getattr(member, part, None) for part in ("fget", "fset", "__func__", "func")]
+    if isinstance(member, functools.cached_property):
+        return [member.func]
+    inner = [getattr(member, part, None) for part in ("fget", "fset", "__func__")]
     return [each for each in inner if each is not None] or [member]
 
 
