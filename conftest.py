@@ -3,7 +3,9 @@
 With pytest-xdist (`-n`) every worker process has such folders, and its kernels run on one thread too.
 """
 
+import contextlib
 import os
+import tempfile
 
 import pytest
 
@@ -16,16 +18,24 @@ def pytest_configure(config):
     config.option.maxworkerrestart = "0"  # what crashes a worker fails and ends the run: it would crash the next too
 
 
-@pytest.fixture(scope="session", autouse=True)
-def own_folders(tmp_path_factory):
-    import torch  # here: the process that distributes the tests reads this file as well, and needs neither
+OPEN = contextlib.ExitStack()  # what lasts as long as the tests
+
+
+def pytest_sessionstart(session):
+    if not hasattr(session.config, "workerinput") and getattr(session.config.option, "dist", "no") != "no":
+        return  # the process that distributes the tests runs none
+    import torch
 
     from kdlab.notebooks import quiet_kernels
 
     torch.set_num_threads(1)  # the networks of unit tests are too small to share; kernels without xdist share theirs
-    folders = {f"KDLAB_{name}": str(tmp_path_factory.mktemp(name.lower())) for name in ("RUNS", "FIGURES")}
-    with quiet_kernels(**folders):
-        yield
+    # no fixture: the cells of a notebook ask for none
+    folders = {f"KDLAB_{name}": OPEN.enter_context(tempfile.TemporaryDirectory()) for name in ("RUNS", "FIGURES")}
+    OPEN.enter_context(quiet_kernels(**folders))
+
+
+def pytest_sessionfinish(session):
+    OPEN.close()
 
 
 def pytest_collection_modifyitems(items):
