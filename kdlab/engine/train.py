@@ -105,6 +105,7 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
     if config.patience is not None:
         best = Best(config.patience, state and state["best"])
     module, optimizer = fabric.setup(method, optimizer)
+    held = round(method.held_megabytes, 2)
     if bar is not None:
         bar.update(start * batches.steps)
     for epoch in range(start, start if stop else config.epochs):
@@ -128,7 +129,7 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
         line |= {
             "seconds": round(elapsed, 4),
             "images_per_second": round(batches.steps * batches.images_per_step / elapsed),
-            "method_mb": round(method.held_megabytes, 2),
+            "method_mb": held,
         }
         checkpoints.log(line)
         start = epoch + 1
