@@ -54,6 +54,19 @@ def _value(text: str) -> Any:
         return text
 
 
+def _fields(file: Path) -> dict[str, Any]:
+    """The fields in a JSON file."""
+    if not file.is_file():
+        raise Error(f"there is no file {file}")
+    try:
+        fields = json.loads(file.read_text())
+    except json.JSONDecodeError as error:
+        raise Error(f"{file} is no JSON file: {error}") from None
+    if not isinstance(fields, dict):
+        raise Error(f'{file} must hold fields by name, such as {{"method": "kd", "labels": 100}}')
+    return fields
+
+
 @app.command()
 def tour(parameter: Parameters = None) -> None:
     """The whole path on real digits: teacher, student, tables and pictures, in three minutes."""
@@ -74,10 +87,7 @@ def run_(
     from .config import Config
     from .engine.experiment import run
 
-    if file is not None and not file.is_file():
-        raise Error(f"there is no file {file}")
-    fields = json.loads(file.read_text()) if file else {}
-    result = run(Config(**{**fields, **parse(settings or [])}), fresh=fresh)
+    result = run(Config(**{**(_fields(file) if file else {}), **parse(settings or [])}), fresh=fresh)
     for name, value in result.metrics.items():
         if not isinstance(value, dict):
             print(f"{name:18} {value:,}" if isinstance(value, int) else f"{name:18} {value}")

@@ -22,7 +22,7 @@ def unknown(kind: str, name: str, allowed: Collection[str]) -> str:
     """The sentence about a name that is not one of `allowed`."""
     near = get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown {kind} {name!r}: {hint}choose from {', '.join(sorted(allowed)) or '(none)'}"
+    return f"unknown {kind} {name!r}: {hint}choose from {', '.join(sorted(set(allowed))) or '(none)'}"
 
 
 def lookup(kind: str, name: str, table: Mapping[str, Value]) -> Value:
@@ -33,12 +33,27 @@ def lookup(kind: str, name: str, table: Mapping[str, Value]) -> Value:
 def sentence(error: Any, kind: str, fields: Collection[str]) -> str:
     """The first complaint of a pydantic `ValidationError` about a `kind` with these fields, in one sentence."""
     first = error.errors()[0]
-    where, given = ".".join(str(part) for part in first["loc"]), first.get("input")
     match first["type"]:
         case "value_error":
             return str(first["ctx"]["error"])
         case "extra_forbidden":
             return unknown(f"field of {kind}", str(first["loc"][-1]), fields)
+    where = ".".join(str(part) for part in first["loc"] if part not in ("int", "float"))  # members of a union
+    return f"{where}={first.get('input')!r}: {complaint(error)}"
+
+
+def complaint(error: Any) -> str:
+    """What the first complaint of a pydantic `ValidationError` asks for, in plain words."""
+    first = error.errors()[0]
+    match first["type"]:
         case "literal_error":
-            return f"{where}={given!r}: choose {first['ctx']['expected']}"
-    return f"{where}={given!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+            return f"choose {first['ctx']['expected']}"
+        case "model_type":
+            return f"give a {first['ctx']['class_name']}(...)"
+        case "dict_type":
+            return 'give names with values, {"name": value}'
+    text = first["msg"][0].lower() + first["msg"][1:]
+    plain = {"input should be": "must be", "greater than or equal to": "at least", "less than or equal to": "at most"}
+    for pydantic, ours in plain.items():
+        text = text.replace(pydantic, ours)
+    return text

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from .errors import Error, known
+from .errors import Error, complaint, known
 
 
 def hyper_parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -32,8 +32,7 @@ def _value(owner: str, parameter: inspect.Parameter, given: Mapping[str, Any]) -
     try:
         checked = TypeAdapter(annotation).validate_python(value)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"].lower()
-        raise Error(f"hyper-parameter {name}={value!r} of {owner}: {reason}") from None
+        raise Error(f"hyper-parameter {name}={value!r} of {owner}: {complaint(error)}") from None
     if not _finite(checked):
         raise Error(f"hyper-parameter {name}={value!r} of {owner}: give a finite number")
     return checked

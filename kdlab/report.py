@@ -89,7 +89,11 @@ def compare(
     one tells whether a difference is established, the overlap of the two others does not.
     """
     rows = {}
+    if baseline is not None:
+        known("group", baseline, groups)
     for name, results in groups.items():
+        if isinstance(results, Result):
+            raise Error(f"group {name!r} is one Result: give a list of them, [run(config)] or run_seeds(config, seeds)")
         mean, half = interval([result[metric] for result in results])
         rows[name] = {"mean": mean, "± 95 %": half, "n": len(results)}
         if baseline is not None and name != baseline:

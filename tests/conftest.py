@@ -1,6 +1,16 @@
-"""What several tests need: an empty runs folder that keeps a checkpoint of every epoch."""
+"""What several tests need: an empty runs folder that keeps a checkpoint of every epoch, figures closed."""
+
+import sys
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    """Figures of a test are closed after it: pyplot keeps them otherwise."""
+    yield
+    if plt := sys.modules.get("matplotlib.pyplot"):
+        plt.close("all")
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_methods_lists_every_method():
 @pytest.mark.parametrize("words, message", [
     (["run", "method=suprvised"], "unknown method 'suprvised': did you mean 'supervised'"),
     (["run", "dataset=digts"], "unknown data set 'digts': did you mean 'digits'"),
-    (["run", "epochs=-3"], "epochs=-3: input should be greater than or equal to 1"),
+    (["run", "epochs=-3"], "epochs=-3: must be at least 1"),
     (["run", "labels=5"], "labels=5 is less than one a class"),
     (["run", "epoch=3"], "unknown field of Config 'epoch': did you mean 'epochs'"),
     (["run", "--file", "nowhere.json"], "there is no file nowhere.json"),
@@ -68,6 +68,16 @@ def test_mistakes_are_one_line_and_exit_code_2(words, message, monkeypatch, caps
         cli.main()
     out, err = capsys.readouterr()
     assert stop.value.code == 2 and out == "" and err.count("\n") == 1 and err.startswith("kdlab: ") and message in err
+
+
+@pytest.mark.parametrize("text, message", [
+    ("[1", "is no JSON file"), ("[1]", "must hold fields by name"),
+])  # fmt: skip
+def test_a_file_that_holds_no_fields(text, message, tmp_path, monkeypatch, capsys):
+    (tmp_path / "fields.json").write_text(text)
+    test_mistakes_are_one_line_and_exit_code_2(
+        ["run", "--file", str(tmp_path / "fields.json")], message, monkeypatch, capsys
+    )
 
 
 def test_a_mistake_in_a_process_of_its_own():

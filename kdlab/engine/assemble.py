@@ -30,6 +30,8 @@ def assemble(config: Config, images: Images | None = None) -> Setup:
 
 def chain_images(config: Config) -> Images:
     """The images of a run and of everything it stands on: the only place where a run reads data."""
+    if not isinstance(config, Config):
+        raise Error(f"{config!r} describes no run: give a Config, such as Config(method='supervised', labels=100)")
     wanted = dict.fromkeys((stage.dataset, stage.size) for stage in chain(config))
     return {key: load(*key) for key in wanted}
 

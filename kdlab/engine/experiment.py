@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from .. import cost
 from ..config import Config
+from ..errors import Error
 from ..metrics import diagnose, due, evaluate
 from ..setup import Setup
 from .assemble import assemble, build_method, chain, chain_images, own_generators, stage_of
@@ -44,6 +45,8 @@ def run(config: Config, *, fresh: bool = False) -> Result:
 
 def run_seeds(config: Config, seeds: Iterable[int]) -> list[Result]:
     """`run` for each seed; the seed replaces that of the teacher and the initial run as well."""
+    if not isinstance(seeds, Iterable):
+        raise Error(f"seeds={seeds!r}: give several, such as [0, 1, 2] or range(20)")
     return [run(config.seeded(seed)) for seed in seeds]
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from ..config import Config
 from ..data import ImageSet, Normalise
-from ..errors import Error, known, lookup
+from ..errors import Error, known, unknown
 from ..metrics import METRICS, evaluate, extract
 from ..models import Features, Network
 from ..setup import PARTS, Setup
@@ -51,9 +51,10 @@ class Result:
                 part, _, name = column.partition("/")
                 if not name:
                     known("column", column, [*self.metrics, *(f"{p}/{m}" for p in PARTS for m in METRICS)])
-                metric = name.partition("/")[0]
-                lookup("metric", metric, METRICS)
-                new = evaluate(setup, known("part", part, PARTS), [metric])
+                if part not in PARTS:
+                    raise Error(f"{unknown('part', part, PARTS)}; columns by epoch, such as losses, are in log()")
+                metric = known("metric", name.partition("/")[0], METRICS)
+                new = evaluate(setup, part, [metric])
                 if column not in new and not any(c.startswith(f"{column}/") for c in new):
                     raise Error(f"{column} cannot be measured on {self.folder.name}: {self._why(setup, part, metric)}")
                 found |= new
