@@ -51,17 +51,17 @@ def test_continuation_is_bit_identical(key, runs, monkeypatch):
     """Killed after an epoch's log line (before its checkpoint) or after its checkpoint, at every epoch."""
     config = config_of(key)
     weights, log, metrics = outcome(config, runs / "through", monkeypatch)
+    folder = kdlab.run(config).folder.name
     for epoch, moment in itertools.product((1, 2, 3), ("log", "save")):
         place = runs / f"{epoch}-{moment}"
         shutil.copytree(runs / "through", place)  # its stages are finished
-        shutil.rmtree(place / kdlab.run(config).folder.name)
+        shutil.rmtree(place / folder)
         monkeypatch.setenv("KDLAB_RUNS", str(place))
         killed(config, monkeypatch, epoch, moment)
         torch.manual_seed(999)  # whatever the next process's generators hold
         again, log_again, metrics_again = outcome(config, place, monkeypatch)
         assert all(torch.equal(weights[name], again[name]) for name in weights), (epoch, moment)
         assert log.equals(log_again) and metrics == metrics_again, (epoch, moment)
-        monkeypatch.setenv("KDLAB_RUNS", str(runs / "through"))
 
 
 @pytest.mark.parametrize("key", METHODS)
