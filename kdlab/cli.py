@@ -87,7 +87,12 @@ def run_(
     from .config import Config
     from .engine.experiment import run
 
-    result = run(Config(**{**(_fields(file) if file else {}), **parse(settings or [])}), fresh=fresh)
+    config = Config(**{**(_fields(file) if file else {}), **parse(settings or [])})
+    try:
+        result = run(config, fresh=fresh)
+    except KeyboardInterrupt:
+        print("kdlab: interrupted; the same command, without --fresh, goes on from there", file=sys.stderr)
+        raise typer.Exit(130) from None
     for name, value in result.metrics.items():
         if not isinstance(value, dict):
             print(f"{name:18} {value:,}" if isinstance(value, int) else f"{name:18} {value}")

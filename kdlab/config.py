@@ -140,7 +140,9 @@ class Config(BaseModel):
         method.check_hyper(self.hp)
         optimizer_options(self.optimizer, self.optimizer_hp)
         if method.needs_teacher and self.teacher is None:
-            raise Error(f"method {self.method!r} needs a teacher: give teacher=Config(...)")
+            raise Error(
+                f"method {self.method!r} needs a teacher: give teacher=Config(...) (in a shell teacher.model=...)"
+            )
         if self.teacher is not None and not method.needs_teacher:
             raise Error(f"method {self.method!r} uses no teacher: leave teacher out, or choose a method that distils")
         if self.teacher is not None:
@@ -175,6 +177,10 @@ class Config(BaseModel):
             if part not in teacher.keeps:
                 having = " or ".join(f"Config(method={name!r}, ...)" for name in keepers(part))
                 raise Error(f"method {self.method!r} needs its teacher's {part}: give teacher={having}")
+        if stage.dataset == self.dataset and stage.size != self.size:
+            raise Error(
+                f"the teacher was trained at size={stage.size}, this run has size={self.size}: give both the same"
+            )
         if stage.normalise != self.normalise:
             raise Error("teacher and student must see the same images: give both the same normalise")
         if not METHODS[trained.method].trains_head:

@@ -61,7 +61,8 @@ def execute(path: Path) -> None:
 
     notebook: Any = nbformat.read(path, 4)
     before = {cell.id: (cell.source, cell.get("outputs")) for cell in notebook.cells}
-    with tempfile.TemporaryDirectory() as runs, quiet_kernels(KDLAB_RUNS=runs):
+    figures = str(HERE / "figures")
+    with tempfile.TemporaryDirectory() as runs, quiet_kernels(KDLAB_RUNS=runs, KDLAB_FIGURES=figures):
         client = NotebookClient(
             notebook, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
             resources={"metadata": {"path": str(path.parent)}},

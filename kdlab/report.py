@@ -94,6 +94,8 @@ def compare(
     for name, results in groups.items():
         if isinstance(results, Result):
             raise Error(f"group {name!r} is one Result: give a list of them, [run(config)] or run_seeds(config, seeds)")
+        if len({result.folder for result in results}) < len(results):
+            raise Error(f"group {name!r} holds a run twice, which would pass for evidence: give each seed once")
         mean, half = interval([result[metric] for result in results])
         rows[name] = {"mean": mean, "± 95 %": half, "n": len(results)}
         if baseline is not None and name != baseline:

@@ -1,5 +1,6 @@
 """What decides a result: other settings, data or losses are another run; comments and new fields change nothing."""
 
+import itertools
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from making import TEACHER, TINY, config_of
+from PIL import Image
 from test_experiment import killed
 
 import kdlab
@@ -32,7 +34,7 @@ def key(config):
 
 
 @pytest.mark.parametrize("change", [
-    {"method": "supervised", "teacher": None}, {"model": "resnet18"}, {"width": 0.5}, {"size": 12}, {"labels": 30},
+    {"method": "supervised", "teacher": None}, {"model": "resnet18"}, {"width": 0.5}, {"size": 12, "teacher": TEACHER.replace(size=12)}, {"labels": 30},
     {"labels": 0.5}, {"epochs": 3}, {"steps": 3}, {"batch": 3}, {"optimizer": "sgd"}, {"optimizer_hp": {"beta2": 0.9}},
     {"lr": 0.1}, {"head_lr": 2.0}, {"momentum": 0.5}, {"nesterov": True}, {"weight_decay": 0.1}, {"schedule": "step"},
     {"milestones": (0.5,)}, {"decay": 0.5}, {"warmup": 0.5}, {"augment": "none"}, {"weights": {"kd": 2}},
@@ -212,3 +214,18 @@ def test_old_folders_are_shown_and_never_returned(runs):
 def test_assembled_methods_of_one_config_are_equal():
     a, b = (assemble(config_of("kd")).method.state_dict() for _ in range(2))
     assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_folder_is_known_by_its_name_and_images_not_by_its_path(tmp_path, monkeypatch):
+    for part, name in itertools.product(("train", "test"), ("cats", "dogs")):
+        place = tmp_path / "pets" / part / name
+        place.mkdir(parents=True)
+        for i in range(6):
+            Image.new("L", (8, 8), 40 * i).save(place / f"{i}.png")
+    monkeypatch.chdir(tmp_path)
+    assert key(Config(dataset="folder:pets")) == key(Config(dataset=f"folder:{tmp_path / 'pets'}"))
+
+
+def test_few_steps_are_told(runs):
+    with pytest.warns(UserWarning, match="2 steps in all are few to learn from"):
+        kdlab.run(Config(**{**TINY, "epochs": 1, "steps": None}))

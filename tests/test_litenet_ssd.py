@@ -73,7 +73,7 @@ def test_averaged_student_follows_and_stays_in_eval_mode():
 def test_presets_split_as_published():
     from kdlab import Config
 
-    teacher = Config(model="resnet18", dataset="mnist", labels=1000, validation=1 / 12)
+    teacher = Config(model="resnet18", dataset="mnist", size=32, labels=1000, validation=1 / 12)
     config = Config(method="litenet_ssd", preset="mnist", teacher=teacher)
     assert (config.dataset, config.labels, config.width) == ("mnist", 1000, 1.0)
     sizes = torch.full((10,), 6000)

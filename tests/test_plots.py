@@ -24,7 +24,7 @@ def result(seed, accuracy):
         def __getitem__(self, name):
             return {"test/accuracy": accuracy, "images_seen": 2000}[name]
 
-    return Fake(config=SimpleNamespace(seed=seed, epochs=2), log=lambda: log)
+    return Fake(config=SimpleNamespace(seed=seed, epochs=2), folder=f"{accuracy}-{seed}", log=lambda: log)
 
 
 GROUPS = {
@@ -106,3 +106,10 @@ def test_every_figure_of_a_notebook_shows():
         notebook, kernel_name="python3", resources={"metadata": {"path": str(Path(__file__).parent)}}
     ).execute()
     assert [["image/png" in o.get("data", {}) for o in cell.outputs] for cell in notebook.cells] == [[], [True], [True]]
+
+
+def test_committed_figures_are_not_replaced_by_a_readers_own(tmp_path, monkeypatch):
+    monkeypatch.delenv("KDLAB_FIGURES", raising=False)
+    monkeypatch.setenv("KDLAB_RUNS", str(tmp_path))
+    plots.save(plots.plot_comparison(GROUPS), "tour_comparison")
+    assert (tmp_path / "figures" / "tour_comparison.png").is_file()

@@ -17,6 +17,7 @@ def test_interval_against_a_hand_calculation():
 
 @pytest.mark.parametrize("call, message", [
     (lambda result: kdlab.run_seeds(result.config, 3), r"seeds=3: give several, such as \[0, 1, 2\]"),
+    (lambda result: kdlab.run_seeds(result.config, "012"), "seeds='012': give several"),
     (lambda result: kdlab.run("kd"), "'kd' describes no run: give a Config"),
     (lambda result: kdlab.assemble({"method": "kd"}), "describes no run: give a Config"),
     (lambda result: kdlab.compare({"a": result}), "group 'a' is one Result: give a list"),
@@ -30,3 +31,9 @@ def test_arguments_of_the_wrong_kind(call, message, runs):
         call(result)
     offered = str(told.value).partition("choose from ")[2].split(", ")
     assert len(offered) == len(set(offered))
+
+
+def test_a_run_that_is_given_twice_is_no_evidence(runs):
+    result = kdlab.run(Config(**TINY))
+    with pytest.raises(Error, match="group 'a' holds a run twice"):
+        kdlab.compare({"a": [result, result]})

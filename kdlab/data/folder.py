@@ -15,9 +15,10 @@ from .images import ImageSet
 
 
 def folder(part: str, size: int | None = None) -> ImageSet:
-    """Read the folder `part` of images. Images of different sizes are brought to `size`; without it they must agree.
+    """Images of your own: PATH/train/CLASS/*.png (or .jpg, ...), and PATH/test/ or PATH/val/ with the same classes.
 
-    Greyscale throughout gives one channel, otherwise three. Where test/ and val/ both exist, val/ is for validation.
+    Images of different sizes are brought to `size`; without it they must agree. Greyscale throughout gives one channel,
+    otherwise three. Where test/ and val/ both exist, val/ is for validation.
     """
     root = Path(part).expanduser()
     if not root.is_dir():

@@ -20,6 +20,8 @@ from .result import Result, trusted
 from .store import RunFolder
 from .train import fit
 
+FEW_STEPS = 100  # below that hardly any network leaves chance
+
 
 def run(config: Config, *, fresh: bool = False) -> Result:
     """Run an experiment and return its `Result`.
@@ -45,7 +47,7 @@ def run(config: Config, *, fresh: bool = False) -> Result:
 
 def run_seeds(config: Config, seeds: Iterable[int]) -> list[Result]:
     """`run` for each seed; the seed replaces that of the teacher and the initial run as well."""
-    if not isinstance(seeds, Iterable):
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
         raise Error(f"seeds={seeds!r}: give several, such as [0, 1, 2] or range(20)")
     return [run(config.seeded(seed)) for seed in seeds]
 
@@ -89,6 +91,9 @@ def _stored(config: Config, images: Images) -> Result | None:
 def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
     config, batches, method = setup.config, setup.batches, setup.method
     folder.open()
+    if config.steps is None and config.epochs * batches.steps < FEW_STEPS:
+        told = f"{config.epochs * batches.steps} steps in all are few to learn from: give steps=10 or more epochs"
+        warnings.warn(told, stacklevel=4)
     quiet = os.environ.get("KDLAB_PROGRESS") == "0"
     name = f"{config.method} {config.model} seed {config.seed}"
     with tqdm(total=config.epochs * batches.steps, desc=name, unit="step", leave=False, disable=quiet) as bar:

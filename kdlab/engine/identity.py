@@ -62,11 +62,19 @@ def decisive(config: Config) -> dict[str, Any]:
     method, known = METHODS[config.method], type(config).model_fields
     dump = config.model_dump(mode="json", exclude={"device", "teacher", "init"})
     changed = {name: value for name, value in dump.items() if getattr(config, name) != known[name].default}
+    if "dataset" in changed:
+        changed["dataset"] = place(config.dataset)
     defaults = {"weights": method.weights, "hp": {n: p.default for n, p in method.hyper().items()}}
     given = {"weights": config.weights, "hp": method.check_hyper(config.hp)}  # 2 is 2.0 where the type says so
     for name, own in defaults.items():
         changed[name] = {key: value for key, value in given[name].items() if value != own.get(key)}
     return {name: value for name, value in changed.items() if value != {}}
+
+
+def place(dataset: str) -> str:
+    """A data set's name; of folder:PATH the folder's own name, however one gets there (its images count beside it)."""
+    kind, colon, path = dataset.partition(":")
+    return f"{kind}:{Path(path).resolve().name}" if kind == "folder" and colon else dataset
 
 
 def hash_of(identity: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from ..config import Config
 from ..errors import Error
 from ..methods import Method
 from ..version import __version__
-from .identity import Images, far_code, hash_of, identity
+from .identity import Images, far_code, hash_of, identity, place
 
 CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill, plus one epoch
 CHECKPOINT_SHARE = 0.05  # but writing large states takes no more than this share of the time
@@ -39,8 +39,8 @@ class RunFolder:
 
     def __init__(self, config: Config, images: Images, root: Path | None = None) -> None:
         self.config, self.identity = config, identity(config, images)
-        place = re.sub(r"[^A-Za-z0-9_.]+", "_", config.dataset.removeprefix("folder:")).strip("_")
-        self.path = (root or runs_root()) / f"{place[-40:]}-{config.model}-{config.method}-{hash_of(self.identity)}"
+        name = re.sub(r"[^A-Za-z0-9_.]+", "_", place(config.dataset).removeprefix("folder:")).strip("_")
+        self.path = (root or runs_root()) / f"{name[-40:]}-{config.model}-{config.method}-{hash_of(self.identity)}"
         self.saved_at, self.save_seconds = time.monotonic(), 0.0
         self.far = far_code()  # of a run that goes on after a kill, as it was when it began
 

@@ -10,6 +10,7 @@ import pandas as pd
 import seaborn as sns
 from torch import Tensor
 
+from ..engine.store import runs_root
 from ..errors import Error
 from ..metrics import METRICS
 
@@ -27,8 +28,11 @@ STYLE = {
 
 
 def figures_root() -> Path:
-    """Where figures go: $KDLAB_FIGURES, else `figures/` beside the package; the numbers behind them into `data/`."""
-    return Path(os.environ.get("KDLAB_FIGURES") or SHIPPED)
+    """Where figures go: $KDLAB_FIGURES, else `figures/` in the runs folder; the numbers behind them into `data/`.
+
+    Those that are committed with the notebooks are only replaced by `kdlab notebooks execute`.
+    """
+    return Path(os.environ.get("KDLAB_FIGURES") or runs_root() / "figures")
 
 
 def save(figure: plt.Figure, name: str) -> None:
