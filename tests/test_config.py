@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from kdlab import METHODS, Config, Error
+from kdlab.namespace import parameters
 
 TEACHER = Config(model="resnet18", labels=20)
 STUDENT = Config(method="kd", teacher=TEACHER, labels=20)
@@ -120,6 +121,20 @@ def test_a_preset_with_another_seed_has_it_in_every_stage():
     assert Config(method="kd", preset="paper", seed=1).teacher.seed == 1
     teacher = Config(model="resnet18", validation=0.0)
     assert Config(method="kd", preset="paper", seed=1, teacher=teacher).teacher.seed == 0, "nothing is held out"
+
+
+@pytest.mark.parametrize("name, value, kind", [("seeds", 3, "list"), ("labels", "many", "int"), ("budget", 1, "str")])
+def test_a_parameter_of_another_kind_than_its_cell_says(name, value, kind):
+    cell = {
+        "__annotations__": {"seeds": list, "labels": int, "budget": str},
+        "seeds": [0],
+        "labels": 0.5,
+        "budget": "lab",
+    }
+    allowed = ("seeds", "labels", "budget")
+    assert parameters(cell, allowed)["labels"] == 0.5, "a share is a number too"
+    with pytest.raises(Error, match=f"parameter {name}={value!r}: give a {kind}"):
+        parameters({**cell, name: value}, allowed)
 
 
 def test_parameters_of_a_notebook():

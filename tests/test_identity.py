@@ -34,7 +34,8 @@ def key(config):
 
 
 @pytest.mark.parametrize("change", [
-    {"method": "supervised", "teacher": None}, {"model": "resnet18"}, {"width": 0.5}, {"size": 12, "teacher": TEACHER.replace(size=12)}, {"labels": 30},
+    {"method": "supervised", "teacher": None}, {"model": "resnet18"}, {"width": 0.5}, {"labels": 30},
+    {"size": 12, "teacher": TEACHER.replace(size=12)},
     {"labels": 0.5}, {"epochs": 3}, {"steps": 3}, {"batch": 3}, {"optimizer": "sgd"}, {"optimizer_hp": {"beta2": 0.9}},
     {"lr": 0.1}, {"head_lr": 2.0}, {"momentum": 0.5}, {"nesterov": True}, {"weight_decay": 0.1}, {"schedule": "step"},
     {"milestones": (0.5,)}, {"decay": 0.5}, {"warmup": 0.5}, {"augment": "none"}, {"weights": {"kd": 2}},
