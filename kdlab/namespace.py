@@ -9,8 +9,8 @@ from .errors import Error, known
 def parameters(namespace: dict[str, Any], allowed: Iterable[str]) -> dict[str, Any]:
     """The plain values among a notebook's variables: call it with `globals()` right below the parameters cell.
 
-    Plain are numbers, text, lists, dicts and None. Only `allowed` names may occur, another one is an `Error`, and so is a
-    value of another kind than the parameters cell says (`seeds: list = [0]`); a number may be given for a number.
+    Plain are numbers, text, lists, dicts and None. Only `allowed` names may occur, another one is an `Error`, and so is
+    a value of another kind than the parameters cell says (`seeds: list = [0]`); a number may be given for a number.
     """
     plain = (int, float, str, list, dict, tuple, type(None))
     names = [
