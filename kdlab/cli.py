@@ -116,11 +116,12 @@ def table(
 
 @app.command()
 def methods(
-    key: Annotated[str | None, typer.Argument(help="a method: its text and hyper-parameters")] = None,
+    key: Annotated[str | None, typer.Argument(help="a method: its text, hyper-parameters, published recipe")] = None,
+    preset: Annotated[str, typer.Option(help="which of its recipes")] = "paper",
     student: str = "wrn_16_2", teacher: str = "wrn_40_2", classes: int = 100, samples: int = 50_000,
 ) -> None:  # fmt: skip
     """The training methods: paper, what they learn from, loss, and what they cost for a pair of networks."""
-    from . import catalogue
+    from . import catalogue, presets
     from .errors import lookup
     from .methods import METHODS
 
@@ -130,7 +131,8 @@ def methods(
         print(f"loss             {catalogue.loss_text(method)}")
         for name, parameter in method.hyper().items():
             print(f"hp.{name:13} {parameter.default}")
-        print(f"presets          {', '.join(sorted({'smoke', 'paper', *method.presets}))}")
+        print(f"presets          {', '.join(sorted({*presets.PRESETS, *method.presets}))}")
+        print(f"\npreset={preset}\n{presets.describe(key, preset)}")
         return
     frame = catalogue.catalogue(student, teacher, classes, samples)
     shown = frame.drop(columns="refused", errors="ignore").rename(columns={"memory": "memory, MB"})

@@ -12,13 +12,8 @@ from .methods import METHODS, keepers
 from .models import MODELS
 from .namespace import parameters
 from .optimizers import optimizer_options
+from .presets import complete
 from .schedules import SCHEDULES
-
-# What every method's preset of that name begins with; a method's own presets come on top
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {"epochs": 2, "steps": 4, "batch": 16},  # does it run at all: seconds
-    "paper": {"width": 1.0},  # the recipe that the method was published with
-}
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -27,7 +22,8 @@ class Config(BaseModel):
     """One training run. Unknown fields, names and values out of range raise a `kdlab.Error` of one sentence.
 
     The defaults suit small digits on a laptop. `preset="smoke"`, `"paper"` or another of the method's fills every field
-    that is not given from the recipe of that name.
+    that is not given from the recipe of that name, for the models and the data set that are given, in all its stages:
+    `teacher={"model": "resnet32x4"}` is laid over the recipe's teacher, a Config replaces it (see `presets.complete`).
     """
 
     # A changed default changes what stored runs mean: raise VERSION in kdlab/engine/identity.py with it
@@ -101,16 +97,7 @@ class Config(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_preset(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        if not isinstance(fields, dict) or "preset" not in fields:
-            return fields
-        preset = fields["preset"]
-        fields = {name: value for name, value in fields.items() if name != "preset"}
-        method = METHODS[known("method", fields.get("method", "supervised"), METHODS)]
-        known("preset", preset, [*PRESETS, *method.presets])
-        first = PRESETS["smoke" if preset == "smoke" else "paper"]  # a method's own presets are published recipes too
-        recipe = {**first, **method.presets.get(preset, {})}
-        seeds = {name: fields[name] for name in ("seed", "split") if name in fields}
-        return {**_each_stage(recipe, seeds), **fields}
+        return complete(fields) if isinstance(fields, dict) and "preset" in fields else fields
 
     @field_validator("labels")
     @classmethod
@@ -236,12 +223,6 @@ class Config(BaseModel):
                 yield name, getattr(self, name)
 
     __str__ = BaseModel.__repr__
-
-
-def _each_stage(recipe: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
-    """A published recipe with `fields` in it and in the stages it names."""
-    stages = {role: _each_stage(recipe[role], fields) for role in ("teacher", "init") if recipe.get(role)}
-    return {**recipe, **fields, **stages}
 
 
 Config.model_rebuild()

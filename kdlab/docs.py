@@ -10,13 +10,14 @@ import torch
 
 from . import catalogue, cost
 from .augment import AUGMENTATIONS
-from .config import PRESETS, Config
+from .config import Config
 from .data import DATASETS, NOISES, SAMPLINGS
 from .hyper import hyper_parameters
 from .methods import METHODS
 from .metrics import DIAGNOSTICS, METRICS
 from .models import MODELS, build
 from .optimizers import OPTIMIZERS
+from .presets import PRESETS
 from .schedules import SCHEDULES
 
 ROOT = Path(__file__).parents[1]

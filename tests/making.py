@@ -14,7 +14,13 @@ TEACHER = Config(model="resnet18", **TINY)
 
 def config_of(key, **fields):
     """A tiny run of a method, with the stages that it needs."""
-    return pipeline(key, TINY, {**TINY, "model": teacher_of(key)}, **fields)
+    tiny = {**TINY, "size": size_of(key)}
+    return pipeline(key, tiny, {**tiny, "model": teacher_of(key)}, **fields)
+
+
+def size_of(key):
+    """The digits' own size, but where a last map of 1 x 1 says nothing."""
+    return 16 if key == "ft" else None
 
 
 def teacher_of(key):
@@ -24,13 +30,14 @@ def teacher_of(key):
 
 def make(key, teacher_seed=1, epochs=2, cutmix=0.0, shape=(1, 8, 8), weights=None, **hp):
     """A method with tiny networks, in train mode, and one fixed batch of digits for it."""
-    common = {"labels": 40, "width": 0.125, "batch": 16, "steps": 2, "epochs": epochs, "split": 0}
+    size = size_of(key)
+    common = {"labels": 40, "width": 0.125, "batch": 16, "steps": 2, "epochs": epochs, "split": 0, "size": size}
     teacher = {**common, "seed": teacher_seed, "model": teacher_of(key)}
     config = pipeline(key, common, teacher, cutmix=cutmix, weights=weights or {}, hp=hp)
-    images = load("digits")
+    images = load("digits", size)
     if shape != (1, 8, 8):
         images = replace(images, train_x=torch.zeros(1200, *shape, dtype=torch.uint8))
-    setup = assemble(config, {("digits", None): images})
+    setup = assemble(config, {("digits", size): images})
     return setup.method.train(), next(setup.batches.epoch(0, 0))
 
 

@@ -16,6 +16,7 @@ FLOORS = [
     {"optimizers", "losses", "models", "augment"},
     {"cost", "data"},
     {"methods"},
+    {"presets"},
     {"config"},
     {"setup"},
     {"metrics"},

@@ -114,6 +114,8 @@ AUGMENTATIONS: dict[str, dict[str, Recipe]] = {
     # The next three are solo-learn's for CIFAR, where crops are resized bicubically, here bilinearly
     "simclr": _family(_CIFAR, _ssl((0.8, 0.8, 0.8, 0.2))),
     "moco": _family(_CIFAR, _ssl((0.4, 0.4, 0.4, 0.1))),
+    # lightly's benchmark on CIFAR-10, for all methods: MoCo's without blur
+    "lightly": _family(_CIFAR, _ssl((0.4, 0.4, 0.4, 0.1), blur=0.0)),
     "byol": _family(_CIFAR, *(_ssl((0.4, 0.4, 0.2, 0.1), blur=0.0, solarize=p) for p in (0.0, 0.2))),
     # Tf-KD's training (Yuan et al. 2020): colour with rotations of up to 15 degrees
     "rotated": _family(replace(_CIFAR, rotate=15), _ssl((0.4, 0.4, 0.4, 0.1), crop=(0.2, 1.0))),

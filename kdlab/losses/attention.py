@@ -35,8 +35,8 @@ def factor_transfer(student: Tensor, teacher: Tensor) -> Tensor:
 
     Mean over batch and positions of |attention_map(student) - attention_map(teacher)|, for factors (B, C, H, W); of
     unequal sizes the larger is pooled. The factors come from trained modules, a paraphraser of the teacher's map and a
-    translator of the student's, which belong to the method; no method of the package uses this loss yet. No gradient
-    reaches the teacher.
+    translator of the student's, which belong to the methods `ft` and `ft_paraphraser`. No gradient reaches the
+    teacher.
     Kim et al. 2018 (factor transfer), p = 1, as in RepDistiller.
     """
     student, teacher = pool_to_match(full(student), full(teacher).detach())

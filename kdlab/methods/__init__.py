@@ -18,6 +18,7 @@ from .deep_supervision import DeepSupervision
 from .dkd import DKD
 from .fitnet import FitNet
 from .fsp import FSP, FSPInit
+from .ft import FT, FTParaphraser
 from .hsakd import HSAKD
 from .hsakd_online import HSAKDOnline
 from .hsakd_teacher import HSAKDBranches, HSAKDTeacher
@@ -62,6 +63,8 @@ METHODS: dict[str, type[Method]] = {
     "ab": AB,
     "fsp_init": FSPInit,
     "fsp": FSP,
+    "ft_paraphraser": FTParaphraser,
+    "ft": FT,
     "vid": VID,
     "rkd": RKD,
     "sp": SP,

@@ -1,5 +1,7 @@
 """AB: the student first learns on which side of zero the teacher's neurons are, then the labels."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -29,7 +31,7 @@ class ABInit(Distill):
     trains_head = False
     mixes = False
     weights = {"ab": 1.0}
-    presets = {"paper": published.first_phase()}
+    presets = {"paper": partial(published.benchmark.first_phase, "ab_init")}
 
     def build(self) -> None:
         equal_stages("ab_init", self.model, self.teacher)
@@ -56,4 +58,4 @@ class AB(Supervised):
     learns_from = "activation boundaries"
     needs_init = True
     first_phase = "ab_init"
-    presets = {"paper": published.second_phase("ab_init")}
+    presets = {"paper": partial(published.benchmark.second_phase, "ab_init")}

@@ -1,6 +1,7 @@
 """Small modules that methods train beside a network, and the checks that networks and images fit; training only."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -11,10 +12,19 @@ from ..models import Network
 Shape = tuple[int, int, int]  # channels, height, width
 
 
-def mlp(inp: int, hidden: int, out: int, norm: bool = True) -> nn.Sequential:
-    """A perceptron with one hidden layer: linear, batch norm, ReLU, linear; `norm=False` leaves batch norm out."""
-    first = nn.Linear(inp, hidden, bias=not norm)
-    return nn.Sequential(first, *([nn.BatchNorm1d(hidden)] if norm else []), nn.ReLU(), nn.Linear(hidden, out))
+HeadNorm = Literal["none", "hidden", "all"]
+
+
+def mlp(inp: int, hidden: int, out: int, norm: HeadNorm = "hidden") -> nn.Sequential:
+    """A perceptron with one hidden layer: linear, batch norm, ReLU, linear.
+
+    `norm`: batch norm behind "none" of the linear layers, the "hidden" one, or "all", the last too (He et al. 2020 have
+    none, Grill et al. 2020 the hidden one, lightly's SimCLR all). A linear layer before batch norm has no bias.
+    """
+    between = [nn.BatchNorm1d(hidden)] if norm != "none" else []
+    behind = [nn.BatchNorm1d(out)] if norm == "all" else []
+    first, last = nn.Linear(inp, hidden, bias=not between), nn.Linear(hidden, out, bias=not behind)
+    return nn.Sequential(first, *between, nn.ReLU(), last, *behind)
 
 
 def stage_adapters(student: Network, teacher: Network, stages: Sequence[int], plain: bool = False) -> nn.ModuleList:

@@ -22,7 +22,7 @@ class AT(Distill):
     paper = "Zagoruyko & Komodakis, ICLR 2017"
     learns_from = "attention maps"
     weights = {"ce": 1.0, "at": 1000.0, "kd": 0.0}
-    presets = {"paper": published.BENCHMARK_PAIR}
+    presets = {"paper": published.benchmark.pair}
 
     def build(self) -> None:
         equal_stages("at", self.model, self.teacher)

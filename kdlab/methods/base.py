@@ -15,6 +15,7 @@ from ..hyper import hyper_parameters
 from ..losses import cross_entropy, kd
 from ..losses.arithmetic import total
 from ..models import Features, Network
+from .published import Preset
 
 ROUNDING = 1e-6  # of an epoch: progress is a rounded quotient, and 15 / 22 * 22 comes out a little below 15
 
@@ -38,7 +39,7 @@ class Method(nn.Module):
     # Where it comes from
     paper: ClassVar[str] = ""  # author, year, venue
     learns_from: ClassVar[str] = "labels"  # in a word or two
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # name -> Config fields
+    presets: ClassVar[Mapping[str, Preset]] = {}  # name -> function that gives a recipe (Config fields)
     # Which images it sees
     views: ClassVar[tuple[str, ...]] = ("weak",)  # one augmentation role per view
     shared: ClassVar[str | None] = None  # a role that is drawn once for all views of an image, before their own

@@ -1,5 +1,7 @@
 """BYOL: predict the embedding that a slowly moving copy of the network gives to the other view."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -8,7 +10,7 @@ from ..data import Batch
 from ..ranges import Count, PositiveShare
 from ..schedules import cosine_between
 from . import published
-from .adapters import mlp
+from .adapters import HeadNorm, mlp
 from .momentum import follow, momentum_copy
 from .selfsupervised import SelfSupervised
 
@@ -33,20 +35,16 @@ class BYOL(SelfSupervised):
     paper = "Grill et al., NeurIPS 2020"
     weights = {"byol": 1.0}
     presets = {
-        "short": published.LIGHTLY_BYOL,
-        "paper": {
-            **published.SOLO_LEARN, "lr": 1.0, "weight_decay": 1e-5, "augment": "byol",
-            "hp": {"hidden": 4096, "dim": 256},
-        },
+        "short": partial(published.pretraining.short, "byol"), "paper": partial(published.pretraining.long, "byol"),
     }  # fmt: skip
 
     def build(
         self, *, dim: Count = 128, hidden: Count | None = None, tau: PositiveShare = 0.99,
-        tau_end: PositiveShare = 1.0,
+        tau_end: PositiveShare = 1.0, norm: HeadNorm = "hidden",
     ) -> None:  # fmt: skip
         self.tau, self.tau_end = tau, tau_end
         width, hidden = self.model.feature_width, hidden or 2 * self.model.feature_width
-        self.projector, self.predictor = mlp(width, hidden, dim), mlp(dim, hidden, dim)
+        self.projector, self.predictor = mlp(width, hidden, dim, norm), mlp(dim, hidden, dim, norm)
         self.target_model, self.target_projector = momentum_copy(self.model), momentum_copy(self.projector)
 
     @torch.no_grad()

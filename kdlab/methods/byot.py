@@ -31,7 +31,7 @@ class BYOT(Method):
     mixes = True
     weights = {"ce": 0.9, "deep": 0.9, "soft": 0.1, "feature": 1e-6}
     keeps = ("bottlenecks", "heads")
-    presets = {"paper": published.BYOT}
+    presets = {"paper": published.self_distillation.byot}
 
     def build(self, *, T: Positive = 3.0) -> None:
         several_stages(self.model)

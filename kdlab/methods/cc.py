@@ -26,7 +26,7 @@ class CC(Distill):
     paper = "Peng et al., ICCV 2019"
     learns_from = "correlations of samples"
     weights = {"ce": 1.0, "cc": 0.02, "kd": 0.0}
-    presets = {"paper": published.BENCHMARK_PAIR}
+    presets = {"paper": published.benchmark.pair}
 
     def build(self, *, dim: Count = 128, form: Literal["code", "paper"] = "code") -> None:
         self.form = form

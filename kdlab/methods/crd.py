@@ -1,5 +1,7 @@
 """CRD: contrast each sample's embedding with the other network's memory of samples of other classes."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -35,7 +37,7 @@ class CRD(Distill):
     paper = "Tian et al., ICLR 2020"
     learns_from = "contrasts of samples"
     weights = {"ce": 1.0, "crd": 0.8, "kd": 0.0}
-    presets = {"paper": {**published.BENCHMARK_PAIR, "hp": {"negatives": 16_384}}}
+    presets = {"paper": partial(published.benchmark.pair, hp={"negatives": 16_384})}
     memory: Tensor  # (2, n, dim), of student and teacher
     constant: Tensor  # (2,), Z of both, set by the first batch
     pending: tuple[Batch, Tensor, Tensor]  # what `terms` leaves for `after_step`: batch, new embeddings, constants

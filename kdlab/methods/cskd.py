@@ -24,7 +24,7 @@ class CSKD(Method):
     learns_from = "own predictions, same class"
     sampling = "pairs"
     weights = {"ce": 1.0, "kd": 1.0}
-    presets = {"paper": published.CSKD}
+    presets = {"paper": published.self_distillation.cskd}
 
     def build(self, *, T: Positive = 4.0) -> None:
         self.T = T

@@ -23,7 +23,7 @@ class DeepSupervision(Method):
     mixes = True
     weights = {"ce": 1.0, "deep": 1.0}
     keeps = ("heads",)
-    presets = {"paper": published.BYOT}
+    presets = {"paper": published.self_distillation.byot}
 
     def build(self) -> None:
         several_stages(self.model)

@@ -24,7 +24,7 @@ class DKD(Distill):
     paper = "Zhao et al., CVPR 2022"
     mixes = False  # a mixed image has no single target class
     weights = {"ce": 1.0, "dkd": 1.0}
-    presets = {"paper": published.pair("resnet8x4", "resnet32x4")}
+    presets = {"paper": published.benchmark.decoupled}
 
     def build(
         self, *, T: Positive = 4.0, alpha: Positive = 1.0, beta: Positive = 8.0, warmup: Share = 20 / 240,

@@ -25,7 +25,7 @@ class FitNet(Distill):
     paper = "Romero et al., ICLR 2015"
     learns_from = "features of one stage"
     weights = {"ce": 1.0, "hint": 100.0, "kd": 0.0}
-    presets = {"paper": published.BENCHMARK_PAIR}
+    presets = {"paper": published.benchmark.pair}
 
     def build(self, *, stage: Count = 2) -> None:
         counts = len(self.model.widths), len(self.teacher.widths)

@@ -1,5 +1,7 @@
 """FSP: the student first learns how the teacher's features flow from layer to layer, then the labels."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -28,7 +30,7 @@ class FSPInit(Distill):
     trains_head = False
     mixes = False
     weights = {"fsp": 50.0}
-    presets = {"paper": published.first_phase("resnet20", "resnet56")}
+    presets = {"paper": partial(published.benchmark.first_phase, "fsp_init", model="resnet20", teacher="resnet56")}
 
     def build(self) -> None:
         equal_stages("fsp_init", self.model, self.teacher)
@@ -52,7 +54,7 @@ class FSP(Supervised):
     learns_from = "flow between layers"
     needs_init = True
     first_phase = "fsp_init"
-    presets = {"paper": published.second_phase("fsp_init", "resnet20", "resnet56")}
+    presets = {"paper": partial(published.benchmark.second_phase, "fsp_init", model="resnet20", teacher="resnet56")}
 
 
 def flow_maps(net: Network, x: Tensor) -> tuple[Tensor, ...]:

@@ -10,7 +10,6 @@ from ..losses.arithmetic import total
 from ..ranges import Positive
 from . import published
 from .base import Distill
-from .hsakd_teacher import HSAKDTeacher
 from .layered import ROTATIONS, Layered, through
 
 
@@ -30,7 +29,7 @@ class HSAKD(Distill, Layered):
     learns_from = "joint distributions, by branch"
     weights = {"ce": 1.0, "branches": 1.0, "kd": 1.0}
     needs_parts = ("branches",)
-    presets = {"paper": {**published.HSAKD, "model": "wrn_16_2", "teacher": HSAKDTeacher.presets["paper"]}}
+    presets = {"paper": published.rotations.hsakd, "joint": published.rotations.hsakd_joint}
 
     def build(self, *, T: Positive = 3.0) -> None:
         super().build()

@@ -27,7 +27,7 @@ class HSAKDOnline(HSAKDTeacher):
     paper = "Yang et al., TNNLS 2022 (HSSAKD, online)"
     learns_from = "joint labels, two networks"
     weights = {"ce": 1.0, "joint": 1.0, "kd": 1.0, "branches": 1.0}
-    presets = {"paper": {**published.HSAKD, "model": "wrn_16_2"}}
+    presets = {"paper": published.rotations.hsakd_online}
 
     def build(self, *, T: Positive = 3.0) -> None:
         super().build()

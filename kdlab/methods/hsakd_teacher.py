@@ -19,7 +19,7 @@ class HSAKDTeacher(Layered):
     paper = "Yang et al., IJCAI 2021 (joint teacher)"
     learns_from = "joint labels"
     weights = {"ce": 1.0, "joint": 1.0}
-    presets = {"paper": {**published.HSAKD, "model": "wrn_40_2", "width": 1.0, "method": "hsakd_teacher"}}
+    presets = {"paper": published.rotations.joint_teacher}
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         return self.hard_terms(batch, *self.see_rotations(batch.x[0]))
@@ -35,12 +35,7 @@ class HSAKDBranches(HSAKDTeacher):
     weights = {"joint": 1.0}
     needs_init = True
     frozen = ("model",)
-    presets = {
-        "paper": {
-            **published.HSAKD, "model": "wrn_40_2", "epochs": 100, "milestones": (0.3, 0.6, 0.9),
-            "init": published.BENCHMARK_PAIR["teacher"],
-        }
-    }  # fmt: skip
+    presets = {"paper": published.rotations.frozen_teacher}
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         return {"joint": super().terms(batch, progress)["joint"]}

@@ -27,7 +27,7 @@ class LabelSmoothing(Method):
 
     paper = "Szegedy et al., CVPR 2016"
     mixes = True
-    presets = {"paper": published.PSKD}
+    presets = {"paper": published.self_distillation.pskd}
 
     def build(self, *, eps: Share = 0.1, over: Literal["all", "others"] = "all") -> None:
         self.eps, self.over = eps, over

@@ -45,7 +45,7 @@ class LiteNetSSD(Distill):
     sampling = "labelled+unlabelled"
     mixes = False
     weights = {"ce": 1.0, "kd": 1.0, "feature": 1.0, "consistency": 0.5, "pseudo": 1.0}
-    presets = published.LITENET_SSD
+    presets = published.pretraining.LITENET
 
     def build(
         self, *, T: Positive = 4.0, threshold: Share = 0.95, ramp: Share = 0.2, ratio: Count = 3, ema: Share = 0.999,

@@ -48,7 +48,7 @@ class LSSKD(Layered):
     learns_from = "own deepest branch and past"
     weights = {"ce": 1.0, "joint": 1.0, "kl": 1.0, "feature": 0.1}
     frozen = ("past",)
-    presets = {"paper": published.LSSKD}
+    presets = {"paper": published.rotations.lsskd, "coc": published.rotations.lsskd_coc}
 
     def build(
         self, *, alpha: Share = 0.8, schedule: Literal["linear", "constant"] = "linear", T: Positive = 3.0,

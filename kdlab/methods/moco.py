@@ -1,5 +1,7 @@
 """MoCo v2: contrast each image with a long queue of embeddings from a slowly moving copy of the network."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -10,7 +12,7 @@ from ..losses import info_nce
 from ..ranges import Count, Positive, Share
 from ..schedules import cosine_between
 from . import published
-from .adapters import mlp
+from .adapters import HeadNorm, mlp
 from .momentum import follow, momentum_copy
 from .selfsupervised import SelfSupervised
 from .split_norm import split_batch_norm
@@ -36,10 +38,7 @@ class MoCo(SelfSupervised):
     paper = "He et al., CVPR 2020; Chen et al. 2020 (v2)"
     weights = {"info_nce": 1.0}
     presets = {
-        "short": {**published.LIGHTLY, "hp": {"splits": 8}},
-        "paper": {**published.SOLO_LEARN, "optimizer": "sgd", "lr": 0.3, "augment": "moco",
-                  "weights": {"info_nce": 0.5}, "hp": {"T": 0.2, "hidden": 2048, "dim": 256, "queue": 32768,
-                  "momentum_end": 0.999, "splits": 8, "symmetric": True}},
+        "short": partial(published.pretraining.short, "moco"), "paper": partial(published.pretraining.long, "moco"),
     }  # fmt: skip
     queue: Tensor  # (dim, queue), unit columns
     pointer: Tensor  # (), the column of the oldest key, which is replaced next
@@ -47,6 +46,7 @@ class MoCo(SelfSupervised):
     def build(
         self, *, T: Positive = 0.1, dim: Count = 128, hidden: Count | None = None, queue: Count = 4096,
         momentum: Share = 0.99, momentum_end: Share | None = None, splits: Count = 4, symmetric: bool = False,
+        norm: HeadNorm = "none",
     ) -> None:  # fmt: skip
         step = self.batch * (2 if symmetric else 1)
         if step and queue % step:
@@ -54,7 +54,7 @@ class MoCo(SelfSupervised):
         self.T, self.symmetric = T, symmetric
         self.momentum = momentum, momentum if momentum_end is None else momentum_end  # at the start, at the end
         split_batch_norm(self.model, splits, self.batch)
-        self.projector = mlp(self.model.feature_width, hidden or self.model.feature_width, dim, norm=False)
+        self.projector = mlp(self.model.feature_width, hidden or self.model.feature_width, dim, norm)
         self.key_model, self.key_projector = momentum_copy(self.model), momentum_copy(self.projector)
         self.register_buffer("queue", normalize(torch.randn(dim, queue), dim=0))
         self.register_buffer("pointer", torch.zeros((), dtype=torch.long))

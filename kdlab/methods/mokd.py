@@ -1,5 +1,7 @@
 """MOKD, in brief: two networks learn without labels, each from its own and the other's moving average."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -34,7 +36,7 @@ class MOKD(SelfSupervised):
     paper = "Song et al., CVPR 2023 (cross-model DINO only)"
     learns_from = "two networks without labels"
     weights = {"own": 1.0, "cross": 1.0}
-    presets = {"short": published.LIGHTLY, "paper": published.LIGHTLY}
+    presets = dict.fromkeys(("short", "paper"), partial(published.pretraining.short, "mokd"))
     centre: Tensor  # (2, dim), the running means of the teachers' outputs
 
     def build(

@@ -23,7 +23,7 @@ class NST(Distill):
     paper = "Huang & Wang 2017"
     learns_from = "channel distributions"
     weights = {"ce": 1.0, "nst": 50.0, "kd": 0.0}
-    presets = {"paper": published.BENCHMARK_PAIR}
+    presets = {"paper": published.benchmark.pair}
 
     def build(self) -> None:
         equal_stages("nst", self.model, self.teacher)

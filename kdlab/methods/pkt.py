@@ -21,7 +21,7 @@ class PKT(Distill):
     paper = "Passalis & Tefas, ECCV 2018"
     learns_from = "similarities of samples"
     weights = {"ce": 1.0, "pkt": 30_000.0, "kd": 0.0}
-    presets = {"paper": published.BENCHMARK_PAIR}
+    presets = {"paper": published.benchmark.pair}
 
     def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         return {"pkt": losses.pkt(student.pooled, teacher.pooled)}

@@ -23,7 +23,7 @@ class PSKD(Method):
     learns_from = "own predictions, an epoch ago"
     mixes = True
     weights = {"ce": 1.0}
-    presets = {"paper": published.PSKD}
+    presets = {"paper": published.self_distillation.pskd}
 
     def build(self, *, alpha: Share = 0.8) -> None:
         self.alpha = alpha

@@ -21,7 +21,7 @@ class RKD(Distill):
     paper = "Park et al., CVPR 2019"
     learns_from = "relations of samples"
     weights = {"ce": 1.0, "distance": 25.0, "angle": 50.0, "kd": 0.0}
-    presets = {"paper": published.BENCHMARK_PAIR}
+    presets = {"paper": published.benchmark.pair}
 
     def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         return {

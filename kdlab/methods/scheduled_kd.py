@@ -40,11 +40,8 @@ class ScheduledKD(Distill):
     learns_from = "logits, ever more"
     weights = {"ce": 1.0, "kd": 1.0}
     presets = {
-        "paper": {**published.STL10_STUDENT, "teacher": published.STL10_TEACHER},
-        "as_released": {
-            **published.STL10_STUDENT, **published.AS_RELEASED, "select": "test", "hp": {"as_released": True},
-            "teacher": {**published.STL10_TEACHER, **published.AS_RELEASED, "pretrained": True},
-        },
+        "paper": published.stl10.paper, "as_released": published.stl10.as_released,
+        "early_stopping": published.stl10.early_stopping, "early_stopping_2500": published.stl10.early_stopping_2500,
     }  # fmt: skip
 
     def build(

@@ -2,7 +2,6 @@
 
 from torch import Tensor, nn
 
-from . import published
 from .base import Method
 
 
@@ -14,7 +13,6 @@ class SelfSupervised(Method):
     sampling = "all"
     trains_head = False
     keeps = ("projector",)
-    presets = {"short": published.LIGHTLY}
     projector: nn.Sequential
 
     def embed(self, x: Tensor) -> Tensor:

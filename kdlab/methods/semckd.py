@@ -29,14 +29,14 @@ class SemCKD(Distill):
     paper = "Chen et al., AAAI 2021"
     learns_from = "features across stages"
     weights = {"ce": 1.0, "kd": 1.0, "semckd": 400.0}
-    presets = {"paper": published.BENCHMARK_PAIR}
+    presets = {"paper": published.benchmark.pair}
 
     def build(self, *, T: Positive = 4.0) -> None:
         if self.batch < 4:
             raise Error(f"semckd compares the similarities of a whole batch: batch={self.batch} is less than 4")
         self.T, dim = T, self.batch // 4
-        self.queries = nn.ModuleList(mlp(self.batch, 2 * dim, dim, norm=False) for _ in self.model.widths)
-        self.keys = nn.ModuleList(mlp(self.batch, 2 * dim, dim, norm=False) for _ in self.teacher.widths)
+        self.queries = nn.ModuleList(mlp(self.batch, 2 * dim, dim, norm="none") for _ in self.model.widths)
+        self.keys = nn.ModuleList(mlp(self.batch, 2 * dim, dim, norm="none") for _ in self.teacher.widths)
         self.regressors = nn.ModuleList(
             nn.ModuleList(bottleneck(s, t) for t in self.teacher.widths) for s in self.model.widths
         )

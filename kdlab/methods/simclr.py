@@ -1,12 +1,14 @@
 """SimCLR: learn features without labels by telling two views of an image from those of all others."""
 
+from functools import partial
+
 from torch import Tensor
 
 from ..data import Batch
 from ..losses import nt_xent
 from ..ranges import Count, Positive
 from . import published
-from .adapters import mlp
+from .adapters import HeadNorm, mlp
 from .selfsupervised import SelfSupervised
 
 
@@ -17,27 +19,25 @@ class SimCLR(SelfSupervised):
                   at the other view of the same image
 
     with embeddings z (2B, dim) from a projection head that is used in training only: one hidden layer, by default as
-    wide as the features; batch norm unless `norm=False`; ReLU; `dim` outputs. Both views go through the network in one
-    batch, so batch-norm statistics cover both. Preset "paper" is solo-learn's CIFAR recipe (published online probe:
-    90.74 % on CIFAR-10), "short" lightly's.
+    wide as the features; batch norm; ReLU; `dim` outputs (`norm`: see `mlp`). The views go through the network one
+    after the other, each with batch statistics of its own, as in lightly and solo-learn; `joint_views` sends them
+    through as one batch. Preset "paper" is solo-learn's CIFAR recipe (published online probe: 90.74 % on CIFAR-10),
+    "short" lightly's.
     """
 
     paper = "Chen et al. 2020"
     weights = {"nt_xent": 1.0}
     presets = {
-        "short": published.LIGHTLY,
-        "paper": {
-            **published.SOLO_LEARN, "lr": 0.4, "augment": "simclr",
-            "hp": {"T": 0.2, "hidden": 2048, "dim": 256, "norm": False},
-        },
+        "short": partial(published.pretraining.short, "simclr"), "paper": partial(published.pretraining.long, "simclr"),
     }  # fmt: skip
 
     def build(
-        self, *, T: Positive = 0.5, dim: Count = 128, hidden: Count | None = None, norm: bool = True,
+        self, *, T: Positive = 0.5, dim: Count = 128, hidden: Count | None = None, norm: HeadNorm = "hidden",
+        joint_views: bool = False,
     ) -> None:  # fmt: skip
-        self.T, width = T, self.model.feature_width
+        self.T, self.joint_views, width = T, joint_views, self.model.feature_width
         self.projector = mlp(width, hidden or width, dim, norm)
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        first, second = self.embed(batch.x.flatten(0, 1)).chunk(2)
+        first, second = self.embed(batch.x.flatten(0, 1)).chunk(2) if self.joint_views else map(self.embed, batch.x)
         return {"nt_xent": nt_xent(first, second, T=self.T)}

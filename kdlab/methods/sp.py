@@ -21,7 +21,7 @@ class SP(Distill):
     paper = "Tung & Mori, ICCV 2019"
     learns_from = "similarities of samples"
     weights = {"ce": 1.0, "sp": 3000.0, "kd": 0.0}
-    presets = {"paper": published.BENCHMARK_PAIR}
+    presets = {"paper": published.benchmark.pair}
 
     def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         return {"sp": losses.sp(student.maps[-1], teacher.maps[-1])}

@@ -1,5 +1,7 @@
 """SSKD: the student also learns how the teacher relates rotated images to normal ones."""
 
+from functools import partial
+
 from torch import Tensor
 
 from .. import losses
@@ -34,7 +36,10 @@ class SSKD(Distill):
     weights = {"ce": 0.1, "kd": 0.9, "tf": 2.7, "ss": 10.0}
     needs_parts = ("projector",)
     keeps = ("projector",)
-    presets = {"paper": {**published.BENCHMARK_PAIR, "teacher": SSKDHead.presets["paper"]}}
+    presets = {
+        "paper": published.rotations.sskd, "as_code": published.rotations.sskd,
+        "as_written": partial(published.rotations.sskd, weights={"tf": 10.0, "ss": 2.7}),
+    }  # fmt: skip
 
     def build(
         self, *, T: Positive = 4.0, T_ss: Positive = 0.5, ratio_tf: Share = 1.0, ratio_ss: Share = 0.75,
@@ -42,7 +47,7 @@ class SSKD(Distill):
         square("sskd", self.shape)
         self.T, self.T_ss, self.ratio_tf, self.ratio_ss = T, T_ss, ratio_tf, ratio_ss
         width = self.model.feature_width
-        self.projector = mlp(width, width, width, norm=False)
+        self.projector = mlp(width, width, width, norm="none")
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         x = ops.turned(batch.x)

@@ -37,17 +37,12 @@ class SSKDHead(Method):
     needs_init = True
     frozen = ("model",)
     keeps = ("projector",)
-    presets = {
-        "paper": {
-            **published.pair("wrn_40_2", "wrn_40_2"), "method": "sskd_head", "epochs": 60,
-            "milestones": (30 / 60, 45 / 60), "init": published.BENCHMARK_PAIR["teacher"], "teacher": None,
-        }
-    }  # fmt: skip
+    presets = {"paper": published.rotations.sskd_head}
 
     def build(self) -> None:
         square("sskd_head", self.shape)
         width = self.model.feature_width
-        self.projector = mlp(width, width, width, norm=False)
+        self.projector = mlp(width, width, width, norm="none")
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         with torch.no_grad():

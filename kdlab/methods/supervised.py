@@ -19,10 +19,10 @@ class Supervised(Method):
 
     mixes = True
     presets = {
-        "paper": published.CIFAR_BENCHMARK,
-        "finetune": published.FINE_TUNING,
-        "stl10": published.STL10_TEACHER,
-        "as_released": {**published.STL10_TEACHER, **published.AS_RELEASED, "pretrained": True},
+        "paper": published.benchmark.classifier,
+        "finetune": published.pretraining.fine_tuning,
+        "stl10": published.stl10.teacher,
+        "as_released": published.stl10.released_teacher,
     }
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ class TfKDSelf(Distill):
     paper = "Yuan et al., CVPR 2020"
     learns_from = "logits of its own kind"
     weights = {"ce": 0.05, "kd": 0.95}
-    presets = {"paper": {**published.TFKD, "model": "resnet18", "teacher": {**published.TFKD, "model": "resnet18"}}}
+    presets = {"paper": published.self_distillation.tfkd_self}
 
     def build(self, *, T: Positive = 6.0, multiplier: Positive = 50.0) -> None:
         self.T = T

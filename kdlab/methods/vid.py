@@ -31,7 +31,7 @@ class VID(Distill):
     paper = "Ahn et al., CVPR 2019"
     learns_from = "features"
     weights = {"ce": 1.0, "vid": 1.0, "kd": 0.0}
-    presets = {"paper": published.BENCHMARK_PAIR}
+    presets = {"paper": published.benchmark.pair}
 
     def build(self) -> None:
         equal_stages("vid", self.model, self.teacher)

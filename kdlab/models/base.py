@@ -47,10 +47,9 @@ class Network(nn.Module):
     stride 1.
 
     Convolutions start from Kaiming's normal distribution (fan-out, ReLU) with biases 0, batch norms from (1, 0), the
-    head from PyTorch's default, as in RepDistiller's ResNets; `init=False` keeps what the modules came with. The
-    official files of some papers' networks differ, and are not followed: ShuffleNetV1 keeps PyTorch's defaults
-    throughout, the heads of VGG and MobileNetV2 start from a normal distribution of standard deviation 0.01, theirs and
-    WRN's with biases 0.
+    head from PyTorch's default, as in RepDistiller's ResNets; `init=False` keeps what the modules came with. The other
+    networks of the benchmark follow its files too: the ShuffleNets keep PyTorch's defaults throughout, heads of VGG,
+    MobileNetV2 and WRN start by `start_head`.
     """
 
     def __init__(
@@ -95,6 +94,14 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, classes)."""
         return self.features(x).logits
+
+
+def start_head(net: Network, std: float | None = None) -> Network:
+    """The network, its head's biases 0 and, if `std` is given, its head's weights drawn from N(0, std^2)."""
+    nn.init.zeros_(net.head.bias)
+    if std is not None:
+        nn.init.normal_(net.head.weight, 0, std)
+    return net
 
 
 @torch.fx.wrap  # one step for whoever traces a network, not a choice

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .base import Network, Stage, conv_bn_relu, scaled
+from .base import Network, Stage, conv_bn_relu, scaled, start_head
 
 
 class PreActNetwork(Network):
@@ -65,7 +65,9 @@ def _wrn(depth: int, k: int, num_classes: int, channels: int = 3, width: float =
     stem, *outs = (scaled(c, width) for c in (16, 16 * k, 32 * k, 64 * k))
     stages = [Stage(partial(_stage, out, (depth - 4) // 6), out, stride=2 if i else 1) for i, out in enumerate(outs)]
     layer = nn.Conv2d(channels, stem, 3, padding=1, bias=False)
-    return PreActNetwork(layer, stem, stages, num_classes, neck=Stage(_bn_relu, outs[-1]))
+    net = PreActNetwork(layer, stem, stages, num_classes, neck=Stage(_bn_relu, outs[-1]))
+    start_head(net)
+    return net
 
 
 def preact_resnet18(num_classes: int, channels: int = 3, width: float = 1.0) -> PreActNetwork:

@@ -1,7 +1,7 @@
 """ShuffleNets for small images: a 1 x 1 stem and three stages, as in the benchmark of CRD (Tian et al. 2020).
 
 1 x 1 convolutions are what light networks spend most on. Both versions let each see only some of the channels, and then
-shuffle these, so that the next one sees others.
+shuffle these, so that the next one sees others. Weights start from PyTorch's defaults, as in the benchmark.
 """
 
 from functools import partial
@@ -84,7 +84,7 @@ def shufflenet_v1(num_classes: int, channels: int = 3, width: float = 1.0) -> Ne
         Stage(partial(_grouped_stage, out, count, 3, first), out, stride=2)
         for out, count, first in zip(outs, (4, 8, 4), (1, 3, 3), strict=True)
     ]
-    return Network(pointwise(stem, channels, 1), stem, stages, num_classes)
+    return Network(pointwise(stem, channels, 1), stem, stages, num_classes, init=False)
 
 
 def shufflenet_v2(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
@@ -94,4 +94,5 @@ def shufflenet_v2(num_classes: int, channels: int = 3, width: float = 1.0) -> Ne
     """
     stem, *outs, last = (scaled(c, width) for c in (24, 116, 232, 464, 1024))
     stages = [Stage(partial(split_stage, o, count), o, stride=2) for o, count in zip(outs, (4, 8, 4), strict=True)]
-    return Network(pointwise(stem, channels, 1), stem, stages, num_classes, neck=Stage(partial(pointwise, last), last))
+    neck = Stage(partial(pointwise, last), last)
+    return Network(pointwise(stem, channels, 1), stem, stages, num_classes, neck=neck, init=False)

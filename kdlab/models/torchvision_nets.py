@@ -59,9 +59,7 @@ def mobilenet_v2(num_classes: int, channels: int = 3, width: float = 1.0) -> Net
     for i, full_width in enumerate(MOBILENET_V2):
         groups = [(expansion, _fit(out, width), count) for expansion, out, count in full_width]
         stages.append(Stage(partial(_inverted, groups), groups[-1][1], stride=2 if i else 1))
-    net = _light(channels, first, stages, last, num_classes, nn.ReLU6)
-    nn.init.normal_(net.head.weight, 0, 0.01)
-    return net
+    return _light(channels, first, stages, last, num_classes, nn.ReLU6)
 
 
 def _mbconv(
@@ -92,10 +90,7 @@ def efficientnet_b0(num_classes: int, channels: int = 3, width: float = 1.0) -> 
         dropped = [0.2 * block / 16 for block in range(done, done + count)]  # of 16 blocks in all
         stages.append(Stage(partial(_mbconv, groups, dropped), groups[-1][2], stride=2 if i else 1))
         done += count
-    net = _light(channels, first, stages, last, num_classes, nn.SiLU)
-    bound = num_classes**-0.5
-    nn.init.uniform_(net.head.weight, -bound, bound)
-    return net
+    return _light(channels, first, stages, last, num_classes, nn.SiLU)
 
 
 def _neck(out: int, activation: Callable[..., nn.Module], inp: int, stride: int) -> nn.Module:
@@ -106,11 +101,13 @@ def _light(
     channels: int, first: int, stages: Sequence[Stage], last: int, num_classes: int,
     activation: Callable[..., nn.Module],
 ) -> Network:  # fmt: skip
-    """What MobileNetV2 and EfficientNet have in common: stem, 1 x 1 neck, dropout of 0.2, head with biases 0."""
+    """What MobileNetV2 and EfficientNet have in common: stem, 1 x 1 neck, dropout of 0.2.
+
+    The head starts from PyTorch's default, as one does that is put in the place of torchvision's, which it is for any
+    number of classes but ImageNet's.
+    """
     stem = Conv2dNormActivation(channels, first, stride=2, activation_layer=activation)
-    net = Network(stem, first, stages, num_classes, neck=Stage(partial(_neck, last, activation), last), dropout=0.2)
-    nn.init.zeros_(net.head.bias)
-    return net
+    return Network(stem, first, stages, num_classes, neck=Stage(partial(_neck, last, activation), last), dropout=0.2)
 
 
 def _stem(channels: int, out: int, kernel: int) -> nn.Sequential:
@@ -145,14 +142,16 @@ TORCHVISION: dict[str, Callable[..., Network]] = {
 
 
 def imagenet_weights(name: str, channels: int, width: float) -> dict[str, Tensor]:
-    """torchvision's default ImageNet weights of `name` by torchvision's names, downloaded once.
+    """torchvision's first ImageNet weights of `name` (IMAGENET1K_V1), by torchvision's names, downloaded once.
+
+    The first, because the scripts of their time, SS-KD's among them, loaded these by `pretrained=True`.
 
     An `Error` where there are none for this network, or where they cannot be downloaded.
     """
     known("network with ImageNet weights", name, TORCHVISION)
     if channels != 3 or width != 1:
         raise Error(f"ImageNet weights are for 3 channels and width 1, not for {channels} and {width:g}")
-    weights = get_model_weights(name.removesuffix("_imagenet"))["DEFAULT"]
+    weights = get_model_weights(name.removesuffix("_imagenet"))["IMAGENET1K_V1"]
     try:
         return weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError):

@@ -8,7 +8,7 @@ from functools import partial
 
 from torch import nn
 
-from .base import Network, Stage, scaled
+from .base import Network, Stage, scaled, start_head
 
 # depth -> convolutions in each block
 CONVOLUTIONS = {8: (1, 1, 1, 1, 1), 11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -31,7 +31,7 @@ def _vgg(depth: int, num_classes: int, channels: int = 3, width: float = 1.0) ->
     outs = [scaled(c, width) for c in (64, 128, 256, 512, 512)]
     first, *counts = CONVOLUTIONS[depth]
     stages = [Stage(partial(_block, o, n), o, s) for o, n, s in zip(outs[1:], counts, (2, 2, 2, 1), strict=True)]
-    return Network(_block(outs[0], first, channels, 1), outs[0], stages, num_classes)
+    return start_head(Network(_block(outs[0], first, channels, 1), outs[0], stages, num_classes), std=0.01)
 
 
 def vgg13_by_resolution(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
@@ -42,7 +42,7 @@ def vgg13_by_resolution(num_classes: int, channels: int = 3, width: float = 1.0)
     """
     outs, counts, strides = [scaled(c, width) for c in (64, 128, 256, 512)], (1, 2, 2, 4), (1, 2, 2, 2)
     stages = [Stage(partial(_block, o, n), o, s) for o, n, s in zip(outs, counts, strides, strict=True)]
-    return Network(_block(outs[0], 1, channels, 1), outs[0], stages, num_classes)
+    return start_head(Network(_block(outs[0], 1, channels, 1), outs[0], stages, num_classes), std=0.01)
 
 
 # At 100 classes and 3 x 32 x 32: vgg8 3,965,028 parameters and 96,192,512 MACs, vgg13 9,462,180 and 284,936,192.

@@ -1,0 +1,7 @@
+"""The recipes that methods were published with: functions of what the papers vary, for the methods' presets."""
+
+from . import benchmark, pretraining, rotations, self_distillation, stl10
+from .pairs import PAIRS
+from .recipe import Preset, Recipe
+
+__all__ = ["PAIRS", "Preset", "Recipe", "benchmark", "pretraining", "rotations", "self_distillation", "stl10"]

@@ -1,0 +1,77 @@
+"""The benchmark on CIFAR-100 of CRD (Tian et al. 2020), by which most teacher-student methods are compared."""
+
+from typing import Any
+
+from .recipe import Recipe
+
+SOURCE = "RepDistiller, the code of CRD"
+# Networks that RepDistiller, SSKD and HSAKD train at a fifth of the learning rate
+LIGHT = ("mobilenet_v2_half", "mobilenet_v2_half_highres", "shufflenet_v1", "shufflenet_v2")
+OPTIMIZER = Recipe(
+    SOURCE, epochs=240, batch=64, optimizer="sgd", momentum=0.9, nesterov=False, weight_decay=5e-4, decay_all=True,
+    schedule="step", milestones=(150 / 240, 180 / 240, 210 / 240), decay=0.1, warmup=0.0,
+)  # fmt: skip
+
+
+def task(model: str, dataset: str) -> Recipe:
+    """Network and data: every training image, none held out; cropped with padding and flipped, unless it is a digit."""
+    weak = "digits" if dataset in ("digits", "mnist") else "colour"
+    return Recipe(SOURCE, model=model, dataset=dataset, validation=0.0, width=1.0, augment=weak)
+
+
+def rate(model: str) -> Recipe:
+    """The learning rate: 0.05, of light networks 0.01."""
+    return Recipe(f"{SOURCE}: light networks", lr=0.01) if model in LIGHT else Recipe(SOURCE, lr=0.05)
+
+
+def classifier(model: str = "wrn_16_2", dataset: str = "cifar100") -> Recipe:
+    """A network by labels alone."""
+    return OPTIMIZER | task(model, dataset) | rate(model)
+
+
+def pair(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100", **own: Any) -> Recipe:
+    """A student and its teacher, both by the benchmark's recipe; `own`: fields of the method's own, for the student."""
+    return classifier(model, dataset) | Recipe(SOURCE, teacher=classifier(teacher, dataset), **own)
+
+
+# beta of DKD where it is not 8
+DKD = {("wrn_16_2", "wrn_40_2"): 6.0, ("wrn_40_1", "wrn_40_2"): 6.0, ("resnet20", "resnet56"): 2.0,
+       ("resnet32", "resnet110"): 2.0, ("vgg8", "vgg13"): 6.0, ("mobilenet_v2_half", "vgg13"): 6.0}  # fmt: skip
+
+
+def decoupled(model: str = "resnet8x4", teacher: str = "resnet32x4", dataset: str = "cifar100") -> Recipe:
+    """DKD's recipe: the benchmark's, and a beta for each pair."""
+    beta = Recipe("mdistiller, configs/cifar100/dkd", hp={"beta": DKD.get((model, teacher), 8.0)})
+    return pair(model, teacher, dataset) | beta
+
+
+def first_phase(
+    method: str, model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100"
+) -> Recipe:  # fmt: skip
+    """First phase of a method of two: 30 epochs at the student's learning rate, which stays as it is."""
+    constant = Recipe(f"{SOURCE} (helper/pretrain.py)", method=method, epochs=30, schedule="constant")
+    return pair(model, teacher, dataset) | constant
+
+
+def second_phase(
+    first: str, model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100"
+) -> Recipe:  # fmt: skip
+    """Second phase: labels alone, from the weights that the method `first` reached in the first."""
+    return classifier(model, dataset) | Recipe(SOURCE, init=first_phase(first, model, teacher, dataset))
+
+
+def paraphraser(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
+    """Factor transfer's first phase, on the trained teacher `model`: its ResNets and WRNs at 0.01, others at 0.05."""
+    phase = Recipe(
+        f"{SOURCE} (helper/pretrain.py)", method="ft_paraphraser", epochs=30, schedule="constant",
+        init=classifier(model, dataset),
+    )  # fmt: skip
+    return classifier(model, dataset) | phase
+
+
+def factor_transfer(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
+    """Factor transfer's second phase and, as its teacher, the first."""
+    phase = paraphraser(teacher, dataset)
+    small = model.startswith(("resnet", "wrn")) and model not in ("resnet18", "resnet34", "resnet50", "resnet101")
+    phase |= Recipe(f"{SOURCE} (helper/pretrain.py, by the student)", lr=0.01 if small else rate(model)["lr"])
+    return classifier(model, dataset) | Recipe(SOURCE, teacher=phase)

@@ -1,0 +1,55 @@
+"""The pairs of student and teacher, and the networks without a teacher, for which results were published."""
+
+# student, teacher: Tian et al. 2020 (CRD), tables 1 and 2
+CRD = (
+    ("wrn_16_2", "wrn_40_2"), ("wrn_40_1", "wrn_40_2"), ("resnet20", "resnet56"), ("resnet20", "resnet110"),
+    ("resnet32", "resnet110"), ("resnet8x4", "resnet32x4"), ("vgg8", "vgg13"), ("mobilenet_v2_half", "vgg13"),
+    ("mobilenet_v2_half", "resnet50"), ("vgg8", "resnet50"), ("shufflenet_v1", "resnet32x4"),
+    ("shufflenet_v2", "resnet32x4"), ("shufflenet_v1", "wrn_40_2"),
+)  # fmt: skip
+# Xu et al. 2020 (SSKD): eleven of these
+SSKD = tuple(pair for pair in CRD if pair[1] != "resnet110")
+# Yang et al. 2021 (HSAKD), with a MobileNetV2 of higher resolution
+HSAKD = (
+    ("wrn_16_2", "wrn_40_2"), ("wrn_40_1", "wrn_40_2"), ("resnet20", "resnet56"), ("resnet8x4", "resnet32x4"),
+    ("mobilenet_v2_half_highres", "vgg13_by_resolution"), ("mobilenet_v2_half_highres", "resnet50"),
+    ("shufflenet_v1", "wrn_40_2"), ("shufflenet_v2", "resnet32x4"),
+)  # fmt: skip
+HSAKD_ONLINE = (
+    "wrn_40_2", "wrn_40_1", "resnet56", "resnet32x4", "vgg13_by_resolution", "mobilenet_v2_half_highres",
+    "shufflenet_v1", "shufflenet_v2",
+)  # fmt: skip
+# LSSKD, tables II to IV
+LSSKD = (
+    "wrn_16_2", "wrn_40_1", "resnet20", "resnet8x4", "shufflenet_v1", "shufflenet_v2", "resnet18", "resnet101",
+    "mobilenet_v2_cifar", "resnet56", "wrn_40_2", "resnet50",
+)  # fmt: skip
+PSKD = ("preact_resnet18", "resnet101", "densenet121", "resnext29_8x64d")
+TFKD = ("resnet18", "mobilenet_v2_cifar", "shufflenet_v2", "resnet50", "densenet121", "resnext29_8x64d")
+
+_TEACHERS = tuple(dict.fromkeys(teacher for _, teacher in CRD))
+_STUDENTS = tuple(dict.fromkeys(student for student, _ in CRD))
+_CRD_METHODS = ("kd", "fitnet", "at", "nst", "ab", "fsp", "vid", "rkd", "sp", "cc", "pkt", "crd", "ft", "semckd", "dkd")
+Pair = tuple[str, str | None]
+
+
+def _alone(models: tuple[str, ...]) -> tuple[Pair, ...]:
+    return tuple((model, None) for model in models)
+
+
+# Method -> (student, teacher or None)
+PAIRS: dict[str, tuple[Pair, ...]] = {
+    "supervised": _alone(tuple(dict.fromkeys(_STUDENTS + _TEACHERS))),
+    **dict.fromkeys(_CRD_METHODS, CRD),
+    "ab_init": CRD, "fsp_init": CRD, "ft_paraphraser": _alone(_TEACHERS),
+    "sskd": SSKD, "sskd_head": _alone(tuple(dict.fromkeys(teacher for _, teacher in SSKD))),
+    "hsakd": HSAKD, "hsakd_online": _alone(HSAKD_ONLINE),
+    **dict.fromkeys(("hsakd_teacher", "hsakd_branches"), _alone(tuple(dict.fromkeys(t for _, t in HSAKD)))),
+    "lsskd": _alone(LSSKD),
+    **dict.fromkeys(("pskd", "cskd", "label_smoothing"), _alone(PSKD)),
+    "tfkd_self": _alone(TFKD), "tfkd_reg": _alone(TFKD),
+    **dict.fromkeys(("byot", "deep_supervision"), _alone(("resnet18", "resnet50"))),
+    **dict.fromkeys(("simclr", "moco", "byol", "mokd"), _alone(("resnet18",))),
+    "litenet_ssd": (("litenet_dsc", "resnet18"),),
+    "scheduled_kd": (("efficientnet_b0", "mobilenet_v2"),),
+}  # fmt: skip

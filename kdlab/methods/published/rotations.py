@@ -1,0 +1,72 @@
+"""Recipes of the methods that turn images: SSKD, HSAKD, LSSKD; all on the CIFAR-100 benchmark."""
+
+from typing import Any
+
+from .benchmark import OPTIMIZER, classifier, rate, task
+from .recipe import Recipe
+
+SSKD, HSAKD = "SSKD, student.py and command.sh", "HSAKD, train_teacher_cifar.py and train_student_cifar.py"
+LSSKD = "LSSKD, section IV"
+
+
+def sskd_head(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
+    """SSKD's second phase: the head on a trained teacher `model`."""
+    phase = Recipe(
+        SSKD, method="sskd_head", epochs=60, lr=0.05, milestones=(30 / 60, 45 / 60), init=classifier(model, dataset)
+    )  # fmt: skip
+    return classifier(model, dataset) | phase
+
+
+def sskd(
+    model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100", **own: Any
+) -> Recipe:  # fmt: skip
+    """SSKD's third phase, the student, on the other two; `own`: fields of a variant."""
+    return classifier(model, dataset) | Recipe(SSKD, teacher=sskd_head(teacher, dataset), **own)
+
+
+def _nesterov(model: str, dataset: str) -> Recipe:
+    return classifier(model, dataset) | Recipe(HSAKD, nesterov=True)
+
+
+def joint_teacher(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
+    """HSAKD's teacher with its branches, from scratch (the teacher of the rows HSAKD*)."""
+    return _nesterov(model, dataset) | Recipe(HSAKD, method="hsakd_teacher")
+
+
+def frozen_teacher(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
+    """Branches on a network that the benchmark's recipe trained (the teacher of the rows HSAKD)."""
+    phase = Recipe(
+        HSAKD, method="hsakd_branches", epochs=100, lr=0.05, milestones=(0.3, 0.6, 0.9), init=classifier(model, dataset)
+    )  # fmt: skip
+    return _nesterov(model, dataset) | phase
+
+
+def hsakd(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
+    """The student of a frozen teacher."""
+    return _nesterov(model, dataset) | Recipe(HSAKD, teacher=frozen_teacher(teacher, dataset))
+
+
+def hsakd_joint(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
+    """The student of a joint teacher (HSAKD*)."""
+    return _nesterov(model, dataset) | Recipe(HSAKD, teacher=joint_teacher(teacher, dataset))
+
+
+def hsakd_online(model: str = "wrn_16_2", dataset: str = "cifar100") -> Recipe:
+    """Two networks that teach each other."""
+    return _nesterov(model, dataset)
+
+
+def lsskd(model: str = "wrn_16_2", dataset: str = "cifar100") -> Recipe:
+    """LSSKD's student, which needs no teacher."""
+    text = Recipe(
+        LSSKD, epochs=240, batch=64, optimizer="sgd", momentum=0.9, schedule="step", milestones=(150 / 240, 210 / 240),
+        decay=0.1,
+    )  # fmt: skip
+    gaps = Recipe("reconstruction: as the benchmark", nesterov=False, weight_decay=5e-4, decay_all=True, warmup=0.0)
+    return OPTIMIZER | task(model, dataset) | rate(model) | gaps | text
+
+
+def lsskd_coc(model: str = "wrn_16_2", dataset: str = "cifar100") -> Recipe:
+    """The same with Cutout and CutMix, announced in the text; no table has it."""
+    mixing = Recipe("reconstruction: the constants of Cutout and of CutMix on CIFAR-100", cutout=8, cutmix=0.5)
+    return lsskd(model, dataset) | mixing
