@@ -130,7 +130,8 @@ def methods(
         print(f"{key} ({method.paper})\n\n{inspect.getdoc(method)}\n")
         print(f"loss             {catalogue.loss_text(method)}")
         for name, parameter in method.hyper().items():
-            print(f"hp.{name:13} {parameter.default}")
+            default = parameter.default
+            print(f"hp.{name:13} {default:.4g}" if isinstance(default, float) else f"hp.{name:13} {default}")
         print(f"presets          {', '.join(sorted({*presets.PRESETS, *method.presets}))}")
         print(f"\npreset={preset}\n{presets.describe(key, preset)}")
         return

@@ -159,6 +159,11 @@ class Config(BaseModel):
         """A teacher must have what the method reads of it: a trained classifier, and the parts it needs."""
         method, teacher, trained = METHODS[self.method], METHODS[stage.method], stage
         while "model" in METHODS[trained.method].frozen and trained.init is not None:
+            if origin(trained.init.dataset) != origin(trained.dataset):
+                raise Error(
+                    f"the teacher's network was trained on {trained.init.dataset}, and {trained.method!r} on "
+                    f"{trained.dataset} trains no classifier: give it an init on {trained.dataset}"
+                )
             trained = trained.init  # a head or branches were added to what that run trained
         for part in method.needs_parts:
             if part not in teacher.keeps:

@@ -63,6 +63,9 @@ def test_presets_fill_what_is_not_given():
      "unknown hyper-parameter of adamw 'beta3': did you mean 'beta2'? choose from beta1, beta2, eps"),
     ({"optimizer_hp": {"beta2": 1.5}}, "hyper-parameter beta2=1.5 of adamw: must be less than 1"),
     ({"optimizer": "sgd", "optimizer_hp": {"momentum": 0.5}}, "unknown hyper-parameter of sgd 'momentum'"),
+    ({"method": "sskd", "dataset": "cifar100", "validation": 0.0, "teacher": Config(
+        method="sskd_head", dataset="cifar100", validation=0.0, init=Config(dataset="cifar10", validation=0.0)
+    )}, "the teacher's network was trained on cifar10, and 'sskd_head' on cifar100 trains no classifier"),
     ({"labels": float("nan")}, "labels=nan: must be a finite number"), ({"hp": [1]}, "hp=[1]: give names with values"),
     ({"method": "kd", "teacher": "resnet18"}, "teacher='resnet18': give a Config(...)"),
     ({"lr": float("inf")}, "lr=inf: must be a finite number"),
