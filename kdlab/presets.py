@@ -6,16 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .errors import known
-from .methods import METHODS, Method
+from .methods import METHODS, Method, published
 from .methods.published import PAIRS, Recipe
 
 Fields = Mapping[str, Any]
 
-# What every method has by these names; "paper" is for methods that were published with no recipe of their own
-PRESETS: dict[str, Recipe] = {
-    "smoke": Recipe("does it run at all: seconds", epochs=2, steps=4, batch=16),
-    "paper": Recipe("the network at its published width", width=1.0),
-}
+SMOKE = Recipe("does it run at all: seconds", epochs=2, steps=4, batch=16)
+# What every method has by these names; where "paper" is not its own, it is the benchmark's of CRD
+PRESETS = ("smoke", "paper")
 # Fields that decide the task: stages have them from the run that they lead to
 TASK = ("dataset", "size", "labels", "validation", "split", "noise", "noise_kind", "seed", "precision", "device")
 STAGES = ("teacher", "init")
@@ -38,10 +36,11 @@ def complete(fields: Fields) -> dict[str, Any]:
 
 def recipe(method: str, preset: str = "paper", given: Fields | None = None) -> Recipe:
     """The recipe of a method by the name `preset`, for the models and the data set in the Config fields `given`."""
-    presets = METHODS[method].presets
-    make = presets.get(known("preset", preset, [*presets, *PRESETS]))
-    if make is None:
-        return PRESETS[preset]
+    own = METHODS[method].presets
+    if known("preset", preset, [*own, *PRESETS]) not in own and preset == "smoke":
+        return SMOKE
+    benchmark = published.benchmark.pair if METHODS[method].needs_teacher else published.benchmark.classifier
+    make = own.get(preset, benchmark)
     offered, wanted = _varied(given or {}), inspect.signature(make).parameters
     return make(**{name: value for name, value in offered.items() if name in wanted and value is not None})
 

@@ -133,6 +133,14 @@ def test_a_recipe_reads_as_a_chain():
             assert describe(method, preset).startswith(f"run: {method}")
 
 
+def test_a_method_of_ones_own_has_the_benchmarks_recipe(monkeypatch):
+    monkeypatch.setitem(METHODS, "mine", type("Mine", (METHODS["supervised"],), {"presets": {}}))
+    monkeypatch.setitem(METHODS, "taught", type("Taught", (METHODS["kd"],), {"presets": {}}))
+    assert Config(method="mine", preset="paper").replace(method="supervised") == Config(preset="paper")
+    pair = {"preset": "paper", "model": "resnet20", "teacher": {"model": "resnet56"}}
+    assert Config(method="taught", **pair).replace(method="kd") == Config(method="kd", **pair)
+
+
 def test_a_later_source_wins():
     both = Recipe("first", a=1, b=2) | Recipe("second", b=3)
     assert both == {"a": 1, "b": 3} and both.sources == {"a": "first", "b": "second"}
