@@ -102,8 +102,9 @@ def configuration_page() -> str:
 {NOTE}
 
 An experiment is a `Config`; what is not given has the default below, which suits small digits on a laptop, or comes
-from a `preset` ({", ".join(f"`{name}`" for name in presets)}, where the method has it). On the command line, nested
-fields are written with dots: `kdlab run method=kd teacher.model=resnet18 hp.T=2`.
+from a `preset` ({", ".join(f"`{name}`" for name in presets)}, where the method has it; `kdlab methods KEY` prints what
+it says, and why). On the command line, nested fields are written with dots: `kdlab run method=kd teacher.model=resnet18
+hp.T=2`; beside a preset they are laid over the stage that it makes.
 
 {rows("field | default | meaning", fields)}
 

@@ -16,7 +16,8 @@ class TfKDSelf(Distill):
         loss = 0.05 ce + 0.95 kd,    kd = multiplier T^2 KL(softmax(z_t / T) || softmax(z_s / T)) / K
 
     with logits z (B, K); KL sums over classes and is a mean over images. The authors' code divides by K as well, hence
-    the large multiplier. T = 6 and 50 are theirs for ResNet-18; T = 20 and 1 for MobileNetV2 and ShuffleNetV2.
+    the large multiplier. T = 6 and 50 are theirs for ResNet-18; T = 20 and 1 for MobileNetV2 and ShuffleNetV2. With the
+    same seed teacher and student start from the same weights and see the same batches.
     """
 
     paper = "Yuan et al., CVPR 2020"
