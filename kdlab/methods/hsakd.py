@@ -22,8 +22,8 @@ class HSAKD(Distill, Layered):
     `kd` the same of the classifiers' logits (4B, K): means over all four rotations of an image, where `ce` covers the
     upright images only. The student's branches see no hard label. T = 3 and all weights 1 are the authors'.
 
-    The teacher is a run of `hsakd_branches` (frozen network; preset "paper") or `hsakd_teacher` (trained jointly; preset
-    "joint", the rows HSAKD* of the tables).
+    The teacher is a run of `hsakd_branches` (frozen network; preset "paper") or `hsakd_teacher` (trained jointly;
+    preset "joint", the rows HSAKD* of the tables).
     """
 
     paper = "Yang et al., IJCAI 2021"

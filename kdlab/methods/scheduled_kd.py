@@ -26,10 +26,10 @@ class ScheduledKD(Distill):
     epochs, 0.1 to 0.9, T = 3. Early stopping (`patience`) waits for the end of the ramp.
 
     "Lightweight Self-Supervised Representation Learning with Knowledge Distillation on Compact Datasets", 2025. Preset
-    "paper" is the clean form, a *reconstruction*: it normalises, trains in train mode throughout, takes all 5,000 labels
-    (or as many as `labels` says) in both stages, and counts the last epoch, because no labelled image is left to stop on.
-    "early_stopping" trains on 4,500 and stops on 500 (2,250 and 250 in "early_stopping_2500"). The teacher starts from
-    ImageNet weights.
+    "paper" is the clean form, a *reconstruction*: it normalises, trains in train mode throughout, takes all 5,000
+    labels (or as many as `labels` says) in both stages, and counts the last epoch, because no labelled image is left to
+    stop on. "early_stopping" trains on 4,500 and stops on 500 (2,250 and 250 in "early_stopping_2500"). The teacher
+    starts from ImageNet weights.
 
     Preset "as_released" repeats what the script does instead. It stops on the *test* set and reports that same
     accuracy; its student trains in eval mode from the second epoch on (frozen batch statistics, no dropout), because

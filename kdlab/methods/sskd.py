@@ -26,8 +26,8 @@ class SSKD(Distill):
     answer ranked highest first.
 
     The teacher is a run of `sskd_head`, which trains its projection head; the student trains one of its own. Weights,
-    temperatures and ratios are those of the released code (preset "as_code", which is "paper"); the paper's equation 8 is
-    reported to weigh `tf` by 10 and `ss` by 2.7 (preset "as_written").
+    temperatures and ratios are those of the released code (preset "as_code", which is "paper"); the paper's equation 8
+    is reported to weigh `tf` by 10 and `ss` by 2.7 (preset "as_written").
     """
 
     paper = "Xu et al., ECCV 2020"
