@@ -13,6 +13,7 @@ _HOME = {
     "parameters": "namespace", "Method": "methods", "Distill": "methods", "Metric": "metrics",
     "DATASETS": "data", "MODELS": "models", "METHODS": "methods", "AUGMENTATIONS": "augment",
     "OPTIMIZERS": "optimizers", "SCHEDULES": "schedules", "METRICS": "metrics", "DIAGNOSTICS": "metrics",
+    "STUDIES": "studies", "Study": "studies", "Question": "studies",
 }  # fmt: skip
 
 __all__ = sorted([*_HOME, "__version__"])
@@ -53,3 +54,4 @@ if TYPE_CHECKING:
     from .schedules import SCHEDULES
     from .setup import Setup
     from .source import show
+    from .studies import STUDIES, Question, Study

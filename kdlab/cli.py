@@ -10,7 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from . import study_cli
 from .errors import Error
+from .settings import parse
 
 app = typer.Typer(
     add_completion=False,
@@ -20,38 +22,12 @@ app = typer.Typer(
 )
 of_notebooks = typer.Typer(no_args_is_help=True, help="Execute, check and run the notebooks.")
 app.add_typer(of_notebooks, name="notebooks")
+app.add_typer(study_cli.app, name="study")
 
 Settings = Annotated[
     list[str] | None, typer.Argument(help="field=value, such as method=kd labels=20 teacher.method=supervised hp.T=2")
 ]
 Parameters = Annotated[list[str] | None, typer.Option("-p", help="notebook parameter, name=value; may be repeated")]
-
-
-def parse(settings: list[str]) -> dict[str, Any]:
-    """`["lr=0.1", "teacher.method=kd"]` as nested dicts; values are JSON where they are, else text."""
-    fields: dict[str, Any] = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals or not name:
-            raise Error(f"{setting!r}: settings are written field=value, such as method=kd or teacher.width=0.5")
-        *path, last = name.split(".")
-        place = fields
-        for part in path:
-            place = place.setdefault(part, {})
-            if not isinstance(place, dict):
-                raise Error(f"{setting!r}: {part} was given a value before, it cannot hold {last} as well")
-        place[last] = _value(text)
-    return fields
-
-
-def _value(text: str) -> Any:
-    special = {"none": None, "true": True, "false": False}
-    if text.lower() in special:
-        return special[text.lower()]
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
 
 
 def _fields(file: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom to the top; rooms of one line know nothing of each other, but for what stands in KNOWS
 FLOORS = [
     {"version", "errors", "seeds", "ranges"},
-    {"hyper", "namespace", "schedules"},
+    {"hyper", "namespace", "schedules", "settings"},
     {"optimizers", "losses", "models", "augment"},
     {"cost", "data"},
     {"methods"},
@@ -21,8 +21,9 @@ FLOORS = [
     {"setup"},
     {"metrics"},
     {"engine"},
-    {"report", "catalogue", "source", "notebooks"},
-    {"plots", "docs"},
+    {"report", "catalogue", "source", "notebooks", "tables"},
+    {"studies"},
+    {"plots", "docs", "study_cli"},
     {"cli"},
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -3,9 +3,9 @@
 import pytest
 
 from kdlab import METHODS, Config, Error
-from kdlab.cli import parse
 from kdlab.methods.published import Recipe
 from kdlab.presets import PRESETS, TASK, complete, describe, recipe
+from kdlab.settings import parse
 
 TEACHER = Config(model="resnet18", labels=20)
 

@@ -3,6 +3,8 @@
 import logging
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,3 +44,17 @@ def environment(device: torch.device) -> dict[str, Any]:
         "python": platform.python_version(), "torch": torch.__version__, "system": platform.system(),
         "device": str(device), "threads": torch.get_num_threads(), "commit": commit or None,
     }  # fmt: skip
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch computes on one thread inside, so that numbers do not depend on how many cores there are.
+
+    Networks of a laptop's size lose little by it; on a GPU it changes nothing.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,5 +1,6 @@
 """Figures: one palette, labelled axes, readable at half size, safe for colour-blind readers."""
 
+from ..tables import figures_root, load_table, save_table
 from .distillation import (
     plot_agreement,
     plot_early_stopping,
@@ -29,7 +30,7 @@ from .ssl import (
     plot_queue,
     plot_strips,
 )
-from .style import PALETTE, STYLE, colours, figures_root, load_table, save, save_table
+from .style import PALETTE, STYLE, colours, save
 
 __all__ = [
     "PALETTE", "STYLE", "colours", "figures_root", "load_table", "plot_against", "plot_agreement", "plot_balance",

@@ -1,22 +1,17 @@
 """What all figures share: a palette safe for colour-blind readers, a style readable at half size, a way to save."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import seaborn as sns
 from torch import Tensor
 
-from ..engine.store import runs_root
-from ..errors import Error
 from ..metrics import METRICS
+from ..tables import figures_root
 
 # Load the backend now: what it sets inside one of the rc_contexts below would be undone on leaving
 plt.switch_backend(plt.get_backend())
-SHIPPED = Path(__file__).parents[2] / "figures"
 PART_NAMES = {"val": "validation", "train": "training"}
 PALETTE = sns.color_palette("colorblind")
 STYLE = {
@@ -27,34 +22,11 @@ STYLE = {
 }  # fmt: skip
 
 
-def figures_root() -> Path:
-    """Where figures go: $KDLAB_FIGURES, else `figures/` in the runs folder; the numbers behind them into `data/`.
-
-    Those that are committed with the notebooks are only replaced by `kdlab notebooks execute`.
-    """
-    return Path(os.environ.get("KDLAB_FIGURES") or runs_root() / "figures")
-
-
 def save(figure: plt.Figure, name: str) -> None:
     """Write `name`.png, the same bytes for the same figure."""
     path = figures_root() / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})
-
-
-def save_table(frame: pd.DataFrame, name: str) -> None:
-    """Write the numbers behind a figure or a table as data/`name`.csv."""
-    path = figures_root() / "data" / f"{name}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(path, lineterminator="\n", float_format="%.6g")
-
-
-def load_table(name: str) -> pd.DataFrame:
-    """The numbers that `save_table` wrote as data/`name`.csv, else those that came with the package."""
-    for root in (figures_root(), SHIPPED):
-        if (path := root / "data" / f"{name}.csv").exists():
-            return pd.read_csv(path)
-    raise Error(f"no table {name!r} in {figures_root() / 'data'}; whatever measures it writes it there")
 
 
 def label_of(column: str) -> str:

@@ -1,0 +1,11 @@
+"""Studies, by name: functions of a notebook's parameters. A new one is one file and one line, or a notebook cell."""
+
+from collections.abc import Callable
+
+from .study import Study
+from .tour import tour
+from .verdicts import Question
+
+STUDIES: dict[str, Callable[..., Study]] = {"tour": tour}
+
+__all__ = ["STUDIES", "Question", "Study"]

@@ -1,0 +1,62 @@
+"""What was measured: one long table a study, a row for each system and seed, with the identity of the run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock
+
+from ..config import Config
+from ..engine.assemble import chain_images
+from ..engine.identity import hash_of, identity
+from ..engine.result import Result
+from ..tables import figures_root, places, save_table
+
+KEY = ["system", "seed", "identity"]
+ABOUT = ("parameters", "labels", "epochs", "images_seen", "seconds")
+
+
+def row(system: str, result: Result) -> dict[str, Any]:
+    """A finished run as a row: whose it is, every metric that it computed, what it cost, and on what device."""
+    identity = result.folder.name.rpartition("-")[2]
+    metrics = {name: value for name, value in result.metrics.items() if name.startswith(("val/", "test/"))}
+    about = {name: result.metrics[name] for name in ABOUT}
+    device = result.metrics["environment"]["device"]
+    return {"system": system, "seed": result.config.seed, "identity": identity, **metrics, **about, "device": device}
+
+
+def load(study: str) -> pd.DataFrame:
+    """All rows of a study, those that came with the package and one's own; the latest of equals."""
+    frames = [pd.read_csv(file, dtype={"identity": str}) for file in places(study)]
+    rows = pd.concat(frames) if frames else pd.DataFrame(columns=KEY)
+    return rows.drop_duplicates(KEY, keep="last").reset_index(drop=True)
+
+
+def add(study: str, new: Mapping[str, Any]) -> None:
+    """Write a row to one's own table of a study, in the place of an equal one; several processes may do so."""
+    folder = figures_root() / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{study}.lock"):
+        file = folder / f"{study}.csv"
+        own = pd.read_csv(file, dtype={"identity": str}) if file.exists() else pd.DataFrame(columns=KEY)
+        same = (own[KEY] == [new[name] for name in KEY]).all(axis=1)
+        save_table(pd.concat([own[~same], pd.DataFrame([new])]).set_index("system"), study)
+
+
+def split(study: str, systems: Mapping[str, Config]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows whose identity is that of the study's systems today, and the others: of other code or settings."""
+    rows = load(study)
+    now = {name: identity(config, chain_images(config)) for name, config in systems.items() if name in set(rows.system)}
+    fits = [
+        system in now and hash_of(reseeded(now[system], seed)) == known
+        for system, seed, known in rows[KEY].to_numpy().tolist()
+    ]
+    fresh = pd.Series(fits, index=rows.index, dtype=bool)
+    return rows[fresh].reset_index(drop=True), rows[~fresh].reset_index(drop=True)
+
+
+def reseeded(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """`identity(config.seeded(seed))` from `identity(config)`, whose code and data need not be read again."""
+    config = {name: value for name, value in identity["config"].items() if name != "seed"}
+    stages = {role: reseeded(identity[role], seed) for role in ("teacher", "init") if role in identity}
+    return {**identity, "config": {**config, **({"seed": seed} if seed else {})}, **stages}

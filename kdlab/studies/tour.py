@@ -1,0 +1,47 @@
+"""The tour: twenty labels, a teacher that saw all images, a tiny student."""
+
+from ..config import Config
+from ..errors import lookup
+from .study import Study
+from .verdicts import Question
+
+GRID = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2)  # of learning rates; fine-tuning begins at a sixteenth of it
+
+
+def tour(dataset: str = "digits", labels: int = 20, budget: str = "lab") -> Study:
+    """Can a tiny student of a self-supervised teacher read digits from twenty labels?"""
+    scale = lookup("budget", budget, {"smoke": 0.1, "lab": 1, "paper": 10})
+    paper = budget == "paper"
+    common = {
+        "dataset": dataset, "labels": labels, "size": 32 if paper else 10, "width": 1.0 if paper else 0.25, "steps": 10,
+    }  # fmt: skip
+    small = {**common, "model": "litenet_dsc", "epochs": round(30 * scale)}
+    large = {**common, "model": "resnet18", "evaluate_every": 1000}
+    simclr = Config(**large, method="simclr", epochs=round(20 * scale), batch=128, lr=8e-3, weight_decay=1e-3)
+    by_labels = Config(**large, epochs=round(45 * scale), batch=128, lr=4e-3)
+    by_ssl = Config(**large, init=simclr, epochs=round(10 * scale), lr=2.5e-4, head_lr=10)
+    student = Config(**small, method="litenet_ssd", teacher=by_ssl, batch=16, lr=8e-3)
+    systems = {
+        "student, labels only": Config(**small, batch=128, lr=4e-3),
+        "teacher, labels only": by_labels,
+        "SimCLR": simclr,
+        "teacher, SimCLR + fine-tuning": by_ssl,
+        "student of the SimCLR teacher": student,
+        "student of the labels-only teacher": student.replace(teacher=by_labels, lr=4e-3),
+    }
+    return Study(
+        "tour",
+        "How well can a network of 35,000 parameters read digits, from twenty labels and a thousand images?",
+        systems,
+        [
+            Question("Does pre-training help the teacher?", "teacher, SimCLR + fine-tuning", "teacher, labels only"),
+            Question("Does a teacher help the student?", "student of the SimCLR teacher", "student, labels only"),
+            Question("Does any teacher help it?", "student of the labels-only teacher", "student, labels only"),
+            Question(
+                "Does the student need a self-supervised teacher?", "student of the SimCLR teacher",
+                "student of the labels-only teacher",
+            ),
+        ],
+        grid={name: {"lr": [lr / 16 for lr in GRID] if config.init else GRID} for name, config in systems.items()},
+        shown=[name for name in systems if name != "SimCLR"],
+    )  # fmt: skip

@@ -1,0 +1,88 @@
+"""Answers: differences paired by seed, their intervals, and what may be said of them."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ..metrics import METRICS
+from ..report import interval
+
+MANY = 1000  # seeds that nobody runs
+
+
+@dataclass(frozen=True)
+class Question:
+    """Does `system` score higher than `baseline` in `metric`, and by more than what `matters`?
+
+    `matters` is the smallest difference worth speaking of, in the metric's unit; a metric of which less is better
+    counts with the sign turned.
+    """
+
+    text: str
+    system: str
+    baseline: str
+    metric: str = "test/accuracy"
+    matters: float = 2.0
+
+
+def verdict(mean: float, half: float, n: int, matters: float) -> str:
+    """What the interval mean ± half of a difference over n seeds says.
+
+    yes: it lies above 0; no, worse: below 0; at most x: within ±`matters`, so that x, its farther end, bounds what
+    there may be; open: none of these, with the number of seeds that would settle it, were mean and spread to stay.
+    """
+    if n < 2 or math.isnan(half):
+        return "open: one seed tells nothing"
+    if mean - half > 0:
+        return "yes"
+    if mean + half < 0:
+        return "no, worse"
+    if abs(mean) + half <= matters:
+        return f"at most {abs(mean) + half:.1f}"
+    needed = seeds_needed(mean, half, n, matters)
+    return f"open: {needed} seeds would settle it" if needed else f"open: more than {MANY} seeds"
+
+
+def seeds_needed(mean: float, half: float, n: int, matters: float) -> int | None:
+    """The smallest number of seeds with which mean ± interval would exclude 0 or lie within ±`matters`."""
+    from scipy.stats import t
+
+    spread = half * math.sqrt(n) / t.ppf(0.975, n - 1)
+    for more in range(n + 1, MANY + 1):
+        width = t.ppf(0.975, more - 1) * spread / math.sqrt(more)
+        if width < abs(mean) or abs(mean) + width <= matters:
+            return more
+    return None
+
+
+def answer(asked: Question, scores: pd.DataFrame) -> dict[str, Any]:
+    """A question as a row of a table; `scores` has a row a seed and a column a system."""
+    sign = METRICS[asked.metric.split("/")[1]].sign
+    there = [name in scores for name in (asked.system, asked.baseline)]
+    pairs = scores[[asked.system, asked.baseline]].dropna() if all(there) else scores.iloc[:0]
+    row = {"question": asked.text, "system": asked.system, "minus": asked.baseline, "metric": asked.metric}
+    if not len(pairs):
+        return {**row, "difference": math.nan, "± 95 %": math.nan, "n": 0, "verdict": "open: no seed was run"}
+    differences = (pairs[asked.system] - pairs[asked.baseline]).tolist()
+    mean, half = interval(differences)
+    said = verdict(sign * mean, half, len(pairs), asked.matters)
+    return {**row, "difference": mean, "± 95 %": half, "n": len(pairs), "verdict": said}
+
+
+def table(scores: pd.DataFrame, baseline: str | None, published: Mapping[str, float]) -> pd.DataFrame:
+    """Mean, interval and n of each column, and of its difference to `baseline` over the seeds that both have."""
+    rows: dict[str, dict[str, float]] = {}
+    for name in scores:
+        values = scores[name].dropna()
+        mean, half = interval(values.tolist())
+        rows[str(name)] = {"mean": mean, "± 95 %": half, "n": len(values)}
+        if baseline is not None and name != baseline:
+            pairs = scores[[name, baseline]].dropna()
+            gained = interval((pairs[name] - pairs[baseline]).tolist())
+            rows[str(name)] |= dict(zip((f"minus {baseline}", "± 95 % "), gained, strict=True))
+        if name in published:
+            rows[str(name)]["published"] = published[str(name)]
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("system")

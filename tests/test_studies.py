@@ -1,0 +1,211 @@
+"""Studies: systems, evidence by identity, answers, tuning on other seeds."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from making import TINY
+
+import kdlab
+from kdlab import STUDIES, Config, Error, Question, Study
+from kdlab.engine.assemble import chain_images
+from kdlab.engine.identity import hash_of, identity
+from kdlab.report import interval
+from kdlab.studies import tuning
+from kdlab.studies.evidence import reseeded
+from kdlab.studies.verdicts import seeds_needed, verdict
+
+TEACHER = Config(**{**TINY, "model": "resnet18"})
+
+
+@pytest.fixture
+def study(runs, monkeypatch):
+    """A small study whose tables lie in a folder of its own."""
+    monkeypatch.setenv("KDLAB_FIGURES", str(runs / "figures"))
+    systems = {
+        "teacher": TEACHER,
+        "alone": Config(**TINY),
+        "taught": Config(method="kd", teacher=TEACHER, **TINY),
+    }
+    asked = [
+        Question("Does a teacher help?", "taught", "alone"),
+        Question("And in nats?", "taught", "alone", "test/nll"),
+    ]
+    return Study("small", "Does it?", systems, asked, seeds=[0, 1])
+
+
+# Values
+
+
+def test_names_must_be_systems():
+    for fields in ({"questions": [Question("?", "a", "b")]}, {"grid": {"b": {"lr": [1]}}}, {"published": {"b": 1.0}}):
+        with pytest.raises(Error, match="unknown system of study s 'b': choose from a"):
+            Study("s", "?", {"a": Config(**TINY)}, **fields)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("budget", ["smoke", "lab", "paper"])
+def test_every_study_is_put_together_at_every_budget(name, budget):
+    study = STUDIES[name](budget=budget)
+    assert study.name == name and study.question.endswith("?") and study.questions
+    for config in study.systems.values():
+        kdlab.assemble(config)
+    with pytest.raises(Error, match="unknown budget 'labb': did you mean 'lab'"):
+        STUDIES[name](budget="labb")
+
+
+# Evidence
+
+
+def test_runs_become_rows_and_only_what_is_missing_is_trained(study, monkeypatch):
+    results = study.run()
+    rows = study.rows()
+    assert len(rows) == 6 and set(rows.system) == set(study.systems) and {"test/ece", "val/accuracy"} <= set(rows)
+    first = rows.set_index(["system", "seed"]).loc[("taught", 1)]
+    assert first["test/accuracy"] == pytest.approx(results["taught"][1]["test/accuracy"])
+    trained = []
+    original = kdlab.engine.experiment._train
+    monkeypatch.setattr(
+        kdlab.engine.experiment, "_train", lambda setup, *a: trained.append(setup.config) or original(setup, *a)
+    )
+    more = Study("small", "?", {**study.systems, "smoothed": Config(method="label_smoothing", **TINY)}, seeds=[0, 1])
+    more.run()
+    assert [config.method for config in trained] == ["label_smoothing"] * 2 and len(more.rows()) == 8
+    more.run([2], only=["alone"])
+    assert len(trained) == 3 and list(more.rows().query("seed == 2").system) == ["alone"]
+    with pytest.raises(Error, match="unknown system of study small 'allone': did you mean 'alone'"):
+        more.run(only=["allone"])
+
+
+def test_rows_of_other_settings_are_told_apart(study):
+    study.run([0])
+    changed = Study("small", "?", {**study.systems, "alone": Config(**{**TINY, "lr": 0.1})}, study.questions)
+    assert set(changed.rows().system) == {"teacher", "taught"} and list(changed.stale().system) == ["alone"]
+    assert len(study.stale()) == 0
+
+
+def test_evidence_that_came_with_the_package_and_ones_own(study, tmp_path, monkeypatch):
+    shipped = tmp_path / "shipped"
+    monkeypatch.setattr("kdlab.tables.SHIPPED", shipped)
+    monkeypatch.setenv("KDLAB_FIGURES", str(shipped))
+    study.run([0], only=["alone"])
+    monkeypatch.setenv("KDLAB_FIGURES", str(tmp_path / "own"))
+    study.run([1], only=["alone"])
+    assert sorted(study.rows().seed) == [0, 1] and len(pd.read_csv(tmp_path / "own" / "data" / "small.csv")) == 1
+    study.run([0, 1], only=["alone"])
+    assert len(study.rows()) == 2, "measured twice counts once"
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7])
+def test_an_identity_with_another_seed(seed):
+    config = Config(method="litenet_ssd", teacher=TEACHER.replace(init=TEACHER.replace(method="simclr")), **TINY)
+    images = chain_images(config)
+    assert reseeded(identity(config, images), seed) == identity(config.seeded(seed), images)
+    assert hash_of(reseeded(identity(config.seeded(3), images), 0)) == hash_of(identity(config, images))
+
+
+# Answers
+
+
+def test_tables_and_answers_by_hand(study, monkeypatch):
+    scores = {"teacher": [90.0, 92.0, 91.0], "alone": [60.0, 62.0, 61.0], "taught": [64.0, 67.0, 63.0]}
+    rows = [
+        {"system": name, "seed": seed, "test/accuracy": value, "test/nll": value / 100}
+        for name, values in scores.items() for seed, value in enumerate(values)
+    ]  # fmt: skip
+    monkeypatch.setattr(Study, "rows", lambda self: pd.DataFrame(rows))
+    table = study.table(baseline="alone")
+    assert table.loc["taught", "mean"] == pytest.approx(64.6667, rel=1e-4) and table.loc["alone", "n"] == 3
+    gained = interval([4.0, 5.0, 2.0])
+    assert (table.loc["taught", "minus alone"], table.loc["taught", "± 95 % "]) == pytest.approx(gained)
+    first, second = study.answers().to_dict("records")
+    assert (first["difference"], first["± 95 %"], first["n"]) == pytest.approx((*gained, 3))
+    assert first["verdict"].startswith("open: ") and second["difference"] > 0
+    assert second["verdict"] != "yes", "more nats are worse"
+
+
+@pytest.mark.parametrize("mean, half, said", [
+    (5.0, 4.9, "yes"), (-5.0, 4.9, "no, worse"), (0.3, 1.6, "at most 1.9"), (-0.3, 1.6, "at most 1.9"),
+    (0.3, 1.8, "open"), (1.0, math.nan, "open: one seed"), (0.5, 0.4, "yes"),
+])  # fmt: skip
+def test_verdicts(mean, half, said):
+    assert verdict(mean, half, 5, matters=2.0).startswith(said)
+
+
+def test_the_number_of_seeds_is_one_that_settles_it():
+    draw = np.random.default_rng(0)
+    for true, spread in ((1.5, 6.0), (0.0, 8.0), (4.0, 9.0)):
+        values = draw.normal(true, spread, 5)
+        mean, half = interval(values.tolist())
+        if (needed := seeds_needed(mean, half, 5, 2.0)) is None:
+            continue
+        scaled = (values - mean) / values.std(ddof=1)
+        for n, settled in ((needed, True), (needed - 1, False)):
+            many = np.resize(scaled, n)
+            many = mean + values.std(ddof=1) * (many - many.mean()) / many.std(ddof=1)
+            said = verdict(*interval(many.tolist()), n, 2.0)
+            assert said.startswith("open") is not settled, (true, n, said)
+
+
+def test_a_study_without_evidence_says_how_to_get_it(study):
+    with pytest.raises(Error, match="study small has no evidence in 'test/accuracy': kdlab study run small"):
+        study.answers()
+
+
+# Tuning
+
+
+def test_tuning_chooses_on_validation_of_other_seeds_and_hands_choices_on(study, monkeypatch):
+    seen = []
+
+    def scored(config, seeds):
+        seen.append((config, tuple(seeds)))
+        score = -abs(math.log(config.lr / (0.004 if config.method == "supervised" else 0.002)))
+        return [{"val/accuracy": score} for _ in seeds]
+
+    monkeypatch.setattr(tuning, "run_seeds", scored)
+    grid = {name: {"lr": (0.001, 0.002, 0.004, 0.008)} for name in ("teacher", "taught")}
+    chosen = Study("small", "?", study.systems, grid=grid).tune()
+    assert chosen["teacher"].lr == 0.004 and chosen["taught"].lr == 0.002 and chosen["alone"] == study.systems["alone"]
+    assert chosen["taught"].teacher == chosen["teacher"], "stands on what was chosen before"
+    assert {seeds for _, seeds in seen} == {(100, 101, 102)} and len(seen) == 8
+    written = kdlab.tables.load_table("small_tuning")
+    assert list(written.system) == ["teacher"] * 4 + ["taught"] * 4 and set(written.metric) == {"val/accuracy"}
+    with pytest.raises(Error, match="at the edge of its grid, which is to be extended: teacher: lr=0.004"):
+        Study("small", "?", study.systems, grid={"teacher": {"lr": (0.001, 0.004)}}).tune()
+
+
+def test_a_metric_of_which_less_is_better_is_tuned_downwards(study, monkeypatch):
+    monkeypatch.setattr(tuning, "run_seeds", lambda config, seeds: [{"val/nll": abs(config.lr - 0.002)} for _ in seeds])
+    config = study.systems["alone"].replace(patience=2, monitor="nll")
+    chosen = Study("small", "?", {"alone": config}, grid={"alone": {"lr": (0.001, 0.002, 0.004)}}).tune()
+    assert chosen["alone"].lr == 0.002
+
+
+# On the command line
+
+
+def test_commands(study, monkeypatch, capsys):
+    from typer.testing import CliRunner
+
+    from kdlab.study_cli import app
+
+    monkeypatch.setitem(STUDIES, "small", lambda budget="lab", lr=2e-3: study)
+
+    def said(*words):
+        done = CliRunner().invoke(app, list(words))
+        assert done.exit_code == 0, (done.output, done.exception)
+        return done.output
+
+    assert "small                    Does it?" in said("list")
+    assert "small: seed 1 done" in said("run", "small", "--seeds", "0-1")
+    assert "taught (n = 2)\n    Config(method='kd'" in said("show", "small")
+    assert "minus alone" in said("table", "small", "--baseline", "alone")
+    assert "Does a teacher help?" in said("answers", "small")
+    for words, message in (
+        (("answers",), "give a study, or --all"), (("run", "smal"), "unknown study 'smal': did you mean 'small'"),
+        (("run", "small", "--seeds", "a-b"), "seeds 'a-b': write 0-19"),
+        (("show", "small", "-p", "lrr=1"), "unknown parameter of study small 'lrr': did you mean 'lr'"),
+    ):  # fmt: skip
+        assert message in str(CliRunner().invoke(app, list(words)).exception)
