@@ -211,6 +211,8 @@ class Config(BaseModel):
 
     def replace(self, **fields: Any) -> "Config":
         """A copy with other values in some fields."""
+        if "preset" in fields:
+            raise Error("replace changes fields of a Config that is whole: give a preset when you make it, Config(...)")
         return Config(**{**{name: getattr(self, name) for name in type(self).model_fields}, **fields})
 
     def seeded(self, seed: int) -> "Config":

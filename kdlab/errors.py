@@ -39,7 +39,8 @@ def sentence(error: Any, kind: str, fields: Collection[str]) -> str:
         case "extra_forbidden":
             return unknown(f"field of {kind}", str(first["loc"][-1]), fields)
     where = ".".join(str(part) for part in first["loc"] if part not in ("int", "float"))  # members of a union
-    return f"{where}={first.get('input')!r}: {complaint(error)}"
+    typed = f" (on the command line {where}.model=...)" if first["type"] == "model_type" else ""
+    return f"{where}={first.get('input')!r}: {complaint(error)}{typed}"
 
 
 def complaint(error: Any) -> str:

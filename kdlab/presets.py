@@ -15,7 +15,9 @@ SMOKE = Recipe("does it run at all: seconds", epochs=2, steps=4, batch=16)
 # What every method has by these names; where "paper" is not its own, it is the benchmark's of CRD
 PRESETS = ("smoke", "paper")
 # Fields that decide the task: stages have them from the run that they lead to
-TASK = ("dataset", "size", "labels", "validation", "split", "noise", "noise_kind", "seed", "precision", "device")
+TASK = (
+    "dataset", "size", "labels", "validation", "split", "noise", "noise_kind", "seed", "normalise", "precision", "device",
+)  # fmt: skip
 STAGES = ("teacher", "init")
 NAMED = (*STAGES, "method", "model")  # headings of `describe`, not its fields
 
@@ -24,9 +26,10 @@ def complete(fields: Fields) -> dict[str, Any]:
     """`fields` with those that their `preset` fills in, stage by stage.
 
     The recipe is that of the models and the data set in `fields`. A stage of which some fields are given has them laid
-    over the recipe's; one that is given whole (a Config, or None) replaces it, and so does one with a method that the
-    recipe does not have there, or with a preset of its own. The fields of TASK reach every stage but a Config. A method
-    of two phases hands a teacher that is given on to its first.
+    over the recipe's, `hp` and `weights` name by name; one that is given whole (a Config, or None) replaces it. A stage
+    by another method than the recipe's, or with a preset of its own, keeps of the recipe only the network and the task.
+    The fields of TASK that are given reach every stage but a Config. A method of two phases hands a teacher that is
+    given on to its first.
     """
     given = {name: value for name, value in fields.items() if name != "preset"}
     method = given.get("method", "supervised")
@@ -75,6 +78,9 @@ def _laid(made: Fields, given: Fields, task: Fields) -> dict[str, Any]:
     """Fields of a stage: the recipe's, over them those of the task, over them those that are given."""
     task = {**task, **{name: given[name] for name in TASK if name in given}}
     fields = {**made, **task, **given}
+    for name in ("hp", "weights"):
+        if name in fields and isinstance(fields[name], Mapping):
+            fields[name] = {**made.get(name, {}), **given.get(name, {})}
     for role in STAGES:
         stage, own = made.get(role), given.get(role, {})
         if not isinstance(own, Mapping):
@@ -83,7 +89,8 @@ def _laid(made: Fields, given: Fields, task: Fields) -> dict[str, Any]:
         if stage is not None and "preset" not in own and own.get("method", method) == method:
             fields[role] = _laid(stage, own, task)
         elif role in given:
-            fields[role] = {**task, **own}
+            network = {name: stage[name] for name in ("model", "width") if name in (stage or {})}
+            fields[role] = {**network, **{name: fields[name] for name in TASK if name in fields}, **own}
     return fields
 
 

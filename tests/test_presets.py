@@ -34,6 +34,21 @@ def test_settings_of_a_stage_are_laid_over_it():
     )
 
 
+def test_hyper_parameters_and_weights_are_laid_over_by_name():
+    assert typed("method=crd preset=paper hp.T=0.1").hp == {"negatives": 16384, "T": 0.1}
+    assert typed("method=scheduled_kd preset=as_released hp.T=4").hp == {"as_released": True, "T": 4}
+    assert typed("method=sskd preset=as_written weights.ce=0.2").weights == {"tf": 10.0, "ss": 2.7, "ce": 0.2}
+    assert typed("method=dkd preset=paper model=resnet20 teacher.model=resnet56 hp.warmup=0.1").hp["beta"] == 2.0
+    before = Config(method="moco", preset="paper").hp
+    complete({"method": "moco", "preset": "paper"})["hp"]["T"] = 77
+    assert Config(method="moco", preset="paper").hp == before, "a recipe is not changed by what it gave"
+
+
+def test_a_preset_is_given_when_a_config_is_made():
+    with pytest.raises(Error, match="replace changes fields of a Config that is whole: give a preset when you make it"):
+        Config().replace(preset="paper")
+
+
 def test_a_whole_config_replaces_a_stage():
     whole = Config(model="resnet18", dataset="cifar100", validation=0.0)
     config = Config(method="kd", preset="paper", teacher=whole, seed=3)
@@ -44,6 +59,7 @@ def test_a_whole_config_replaces_a_stage():
 @pytest.mark.parametrize("field, value", [
     ("dataset", "cifar10"), ("size", 16), ("labels", 500), ("validation", 0.2), ("split", 4), ("noise", 0.2),
     ("noise_kind", "asymmetric"), ("seed", 5), ("device", "cpu"),
+    ("normalise", False),
 ])  # fmt: skip
 def test_the_task_reaches_every_stage(field, value):
     assert field in TASK
@@ -62,6 +78,10 @@ def test_a_stage_may_have_another_task():
 def test_a_stage_by_another_method_or_preset_is_its_own():
     config = typed("method=hsakd preset=paper seed=2 teacher.method=hsakd_teacher teacher.preset=paper")
     assert config.teacher == Config(method="hsakd_teacher", preset="paper", seed=2)
+    joint = typed("method=hsakd preset=paper teacher.method=hsakd_teacher").teacher
+    assert (joint.model, joint.width, joint.dataset, joint.validation) == ("wrn_40_2", 1.0, "cifar100", 0.0)
+    stopped = typed("method=scheduled_kd preset=early_stopping teacher.preset=stl10").teacher
+    assert (stopped.model, stopped.labels, stopped.validation, stopped.dataset) == ("mobilenet_v2", 4500, 0.1, "stl10")
     config = typed("method=kd preset=paper teacher.method=lsskd teacher.preset=paper teacher.model=wrn_40_2")
     assert config.teacher == Config(method="lsskd", preset="paper", model="wrn_40_2")
     assert config.teacher.milestones == (150 / 240, 210 / 240)

@@ -6,17 +6,17 @@ from .recipe import Recipe
 
 SOURCE = "RepDistiller, the code of CRD"
 # Networks that RepDistiller, SSKD and HSAKD train at a fifth of the learning rate
-LIGHT = ("mobilenet_v2_half", "mobilenet_v2_half_highres", "shufflenet_v1", "shufflenet_v2")
+LIGHT = ("mobilenet_v2_half", "mobilenet_v2_half_highres", "mobilenet_v2_cifar", "shufflenet_v1", "shufflenet_v2")
 OPTIMIZER = Recipe(
     SOURCE, epochs=240, batch=64, optimizer="sgd", momentum=0.9, nesterov=False, weight_decay=5e-4, decay_all=True,
     schedule="step", milestones=(150 / 240, 180 / 240, 210 / 240), decay=0.1, warmup=0.0,
 )  # fmt: skip
 
 
-def task(model: str, dataset: str) -> Recipe:
+def task(model: str, dataset: str, source: str = SOURCE) -> Recipe:
     """Network and data: every training image, none held out; cropped with padding and flipped, unless it is a digit."""
     weak = "digits" if dataset in ("digits", "mnist") else "colour"
-    return Recipe(SOURCE, model=model, dataset=dataset, validation=0.0, width=1.0, augment=weak)
+    return Recipe(source, model=model, dataset=dataset, validation=0.0, width=1.0, augment=weak)
 
 
 def rate(model: str) -> Recipe:
@@ -60,10 +60,13 @@ def second_phase(
     return classifier(model, dataset) | Recipe(SOURCE, init=first_phase(first, model, teacher, dataset))
 
 
-def paraphraser(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
-    """Factor transfer's first phase, on the trained teacher `model`: its ResNets and WRNs at 0.01, others at 0.05."""
+def paraphraser(model: str = "wrn_40_2", dataset: str = "cifar100", lr: float = 0.01) -> Recipe:
+    """Factor transfer's first phase, on the trained teacher `model`.
+
+    Its learning rate goes by the student to come: 0.01 for small ResNets, WRNs and light networks, else 0.05 (VGG-8).
+    """
     phase = Recipe(
-        f"{SOURCE} (helper/pretrain.py)", method="ft_paraphraser", epochs=30, schedule="constant",
+        f"{SOURCE} (helper/pretrain.py)", method="ft_paraphraser", epochs=30, schedule="constant", lr=lr,
         init=classifier(model, dataset),
     )  # fmt: skip
     return classifier(model, dataset) | phase
@@ -71,7 +74,6 @@ def paraphraser(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
 
 def factor_transfer(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
     """Factor transfer's second phase and, as its teacher, the first."""
-    phase = paraphraser(teacher, dataset)
     small = model.startswith(("resnet", "wrn")) and model not in ("resnet18", "resnet34", "resnet50", "resnet101")
-    phase |= Recipe(f"{SOURCE} (helper/pretrain.py, by the student)", lr=0.01 if small else rate(model)["lr"])
+    phase = paraphraser(teacher, dataset, lr=0.01 if small else rate(model)["lr"])
     return classifier(model, dataset) | Recipe(SOURCE, teacher=phase)

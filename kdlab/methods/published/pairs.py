@@ -25,11 +25,18 @@ LSSKD = (
     "mobilenet_v2_cifar", "resnet56", "wrn_40_2", "resnet50",
 )  # fmt: skip
 PSKD = ("preact_resnet18", "resnet101", "densenet121", "resnext29_8x64d")
-TFKD = ("resnet18", "mobilenet_v2_cifar", "shufflenet_v2", "resnet50", "densenet121", "resnext29_8x64d")
+# Tf-KD's ShuffleNetV2 is another network than CRD's
+TFKD = ("resnet18", "mobilenet_v2_cifar", "densenet121", "resnext29_8x64d")
+# Where stem and stages have equal channels
+FSP = tuple(
+    pair for pair in CRD if pair[0] in ("wrn_16_2", "resnet20", "resnet32", "resnet8x4") or pair == ("vgg8", "vgg13")
+)
+# Zhao et al. 2022
+DKD = tuple(pair for pair in CRD if pair not in (("resnet20", "resnet110"), ("vgg8", "resnet50")))
 
 _TEACHERS = tuple(dict.fromkeys(teacher for _, teacher in CRD))
 _STUDENTS = tuple(dict.fromkeys(student for student, _ in CRD))
-_CRD_METHODS = ("kd", "fitnet", "at", "nst", "ab", "fsp", "vid", "rkd", "sp", "cc", "pkt", "crd", "ft", "semckd", "dkd")
+_CRD_METHODS = ("kd", "fitnet", "at", "nst", "ab", "vid", "rkd", "sp", "cc", "pkt", "crd", "ft", "semckd")
 Pair = tuple[str, str | None]
 
 
@@ -41,13 +48,13 @@ def _alone(models: tuple[str, ...]) -> tuple[Pair, ...]:
 PAIRS: dict[str, tuple[Pair, ...]] = {
     "supervised": _alone(tuple(dict.fromkeys(_STUDENTS + _TEACHERS))),
     **dict.fromkeys(_CRD_METHODS, CRD),
-    "ab_init": CRD, "fsp_init": CRD, "ft_paraphraser": _alone(_TEACHERS),
+    "ab_init": CRD, "fsp": FSP, "fsp_init": FSP, "dkd": DKD, "ft_paraphraser": _alone(_TEACHERS),
     "sskd": SSKD, "sskd_head": _alone(tuple(dict.fromkeys(teacher for _, teacher in SSKD))),
     "hsakd": HSAKD, "hsakd_online": _alone(HSAKD_ONLINE),
     **dict.fromkeys(("hsakd_teacher", "hsakd_branches"), _alone(tuple(dict.fromkeys(t for _, t in HSAKD)))),
     "lsskd": _alone(LSSKD),
     **dict.fromkeys(("pskd", "cskd", "label_smoothing"), _alone(PSKD)),
-    "tfkd_self": _alone(TFKD), "tfkd_reg": _alone(TFKD),
+    "tfkd_self": _alone((*TFKD, "resnet50")), "tfkd_reg": _alone(TFKD),
     **dict.fromkeys(("byot", "deep_supervision"), _alone(("resnet18", "resnet50"))),
     **dict.fromkeys(("simclr", "moco", "byol", "mokd"), _alone(("resnet18",))),
     "litenet_ssd": (("litenet_dsc", "resnet18"),),

@@ -25,31 +25,42 @@ SHORT: dict[str, dict[str, Any]] = {
     "mokd": {},
 }
 LONG: dict[str, dict[str, Any]] = {
-    "simclr": {"optimizer": "lars", "lr": 0.4, "weight_decay": 1e-4, "augment": "simclr",
+    "simclr": {"optimizer": "lars", "lr": 0.4, "weight_decay": 1e-4, "decay_all": False, "augment": "simclr",
                "hp": {"T": 0.2, "hidden": 2048, "dim": 256, "norm": "none"}},
-    "moco": {"optimizer": "sgd", "lr": 0.3, "weight_decay": 1e-4, "augment": "moco", "weights": {"info_nce": 0.5},
+    "moco": {"optimizer": "sgd", "lr": 0.3, "weight_decay": 1e-4, "decay_all": True, "augment": "moco",
              "hp": {"T": 0.2, "hidden": 2048, "dim": 256, "queue": 32768, "momentum": 0.99, "momentum_end": 0.999,
-                    "splits": 8, "symmetric": True, "norm": "none"}},
-    "byol": {"optimizer": "lars", "lr": 1.0, "weight_decay": 1e-5, "augment": "byol",
+                    "splits": 1, "symmetric": True, "norm": "none"}, "weights": {"info_nce": 0.5}},
+    "byol": {"optimizer": "lars", "lr": 1.0, "weight_decay": 1e-5, "decay_all": False, "augment": "byol",
              "hp": {"hidden": 4096, "dim": 256, "tau": 0.99, "tau_end": 1.0, "norm": "hidden"}},
 }  # fmt: skip
 
 
 def short(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Recipe:
     """lightly's benchmark: 200 epochs of 512 images, lr 0.06 per 128 images, cosine, no warm-up, no blur."""
-    return Recipe(
-        LIGHTLY, method=method, model=model, dataset=dataset, size=32, validation=0.0, width=1.0, epochs=200, batch=512,
-        optimizer="sgd", lr=0.24, momentum=0.9, nesterov=False, weight_decay=5e-4, decay_all=True, schedule="cosine",
-        warmup=0.0, augment="lightly", **SHORT[method],
+    source = f"{GUESS}, on {LIGHTLY}" if method == "mokd" else LIGHTLY
+    return _task(source, model, dataset) | Recipe(
+        source, method=method, epochs=200, batch=512, optimizer="sgd", lr=0.24, momentum=0.9, nesterov=False,
+        weight_decay=5e-4, decay_all=True, schedule="cosine", warmup=0.0, augment=_views(dataset, "lightly"),
+        **SHORT[method],
     )  # fmt: skip
 
 
 def long(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Recipe:
     """solo-learn's recipe: 1,000 epochs of 256 images, 10 of them warm-up, cosine."""
-    return Recipe(
-        SOLO_LEARN, method=method, model=model, dataset=dataset, size=32, validation=0.0, width=1.0, epochs=1000,
-        batch=256, momentum=0.9, nesterov=False, decay_all=False, schedule="cosine", warmup=0.01, **LONG[method],
+    own = {**LONG[method], "augment": _views(dataset, LONG[method]["augment"])}
+    return _task(SOLO_LEARN, model, dataset) | Recipe(
+        SOLO_LEARN, method=method, epochs=1000, batch=256, momentum=0.9, nesterov=False, schedule="cosine",
+        warmup=0.01, **own,
     )  # fmt: skip
+
+
+def _task(source: str, model: str, dataset: str) -> Recipe:
+    return Recipe(source, model=model, dataset=dataset, size=32, validation=0.0, width=1.0)
+
+
+def _views(dataset: str, family: str) -> str:
+    """Digits have views of their own: flipped, they would be other characters."""
+    return "digits" if dataset in ("digits", "mnist") else family
 
 
 def fine_tuning(dataset: str = "cifar10") -> Recipe:
@@ -71,9 +82,9 @@ def litenet(dataset: str = "cifar10", ssl: str = "byol") -> Recipe:
     return _litenet_task("litenet_dsc", dataset) | student
 
 
-def litenet_mnist(ssl: str = "byol") -> Recipe:
-    """LiteNet-SSD on MNIST."""
-    return litenet("mnist", ssl)
+def litenet_mnist(dataset: str = "mnist", ssl: str = "byol") -> Recipe:
+    """LiteNet-SSD on MNIST, where no other data set is given."""
+    return litenet(dataset, ssl)
 
 
 LITENET: dict[str, Preset] = {"paper": litenet, "cifar10": litenet, "mnist": litenet_mnist}
