@@ -16,7 +16,8 @@ SMOKE = Recipe("does it run at all: seconds", epochs=2, steps=4, batch=16)
 PRESETS = ("smoke", "paper")
 # Fields that decide the task: stages have them from the run that they lead to
 TASK = (
-    "dataset", "size", "labels", "validation", "split", "noise", "noise_kind", "seed", "normalise", "precision", "device",
+    "dataset", "size", "labels", "validation", "split", "noise", "noise_kind", "seed", "normalise", "precision",
+    "device",
 )  # fmt: skip
 STAGES = ("teacher", "init")
 NAMED = (*STAGES, "method", "model")  # headings of `describe`, not its fields
@@ -89,7 +90,7 @@ def _laid(made: Fields, given: Fields, task: Fields) -> dict[str, Any]:
         if stage is not None and "preset" not in own and own.get("method", method) == method:
             fields[role] = _laid(stage, own, task)
         elif role in given:
-            network = {name: stage[name] for name in ("model", "width") if name in (stage or {})}
+            network = {name: value for name, value in (stage or {}).items() if name in ("model", "width")}
             fields[role] = {**network, **{name: fields[name] for name in TASK if name in fields}, **own}
     return fields
 

@@ -35,7 +35,7 @@ def pskd(model: str = "preact_resnet18", dataset: str = "cifar100") -> Recipe:
 
 
 def tfkd(model: str = "resnet18", dataset: str = "cifar100", batch: int | None = None) -> Recipe:
-    """What Tf-KD's trainings share: turned images, one epoch of warm-up, the learning rate in proportion to the batch."""
+    """What Tf-KD's trainings share: turned images, one epoch of warm-up, learning rates in proportion to the batch."""
     batch = batch or (64 if model in TFKD_HALF_BATCH else 128)
     return task(model, dataset, "Tf-KD, main.py") | Recipe(
         "Tf-KD, main.py", **SGD, epochs=200, batch=batch, lr=0.1 * batch / 128, nesterov=False, weight_decay=5e-4,
