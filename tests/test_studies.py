@@ -55,6 +55,13 @@ def test_every_study_is_put_together_at_every_budget(name, budget):
         STUDIES[name](budget="labb")
 
 
+def test_the_published_sskd_study_is_the_published_chain():
+    systems = STUDIES["sskd"](dataset="cifar100", budget="paper").systems
+    published = Config(method="sskd", preset="paper", model="resnet8x4", teacher={"model": "resnet32x4"})
+    assert systems["SSKD"] == published and systems["head"] == published.teacher
+    assert systems["teacher"] == published.teacher.init and systems["KD"].teacher == systems["teacher"]
+
+
 # Evidence
 
 

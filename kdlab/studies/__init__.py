@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+from .lsskd import lsskd
+from .sskd import sskd
 from .study import Study
 from .tour import tour
 from .verdicts import Question
 
-STUDIES: dict[str, Callable[..., Study]] = {"tour": tour}
+STUDIES: dict[str, Callable[..., Study]] = {"tour": tour, "sskd": sskd, "lsskd": lsskd}
 
 __all__ = ["STUDIES", "Question", "Study"]

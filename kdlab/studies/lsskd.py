@@ -1,0 +1,63 @@
+"""LSSKD: a network that teaches its own layers (2025)."""
+
+from typing import Any
+
+from ..config import Config
+from ..errors import lookup
+from .study import Study
+from .verdicts import Question
+
+GRID = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128)
+
+
+def lsskd(dataset: str = "digits", labels: int = 50, budget: str = "lab") -> Study:
+    """Is the network that LSSKD leaves behind better than a plain one?"""
+    epochs = lookup("budget", budget, {"smoke": 3, "lab": 30, "paper": 240})
+    systems = _published(dataset, labels) if budget == "paper" else _small(dataset, labels, epochs)
+    mixed = {"cutout": 2 if dataset == "digits" else 8, "cutmix": 0.5}
+    systems |= {f"{name}, COC": systems[name].replace(**mixed) for name in ("plain", "LSSKD")}
+    tuned = ("plain", "plain, 4 times the steps", "branches only", "LSSKD", "HSAKD, taught")
+    return Study(
+        "lsskd",
+        "Is the network that LSSKD leaves behind better than a plain one?",
+        systems,
+        [
+            Question("Is LSSKD better than the plain network?", "LSSKD", "plain"),
+            Question("Than the plain one with 4 times the steps?", "LSSKD", "plain, 4 times the steps"),
+            Question("Do branches and turns alone help?", "branches only", "plain"),
+            Question("Does LSSKD add to them?", "LSSKD", "branches only"),
+            Question("With Cutout and CutMix?", "LSSKD, COC", "plain, COC"),
+        ],
+        grid={name: {"lr": GRID} for name in tuned},
+    )
+
+
+def _small(dataset: str, labels: int, epochs: int) -> dict[str, Config]:
+    """Half of a ResNet-8, for two cores."""
+    common: dict[str, Any] = {
+        "dataset": dataset, "labels": labels, "model": "resnet8", "width": 0.5, "batch": 10, "evaluate_every": 5,
+        "steps": min(20, max(1, labels // 10)), "epochs": epochs,
+    }  # fmt: skip
+    branches = Config(**common, method="hsakd_teacher", lr=0.016)
+    return {
+        "plain": Config(**common, lr=0.016),
+        "plain, 4 times the steps": Config(**{**common, "epochs": 4 * epochs}, lr=0.004),
+        "branches only": branches,
+        "LSSKD": Config(**common, method="lsskd", lr=0.016),
+        "HSAKD, taught": Config(**common, method="hsakd", teacher=branches, lr=0.064),
+    }
+
+
+def _published(dataset: str, labels: int) -> dict[str, Config]:
+    """WRN-16-2 by the published recipes; on CIFAR, all labels."""
+    task: dict[str, Any] = {"dataset": dataset, "labels": labels if dataset in ("digits", "mnist") else None}
+    paper = {**task, "preset": "paper", "model": "wrn_16_2"}
+    plain = Config(**paper)
+    branches = Config(method="hsakd_teacher", **paper)
+    return {
+        "plain": plain,
+        "plain, 4 times the steps": plain.replace(epochs=4 * plain.epochs),
+        "branches only": branches,
+        "LSSKD": Config(method="lsskd", **paper),
+        "HSAKD, taught": Config(method="hsakd", **paper | {"preset": "joint"}, teacher=branches),
+    }
