@@ -151,6 +151,7 @@ def main() -> None:
                 knn = measure(system, code, config(system, given.folder, seed, given.steps), images)
                 row = dict(zip(KEY, key, strict=True)) | {
                     "batch": BATCH, "knn": knn, "seconds": round(time.perf_counter() - began),
+                    "threads": torch.get_num_threads(),
                 }  # fmt: skip
                 pd.concat([rows(), pd.DataFrame([row])]).to_csv(TABLE, index=False)
                 print(row, flush=True)

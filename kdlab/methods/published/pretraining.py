@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ...errors import known
 from .recipe import Preset, Recipe
 
 LIGHTLY, SOLO_LEARN = "lightly, benchmark on CIFAR-10", "solo-learn, CIFAR recipes"
@@ -73,7 +74,9 @@ def fine_tuning(dataset: str = "cifar10") -> Recipe:
 
 def litenet(dataset: str = "cifar10", ssl: str = "byol") -> Recipe:
     """LiteNet-SSD: pre-training by `ssl` on all images, fine-tuning on the labels, the student of that."""
-    pretraining = short(ssl, dataset=dataset) | _litenet_task("resnet18", dataset)
+    pretraining = short(known("pre-training method of litenet_ssd", ssl, SHORT), dataset=dataset) | _litenet_task(
+        "resnet18", dataset
+    )
     teacher = fine_tuning(dataset) | Recipe(GUESS, init=pretraining)
     student = Recipe(
         GUESS, epochs=200, batch=64, optimizer="sgd", lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4,
