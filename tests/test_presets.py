@@ -171,9 +171,7 @@ def test_mistakes_are_one_sentence():
         complete({"method": "kd", "preset": "papr"})
     with pytest.raises(Error, match="unknown method 'kdd': did you mean 'kd'"):
         complete({"method": "kdd", "preset": "paper"})
-    with pytest.raises(
-        Error, match="unknown pre-training method of litenet_ssd 'kd': choose from byol, moco, mokd, simclr"
-    ):
+    with pytest.raises(Error, match="unknown pre-training method of litenet_ssd 'kd': did you mean 'mokd'"):
         typed("method=litenet_ssd preset=paper teacher.init.method=kd")
     with pytest.raises(Error, match="unknown model 'resnet8x5': did you mean 'resnet8x4'"):
         Config(method="kd", preset="paper", model="resnet8x5")
