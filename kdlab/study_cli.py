@@ -101,6 +101,13 @@ def answers(
 
 
 @app.command()
+def verify(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> None:
+    """Repeat a seed of each system whose code has changed; where no digit moved, its evidence counts again."""
+    told = make(name, budget, parameter).verify()
+    print(told.to_string(index=False) if len(told) else "no row is of today's settings and another code")
+
+
+@app.command()
 def tune(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> None:
     """Choose the settings of a study's grid on validation images of other seeds, and write every score."""
     for system, config in make(name, budget, parameter).tune().items():

@@ -112,6 +112,36 @@ def test_an_identity_with_another_seed(seed):
     assert hash_of(reseeded(identity(config.seeded(3), images), 0)) == hash_of(identity(config, images))
 
 
+def stamped(study, monkeypatch, shift=0.0):
+    """The table of a study as if other code had written it, its accuracies off by `shift`."""
+    rows = kdlab.studies.evidence.load(study.name)
+    rows["identity"] = "0123456789ab"
+    rows["test/accuracy"] += shift
+    kdlab.tables.save_table(rows.set_index("system"), study.name)
+
+
+def test_evidence_counts_again_where_no_digit_moved(study, monkeypatch):
+    study.run([0, 1])
+    before = study.rows()
+    stamped(study, monkeypatch)
+    assert len(study.rows()) == 0 and len(study.stale()) == 6
+    told = study.verify()
+    assert list(told.system) == list(study.systems) and told.holds.all() and set(told.seed) == {0}
+    columns = sorted(before.columns)
+    ordered = [rows[columns].sort_values(["system", "seed"]).reset_index(drop=True) for rows in (before, study.rows())]
+    assert ordered[0].equals(ordered[1]) and len(study.stale()) == 0
+    assert len(study.verify()) == 0
+
+
+def test_evidence_that_moved_is_told_and_stays_stale(study, monkeypatch):
+    study.run([0])
+    stamped(study, monkeypatch, shift=1.0)
+    told = study.verify()
+    assert not told.holds.any() and told.moved.str.contains("test/accuracy").all() and len(study.stale()) == 3
+    other = Study("small", "?", {"alone": study.systems["alone"].replace(lr=0.1)})
+    assert len(other.verify()) == 0, "other settings are no matter of code"
+
+
 # Answers
 
 

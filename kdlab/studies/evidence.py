@@ -1,6 +1,8 @@
 """What was measured: one long table a study, a row for each system and seed, with the identity of the run."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,24 +14,34 @@ from ..engine.identity import hash_of, identity
 from ..engine.result import Result
 from ..tables import figures_root, places, save_table
 
-KEY = ["system", "seed", "identity"]
+KEY = ["system", "seed", "settings"]  # one row each: what is measured anew under other code takes the old one's place
 ABOUT = ("parameters", "labels", "epochs", "images_seen", "seconds")
 
 
 def row(system: str, result: Result) -> dict[str, Any]:
-    """A finished run as a row: whose it is, every metric that it computed, what it cost, and on what device."""
-    identity = result.folder.name.rpartition("-")[2]
-    metrics = {name: value for name, value in result.metrics.items() if name.startswith(("val/", "test/"))}
-    about = {name: result.metrics[name] for name in ABOUT}
-    device = result.metrics["environment"]["device"]
-    return {"system": system, "seed": result.config.seed, "identity": identity, **metrics, **about, "device": device}
+    """A finished run as a row: whose it is, every metric that it computed, what it cost, and on what device.
+
+    `identity` covers settings, data and code, `settings` the same without the code.
+    """
+    about = json.loads((result.folder / "config.json").read_text())["identity"]
+    return {
+        "system": system, "seed": result.config.seed, "settings": hash_of(settings(about)), "identity": hash_of(about),
+        **{name: value for name, value in result.metrics.items() if name.startswith(("val/", "test/"))},
+        **{name: result.metrics[name] for name in ABOUT},
+        "device": result.metrics["environment"]["device"],
+    }  # fmt: skip
 
 
 def load(study: str) -> pd.DataFrame:
     """All rows of a study, those that came with the package and one's own; the latest of equals."""
-    frames = [pd.read_csv(file, dtype={"identity": str}) for file in places(study)]
-    rows = pd.concat(frames) if frames else pd.DataFrame(columns=KEY)
+    frames = [_read(file) for file in places(study)]
+    rows = pd.concat(frames) if frames else pd.DataFrame(columns=[*KEY, "identity"])
     return rows.drop_duplicates(KEY, keep="last").reset_index(drop=True)
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """A table of evidence; digests are text, also where they look like numbers."""
+    return pd.read_csv(file, converters={"identity": str, "settings": str})
 
 
 def add(study: str, new: Mapping[str, Any]) -> None:
@@ -38,18 +50,23 @@ def add(study: str, new: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f".{study}.lock"):
         file = folder / f"{study}.csv"
-        own = pd.read_csv(file, dtype={"identity": str}) if file.exists() else pd.DataFrame(columns=KEY)
+        own = _read(file) if file.exists() else pd.DataFrame(columns=KEY)
         same = (own[KEY] == [new[name] for name in KEY]).all(axis=1)
         save_table(pd.concat([own[~same], pd.DataFrame([new])]).set_index("system"), study)
 
 
+def identities(systems: Mapping[str, Config]) -> dict[str, dict[str, Any]]:
+    """The identity of each system as it is today, whatever its seed."""
+    return {name: identity(config, chain_images(config)) for name, config in systems.items()}
+
+
 def split(study: str, systems: Mapping[str, Config]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows whose identity is that of the study's systems today, and the others: of other code or settings."""
+    """The rows whose identity is that of the study's systems today, and the others: of other settings or other code."""
     rows = load(study)
-    now = {name: identity(config, chain_images(config)) for name, config in systems.items() if name in set(rows.system)}
+    now = identities({name: config for name, config in systems.items() if name in set(rows.system)})
     fits = [
         system in now and hash_of(reseeded(now[system], seed)) == known
-        for system, seed, known in rows[KEY].to_numpy().tolist()
+        for system, seed, known in rows[["system", "seed", "identity"]].to_numpy().tolist()
     ]
     fresh = pd.Series(fits, index=rows.index, dtype=bool)
     return rows[fresh].reset_index(drop=True), rows[~fresh].reset_index(drop=True)
@@ -60,3 +77,9 @@ def reseeded(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:
     config = {name: value for name, value in identity["config"].items() if name != "seed"}
     stages = {role: reseeded(identity[role], seed) for role in ("teacher", "init") if role in identity}
     return {**identity, "config": {**config, **({"seed": seed} if seed else {})}, **stages}
+
+
+def settings(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """An identity without the code in it."""
+    stages = {role: settings(identity[role]) for role in ("teacher", "init") if role in identity}
+    return {**{name: value for name, value in identity.items() if name != "code"}, **stages}

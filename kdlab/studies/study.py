@@ -10,7 +10,7 @@ from ..engine.device import one_thread
 from ..engine.experiment import run
 from ..engine.result import Result
 from ..errors import Error, known
-from . import evidence, tuning, verdicts
+from . import evidence, tuning, verdicts, verifying
 from .verdicts import Question
 
 SEEDS = range(20)
@@ -63,6 +63,11 @@ class Study:
         """The systems with the best values of the study's grid (see `tuning.tune`)."""
         with one_thread():
             return tuning.tune(self.name, self.systems, self.grid)
+
+    def verify(self) -> pd.DataFrame:
+        """Which rows still hold after a change of code that should change no number (see `verifying.verify`)."""
+        with one_thread():
+            return verifying.verify(self.name, self.systems)
 
     def rows(self) -> pd.DataFrame:
         """The evidence: a row for every system and seed that was measured as the study now is, with every metric."""
