@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
+from .distillation import distillation
 from .lsskd import lsskd
 from .sskd import sskd
 from .study import Study
 from .tour import tour
 from .verdicts import Question
 
-STUDIES: dict[str, Callable[..., Study]] = {"tour": tour, "sskd": sskd, "lsskd": lsskd}
+STUDIES: dict[str, Callable[..., Study]] = {"tour": tour, "distillation": distillation, "sskd": sskd, "lsskd": lsskd}
 
 __all__ = ["STUDIES", "Question", "Study"]

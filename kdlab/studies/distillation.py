@@ -1,0 +1,74 @@
+"""LiteNet-SSD (2025), term by term: what a student learns from a teacher when twenty images have labels."""
+
+from typing import Any
+
+from ..config import Config
+from ..errors import lookup
+from .study import Study
+from .verdicts import Question
+
+GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128, 0.256)
+OFF = {"+ KD on all": ("feature", "consistency", "pseudo"), "+ features": ("consistency", "pseudo"), "LiteNet-SSD": ()}
+
+
+def distillation(dataset: str = "digits", labels: int = 20, budget: str = "lab", ssl: str = "simclr") -> Study:
+    """What does each part of LiteNet-SSD add to a student?"""
+    scale = lookup("budget", budget, {"smoke": 0.1, "lab": 1, "paper": 1})
+    full, alone = _published(dataset, labels, ssl) if budget == "paper" else _small(dataset, labels, scale, ssl)
+    assert full.teacher is not None
+    wide = full.replace(method="supervised", teacher=None, batch=8 * full.batch)  # as many images as the others see
+    systems = {
+        "pre-training": full.teacher.init or full.teacher,
+        "teacher": full.teacher,
+        "teacher, labels only": alone,
+        "labels only": wide.replace(lr=full.lr if budget == "paper" else 1.6e-2),
+        "+ KD on the labelled": wide.replace(method="kd", weights={"ce": 1, "kd": 1}, teacher=full.teacher, lr=full.lr),
+        **{name: full.replace(weights=dict.fromkeys(terms, 0)) for name, terms in OFF.items()},
+        "of the labels-only teacher": full.replace(teacher=alone),
+    }
+    rungs = ("labels only", "+ KD on the labelled", "+ KD on all", "+ features", "LiteNet-SSD")
+    return Study(
+        "distillation",
+        "What does each part of LiteNet-SSD add to a student?",
+        systems,
+        [
+            Question("Does KD on the labelled images help?", rungs[1], rungs[0]),
+            Question("Does KD on all images help more?", rungs[2], rungs[1]),
+            Question("Do features add to it?", rungs[3], rungs[2]),
+            Question("Do pseudo-labels and consistency?", rungs[4], rungs[3]),
+            Question("Is the whole better than KD on all images?", rungs[4], rungs[2]),
+            Question("Than labels only?", rungs[4], rungs[0]),
+            Question("Does pre-training help the teacher?", "teacher", "teacher, labels only"),
+            Question("Does its student gain by it?", "LiteNet-SSD", "of the labels-only teacher"),
+        ],
+        grid={name: {"lr": GRID} for name in (*rungs, "of the labels-only teacher")},
+        shown=[*rungs, "of the labels-only teacher", "teacher", "teacher, labels only"],
+    )
+
+
+def _small(dataset: str, labels: int, scale: float, ssl: str) -> tuple[Config, Config]:
+    """The whole system, and the teacher by labels only, for two cores."""
+    common: dict[str, Any] = {
+        "dataset": dataset, "labels": labels, "size": 8 if dataset == "digits" else 16, "width": 0.25,
+        "steps": 10 if scale == 1 else 3, "evaluate_every": 1000,
+    }  # fmt: skip
+    large = {**common, "model": "resnet18"}
+    epochs = [max(1, round(n * scale)) for n in (20, 8, 12, 13)]
+    first = Config(method=ssl, epochs=epochs[0], batch=128, lr=8e-3, weight_decay=1e-3, **large)
+    teacher = Config(init=first, epochs=epochs[1], lr=1e-3, head_lr=10, **large)
+    full = Config(
+        method="litenet_ssd", model="litenet_dsc", teacher=teacher, epochs=max(2, epochs[3]), batch=16, lr=6.4e-2,
+        **common,
+    )  # fmt: skip
+    return full, Config(epochs=epochs[2], lr=8e-3, **large)
+
+
+def _published(dataset: str, labels: int, ssl: str) -> tuple[Config, Config]:
+    """The published system (in large part a reconstruction), and its teacher trained on the labels from scratch.
+
+    The published numbers of labels; on the digits, which no paper has, `labels`.
+    """
+    task: dict[str, Any] = {"dataset": dataset, **({"labels": labels} if dataset == "digits" else {})}
+    full = Config(method="litenet_ssd", preset="paper", teacher={"init": {"method": ssl}}, **task)
+    assert full.teacher is not None
+    return full, full.teacher.replace(init=None, epochs=200, lr=0.05, head_lr=1.0)
