@@ -4,11 +4,18 @@ from collections.abc import Callable
 
 from .distillation import distillation
 from .lsskd import lsskd
+from .scheduled import scheduled
 from .sskd import sskd
 from .study import Study
 from .tour import tour
 from .verdicts import Question
 
-STUDIES: dict[str, Callable[..., Study]] = {"tour": tour, "distillation": distillation, "sskd": sskd, "lsskd": lsskd}
+STUDIES: dict[str, Callable[..., Study]] = {
+    "tour": tour,
+    "distillation": distillation,
+    "scheduled": scheduled,
+    "sskd": sskd,
+    "lsskd": lsskd,
+}
 
 __all__ = ["STUDIES", "Question", "Study"]

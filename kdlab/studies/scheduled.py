@@ -1,0 +1,88 @@
+"""SS-KD (2025): distillation whose weight grows while the student trains, with early stopping."""
+
+from typing import Any
+
+from ..config import Config
+from ..errors import lookup
+from .study import Study
+from .verdicts import Question
+
+GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128)
+CURVES: dict[str, dict[str, Any]] = {
+    "labels only": {"start": 0.0, "end": 0.0},
+    "alpha 0.9 throughout": {"start": 0.9, "end": 0.9, "warmup": 0.0, "ramp": 21 / 30},
+    "linear": {},
+    "cosine": {"curve": "cosine"},
+    "step": {"curve": "step"},
+}
+LR = {"labels only": 3.2e-2, "alpha 0.9 throughout": 6.4e-2, "linear": 6.4e-2, "cosine": 3.2e-2, "step": 3.2e-2}
+
+
+def scheduled(dataset: str = "digits", labels: int = 100, budget: str = "lab") -> Study:
+    """Does it help that distillation grows stronger while the student trains?"""
+    scale = lookup("budget", budget, {"smoke": 0.2, "lab": 1, "paper": 1})
+    paper = budget == "paper"
+    teacher, linear = _published(dataset, labels) if paper else _small(dataset, labels, scale)
+    systems = {"teacher": teacher}
+    for name, hp in CURVES.items():
+        systems[name] = linear.replace(hp=hp, **({} if paper else {"lr": LR[name]}))
+    half = (linear.labels or 5000) // 2
+    few = teacher.replace(labels=half, **({} if paper else {"lr": 8e-3}))
+    systems |= {
+        "teacher, half the labels": few,
+        "labels only, half the labels": systems["labels only"].replace(
+            teacher=few, labels=half, **({} if paper else {"lr": 6.4e-2})
+        ),
+        "linear, half the labels": systems["linear"].replace(teacher=few, labels=half),
+        "linear, chosen on test": systems["linear"].replace(select="test"),
+        "linear, in eval mode": linear.replace(hp={"as_released": True}, **({} if paper else {"lr": 1.6e-2})),
+    }
+    return Study(
+        "scheduled",
+        "Does it help that distillation grows stronger while the student trains?",
+        systems,
+        [
+            Question("Does distillation help?", "linear", "labels only"),
+            Question("Does the schedule help?", "linear", "alpha 0.9 throughout"),
+            Question("Cosine instead of linear?", "cosine", "linear"),
+            Question("Step instead of linear?", "step", "linear"),
+            Question(
+                "Does distillation help with half the labels?",
+                "linear, half the labels",
+                "labels only, half the labels",
+            ),
+            Question("Do twice the labels help as much?", "labels only", "labels only, half the labels"),
+            Question("What does choosing on the test set add?", "linear, chosen on test", "linear"),
+            Question("Does training in eval mode harm?", "linear, in eval mode", "linear"),
+        ],
+        grid={name: {"lr": GRID} for name in (*CURVES, "labels only, half the labels", "linear, half the labels")},
+        shown=[name for name in systems if not name.startswith("teacher, half")],
+    )
+
+
+def _small(dataset: str, labels: int, scale: float) -> tuple[Config, Config]:
+    """Small ResNets for two cores."""
+    common: dict[str, Any] = {
+        "dataset": dataset, "labels": labels, "size": 8 if dataset == "digits" else 16,
+        "steps": 5 if scale == 1 else 2, "batch": 32,
+    }  # fmt: skip
+    teacher = Config(
+        **common, model="resnet20", width=1.0, epochs=round(25 * scale), lr=8e-3, evaluate_every=1000
+    )  # fmt: skip
+    linear = Config(
+        **common, method="scheduled_kd", model="resnet8", width=0.25, teacher=teacher, epochs=round(30 * scale),
+        patience=5, lr=6.4e-2,
+    )  # fmt: skip
+    return teacher, linear
+
+
+def _published(dataset: str, labels: int) -> tuple[Config, Config]:
+    """The published pair, with images held out to stop on; on the digits, `labels`, without ImageNet's weights."""
+    if dataset == "digits":
+        task: dict[str, Any] = {"dataset": dataset, "labels": labels, "size": 32, "augment": "digits"}
+        own = {"pretrained": False, "augment": "digits"}
+    else:
+        task, own = {"dataset": dataset}, {}
+    linear = Config(method="scheduled_kd", preset="early_stopping", teacher=own, **task)
+    assert linear.teacher is not None
+    return linear.teacher, linear
