@@ -21,7 +21,7 @@ def blocks(name):
 
 
 RECIPES = {title: code for title, code in blocks("CONTRIBUTING.md").items() if code}
-TABLES = ("METHODS", "MODELS", "DATASETS", "OPTIMIZERS", "METRICS", "DIAGNOSTICS")
+TABLES = ("METHODS", "MODELS", "DATASETS", "OPTIMIZERS", "METRICS", "DIAGNOSTICS", "STUDIES")
 
 
 @pytest.fixture
@@ -44,7 +44,16 @@ def do(title):
 def test_each_task_has_a_recipe():
     assert list(RECIPES) == [
         "A method", "A loss", "A network", "A data set", "An optimiser", "A metric", "A diagnostic, epoch by epoch",
+        "A study",
     ]  # fmt: skip
+
+
+def test_the_study_of_the_recipe_runs_and_answers(tables, runs, monkeypatch):
+    monkeypatch.setenv("KDLAB_FIGURES", str(runs / "figures"))
+    do("A study")
+    study = kdlab.STUDIES["optimisers"]()
+    study.run([0, 1])
+    assert list(study.answers().n) == [2] and list(study.table().index) == ["AdamW", "SGD"]
 
 
 @pytest.mark.parametrize("title, fields", [
