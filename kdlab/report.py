@@ -72,12 +72,16 @@ def difference(
     system: Sequence[Result], baseline: Sequence[Result], metric: str = "test/accuracy"
 ) -> tuple[float, float]:
     """Mean of system - baseline paired by seed, and the half-width of its 95 % interval."""
+    return interval(_paired(system, baseline, metric))
+
+
+def _paired(system: Sequence[Result], baseline: Sequence[Result], metric: str) -> list[float]:
     of_baseline = {result.config.seed: result[metric] for result in baseline}
     if (seeds := {result.config.seed for result in system}) != set(of_baseline):
         raise Error(
             f"seeds {sorted(seeds)} and {sorted(of_baseline)} cannot be paired: run both systems with the same ones"
         )
-    return interval([result[metric] - of_baseline[result.config.seed] for result in system])
+    return [result[metric] - of_baseline[result.config.seed] for result in system]
 
 
 def compare(
@@ -88,7 +92,6 @@ def compare(
     With a `baseline` (the name of a group) also the mean difference to it, paired by seed, with its own interval: that
     one tells whether a difference is established, the overlap of the two others does not.
     """
-    rows = {}
     if baseline is not None:
         known("group", baseline, groups)
     for name, results in groups.items():
@@ -96,12 +99,24 @@ def compare(
             raise Error(f"group {name!r} is one Result: give a list of them, [run(config)] or run_seeds(config, seeds)")
         if len({result.folder for result in results}) < len(results):
             raise Error(f"group {name!r} holds a run twice, which would pass for evidence: give each seed once")
-        mean, half = interval([result[metric] for result in results])
-        rows[name] = {"mean": mean, "± 95 %": half, "n": len(results)}
-        if baseline is not None and name != baseline:
-            rows[name] |= dict(
-                zip((f"minus {baseline}", "± 95 % "), difference(results, groups[baseline], metric), strict=True)
-            )
+    scores = {name: [result[metric] for result in results] for name, results in groups.items()}
+    if baseline is None:
+        return summary(scores)
+    others = {name: results for name, results in groups.items() if name != baseline}
+    gained = {name: _paired(results, groups[baseline], metric) for name, results in others.items()}
+    return summary(scores, gained, baseline)
+
+
+def summary(
+    scores: Mapping[str, Sequence[float]], gained: Mapping[str, Sequence[float]] | None = None,
+    baseline: str | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """A row a system: mean, 95 % interval, n of its scores; mean and interval of what it `gained` over `baseline`."""
+    rows: dict[str, dict[str, float]] = {}
+    for name, values in scores.items():
+        rows[name] = {**dict(zip(("mean", "± 95 %"), interval(values), strict=True)), "n": len(values)}
+        if gained and name in gained:
+            rows[name] |= dict(zip((f"minus {baseline}", "± 95 % "), interval(gained[name]), strict=True))
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("system")
 
 

@@ -1,11 +1,15 @@
 """The `kdlab study` commands."""
 
-from typing import Annotated
+import inspect
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .errors import Error, known, lookup
 from .settings import parse
+
+if TYPE_CHECKING:  # studies load late
+    from .studies import Study
 
 app = typer.Typer(no_args_is_help=True, help="Questions with systems, seeds and answers.")
 Name = Annotated[str, typer.Argument(help="a study, of kdlab study list")]
@@ -13,10 +17,8 @@ Parameters = Annotated[list[str] | None, typer.Option("-p", help="parameter of t
 Budget = Annotated[str, typer.Option(help="smoke, lab or paper")]
 
 
-def make(name: str, budget: str = "lab", parameters: list[str] | None = None):  # noqa: ANN201  # studies load late
+def make(name: str, budget: str = "lab", parameters: list[str] | None = None) -> "Study":
     """The study of that name."""
-    import inspect
-
     from .studies import STUDIES
 
     function, given = lookup("study", name, STUDIES), parse(parameters or [])
@@ -47,7 +49,7 @@ def list_() -> None:
 def show(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> None:
     """The systems of a study, its questions, and how many seeds each system was measured with."""
     study = make(name, budget, parameter)
-    counts = study.rows().groupby("system").size() if len(study.rows()) else {}
+    counts = study.rows().system.value_counts()
     print(f"{study.question}\n")
     for system, config in study.systems.items():
         print(f"{system} (n = {counts.get(system, 0)})\n    {config}")

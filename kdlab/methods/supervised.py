@@ -21,7 +21,7 @@ class Supervised(Method):
     presets = {
         "paper": published.benchmark.classifier,
         "finetune": published.pretraining.fine_tuning,
-        "stl10": published.stl10.teacher,
+        "stl10": published.stl10.clean_teacher,
         "as_released": published.stl10.released_teacher,
     }
 

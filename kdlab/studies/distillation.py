@@ -16,9 +16,10 @@ def distillation(dataset: str = "digits", labels: int = 20, budget: str = "lab",
     scale = lookup("budget", budget, {"smoke": 0.1, "lab": 1, "paper": 1})
     full, alone = _published(dataset, labels, ssl) if budget == "paper" else _small(dataset, labels, scale, ssl)
     assert full.teacher is not None
+    assert full.teacher.init is not None
     wide = full.replace(method="supervised", teacher=None, batch=8 * full.batch)  # as many images as the others see
     systems = {
-        "pre-training": full.teacher.init or full.teacher,
+        "pre-training": full.teacher.init,
         "teacher": full.teacher,
         "teacher, labels only": alone,
         "labels only": wide.replace(lr=full.lr if budget == "paper" else 1.6e-2),

@@ -10,6 +10,7 @@ from ..engine.device import one_thread
 from ..engine.experiment import run
 from ..engine.result import Result
 from ..errors import Error, known
+from ..report import summary
 from . import evidence, tuning, verdicts, verifying
 from .verdicts import Question
 
@@ -40,9 +41,7 @@ class Study:
         for name in (*self.grid, *self.shown, *self.published):
             known(f"system of study {self.name}", name, self.systems)
 
-    def run(
-        self, seeds: Iterable[int] | None = None, only: Collection[str] = (), record: bool = True
-    ) -> dict[str, list[Result]]:
+    def run(self, seeds: Iterable[int] | None = None, only: Collection[str] = ()) -> dict[str, list[Result]]:
         """Run systems (`only` these, else all) for each seed, and add them to the evidence; what is stored comes back.
 
         Seed by seed, so that what is there after a stop can be compared.
@@ -55,8 +54,7 @@ class Study:
             for seed in self.seeds if seeds is None else seeds:
                 for name, config in chosen.items():
                     results[name].append(run(config.seeded(seed)))
-                    if record:
-                        evidence.add(self.name, evidence.row(name, results[name][-1]))
+                    evidence.add(self.name, evidence.row(name, results[name][-1]))
         return results
 
     def tune(self) -> dict[str, Config]:
@@ -87,9 +85,15 @@ class Study:
 
     def table(self, metric: str = "test/accuracy", baseline: str | None = None) -> pd.DataFrame:
         """Mean, 95 % interval and n of each system, and of its difference to `baseline`, paired by seed."""
-        scores = self.scores(metric)
-        shown = [name for name in self.shown or self.systems if name in scores]
-        return verdicts.table(scores[shown], baseline, self.published)
+        if baseline is not None:
+            known(f"system of study {self.name}", baseline, self.systems)
+        wide = self.scores(metric)
+        shown = [name for name in self.shown or self.systems if name in wide]
+        scores = {name: wide[name].dropna().tolist() for name in shown}
+        pairs = [name for name in shown if name != baseline and baseline in wide]
+        gained = {name: (wide[name] - wide[baseline]).dropna().tolist() for name in pairs}
+        frame = summary(scores, gained, baseline)
+        return frame.assign(published=pd.Series(self.published)) if self.published else frame
 
     def answers(self) -> pd.DataFrame:
         """A row for every question: difference, 95 % interval, n, and the verdict."""

@@ -1,7 +1,6 @@
 """Answers: differences paired by seed, their intervals, and what may be said of them."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,19 +69,3 @@ def answer(asked: Question, scores: pd.DataFrame) -> dict[str, Any]:
     mean, half = interval(differences)
     said = verdict(sign * mean, half, len(pairs), asked.matters)
     return {**row, "difference": mean, "± 95 %": half, "n": len(pairs), "verdict": said}
-
-
-def table(scores: pd.DataFrame, baseline: str | None, published: Mapping[str, float]) -> pd.DataFrame:
-    """Mean, interval and n of each column, and of its difference to `baseline` over the seeds that both have."""
-    rows: dict[str, dict[str, float]] = {}
-    for name in scores:
-        values = scores[name].dropna()
-        mean, half = interval(values.tolist())
-        rows[str(name)] = {"mean": mean, "± 95 %": half, "n": len(values)}
-        if baseline is not None and name != baseline:
-            pairs = scores[[name, baseline]].dropna()
-            gained = interval((pairs[name] - pairs[baseline]).tolist())
-            rows[str(name)] |= dict(zip((f"minus {baseline}", "± 95 % "), gained, strict=True))
-        if name in published:
-            rows[str(name)]["published"] = published[str(name)]
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("system")

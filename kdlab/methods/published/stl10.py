@@ -7,34 +7,28 @@ OPTIMIZER = Recipe(
     SCRIPT, dataset="stl10", size=96, batch=32, optimizer="adam", weight_decay=0.0, schedule="constant", warmup=0.0,
     width=1.0, augment="as_released",
 )  # fmt: skip
-HELD_OUT = 500  # of 5,000 labelled images, where training stops early
 
 
-def teacher(model: str = "mobilenet_v2") -> Recipe:
+def clean_teacher(model: str = "mobilenet_v2") -> Recipe:
     """The teacher, with ImageNet weights, on all 5,000 labels."""
     own = Recipe(SCRIPT, method="supervised", model=model, pretrained=True, epochs=25, lr=5e-4)
     return OPTIMIZER | own | Recipe(PAPER, validation=0.0, labels=None) | Recipe(CLEAN, normalise=True)
 
 
-def student(model: str = "efficientnet_b0", teacher_model: str = "mobilenet_v2") -> Recipe:
-    """The student on all 5,000 labels (or as many as `labels` says): none is left to stop on, the last epoch counts."""
-    own = Recipe(SCRIPT, model=model, pretrained=False, epochs=30, lr=1e-3, teacher=teacher(teacher_model))
-    return OPTIMIZER | own | Recipe(PAPER, validation=0.0, labels=None) | Recipe(CLEAN, normalise=True, patience=None)
-
-
 def paper(model: str = "efficientnet_b0", teacher: str = "mobilenet_v2") -> Recipe:
-    """`student`, by the names that presets have for its parameters."""
-    return student(model, teacher)
+    """The student on all 5,000 labels (or as many as `labels` says): none is left to stop on, the last epoch counts."""
+    own = Recipe(SCRIPT, model=model, pretrained=False, epochs=30, lr=1e-3, teacher=clean_teacher(teacher))
+    return OPTIMIZER | own | Recipe(PAPER, validation=0.0, labels=None) | Recipe(CLEAN, normalise=True, patience=None)
 
 
 def early_stopping(model: str = "efficientnet_b0", teacher: str = "mobilenet_v2") -> Recipe:
     """4,500 labels, and 500 to stop on."""
-    return _stopped(student(model, teacher), 4500, 0.1)
+    return _stopped(paper(model, teacher), 4500, 0.1)
 
 
 def early_stopping_2500(model: str = "efficientnet_b0", teacher: str = "mobilenet_v2") -> Recipe:
     """2,250 labels, and 250 to stop on."""
-    return _stopped(student(model, teacher), 2250, 0.05)
+    return _stopped(paper(model, teacher), 2250, 0.05)
 
 
 def _stopped(recipe: Recipe, labels: int, validation: float) -> Recipe:
@@ -44,10 +38,10 @@ def _stopped(recipe: Recipe, labels: int, validation: float) -> Recipe:
 
 def released_teacher(model: str = "mobilenet_v2") -> Recipe:
     """The teacher, its images not normalised."""
-    return teacher(model) | Recipe(SCRIPT, normalise=False)
+    return clean_teacher(model) | Recipe(SCRIPT, normalise=False)
 
 
 def as_released(model: str = "efficientnet_b0", teacher: str = "mobilenet_v2") -> Recipe:
     """The script with its flaws: it stops on the test set, and trains in eval mode from the second epoch on."""
     flaws = Recipe(SCRIPT, normalise=False, patience=5, select="test", hp={"as_released": True})
-    return student(model, teacher) | flaws | Recipe(SCRIPT, teacher=released_teacher(teacher))
+    return paper(model, teacher) | flaws | Recipe(SCRIPT, teacher=released_teacher(teacher))
