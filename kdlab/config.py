@@ -46,8 +46,11 @@ class Config(BaseModel):
     noise_kind: Literal["symmetric", "asymmetric"] = Field(
         "symmetric", description="wrong labels: any other class, or always the same similar one"
     )
+    omit: tuple[int, ...] = Field(
+        (), description="classes, counted from 0, of which no training image is shown; validation and test keep them"
+    )
 
-    epochs: int = Field(20, ge=1, description="number of epochs; an upper limit where patience is set")
+    epochs: int = Field(20, ge=0, description="number; an upper limit where patience is set; 0: an untrained network")
     steps: int | None = Field(None, ge=1, description="batches per epoch; None: one pass over the images drawn from")
     batch: int = Field(64, ge=2, description="images per batch (labelled ones where a batch has both kinds)")
     optimizer: str = Field("adamw", description="key of OPTIMIZERS")
@@ -144,6 +147,8 @@ class Config(BaseModel):
             )
         if self.cutout == 1:
             raise Error("cutout=1 would blank nothing: the side is 0 (none), or 2 pixels and more")
+        if self.patience is not None and not self.epochs:
+            raise Error("epochs=0 trains nothing, so that patience has nothing to watch: leave patience out")
         if self.nesterov and not self.momentum:
             raise Error("nesterov=True needs momentum above 0")
         if self.init is not None and (self.init.model, self.init.width) != (self.model, self.width):

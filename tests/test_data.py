@@ -29,6 +29,18 @@ def test_a_number_of_labels_is_spread_evenly(labels, expected):
     assert counts(split(DIGITS, labels, seed=3).y) == expected
 
 
+def test_classes_that_are_left_out_change_nothing_else():
+    images = DIGITS
+    whole, without = split(images, 40, seed=1), split(images, 40, seed=1, omit=(3, 5))
+    rows = (whole.truth != 3) & (whole.truth != 5)
+    assert torch.equal(without.x, whole.x[rows]) and torch.equal(without.y, whole.y[rows])
+    assert torch.equal(without.val_x, whole.val_x) and len(without.labelled) == 32
+    with pytest.raises(Error, match="omit=10: there are 10 classes, counted from 0 to 9"):
+        split(images, omit=(10,))
+    with pytest.raises(Error, match="leaves no image to train on"):
+        split(images, omit=range(10))
+
+
 def test_an_uneven_number_and_a_share_of_labels():
     assert sum(counts(split(DIGITS, 23).y)) == 23 and set(counts(split(DIGITS, 23).y)) == {2, 3}
     s, everything = split(DIGITS, 0.1), split(DIGITS)

@@ -77,6 +77,16 @@ def test_a_finished_run_comes_back_without_training(runs, monkeypatch):
     assert again.metrics == first.metrics and again.folder == first.folder
 
 
+def test_an_untrained_network_is_a_run_of_no_epochs(runs):
+    result = kdlab.run(Config(**{**TINY, "epochs": 0, "omit": (3,)}))
+    fresh = kdlab.models.build("litenet_dsc", 10, 1, 0.125, seed=kdlab.seeds.derive(0, "model")).eval()
+    assert all(torch.equal(a, b) for a, b in zip(result.network().parameters(), fresh.parameters(), strict=True))
+    assert (result["epochs"], result["images_seen"], len(result.log())) == (0, 0, 0) and result["test/accuracy"] > 0
+    assert {"val/omitted", "test/omitted"} <= set(result.metrics)
+    with pytest.raises(Error, match="epochs=0 trains nothing"):
+        Config(epochs=0, patience=2)
+
+
 def test_run_folder(runs):
     result = kdlab.run(config_of("litenet_ssd"))
     assert {f.name for f in result.folder.iterdir()} == {

@@ -1,5 +1,6 @@
 """Who may see what: the label budget and the validation split, stratified, and label noise; all decided by a seed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -33,7 +34,7 @@ class Split:
 
 def split(
     images: ImageSet, labels: int | float | None = None, validation: float = 0.1, seed: int = 0,
-    noise: float = 0.0, noise_kind: str = "symmetric",
+    noise: float = 0.0, noise_kind: str = "symmetric", omit: Collection[int] = (),
 ) -> Split:  # fmt: skip
     """Hold out a stratified share of the training images for validation, then hide all labels but the budget's.
 
@@ -46,8 +47,12 @@ def split(
     `noise`: the share of the visible labels that are wrong, and, as whoever has noisy labels has them everywhere but in
     the test set, the same share of the validation labels, except where the data set itself brings validation images.
     `noise_kind`: key of NOISES. Budget and validation images are those of noise 0.
+
+    `omit`: classes of which no image is in `x`, labelled or not; all else, validation images included, is as without.
     """
     count = len(images.classes)
+    if odd := [label for label in omit if not 0 <= label < count]:
+        raise Error(f"omit={odd[0]}: there are {count} classes, counted from 0 to {count - 1}")
     spoil = Noise(images.train_y, images.classes, noise, noise_kind, seed, images.similar)
     draw = generator(seed, "split")
     members = []  # of each class, in random order: labels are taken from the front, validation from the back
@@ -71,6 +76,9 @@ def split(
     for label, (pool, q) in enumerate(zip(pools, quota, strict=True)):
         visible[pool[:q]] = label
     visible = spoil(visible, torch.arange(len(visible)))
+    keep &= ~torch.isin(images.train_y, torch.tensor(list(omit), dtype=images.train_y.dtype))
+    if not keep.any():
+        raise Error(f"omit={tuple(omit)} leaves no image to train on")
     return Split(images, images.train_x[keep], visible[keep], val_x, val_y, images.train_y[keep])
 
 

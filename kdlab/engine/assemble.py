@@ -51,17 +51,10 @@ def stages_of(config: Config) -> dict[str, Config]:
 def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Setup:
     stages = {role: _assemble(stage, images, splits) for role, stage in stages_of(config).items()}
     own = images[config.dataset, config.size]
-    key = (
-        config.dataset,
-        config.size,
-        config.labels,
-        config.validation,
-        config.split_seed,
-        config.noise,
-        config.noise_kind,
-    )
+    shown = (config.labels, config.validation, config.split_seed, config.noise, config.noise_kind, config.omit)
+    key = (config.dataset, config.size, *shown)
     if key not in splits:  # stages of one chain mostly share it, and it is a copy of the images
-        splits[key] = split(own, *key[2:5], noise=config.noise, noise_kind=config.noise_kind)
+        splits[key] = split(own, *shown)
     data = splits[key]
     if config.patience is not None and config.select == "validation" and not len(data.val_y):
         raise Error(f"patience watches the validation images, and validation={config.validation} of them leaves none")

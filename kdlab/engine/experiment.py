@@ -91,7 +91,7 @@ def _stored(config: Config, images: Images) -> Result | None:
 def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
     config, batches, method = setup.config, setup.batches, setup.method
     folder.open()
-    if config.steps is None and config.epochs * batches.steps < FEW_STEPS:
+    if config.steps is None and 0 < config.epochs * batches.steps < FEW_STEPS:
         told = f"{config.epochs * batches.steps} steps in all are few to learn from: give steps=10 or more epochs"
         warnings.warn(told, stacklevel=4)
     quiet = os.environ.get("KDLAB_PROGRESS") == "0"
@@ -105,6 +105,7 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
         **columns,
         **diagnose(trained["epochs"], setup),
         **cost.report(method.model, setup.data.x.shape[1:]),
+        "trained_parameters": sum(p.numel() for p in method.parameters() if p.requires_grad),
         "labels": len(setup.data.labelled),
         "images_seen": trained["epochs"] * batches.steps * batches.images_per_step,
         **trained,

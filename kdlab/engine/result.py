@@ -109,7 +109,8 @@ class Result:
         """One row per epoch: loss, loss/TERM, learning rate, val/METRIC, train/DIAGNOSTIC, seconds."""
         import pandas as pd
 
-        return pd.read_json(self.folder / "log.jsonl", lines=True)
+        file = self.folder / "log.jsonl"
+        return pd.read_json(file, lines=True) if file.exists() else pd.DataFrame()  # a run of 0 epochs has none
 
 
 def trusted(stored: dict[str, Any], now: dict[str, str] | None = None) -> dict[str, Any]:

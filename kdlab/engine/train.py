@@ -84,7 +84,8 @@ class Best:
 def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar: Any = None) -> dict[str, Any]:
     """Train `setup.method` for `config.epochs` epochs, from the last checkpoint if there is one.
 
-    Returns how many `epochs` it trained for and the `seconds` that took. With `config.patience` training stops after
+    Returns how many `epochs` it trained for and what that took: `seconds` by the clock, and `cpu_seconds`, which count
+    the threads of this process and not those of others. With `config.patience` training stops after
     so many validations without a better value of the metric that is watched, the best epoch's weights are put back, and
     `best_epoch` and `selected_on`, the column of that metric, are told.
 
@@ -95,12 +96,13 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
     """
     config, method, batches = setup.config, setup.method, setup.batches
     fabric, optimizer = make_fabric(config), make_optimizer(method, config)
-    start, seconds, stop, best = 0, 0.0, False, None
+    start, seconds, cpu_seconds, stop, best = 0, 0.0, 0.0, False, None
     if state := checkpoints.load():
         method.load_state_dict(state["method"])
         optimizer.load_state_dict(state["optimizer"])
         fabric.strategy.precision.load_state_dict(state["precision"])  # the loss scale of half precision
         start, seconds, stop = state["epoch"], state["seconds"], state["stop"]
+        cpu_seconds = state["cpu_seconds"]
     part, metric = "test" if config.select == "test" else "val", monitored(config)
     if config.patience is not None:
         best = Best(config.patience, state and state["best"])
@@ -109,10 +111,11 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
     if bar is not None:
         bar.update(start * batches.steps)
     for epoch in range(start, start if stop else config.epochs):
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.process_time()
         line = {"epoch": epoch + 1, **_one_epoch(setup, epoch, fabric, module, optimizer, bar)}
         elapsed = time.perf_counter() - began
         seconds += elapsed
+        cpu_seconds += time.process_time() - cpu_began
         last = epoch + 1 == config.epochs
         if last or (epoch + 1) % config.evaluate_every == 0:
             names = due(setup, "validation")
@@ -136,13 +139,14 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
         if last or stop or checkpoints.due():
             checkpoints.save({
                 "method": method.state_dict(), "optimizer": optimizer.state_dict(), "best": best and best.state,
-                "precision": fabric.strategy.precision.state_dict(), "epoch": start, "seconds": seconds, "stop": stop,
+                "precision": fabric.strategy.precision.state_dict(), "epoch": start, "seconds": seconds,
+                "cpu_seconds": cpu_seconds, "stop": stop,
             })  # fmt: skip
         if bar is not None:
             bar.set_postfix({name: f"{line[name]:.3f}" for name in line if name.startswith("loss")}, refresh=False)
         if stop:
             break
-    told = {"epochs": start, "seconds": round(seconds, 3)}
+    told = {"epochs": start, "seconds": round(seconds, 3), "cpu_seconds": round(cpu_seconds, 3)}
     if best is None:
         return told
     kept_modules(method).load_state_dict(best.state["weights"])

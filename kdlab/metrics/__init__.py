@@ -21,6 +21,7 @@ METRICS: dict[str, Metric] = {
     "accuracy": Metric(classifier.of_accuracy, "%", due="validation"),
     "top5": Metric(classifier.of_top5, "%"),
     "nll": Metric(classifier.of_nll, "nats", "lower"),
+    "omitted": Metric(classifier.of_omitted, "%"),
     "ece": Metric(classifier.of_ece, "%", "lower"),
     "adaptive_ece": Metric(classifier.of_adaptive_ece, "%", "lower"),
     # of features

@@ -49,6 +49,15 @@ def of_top5(setup: Setup, part: str) -> float:
     return accuracy(setup.features(part).logits, setup.part(part)[1], k=5)
 
 
+def of_omitted(setup: Setup, part: str) -> float | None:
+    """How often it is right on images of the classes that `omit` kept out of training; of other runs, nothing."""
+    if part == "train" or not setup.config.omit:
+        return None
+    y = setup.part(part)[1]
+    rows = torch.isin(y, torch.tensor(setup.config.omit))
+    return accuracy(setup.features(part).logits[rows], y[rows]) if rows.any() else None
+
+
 def of_nll(setup: Setup, part: str) -> float:
     """How surprised the network is by the right classes: mean negative log-likelihood."""
     return nll(setup.features(part).logits, setup.part(part)[1])
