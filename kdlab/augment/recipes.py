@@ -71,6 +71,7 @@ class Recipe:
 
 
 _CLEAN = Recipe()
+_DIGITS = Recipe(rotate=10, translate=0.1, scale=(0.9, 1.1), shear=5)
 _CIFAR = Recipe(pad=4, flip=0.5)  # He et al. 2016, section 4.2
 _RELEASED = Recipe(flip=0.5, pad=4, rotate=10, jitter=(0.2, 0.2, 0.2, 0.0))
 
@@ -102,11 +103,17 @@ AUGMENTATIONS: dict[str, dict[str, Recipe]] = {
     "none": _family(_CLEAN, _CLEAN),
     # No flips, which would make other characters; constants of our own, first tried on digits of 12 to 16 pixels
     "digits": _family(
-        Recipe(rotate=10, translate=0.1, scale=(0.9, 1.1), shear=5),
+        _DIGITS,
         Recipe(
             rotate=26, translate=0.15, scale=(0.75, 1.3), shear=17, jitter=(0.4, 0.4, 0.0, 0.0), noise=0.15,
             erase_p=0.25, erase_scale=(0.02, 0.1),
         ),
+    ),
+    # The same with strong views that lack something, for an ablation
+    "digits_weak": _family(_DIGITS, _DIGITS),
+    "digits_geometry": _family(_DIGITS, Recipe(rotate=26, translate=0.15, scale=(0.75, 1.3), shear=17)),
+    "digits_pixels": _family(
+        _DIGITS, Recipe(jitter=(0.4, 0.4, 0.0, 0.0), noise=0.15, erase_p=0.25, erase_scale=(0.02, 0.1))
     ),
     # Strong is SimCLR (Chen et al. 2020) with the jitter and the grey of MoCo's CIFAR demonstration, solo-learn's blur
     # (p 0.5, sigma 0.1 to 2 pixels, as PIL blurs) and a crop that keeps at least a fifth of the area

@@ -47,5 +47,6 @@ class Layered(Method):
 
 
 def through(modules: nn.Module, seen: Features) -> list[BranchOutput]:
-    """What each branch says to its stage's map."""
-    return [branch(stage_map) for branch, stage_map in zip(modules.children(), seen.maps, strict=True)]
+    """What each branch says to its stage's map; fewer branches than stages stand behind the last ones."""
+    behind = list(modules.children())
+    return [branch(stage_map) for branch, stage_map in zip(behind, seen.maps[-len(behind) :], strict=True)]

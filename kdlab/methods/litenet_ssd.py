@@ -14,7 +14,8 @@ from .adapters import FEATURE_LOSSES, stage_adapters
 from .base import Distill
 from .momentum import follow, momentum_copy
 
-STAGES = (1, 2)  # the second and third stage: 128 x 16 x 16 and 256 x 8 x 8 in LiteNet-DSC and ResNet-18 alike
+# The second and third stage: 128 x 16 x 16 and 256 x 8 x 8 in LiteNet-DSC and ResNet-18 alike
+STAGES = {"both": (1, 2), "second": (1,), "third": (2,)}
 
 
 class LiteNetSSD(Distill):
@@ -26,8 +27,8 @@ class LiteNetSSD(Distill):
     A batch is `batch` labelled images and `ratio` times as many unlabelled ones.
 
     - `ce`, `kd` (T = 4) and `feature` see weak views of all of them. `feature` compares maps of the second and third
-      stage: by cosine or MSE (usual weight 100) after a 1 x 1 adapter, or by attention maps (usual weight 1000), which
-      need none.
+      stage, or of one of them (`feature_stages`): by cosine or MSE (usual weight 100) after a 1 x 1 adapter, or by
+      attention maps (usual weight 1000), which need none.
     - `consistency` and `pseudo` see strong views of the unlabelled images, those of pre-training (crop, jitter, grey,
       blur), which learn from the weak views: from the student's own prediction (KL or MSE), and from the class that is
       predicted with probability `threshold` or more by the teacher, the student, or an average of the student with
@@ -51,10 +52,12 @@ class LiteNetSSD(Distill):
         self, *, T: Positive = 4.0, threshold: Share = 0.95, ramp: Share = 0.2, ratio: Count = 3, ema: Share = 0.999,
         pseudo_from: Literal["teacher", "student", "ema"] = "teacher", consistency_as: Literal["kl", "mse"] = "kl",
         feature_as: Literal["cosine", "mse", "at"] = "cosine",
+        feature_stages: Literal["both", "second", "third"] = "both",
     ) -> None:  # fmt: skip
         self.T, self.threshold, self.ramp, self.ratio, self.ema = T, threshold, ramp, ratio, ema
         self.pseudo_from, self.consistency_as, self.feature_as = pseudo_from, consistency_as, feature_as
-        self.adapters = stage_adapters(self.model, self.teacher, STAGES, plain=feature_as == "at")
+        self.stages = STAGES[feature_stages]
+        self.adapters = stage_adapters(self.model, self.teacher, self.stages, plain=feature_as == "at")
         if pseudo_from == "ema":
             self.average = momentum_copy(self.model)
             self.frozen = ("average",)
@@ -73,7 +76,7 @@ class LiteNetSSD(Distill):
             "kd": losses.kd(of_weak, teacher.logits, self.T),
             "feature": total(
                 FEATURE_LOSSES[self.feature_as](adapter(student.maps[s][: len(weak)]), teacher.maps[s])
-                for s, adapter in zip(STAGES, self.adapters, strict=True)
+                for s, adapter in zip(self.stages, self.adapters, strict=True)
             ),
         }
         if len(strong):

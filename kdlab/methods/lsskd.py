@@ -6,6 +6,7 @@ from torch import Tensor
 
 from .. import losses
 from ..data import Batch
+from ..errors import Error
 from ..losses.arithmetic import total
 from ..models import BranchOutput, Features
 from ..ranges import Count, Positive, Share
@@ -38,7 +39,8 @@ class LSSKD(Layered):
     - `soften_branches=False`: the branches keep hard joint labels;
     - `kl_from`: the other branches learn from the deepest one ("deepest") or each from the next deeper one ("next");
       "class" is "deepest", and the deepest branch learns the classes from z;
-    - `feature_to`: f is the network's pooled features ("network") or those of the deepest branch ("branch").
+    - `feature_to`: f is the network's pooled features ("network") or those of the deepest branch ("branch");
+    - `last`: branches behind the last so many stages only; None: behind every stage.
 
     Equation 5 as a sum over rotations, not a mean, is `weights={"joint": 4}`. With alpha, `kl` and `feature` 0 the
     method is `hsakd_teacher`. CutMix mixes the soft targets and writes nothing to the tables.
@@ -54,9 +56,12 @@ class LSSKD(Layered):
         self, *, alpha: Share = 0.8, schedule: Literal["linear", "constant"] = "linear", T: Positive = 3.0,
         kl_from: Literal["deepest", "next", "class"] = "deepest", feature_to: Literal["network", "branch"] = "network",
         soften_branches: bool = True, past: Literal["table", "snapshot"] = "table", past_T: Positive = 1.0,
-        keep: Count = 64,
+        keep: Count = 64, last: Count | None = None,
     ) -> None:  # fmt: skip
         super().build()
+        if last is not None and last > len(self.branches):
+            raise Error(f"last={last}: the network has {len(self.branches)} stages to put a branch behind")
+        self.branches = self.branches[-(last or len(self.branches)) :]
         self.alpha, self.schedule, self.soften_branches, self.past_T = alpha, schedule, soften_branches, past_T
         self.T, self.kl_from, self.feature_to = T, kl_from, feature_to
         if past == "snapshot":

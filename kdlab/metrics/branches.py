@@ -27,7 +27,9 @@ def branch_accuracy(
     with evaluating(net) as device, evaluating(branches):
         for chunk in images.split(batch):
             maps = net.features(normalise(ops.rotations(chunk).to(device))).maps
-            logits = [branch(stage_map).logits for branch, stage_map in zip(branches, maps, strict=True)]
+            logits = [
+                branch(stage_map).logits for branch, stage_map in zip(branches, maps[-len(branches) :], strict=True)
+            ]
             guesses.append(torch.stack([read(z).argmax(1).view(-1, 4) for z in logits]).cpu())
     right = torch.cat(guesses, 1).eq(y[:, None]).double() * 100  # (branches, n, 4)
     return list(zip(right.mean((1, 2)).tolist(), right[:, :, 0].mean(1).tolist(), strict=True))
