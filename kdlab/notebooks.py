@@ -157,7 +157,7 @@ def tour(parameters: Mapping[str, Any]) -> None:
     began = time.perf_counter()
     place = runs_root() / "tour"
     notebook = run_notebook(find([Path("00_tour")])[0], place / "00_tour.ipynb", parameters, KDLAB_FIGURES=str(place))
-    frame = pd.read_csv(place / "data" / "tour.csv", index_col=0)
+    frame = pd.read_csv(place / "data" / "00_tour.csv", index_col=0)
     print(f"\n{frame.to_string(float_format=lambda value: f'{value:.1f}', na_rep='')}\n")
     print(f"notebook  {notebook}\nfigures   {place}\nruns      {runs_root()}")
     print(f"wall time {time.perf_counter() - began:.0f} s")

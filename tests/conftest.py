@@ -22,3 +22,29 @@ def runs(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(store, "CHECKPOINT_SHARE", float("inf"))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def small_files(tmp_path_factory):
+    """CIFAR-10, CIFAR-100 and STL-10 with few images, and ImageNet weights that nobody trained."""
+    import torch
+    from test_sources import write_cifar, write_stl10
+    from torchvision.datasets import CIFAR10, CIFAR100
+    from torchvision.models import get_model, get_model_weights
+
+    from kdlab.data import load
+
+    root = tmp_path_factory.mktemp("published")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KDLAB_DATA", str(root))
+        write_cifar(root, CIFAR10, patch, "labels", CIFAR10.meta, [f"c{i}" for i in range(10)])
+        write_cifar(root, CIFAR100, patch, "fine_labels", CIFAR100.meta, [f"c{i}" for i in range(100)], rows=200)
+        write_stl10(root, patch)
+        patch.setattr(torch.hub, "get_dir", lambda: str(root / "hub"))
+        url = get_model_weights("mobilenet_v2")["IMAGENET1K_V1"].url
+        file = root / "hub" / "checkpoints" / url.rpartition("/")[2]
+        file.parent.mkdir(parents=True)
+        torch.save(get_model("mobilenet_v2").state_dict(), file)
+        load.cache_clear()
+        yield
+        load.cache_clear()

@@ -3,40 +3,17 @@
 import pytest
 import torch
 from test_published import EVERY, paper
-from test_sources import write_cifar, write_stl10
-from torchvision.datasets import CIFAR10, CIFAR100
-from torchvision.models import get_model, get_model_weights
 
 from kdlab import METHODS, Config, Error, assemble
-from kdlab.data import load
 from kdlab.engine.train import make_optimizer
 from kdlab.methods.published import PAIRS
 
 
-@pytest.fixture(scope="module")
-def small_files(tmp_path_factory):
-    """CIFAR-10, CIFAR-100 and STL-10 with few images, and ImageNet weights that nobody trained."""
-    root = tmp_path_factory.mktemp("published")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KDLAB_DATA", str(root))
-        write_cifar(root, CIFAR10, patch, "labels", CIFAR10.meta, [f"c{i}" for i in range(10)])
-        write_cifar(root, CIFAR100, patch, "fine_labels", CIFAR100.meta, [f"c{i}" for i in range(100)], rows=200)
-        write_stl10(root, patch)
-        patch.setattr(torch.hub, "get_dir", lambda: str(root / "hub"))
-        url = get_model_weights("mobilenet_v2")["IMAGENET1K_V1"].url
-        file = root / "hub" / "checkpoints" / url.rpartition("/")[2]
-        file.parent.mkdir(parents=True)
-        torch.save(get_model("mobilenet_v2").state_dict(), file)
-        load.cache_clear()
-        yield
-        load.cache_clear()
-
-
 def cut(config, batch):
-    """The same chain with few images a batch, and no more labels than the small files have."""
-    few = 20 if config.labels else None
+    """The same chain with few images a batch, no more labels than the small files have, and some left to validate."""
+    few = {"labels": 20 if isinstance(config.labels, int) else config.labels, "validation": config.validation and 0.5}
     roles = {role: cut(stage, batch) for role in ("teacher", "init") if (stage := getattr(config, role))}
-    return config.replace(batch=batch, steps=1, labels=few, **roles)
+    return config.replace(batch=batch, steps=1, **few, **roles)
 
 
 @pytest.mark.parametrize("method, student, teacher", EVERY)

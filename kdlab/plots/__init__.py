@@ -30,12 +30,14 @@ from .ssl import (
     plot_queue,
     plot_strips,
 )
+from .studies import plot_answers, plot_cells, plot_seeds, plot_worth
 from .style import PALETTE, STYLE, colours, save
 
 __all__ = [
-    "PALETTE", "STYLE", "colours", "figures_root", "load_table", "plot_against", "plot_agreement", "plot_balance",
-    "plot_branches", "plot_comparison", "plot_confusion", "plot_cosines", "plot_curves", "plot_depth",
-    "plot_diagnostics", "plot_early_stopping", "plot_embedding", "plot_images", "plot_lines", "plot_log",
-    "plot_pair_cosines", "plot_paired", "plot_parts", "plot_pseudo_labels", "plot_queue", "plot_selection",
-    "plot_similarity", "plot_softened", "plot_strips", "plot_targets", "plot_versions", "save", "save_table",
+    "PALETTE", "STYLE", "colours", "figures_root", "load_table", "plot_against", "plot_agreement", "plot_answers",
+    "plot_balance", "plot_branches", "plot_cells", "plot_comparison", "plot_confusion", "plot_cosines", "plot_curves",
+    "plot_depth", "plot_diagnostics", "plot_early_stopping", "plot_embedding", "plot_images", "plot_lines",
+    "plot_log", "plot_pair_cosines", "plot_paired", "plot_parts", "plot_pseudo_labels", "plot_queue", "plot_seeds",
+    "plot_selection", "plot_similarity", "plot_softened", "plot_strips", "plot_targets", "plot_versions",
+    "plot_worth", "save", "save_table",
 ]  # fmt: skip

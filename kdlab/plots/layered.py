@@ -8,10 +8,9 @@ import numpy as np
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor
 
-from ..engine.result import Result
 from ..models import Network, branches
 from ..report import interval
-from .style import PALETTE, STYLE, colours, label_of, picture
+from .style import PALETTE, STYLE, Scored, colours, label_of, picture
 
 PLAIN = {**STYLE, "axes.grid": False, "axes.titlelocation": "center", "axes.titleweight": "normal"}
 
@@ -91,7 +90,7 @@ def plot_selection(ranks: Sequence[int], kept: Mapping[float, Sequence[int]], na
 
 
 def plot_against(
-    systems: Mapping[str, Mapping[float, Sequence[Result]]], xlabel: str, metric: str = "test/accuracy",
+    systems: Mapping[str, Mapping[float, Sequence[Scored]]], xlabel: str, metric: str = "test/accuracy",
     label: str = "",
 ) -> plt.Figure:  # fmt: skip
     """`metric` against a quantity, a line per system: {system: {x: runs}}. Bars are 95 % intervals, dots seeds."""

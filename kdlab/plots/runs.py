@@ -8,14 +8,22 @@ import numpy as np
 from ..engine.result import Result
 from ..metrics import METRICS
 from ..report import interval
-from .style import STYLE, colours, label_of
+from .style import STYLE, Scored, colours, label_of
 
 
 def plot_comparison(
-    groups: Mapping[str, Sequence[Result]], metric: str = "test/accuracy", label: str = ""
-) -> plt.Figure:
-    """A row per group: every run as a dot, the mean and its 95 % interval as a bar with whiskers."""
-    palette = colours(list(groups))
+    groups: Mapping[str, Sequence[Scored]], metric: str = "test/accuracy", label: str = "",
+    live: Mapping[str, Sequence[Result]] | None = None, families: Mapping[str, str] | None = None, beside: str = "",
+) -> plt.Figure:  # fmt: skip
+    """A row per group: every run as a dot, the mean and its 95 % interval as a bar.
+
+    `groups` are Results, or rows of a study's evidence (`Study.groups`); what was trained just now, `live`, is drawn
+    over them as stars. Groups of one of the `families` have one colour; a line through all rows marks the mean of the
+    group `beside` which the others are to be seen.
+    """
+    kinds = {name: (families or {}).get(name, name) for name in groups}
+    by_kind = colours(list(dict.fromkeys(kinds.values())))
+    palette = {name: by_kind[kind] for name, kind in kinds.items()}
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(8, 0.55 * len(groups) + 1.1))
         for row, (name, results) in enumerate(groups.items()):
@@ -25,14 +33,27 @@ def plot_comparison(
                 axis.plot(
                     [mean - half, mean + half], [row, row], color=palette[name], lw=6, alpha=0.3, solid_capstyle="round"
                 )
-            axis.plot(values, [row] * len(values), "o", color=palette[name], mec="white", ms=8)
+            many = len(values) > 6
+            axis.plot(
+                values, [row] * len(values), "o", color=palette[name], mec="white", ms=6 if many else 8,
+                alpha=0.6 if many else 1,
+            )  # fmt: skip
             axis.plot([mean, mean], [row - 0.22, row + 0.22], color=palette[name], lw=3)
+            now = [result[metric] for result in (live or {}).get(name, ())]
+            axis.plot(now, [row] * len(now), "*", color="0.15", mec="white", ms=14, zorder=5)
             axis.annotate(f"{mean:.1f}", (mean, row - 0.25), ha="center", va="bottom", fontsize=10)
+        if beside:
+            axis.axvline(interval([result[metric] for result in groups[beside]])[0], color="0.4", lw=1.2, ls="--")
+        if families:
+            for kind, colour in by_kind.items():
+                axis.plot([], [], "o", color=colour, label=kind)
+            axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
         axis.set(yticks=range(len(groups)), yticklabels=groups, ylim=(len(groups) - 0.5, -0.75))
         axis.set_xlabel(label or label_of(metric))
         axis.set_xlim(right=min(axis.get_xlim()[1], 101))
         axis.grid(axis="y", visible=False)
-        axis.set_title("dots: seeds   line: mean   bar: 95 % interval", fontsize=10, fontweight="normal")
+        told = "dots: seeds   line: mean   bar: 95 % interval" + ("   star: trained here" if live else "")
+        axis.set_title(told, fontsize=10, fontweight="normal")
     return figure
 
 

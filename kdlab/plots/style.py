@@ -1,17 +1,20 @@
 """What all figures share: a palette safe for colour-blind readers, a style readable at half size, a way to save."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from torch import Tensor
 
+from ..engine.result import Result
 from ..metrics import METRICS
 from ..tables import figures_root
 
 # Load the backend now: what it sets inside one of the rc_contexts below would be undone on leaving
 plt.switch_backend(plt.get_backend())
+Scored = Result | Mapping[str, Any]  # a run, or what a row of evidence says of it: x[metric] is a number
 PART_NAMES = {"val": "validation", "train": "training"}
 PALETTE = sns.color_palette("colorblind")
 STYLE = {

@@ -2,8 +2,18 @@
 
 from collections.abc import Callable
 
+from .ablate_litenet_ssd import ablate_litenet_ssd
+from .ablate_lsskd import ablate_lsskd
+from .ablate_scheduled import ablate_scheduled
+from .ablate_sskd import ablate_sskd
+from .ablate_views import ablate_views
 from .distillation import distillation
+from .label_budgets import label_budgets
 from .lsskd import lsskd
+from .noise import noise
+from .omitted import omitted
+from .pretraining import pretraining
+from .rivals import rivals
 from .scheduled import scheduled
 from .sskd import sskd
 from .study import Study
@@ -12,10 +22,20 @@ from .verdicts import Question
 
 STUDIES: dict[str, Callable[..., Study]] = {
     "tour": tour,
+    "label_budgets": label_budgets,
+    "noise": noise,
+    "pretraining": pretraining,
+    "omitted": omitted,
     "distillation": distillation,
+    "rivals": rivals,
     "scheduled": scheduled,
     "sskd": sskd,
     "lsskd": lsskd,
+    "ablate_litenet_ssd": ablate_litenet_ssd,
+    "ablate_sskd": ablate_sskd,
+    "ablate_lsskd": ablate_lsskd,
+    "ablate_scheduled": ablate_scheduled,
+    "ablate_views": ablate_views,
 }
 
 __all__ = ["STUDIES", "Question", "Study"]

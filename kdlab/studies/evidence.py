@@ -15,7 +15,8 @@ from ..engine.result import Result
 from ..tables import figures_root, places, save_table
 
 KEY = ["system", "seed", "settings"]  # one row each: what is measured anew under other code takes the old one's place
-ABOUT = ("parameters", "labels", "epochs", "images_seen", "seconds")
+SAME = [*KEY, "identity"]  # the same experiment, repeated: the first measurement stands
+ABOUT = ("parameters", "trained_parameters", "labels", "epochs", "images_seen", "seconds", "cpu_seconds")
 
 
 def row(system: str, result: Result) -> dict[str, Any]:
@@ -33,10 +34,10 @@ def row(system: str, result: Result) -> dict[str, Any]:
 
 
 def load(study: str) -> pd.DataFrame:
-    """All rows of a study, those that came with the package and one's own; the latest of equals."""
+    """All rows of a study, those that came with the package and one's own; the first of the same experiment."""
     frames = [_read(file) for file in places(study)]
-    rows = pd.concat(frames) if frames else pd.DataFrame(columns=[*KEY, "identity"])
-    return rows.drop_duplicates(KEY, keep="last").reset_index(drop=True)
+    rows = pd.concat(frames) if frames else pd.DataFrame(columns=SAME)
+    return rows.drop_duplicates(SAME).reset_index(drop=True)
 
 
 def _read(file: Path) -> pd.DataFrame:
@@ -45,13 +46,18 @@ def _read(file: Path) -> pd.DataFrame:
 
 
 def add(study: str, new: Mapping[str, Any]) -> None:
-    """Write a row to one's own table of a study, in the place of an equal one; several processes may do so."""
+    """Write a row to one's own table of a study, several processes at a time.
+
+    It takes the place of a row of the same settings and other code; the same experiment is not written twice.
+    """
     folder = figures_root() / "data"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f".{study}.lock"):
         file = folder / f"{study}.csv"
-        own = _read(file) if file.exists() else pd.DataFrame(columns=KEY)
+        own = _read(file) if file.exists() else pd.DataFrame(columns=SAME)
         same = (own[KEY] == [new[name] for name in KEY]).all(axis=1)
+        if (own[same].identity == new["identity"]).any():
+            return
         save_table(pd.concat([own[~same], pd.DataFrame([new])]).set_index("system"), study)
 
 
@@ -69,7 +75,8 @@ def split(study: str, systems: Mapping[str, Config]) -> tuple[pd.DataFrame, pd.D
         for system, seed, known in rows[["system", "seed", "identity"]].to_numpy().tolist()
     ]
     fresh = pd.Series(fits, index=rows.index, dtype=bool)
-    return rows[fresh].reset_index(drop=True), rows[~fresh].reset_index(drop=True)
+    again = pd.MultiIndex.from_frame(rows[KEY]).isin(pd.MultiIndex.from_frame(rows[fresh][KEY]))
+    return rows[fresh].reset_index(drop=True), rows[~again].reset_index(drop=True)
 
 
 def reseeded(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:

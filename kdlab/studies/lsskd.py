@@ -16,6 +16,10 @@ def lsskd(dataset: str = "digits", labels: int = 50, budget: str = "lab") -> Stu
     systems = _published(dataset, labels) if budget == "paper" else _small(dataset, labels, epochs)
     mixed = {"cutout": 2 if dataset == "digits" else 8, "cutmix": 0.5}
     systems |= {f"{name}, COC": systems[name].replace(**mixed) for name in ("plain", "LSSKD")}
+    for name in ("plain", "LSSKD"):
+        labelled = systems[name].labels
+        few = max(10, labelled // 2) if isinstance(labelled, int) else 0.5
+        systems[f"{name}, half the labels"] = systems[name].replace(labels=few)
     tuned = ("plain", "plain, 4 times the steps", "branches only", "LSSKD", "HSAKD, taught")
     return Study(
         "lsskd",
@@ -27,6 +31,8 @@ def lsskd(dataset: str = "digits", labels: int = 50, budget: str = "lab") -> Stu
             Question("Do branches and turns alone help?", "branches only", "plain"),
             Question("Does LSSKD add to them?", "LSSKD", "branches only"),
             Question("With Cutout and CutMix?", "LSSKD, COC", "plain, COC"),
+            Question("With half the labels?", "LSSKD, half the labels", "plain, half the labels"),
+            Question("Is a teacher with branches better than LSSKD's own past?", "HSAKD, taught", "LSSKD"),
         ],
         grid={name: {"lr": GRID} for name in tuned},
     )

@@ -18,7 +18,10 @@ def sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab") -> Stu
     four = systems["KD"].replace(batch=4 * systems["KD"].batch)
     systems |= {"KD, 4 times the images": four, "SSKD without ss": systems["SSKD"].replace(weights={"ss": 0})}
     for name in ("labels only", "KD", "SSKD"):
-        systems[f"{name}, 40 % wrong labels"] = systems[name].replace(noise=0.4)
+        whole = systems[name]
+        systems[f"{name}, 40 % wrong labels"] = whole.replace(noise=0.4)
+        few = max(10, whole.labels // 4) if isinstance(whole.labels, int) else 0.25
+        systems[f"{name}, a quarter of the labels"] = whole.replace(labels=few)
     return Study(
         "sskd",
         "Does a student gain from what its teacher knows about turned images?",
@@ -33,6 +36,14 @@ def sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab") -> Stu
                 "labels only, 40 % wrong labels",
             ),
             Question("Does SSKD help more than KD there?", "SSKD, 40 % wrong labels", "KD, 40 % wrong labels"),
+            Question(
+                "With a quarter of the labels, does KD help?", "KD, a quarter of the labels",
+                "labels only, a quarter of the labels",
+            ),
+            Question(
+                "Does SSKD help more than KD there, too?", "SSKD, a quarter of the labels",
+                "KD, a quarter of the labels",
+            ),
         ],
         grid={name: {"lr": GRID} for name in TUNED},
         shown=[name for name in systems if name != "head"],

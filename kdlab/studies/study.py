@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -10,7 +11,7 @@ from ..engine.device import one_thread
 from ..engine.experiment import run
 from ..engine.result import Result
 from ..errors import Error, known
-from ..report import summary
+from ..report import interval, summary
 from . import evidence, tuning, verdicts, verifying
 from .verdicts import Question
 
@@ -77,14 +78,33 @@ class Study:
 
     def scores(self, metric: str = "test/accuracy") -> pd.DataFrame:
         """The evidence in one metric: a row a seed, a column a system; NaN where it is missing."""
-        rows = self.rows()
-        if metric not in rows:
+        wide = _wide(self.rows(), metric)
+        if not len(wide):
             raise Error(f"study {self.name} has no evidence in {metric!r}: kdlab study run {self.name}")
-        wide = rows.set_index(["seed", "system"])[metric].unstack()  # noqa: PD010  # pairs are unique
         return wide.reindex(columns=[name for name in self.systems if name in wide])
 
-    def table(self, metric: str = "test/accuracy", baseline: str | None = None) -> pd.DataFrame:
-        """Mean, 95 % interval and n of each system, and of its difference to `baseline`, paired by seed."""
+    def groups(self, systems: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
+        """The evidence as figures take it: of each of `systems` (else those that are shown) its rows, by seed."""
+        rows = self.rows().sort_values("seed")
+        chosen = [known(f"system of study {self.name}", name, self.systems) for name in systems]
+        records = {name: rows[rows.system == name] for name in chosen or self.shown or self.systems}
+        return {name: [{str(k): v for k, v in row.items()} for row in found.to_dict("records")]
+                for name, found in records.items() if len(found)}  # fmt: skip
+
+    def differences(self, system: str, baseline: str, metric: str = "test/accuracy") -> "pd.Series[float]":
+        """System - baseline for every seed that was measured with both."""
+        for name in (system, baseline):
+            known(f"system of study {self.name}", name, self.systems)
+        return _gained(self.rows(), system, baseline, metric)
+
+    def table(
+        self, metric: str = "test/accuracy", baseline: str | None = None,
+        live: Mapping[str, Sequence[Result]] | None = None,
+    ) -> pd.DataFrame:  # fmt: skip
+        """Mean, 95 % interval and n of each system, and of its difference to `baseline`, paired by seed.
+
+        With `live`, what was trained just now, its mean comes first, in a column "here".
+        """
         if baseline is not None:
             known(f"system of study {self.name}", baseline, self.systems)
         wide = self.scores(metric)
@@ -93,9 +113,27 @@ class Study:
         pairs = [name for name in shown if name != baseline and baseline in wide]
         gained = {name: (wide[name] - wide[baseline]).dropna().tolist() for name in pairs}
         frame = summary(scores, gained, baseline)
+        if live is not None:
+            frame.insert(
+                0, "here", pd.Series({n: interval([r[metric] for r in live[n]])[0] for n in shown if n in live})
+            )
         return frame.assign(published=pd.Series(self.published)) if self.published else frame
 
     def answers(self) -> pd.DataFrame:
-        """A row for every question: difference, 95 % interval, n, and the verdict."""
-        scores = {metric: self.scores(metric) for metric in dict.fromkeys(asked.metric for asked in self.questions)}
-        return pd.DataFrame([verdicts.answer(asked, scores[asked.metric]) for asked in self.questions])
+        """A row for every question: difference, 95 % interval, n, and the verdict: "open" where no seed was run."""
+        rows = self.rows()
+        gained = [_gained(rows, asked.system, asked.baseline, asked.metric).tolist() for asked in self.questions]
+        return pd.DataFrame([verdicts.answer(*each) for each in zip(self.questions, gained, strict=True)])
+
+
+def _wide(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Rows of evidence in one metric: a row a seed, a column a system."""
+    if metric not in rows:
+        return pd.DataFrame()
+    return rows.set_index(["seed", "system"])[metric].unstack()  # noqa: PD010  # pairs are unique
+
+
+def _gained(rows: pd.DataFrame, system: str, baseline: str, metric: str) -> "pd.Series[float]":
+    """What a system has more than a baseline, for every seed that has both."""
+    wide = _wide(rows, metric)
+    return (wide[system] - wide[baseline]).dropna() if {system, baseline} <= set(wide) else pd.Series(dtype=float)

@@ -24,6 +24,7 @@ def tour(dataset: str = "digits", labels: int = 20, budget: str = "lab") -> Stud
     systems = {
         "student, labels only": Config(**small, batch=128, lr=4e-3),
         "teacher, labels only": by_labels,
+        "random network": simclr.replace(epochs=0),
         "SimCLR": simclr,
         "teacher, SimCLR + fine-tuning": by_ssl,
         "student of the SimCLR teacher": student,
@@ -34,6 +35,7 @@ def tour(dataset: str = "digits", labels: int = 20, budget: str = "lab") -> Stud
         "How well can a network of 35,000 parameters read digits, from twenty labels and a thousand images?",
         systems,
         [
+            Question("Has SimCLR learned anything?", "SimCLR", "random network", "test/knn"),
             Question("Does pre-training help the teacher?", "teacher, SimCLR + fine-tuning", "teacher, labels only"),
             Question("Does a teacher help the student?", "student of the SimCLR teacher", "student, labels only"),
             Question("Does any teacher help it?", "student of the labels-only teacher", "student, labels only"),
@@ -42,6 +44,9 @@ def tour(dataset: str = "digits", labels: int = 20, budget: str = "lab") -> Stud
                 "student of the labels-only teacher",
             ),
         ],
-        grid={name: {"lr": [lr / 16 for lr in GRID] if config.init else GRID} for name, config in systems.items()},
-        shown=[name for name in systems if name != "SimCLR"],
+        grid={
+            name: {"lr": [lr / 16 for lr in GRID] if config.init else GRID}
+            for name, config in systems.items() if config.epochs
+        },
+        shown=[name for name in systems if name not in ("random network", "SimCLR")],
     )  # fmt: skip

@@ -1,10 +1,9 @@
 """Answers: differences paired by seed, their intervals, and what may be said of them."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import pandas as pd
 
 from ..metrics import METRICS
 from ..report import interval
@@ -57,15 +56,14 @@ def seeds_needed(mean: float, half: float, n: int, matters: float) -> int | None
     return None
 
 
-def answer(asked: Question, scores: pd.DataFrame) -> dict[str, Any]:
-    """A question as a row of a table; `scores` has a row a seed and a column a system."""
-    sign = METRICS[asked.metric.split("/")[1]].sign
-    there = [name in scores for name in (asked.system, asked.baseline)]
-    pairs = scores[[asked.system, asked.baseline]].dropna() if all(there) else scores.iloc[:0]
-    row = {"question": asked.text, "system": asked.system, "minus": asked.baseline, "metric": asked.metric}
-    if not len(pairs):
-        return {**row, "difference": math.nan, "± 95 %": math.nan, "n": 0, "verdict": "open: no seed was run"}
-    differences = (pairs[asked.system] - pairs[asked.baseline]).tolist()
-    mean, half = interval(differences)
-    said = verdict(sign * mean, half, len(pairs), asked.matters)
-    return {**row, "difference": mean, "± 95 %": half, "n": len(pairs), "verdict": said}
+def answer(asked: Question, differences: Sequence[float]) -> dict[str, Any]:
+    """A question as a row of a table, from its differences, one a seed."""
+    sign, (mean, half) = METRICS[asked.metric.split("/")[1]].sign, (math.nan, math.nan)
+    said = "open: no seed was run"
+    if differences:
+        mean, half = interval(differences)
+        said = verdict(sign * mean, half, len(differences), asked.matters)
+    return {
+        "question": asked.text, "system": asked.system, "minus": asked.baseline, "metric": asked.metric,
+        "difference": mean, "± 95 %": half, "n": len(differences), "verdict": said,
+    }  # fmt: skip

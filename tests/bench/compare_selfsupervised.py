@@ -12,6 +12,7 @@ import argparse
 import copy
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -37,8 +38,11 @@ OURS = {  # what the preset "short" of each method takes from lightly, and for S
     "simclr, norm hidden": {"norm": "hidden"},
     "simclr, norm hidden, joint views": {"norm": "hidden", "joint_views": True},
     "moco": {"splits": 8, "symmetric": True},
+    "moco, queue moved once": {"splits": 8, "symmetric": True},
     "byol": {"hidden": 1024, "dim": 256, "tau_end": 0.99},
 }
+CODES = {"simclr": ("kdlab", "lightly"), "moco": ("kdlab", "lightly"), "byol": ("kdlab", "lightly"),
+         "moco, queue moved once": ("lightly",)}  # fmt: skip
 WEIGHTS = {"moco": {"info_nce": 0.5}, "byol": {"byol": 0.25}}  # lightly averages both directions, and takes -cos
 
 
@@ -61,22 +65,28 @@ def simclr(net: nn.Module, width: int) -> tuple[nn.Module, Callable[[Tensor, Ten
     return head, loss
 
 
-def moco(net: nn.Module, width: int) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
+def moco(net: nn.Module, width: int, queue_once: bool = False) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
+    """lightly's benchmark queues the keys of one direction before the other, whose queries then find their own image
+    among the negatives; with `queue_once` its loss sees both directions together, and the queue moves after them.
+    """
     split_batch_norm(net, 8)
     head, criterion = heads.MoCoProjectionHead(width, width, 128), NTXentLoss(0.1, memory_bank_size=(4096, 128))
     slow_net, slow_head = copy.deepcopy(net), copy.deepcopy(head)
     deactivate_requires_grad(slow_net)
     deactivate_requires_grad(slow_head)
 
-    def direction(query: Tensor, key: Tensor) -> Tensor:
+    def direction(query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
         shuffled, order = batch_shuffle(key)
         keys = batch_unshuffle(slow_head(slow_net.features(shuffled).pooled), order)
-        return criterion(head(net.features(query).pooled), keys)
+        return head(net.features(query).pooled), keys
 
     def loss(first: Tensor, second: Tensor) -> Tensor:
         update_momentum(net, slow_net, 0.99)
         update_momentum(head, slow_head, 0.99)
-        return 0.5 * (direction(first, second) + direction(second, first))
+        if queue_once:
+            queries, keys = zip(direction(first, second), direction(second, first), strict=True)
+            return criterion(torch.cat(queries), torch.cat(keys))
+        return 0.5 * (criterion(*direction(first, second)) + criterion(*direction(second, first)))
 
     return head, loss
 
@@ -98,6 +108,9 @@ def byol(net: nn.Module, width: int) -> tuple[nn.Module, Callable[[Tensor, Tenso
         return 0.5 * (direction(first, second) + direction(second, first))
 
     return nn.ModuleList([head, predictor]), loss
+
+
+LIGHTLYS = {"simclr": simclr, "moco": moco, "moco, queue moved once": partial(moco, queue_once=True), "byol": byol}
 
 
 def lightlys(setup: Setup, make: Callable) -> float:
@@ -124,7 +137,7 @@ def lightlys(setup: Setup, make: Callable) -> float:
 def measure(system: str, code: str, settings: Config, images: Images) -> float:
     if code == "kdlab":
         return run(settings)["test/knn"]
-    return lightlys(assemble(settings, images), {"simclr": simclr, "moco": moco, "byol": byol}[system])
+    return lightlys(assemble(settings, images), LIGHTLYS[system])
 
 
 def rows() -> pd.DataFrame:
@@ -143,7 +156,7 @@ def main() -> None:
     images = chain_images(config("simclr", given.folder, 0, given.steps))
     for seed in range(int(first), int(last or first) + 1):
         for system in given.only:
-            for code in ("kdlab", "lightly") if "," not in system else ("kdlab",):
+            for code in CODES.get(system, ("kdlab",)):
                 key = [system, code, seed, given.steps]
                 if any(list(row) == key for row in rows()[KEY].to_numpy()):
                     continue

@@ -1,0 +1,100 @@
+"""Ablations: a whole, what it is without each of its parts, what each part is alone, and other settings of it."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from ..config import Config
+from ..errors import Error
+from .study import Study
+from .verdicts import Question
+
+Change = Mapping[str, Any]  # fields of Config; weights and hp are laid over those that are there
+CELL = re.compile(r"(?P<row>.+) = (?P<at_row>[\d.]+), (?P<column>.+) = (?P<at_column>[\d.]+)")
+
+
+def changed(config: Config, *changes: Change) -> Config:
+    """The config with each change laid over it."""
+    for change in changes:
+        laid = {name: {**getattr(config, name), **change[name]} for name in ("weights", "hp") if name in change}
+        config = config.replace(**{**change, **laid})
+    return config
+
+
+def ablation(
+    name: str, question: str, whole: Config, parts: Mapping[str, Change], others: Mapping[str, Change],
+    cells: Mapping[str, Change] | None = None,
+) -> Study:  # fmt: skip
+    """A study of what earns its place in `whole`, at the whole's own learning rate everywhere.
+
+    `parts` are switched off by their change: one at a time ("without X"), all at once ("bare"), and all but one ("only
+    X"). `others` are settings that are exchanged for the whole's own; `cells`, named "A = 1, B = 2", a grid of two
+    settings, which `cells_of` reads.
+    """
+    every = list(parts.values())
+    systems = {"whole": whole, "bare": changed(whole, *every)}
+    systems |= {f"without {part}": changed(whole, off) for part, off in parts.items()}
+    if len(parts) > 2:  # of two, the bare with one is the whole without the other
+        systems |= {
+            f"only {part}": changed(whole, *(off for off in every if off is not own)) for part, own in parts.items()
+        }
+    systems |= {other: changed(whole, change) for other, change in others.items()}
+    systems |= {cell: changed(whole, change) for cell, change in (cells or {}).items()}
+    asked = [Question("Is the whole better than none of its parts?", "whole", "bare")]
+    asked += [Question(f"Does the whole need {part}?", "whole", f"without {part}") for part in parts]
+    asked += [
+        Question(f"Does {part} help alone?", f"only {part}", "bare") for part in parts if f"only {part}" in systems
+    ]  # fmt: skip
+    asked += [Question(f"Is it better with {other}?", other, "whole") for other in others]
+    return Study(name, question, systems, asked, shown=[system for system in systems if not CELL.fullmatch(system)])
+
+
+def crossed(row: str, rows: Mapping[float, Change], column: str, columns: Mapping[float, Change]) -> dict[str, Change]:
+    """All pairs of two settings as the `cells` of an ablation."""
+    return {
+        f"{row} = {at_row:g}, {column} = {at_column:g}": _both(above, left)
+        for at_row, above in rows.items()
+        for at_column, left in columns.items()
+    }
+
+
+def _both(one: Change, other: Change) -> Change:
+    laid = {name: {**one.get(name, {}), **other.get(name, {})} for name in ("weights", "hp")}
+    return {**one, **other, **{name: value for name, value in laid.items() if value}}
+
+
+def cells_of(study: Study, metric: str = "test/accuracy") -> pd.DataFrame:
+    """Means over seeds of a study's grid of two settings: a row and a column a value."""
+    scores, grid = study.scores(metric), {}
+    found = {system: cell for system in study.systems if (cell := CELL.fullmatch(system)) and system in scores}
+    if not found:
+        raise Error(f"study {study.name} has no evidence of two settings crossed")
+    for system, cell in found.items():
+        grid.setdefault(float(cell["at_row"]), {})[float(cell["at_column"])] = scores[system].mean()
+    cell = next(iter(found.values()))
+    return pd.DataFrame(grid).T.rename_axis(index=cell["row"], columns=cell["column"])
+
+
+def worth(study: Study, metric: str = "test/accuracy") -> pd.DataFrame:
+    """What each part is worth beside what it costs, a row a part.
+
+    Worth: by how much the whole is better than without it, and by how much it alone is better than the bare, with 95 %
+    intervals, paired by seed. Cost: of the whole's CPU time the share that is saved without the part (medians over
+    seeds; below 0 where noise decides), and by how many trained parameters it is the smaller.
+    """
+    asked = {(row["system"], row["minus"]): row for row in study.answers().to_dict("records")}
+    costs = study.rows().groupby("system")[["cpu_seconds", "trained_parameters"]].median().to_dict("index")
+    whole, rows = costs["whole"], {}
+    for part in (name.removeprefix("without ") for name in study.systems if name.startswith("without ")):
+        ways = {"left out": ("whole", f"without {part}"), "added": (f"only {part}", "bare")}
+        found = {way: asked[pair] for way, pair in ways.items() if pair in asked}
+        without = costs[f"without {part}"]
+        rows[part] = {
+            **{f"points, {way}": row["difference"] for way, row in found.items()},
+            **{f"± 95 %, {way}": row["± 95 %"] for way, row in found.items()},
+            "CPU time, %": 100 * (1 - without["cpu_seconds"] / whole["cpu_seconds"]),
+            "parameters": int(whole["trained_parameters"] - without["trained_parameters"]),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("part")

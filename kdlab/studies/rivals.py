@@ -1,0 +1,67 @@
+"""Every way of learning from a teacher, with the same care for each."""
+
+from typing import Any
+
+from ..catalogue import pipeline
+from ..config import Config
+from ..errors import lookup
+from ..methods import METHODS
+from .study import Study
+from .verdicts import Question
+
+GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128)
+LEFT_OUT = {
+    "fsp": "needs equal channels in every stage, this pair has others",
+    "litenet_ssd": "learns from the unlabelled images too: study distillation",
+    "tfkd_self": "is KD from a teacher of the same kind",
+    "scheduled_kd": "is KD with a schedule: study scheduled",
+}
+LR: dict[str, float] = {}
+
+
+def rivals(dataset: str = "digits", labels: int = 200, budget: str = "lab") -> Study:
+    """Is any way of learning from a teacher better than KD, or than labels alone, with the same care for each?
+
+    One pair, published weights, the same steps and the same grid of learning rates for all. What a method needs before
+    its student (a first phase, a head, branches) is trained for half as many steps more. At "paper" ResNet-32x4 teaches
+    ResNet-8x4 by each method's published recipe.
+    """
+    epochs = lookup("budget", budget, {"smoke": 2, "lab": 20, "paper": 0})
+    keys = {"labels only": "supervised", **{key: key for key in taught()}}
+    if budget == "paper":
+        task = {"dataset": dataset, "labels": labels if dataset in ("digits", "mnist") else None}
+        systems = {name: Config(method=key, preset="paper", model="resnet8x4", **task) for name, key in keys.items()}
+    else:
+        systems = {name: _student(key, dataset, labels, epochs) for name, key in keys.items()}
+    return Study(
+        "rivals",
+        "Is any way of learning from a teacher better than KD, with the same care for each?",
+        systems,
+        [
+            Question("Is KD better than labels alone?", "kd", "labels only"),
+            *(Question(f"Is {key} better than KD?", key, "kd") for key in taught() if key != "kd"),
+        ],
+        grid={name: {"lr": GRID} for name in systems},
+    )
+
+
+def taught() -> list[str]:
+    """Methods whose student learns from a teacher and ends with a trained classifier."""
+    from_teacher = [key for key, method in METHODS.items() if method.needs_teacher or method.first_phase]
+    return [key for key in from_teacher if METHODS[key].trains_head and key not in LEFT_OUT]
+
+
+def _student(key: str, dataset: str, labels: int, epochs: int) -> Config:
+    """The student of a method on whatever it stands on: a quarter of LiteNet-DSC, and of ResNet-18 for the teacher."""
+    common: dict[str, Any] = {
+        "dataset": dataset, "size": 10 if dataset == "digits" else None, "labels": labels, "width": 0.25, "batch": 64,
+        "steps": 10, "evaluate_every": 1000,
+    }  # fmt: skip
+    small = {**common, "model": "litenet_dsc", "epochs": epochs, "lr": 6.4e-2}
+    large = {**common, "model": "resnet18", "epochs": epochs * 3 // 2, "lr": 4e-3}
+    config = pipeline(key, small, large, **({"lr": LR[key]} if key in LR else {}))
+    first = {"epochs": max(1, config.epochs // 2), "lr": 4e-3}
+    stages = {"init": config.init.replace(**first)} if config.init else {}  # a first phase
+    if config.teacher is not None and config.teacher.init is not None:
+        stages["teacher"] = config.teacher.replace(**first)  # which gets a head or branches
+    return config.replace(**stages)

@@ -1,0 +1,71 @@
+"""Figures of studies: seeds, answers, worth, cells; evidence with what was trained just now drawn over it."""
+
+import matplotlib
+import pandas as pd
+import pytest
+
+matplotlib.use("Agg")
+
+from matplotlib.colors import to_rgb
+
+from kdlab import Error, plots
+from kdlab.plots.studies import VERDICTS
+
+
+def test_few_seeds_beside_all():
+    differences = [4.0, 5.0, 4.5, -3.0, 9.0, 1.0, 2.0]
+    axis = plots.plot_seeds(differences).axes[0]
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["seeds 0 to 2", "seeds 3 to 5", "all 7"]
+    dots = [line for line in axis.lines if line.get_marker() == "o"]
+    assert [len(line.get_xdata()) for line in dots] == [3, 3, 7]
+    shown = [to_rgb(line.get_color()) for line in dots]
+    assert shown[0] == to_rgb(VERDICTS["yes"]) and shown[1] == to_rgb(VERDICTS["open"]), "4.5 ± 1.2, and 2.3 ± 15"
+    with pytest.raises(Error, match="1 differences say nothing of seeds"):
+        plots.plot_seeds([1.0])
+
+
+def test_answers_are_coloured_by_their_verdict():
+    verdicts = ["yes", "no, worse", "at most 1.2", "open: 40 seeds would settle it", "open: one seed tells nothing"]
+    table = pd.DataFrame({
+        "question": list("abcde"), "difference": [3.0, -3.0, 0.1, 1.0, 2.0],
+        "± 95 %": [1.0, 1.0, 1.1, 2.0, float("nan")], "verdict": verdicts,
+    })  # fmt: skip
+    axis = plots.plot_answers(table).axes[0]
+    assert [t.get_text() for t in axis.get_yticklabels()] == list("abcde")
+    assert [t.get_text() for t in axis.texts] == ["yes", "no, worse", "at most 1.2", "open", "open"]
+    assert [to_rgb(t.get_color()) for t in axis.texts[:3]] == [to_rgb(c) for c in list(VERDICTS.values())[:3]]
+
+
+def test_worth_beside_cost():
+    table = pd.DataFrame(
+        {"points, left out": [3.0, -1.0], "points, added": [5.0, 0.5], "± 95 %, left out": [1.0, 2.0],
+         "± 95 %, added": [1.0, 1.0], "CPU time, %": [25.0, -2.0], "parameters": [1234, 0]}, index=["KD", "maps"],
+    )  # fmt: skip
+    axis = plots.plot_worth(table).axes[0]
+    assert [t.get_text() for t in axis.texts] == ["+25 % time\n+1,234 parameters", "-2 % time\n+0 parameters"]
+    assert {t.get_text() for t in axis.get_legend().get_texts()} == {"worth in the whole", "worth alone"}
+    alone = plots.plot_worth(table.filter(regex="left out|CPU|parameters"))
+    assert len(alone.axes[0].get_legend().get_texts()) == 1
+
+
+def test_cells_show_their_numbers():
+    table = pd.DataFrame({0.5: {1.0: 70.0, 4.0: 80.0}, 1.0: {1.0: 71.0, 4.0: 82.25}})
+    axis = plots.plot_cells(table.rename_axis(index="temperature", columns="weight")).axes[0]
+    assert [t.get_text() for t in axis.texts] == ["70.0", "71.0", "80.0", "82.2"]
+    assert (axis.get_ylabel(), axis.get_xlabel()) == ("temperature", "weight")
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["1", "4"]
+
+
+def test_evidence_under_what_was_trained_here():
+    groups = {
+        "a": [{"test/accuracy": v} for v in range(60, 70)],
+        "b": [{"test/accuracy": 80.0}, {"test/accuracy": 82.0}],
+    }
+    axis = plots.plot_comparison(
+        groups, live={"a": [{"test/accuracy": 65.5}]}, families={"a": "plain", "b": "taught"}, beside="b"
+    ).axes[0]
+    stars = [line for line in axis.lines if line.get_marker() == "*" and len(line.get_xdata())]
+    assert [list(line.get_xdata()) for line in stars] == [[65.5]] and "star" in axis.get_title("left")
+    assert {t.get_text() for t in axis.get_legend().get_texts()} == {"plain", "taught"}
+    (through,) = [line for line in axis.lines if line.get_linestyle() == "--"]
+    assert set(through.get_xdata()) == {81.0}
