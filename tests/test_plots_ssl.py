@@ -84,3 +84,19 @@ def test_diagnostics_draw_runs_and_means():
     assert list(mean.get_xdata()) == [2, 4] and list(mean.get_ydata()) == [0.75, 0.375] and len(first.lines) == 3
     assert first.get_ylabel() == "std" and second.get_xlabel() and third.get_xlabel()
     assert np.isfinite(second.lines[-1].get_ydata()).all()
+
+
+def test_strips_frame_what_is_right_and_draw_boxes():
+    images = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
+    axes = plots.plot_strips(
+        {"a": images, "b": images}, right={"b": [None, True, False]}, boxes={"a": (2, 1, 6, 5)}
+    ).axes
+    (box,) = axes[0].patches
+    assert (box.get_x(), box.get_y(), box.get_width(), box.get_height()) == (0.5, 1.5, 4, 4) and not axes[3].patches
+    plain, hit, miss = (axis.spines["left"] for axis in axes[3:])
+    assert miss.get_linestyle() == "--" and hit.get_linestyle() == "-" and hit.get_linewidth() > plain.get_linewidth()
+
+
+def test_cosines_with_a_scale_each():
+    left, right, *_ = plots.plot_cosines({"a": torch.eye(4), "b": 0.9 + 0.1 * torch.eye(4)}, shared=False).axes
+    assert left.images[0].get_clim() == (0, 1) and right.images[0].get_clim() == (pytest.approx(0.9), 1)

@@ -69,3 +69,12 @@ def test_evidence_under_what_was_trained_here():
     assert {t.get_text() for t in axis.get_legend().get_texts()} == {"plain", "taught"}
     (through,) = [line for line in axis.lines if line.get_linestyle() == "--"]
     assert set(through.get_xdata()) == {81.0}
+
+
+def test_a_pipeline_of_two_lanes():
+    lanes = [["view 1", "[backbone]", "[predictor]"], ["view 2", "~[backbone]"]]
+    axis = plots.plot_pipeline({"BYOL": (lanes, "loss")}).axes[0]
+    assert [t.get_text() for t in axis.texts] == ["view 1", "backbone", "predictor", "view 2", "backbone", "loss"]
+    boxes = [patch for patch in axis.patches if isinstance(patch, matplotlib.patches.FancyBboxPatch)]
+    assert [box.get_linestyle() for box in boxes] == ["-", "-", "--", "-"]
+    assert boxes[0].get_edgecolor() == boxes[2].get_edgecolor() != boxes[1].get_edgecolor()

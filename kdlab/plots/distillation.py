@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from ..engine.result import Result
-from .style import PALETTE, STYLE, colours, label_of, picture
+from .style import PALETTE, STYLE, Scored, colours, label_of, picture, seed_of
 
 Line = tuple[Sequence[float], Sequence[float]]
 
@@ -31,6 +31,12 @@ def plot_softened(
             axis.text(0.5, 0.98, f"entropy {entropy:.2f}", transform=axis.transAxes, ha="center", va="top", fontsize=10)
             axis.set_xticks(*_ticks(classes))
             axis.tick_params(axis="x", labelsize=9)
+            left = 0.2 if 2 * truth >= len(classes) else 0.44  # not over the bar of the true class
+            low = axis.inset_axes([left, 0.42, 0.54, 0.42])  # the small ones, which the bars do not show
+            low.bar(range(len(classes)), p.tolist(), color=bar)
+            low.set(yscale="log", ylim=(1e-5, 2), xticks=[], yticks=(1e-4, 1e-2, 1))
+            low.tick_params(labelsize=7)
+            low.minorticks_off()
             axis.set_yticklabels(axis.get_yticklabels() if axis is axes[1] else [])
             axis.grid(axis="x", visible=False)
         figure.supxlabel("class", fontsize=11)
@@ -123,6 +129,18 @@ def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) 
             kept = log.loc[log.epoch == best, score]
             top.plot([best], kept, "*", color=colour, mec="black", mew=0.8, ms=17, zorder=3)
             top.plot(log.epoch.iloc[-1:], log[score].iloc[-1:], "|", color=colour, ms=14, mew=3)
+        logs = [result.log() for result in results]
+        half = max(log.epoch.max() for log in logs) // 2
+        late = np.concatenate([log.loc[log.epoch > half, score] for log in logs])
+        if len(late) > 3 and np.ptp(late) > 0:  # the plateau, where the choice is made
+            zoom = top.inset_axes([0.3, 0.12, 0.42, 0.45])
+            for result, log, colour in zip(results, logs, PALETTE, strict=False):
+                zoom.plot(log.epoch, log[score], color=colour, lw=1.5)
+                zoom.plot([result["best_epoch"]], log.loc[log.epoch == result["best_epoch"], score], "*",
+                          color=colour, mec="black", mew=0.8, ms=13)  # fmt: skip
+            margin = 0.15 * np.ptp(late)
+            zoom.set(xlim=(half, None), ylim=(late.min() - margin, late.max() + margin))
+            zoom.tick_params(labelsize=8)
         top.set_ylabel(label_of(score))
         top.set_title("star: weights that are kept   bar: training stops", fontsize=10, fontweight="normal")
         top.legend(loc="lower right")
@@ -134,14 +152,14 @@ def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) 
 
 
 def plot_paired(
-    pairs: Mapping[str, tuple[Sequence[Result], Sequence[Result]]], names: tuple[str, str],
+    pairs: Mapping[str, tuple[Sequence[Scored], Sequence[Scored]]], names: tuple[str, str],
     metric: str = "test/accuracy", label: str = "",
 ) -> plt.Figure:  # fmt: skip
     """For each system a panel: every seed's `metric` in two versions of it, joined by a line, and both means."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(pairs), figsize=(3.1 * len(pairs) + 0.6, 3.6), sharey=True, squeeze=False)
         for axis, (title, versions), colour in zip(axes[0], pairs.items(), PALETTE, strict=False):
-            by_seed = [{r.config.seed: r[metric] for r in version} for version in versions]
+            by_seed = [{seed_of(r): r[metric] for r in version} for version in versions]
             for seed in by_seed[0]:
                 axis.plot([0, 1], [scores[seed] for scores in by_seed], "o-", color=colour, lw=1.5, mec="white", ms=9)
             for x, scores in enumerate(by_seed):

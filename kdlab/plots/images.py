@@ -20,16 +20,38 @@ def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[st
             flat = TSNE(init="pca", perplexity=25, max_iter=500, random_state=0, n_jobs=1).fit_transform(
                 features.numpy()
             )
-            for label, name in enumerate(classes):
+            for label in range(len(classes)):
                 points = flat[labels == label]
-                axis.scatter(*points.T, s=9, color=PALETTE[label % len(PALETTE)], alpha=0.75, linewidths=0)
+                axis.scatter(*points.T, s=9, color=_on_white(label), alpha=0.75, linewidths=0)
+            places = _apart(np.stack([np.median(flat[labels == label], 0) for label in range(len(classes))]))
+            for label, name in enumerate(classes):
                 axis.annotate(
-                    name, np.median(points, 0), ha="center", va="center", fontsize=15, fontweight="bold",
-                    color=PALETTE[label % len(PALETTE)], path_effects=_halo(),
+                    name, places[label], ha="center", va="center", fontsize=15, fontweight="bold",
+                    color=_on_white(label), path_effects=_halo(),
                 )  # fmt: skip
             axis.set(xticks=[], yticks=[], title=title)
             axis.spines[:].set_visible(False)
     return figure
+
+
+def _on_white(label: int) -> tuple[float, ...]:
+    """The palette's colour of a class, darker where it would vanish on white."""
+    colour = np.array(PALETTE[label % len(PALETTE)])
+    bright = float(colour @ (0.299, 0.587, 0.114))
+    return tuple(colour * min(1.0, 0.6 / bright))
+
+
+def _apart(places: np.ndarray, least: float = 0.09) -> np.ndarray:
+    """Points (n, 2), pushed apart where two are nearer than the share `least` of the whole extent."""
+    moved, reach = places.astype(float), least * np.ptp(places, axis=0).max()
+    for _ in range(50):
+        apart = moved[:, None] - moved[None]
+        distance = np.linalg.norm(apart, axis=2) + np.eye(len(moved)) * reach
+        push = np.clip(reach - distance, 0, None) / np.maximum(distance, 1e-9)
+        if not push.any():
+            break
+        moved += 0.5 * (apart * push[..., None]).sum(1)
+    return moved
 
 
 def _halo():

@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from ..models import Network, branches
@@ -52,7 +53,9 @@ def plot_similarity(panels: Mapping[str, Tensor], images: Tensor, turns: Sequenc
             per = len(A) // B
             shown = axis.imshow(A.numpy(), cmap="cividis", vmin=min(0.0, low), vmax=1, aspect="auto")
             for column, image in enumerate(images):
-                axis.add_patch(Rectangle((column - 0.5, per * column - 0.5), 1, per, fill=False, ec="white", lw=2.5))
+                frame = Rectangle((column - 0.5, per * column - 0.5), 1, per, fill=False, ec="white", lw=2.5)
+                frame.set_path_effects([withStroke(linewidth=5, foreground="black")])  # to be seen on yellow
+                axis.add_patch(frame)
                 inset = axis.inset_axes([column / B, 1.01, 1 / B, 0.09])
                 inset.imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
                 inset.axis("off")
@@ -116,10 +119,11 @@ def plot_against(
     return figure
 
 
-def plot_branches(net: Network, outputs: int, side: int) -> plt.Figure:
+def plot_branches(net: Network, outputs: int, side: int, teaching: bool = False) -> plt.Figure:
     """The stages of a network, and behind each the branch that repeats the remaining ones; `side` pixels come in.
 
-    Boxes name channels x side of their maps; a height of two equal stages is equal.
+    Boxes name channels x side of their maps; a height of two equal stages is equal. `teaching` adds who teaches whom in
+    LSSKD: the network's features all branches, the deepest branch the others.
     """
     count, extra = len(net.blueprints), net.extra
     parameters = [sum(p.numel() for p in branch.parameters()) for branch in branches(net, outputs)]
@@ -135,6 +139,12 @@ def plot_branches(net: Network, outputs: int, side: int) -> plt.Figure:
 
         def arrow(start: tuple[float, float], end: tuple[float, float], colour: Any = "0.35") -> None:
             axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color=colour))
+
+        def lesson(start: float, end: float, colour: tuple[float, ...], shift: float) -> None:
+            axis.add_patch(FancyArrowPatch(
+                (count + 2.4, start + shift), (count + 2.4, end + shift), arrowstyle="-|>", mutation_scale=11, ls="--",
+                color=colour, connectionstyle=f"arc3,rad={-0.28 / (start - end) ** 0.5}",
+            ))  # fmt: skip
 
         sides = [side]
         for stage in net.blueprints:
@@ -157,9 +167,23 @@ def plot_branches(net: Network, outputs: int, side: int) -> plt.Figure:
                 arrow((x - 1 if place == 0 else x - 0.6, y), (x - 0.4, y), PALETTE[1])
             arrow((i + 1 + len(rest) + 0.4, y), (count + 1.6, y), PALETTE[1])
             box(count + 2, y, f"branch {i + 1}\n{outputs} joint labels", PALETTE[3])
-            axis.text(count + 2.5, y, f"{parameters[i]:,}\nparameters", va="center", fontsize=9, color="0.35")
+            axis.text(
+                count + 2.5 + 0.75 * teaching,
+                y,
+                f"{parameters[i]:,}\nparameters",
+                va="center",
+                fontsize=9,
+                color="0.35",
+            )
+            if teaching:
+                lesson(0, y, PALETTE[2], 0.05)
+            if teaching and y < -1:
+                lesson(-1, y, PALETTE[3], -0.02)
+        if teaching:
+            axis.text(count + 2.62, -0.45, "features", fontsize=9, color=PALETTE[2])
+            axis.text(count + 2.62, -1.5, "KL", fontsize=9, color=PALETTE[3])
         axis.text(-0.4, -count / 2 - 0.5, "used in training only", fontsize=10, color=PALETTE[1], va="center")
-        axis.set(xlim=(-0.5, count + 3.4), ylim=(-count - 0.5, 0.5))
+        axis.set(xlim=(-0.5, count + 3.4 + 0.75 * teaching), ylim=(-count - 0.5, 0.5))
         axis.axis("off")
     return figure
 

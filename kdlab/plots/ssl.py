@@ -39,8 +39,16 @@ def _name_classes(axis: plt.Axes, classes: Sequence[str], which: str) -> None:
     getattr(axis, f"set_{which}ticks")(range(len(classes)), classes, **turn)
 
 
-def plot_strips(rows: Mapping[str, Tensor], columns: Sequence[str] = (), notes: Sequence[str] = ()) -> plt.Figure:
-    """Rows of uint8 images (n, C, H, W), each with its name at the left; names above the columns, notes below them."""
+def plot_strips(
+    rows: Mapping[str, Tensor], columns: Sequence[str] = (), notes: Sequence[str] = (),
+    right: Mapping[str, Sequence[bool | None]] | None = None,
+    boxes: Mapping[str, tuple[float, float, float, float]] | None = None,
+) -> plt.Figure:  # fmt: skip
+    """Rows of uint8 images (n, C, H, W), each with its name at the left; names above the columns, notes below them.
+
+    `right`, for rows by name, frames an image in green (true) or dashed orange (false); `boxes` draws a box (top, left,
+    bottom, right, in pixels) into every image of a row.
+    """
     longest, most = max(map(len, rows)), max(map(len, rows.values()))
     side = min(1.1, 8.4 / most)  # inches
     with plt.rc_context(_PICTURES):
@@ -53,6 +61,13 @@ def plot_strips(rows: Mapping[str, Tensor], columns: Sequence[str] = (), notes: 
             for axis, image in zip(line, images, strict=False):
                 axis.imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
                 axis.spines[:].set(visible=True, color="0.85")
+                if boxes and name in boxes:
+                    top, left, bottom, edge = boxes[name]
+                    place = left - 0.5, top - 0.5
+                    axis.add_patch(Rectangle(place, edge - left, bottom - top, fill=False, ec=PALETTE[1], lw=1.6))
+            for axis, hit in zip(line, (right or {}).get(name, ()), strict=False):
+                if hit is not None:
+                    axis.spines[:].set(color=PALETTE[2 if hit else 1], lw=2.2, ls="-" if hit else "--")
             line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10.5)
         for axis, text in zip(axes[0], columns, strict=False):
             axis.set_title(text, fontsize=9.5)
@@ -79,13 +94,21 @@ def plot_confusion(panels: Mapping[str, Tensor], classes: Sequence[str], rows: s
     return figure
 
 
-def plot_cosines(panels: Mapping[str, Tensor], groups: Sequence[str] = (), counts: Sequence[int] = ()) -> plt.Figure:
-    """Square matrices of cosines, one scale for all; white lines between `groups` of `counts` neighbouring rows."""
+def plot_cosines(
+    panels: Mapping[str, Tensor], groups: Sequence[str] = (), counts: Sequence[int] = (), shared: bool = True
+) -> plt.Figure:
+    """Square matrices of cosines; white lines between `groups` of `counts` neighbouring rows.
+
+    One scale for all, or (not `shared`) a scale a panel, which shows what lies within a narrow range.
+    """
     low, edges = min(float(m.min()) for m in panels.values()), np.cumsum(counts)
     with plt.rc_context(_PICTURES):
         figure, axes = plt.subplots(1, len(panels), figsize=(3.3 * len(panels) + 0.9, 3.7), squeeze=False)
         for axis, (name, matrix) in zip(axes[0], panels.items(), strict=True):
-            shown = axis.imshow(matrix.numpy(), cmap="cividis", vmin=min(0.0, low), vmax=1, interpolation="nearest")
+            least = min(0.0, low) if shared else float(matrix.min())
+            shown = axis.imshow(matrix.numpy(), cmap="cividis", vmin=least, vmax=1, interpolation="nearest")
+            if not shared:
+                figure.colorbar(shown, ax=axis, shrink=0.7)
             for edge in edges[:-1]:
                 axis.axhline(edge - 0.5, color="white", lw=0.8)
                 axis.axvline(edge - 0.5, color="white", lw=0.8)
@@ -96,7 +119,8 @@ def plot_cosines(panels: Mapping[str, Tensor], groups: Sequence[str] = (), count
             for axis in axes[0]:
                 axis.set_xticks(middle, groups)
                 axis.tick_params(length=0)
-        figure.colorbar(shown, ax=axes[0], label="cosine", shrink=0.8)
+        if shared:
+            figure.colorbar(shown, ax=axes[0], label="cosine", shrink=0.8)
     return figure
 
 
@@ -150,8 +174,8 @@ def plot_pair_cosines(panels: Mapping[str, Mapping[str, Tensor]]) -> plt.Figure:
         bins = np.linspace(min(low, 0), 1, 41)
         for axis, (title, kinds) in zip(axes[0], panels.items(), strict=True):
             for (name, values), colour in zip(kinds.items(), colours(list(kinds)).values(), strict=True):
-                axis.hist(values.numpy(), bins, density=True, color=colour, alpha=0.45, label=name)
-                axis.axvline(float(values.mean()), color=colour, lw=2)
+                axis.hist(values.numpy(), bins, density=True, histtype="step", color=colour, lw=2, label=name)
+                axis.axvline(float(values.mean()), color=colour, lw=1.2, ls="--")
             axis.set(title=title, xlabel="cosine", yticks=[])
             axis.grid(axis="y", visible=False)
         axes[0, 0].set_ylabel("share of the pairs")

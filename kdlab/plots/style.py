@@ -25,6 +25,11 @@ STYLE = {
 }  # fmt: skip
 
 
+def seed_of(scored: Scored) -> int:
+    """The seed of a run, or of a row of evidence."""
+    return scored["seed"] if isinstance(scored, Mapping) else scored.config.seed
+
+
 def save(figure: plt.Figure, name: str) -> None:
     """Write `name`.png, the same bytes for the same figure."""
     path = figures_root() / f"{name}.png"

@@ -48,5 +48,5 @@ def tour(dataset: str = "digits", labels: int = 20, budget: str = "lab") -> Stud
             name: {"lr": [lr / 16 for lr in GRID] if config.init else GRID}
             for name, config in systems.items() if config.epochs
         },
-        shown=[name for name in systems if name not in ("random network", "SimCLR")],
+        shown=[name for role in ("student", "teacher") for name in systems if name.startswith(role)],
     )  # fmt: skip
