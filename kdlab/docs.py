@@ -19,6 +19,8 @@ from .models import MODELS, build
 from .optimizers import OPTIMIZERS
 from .presets import PRESETS
 from .schedules import SCHEDULES
+from .studies import STUDIES
+from .tables import shipped_only
 
 ROOT = Path(__file__).parents[1]
 MARK = re.compile(r"(<!-- kdlab docs: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -152,6 +154,35 @@ Looked at after every epoch, as `train/...` in the log and, after the last epoch
 """
 
 
+def studies_page() -> str:
+    """docs/studies.md."""
+    with shipped_only():
+        made = {name: make() for name, make in STUDIES.items()}
+        answers = {name: study.answers() for name, study in made.items()}
+    parts, run = [], [name for name, found in answers.items() if found.n.any()]
+    for name in run:
+        lines = [
+            [row["question"], f"{row['system']}, minus {row['minus']}", f"`{row['metric']}`",
+             f"{row['difference']:.1f}", f"{row['± 95 %']:.1f}", str(row["n"]), row["verdict"]]
+            for row in answers[name].to_dict("records")
+        ]  # fmt: skip
+        table = rows("question | difference | metric | mean: | ± 95 %: | n: | answer", lines)
+        parts.append(f"\n## {name}\n\n{made[name].question}\n\n{table.replace('nan', '')}\n")
+    verdicts = [verdict for name in run for verdict in answers[name].verdict]
+    settled = sum(not verdict.startswith("open") for verdict in verdicts)
+    missing = ", ".join(f"`{name}`" for name in made if name not in run)
+    return f"""# Studies
+
+{NOTE}
+
+The questions that the notebooks ask, and what the committed evidence (`figures/data/`) answers: {settled} of
+{len(verdicts)} are settled. *Yes*: the 95 % interval of the difference, paired by seed, excludes 0; *no, worse*: it
+excludes 0 the other way; *at most x*: it lies within what would matter (2 points); *open*: none of these. A metric of
+which less is better counts with the sign turned. `kdlab study show NAME` prints the systems of a study; `run`, `table`,
+`answers`, `tune` and `verify` do what they say.{f" Without evidence so far: {missing}." if missing else ""}
+{"".join(parts)}"""
+
+
 def readme_tables() -> str:
     """What there is, for the README."""
     keys: Callable[[Mapping[str, Any]], str] = lambda table: ", ".join(f"`{key}`" for key in table)
@@ -169,6 +200,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/networks.md": networks_page,
     "docs/configuration.md": configuration_page,
     "docs/metrics.md": metrics_page,
+    "docs/studies.md": studies_page,
 }
 PARTS: dict[str, Callable[[], str]] = {"tables": readme_tables}  # of the README, between marks
 

@@ -1,6 +1,8 @@
 """Where figures and the numbers behind them go, and those that came with the package."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +19,19 @@ def figures_root() -> Path:
     Those that are committed with the notebooks are only replaced by `kdlab notebooks execute`.
     """
     return Path(os.environ.get("KDLAB_FIGURES") or runs_root() / "figures")
+
+
+@contextmanager
+def shipped_only() -> Iterator[None]:
+    """Inside, tables are those that came with the package, without one's own."""
+    own = os.environ.get("KDLAB_FIGURES")
+    os.environ["KDLAB_FIGURES"] = str(SHIPPED)
+    try:
+        yield
+    finally:
+        del os.environ["KDLAB_FIGURES"]
+        if own is not None:
+            os.environ["KDLAB_FIGURES"] = own
 
 
 def places(name: str) -> list[Path]:

@@ -36,20 +36,23 @@ class Study:
     published: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for asked in self.questions:
-            for name in (asked.system, asked.baseline):
-                known(f"system of study {self.name}", name, self.systems)
-        for name in (*self.grid, *self.shown, *self.published):
-            known(f"system of study {self.name}", name, self.systems)
+        asked = [name for each in self.questions for name in (each.system, each.baseline)]
+        for name in (*asked, *self.grid, *self.shown, *self.published):
+            self._known(name)
+
+    def _known(self, system: str) -> str:
+        return known(f"system of study {self.name}", system, self.systems)
+
+    def _shown(self, systems: Iterable[str]) -> list[str]:
+        return [self._known(name) for name in systems] or list(self.shown or self.systems)
 
     def run(self, seeds: Iterable[int] | None = None, only: Collection[str] = ()) -> dict[str, list[Result]]:
         """Run systems (`only` these, else all) for each seed, and add them to the evidence; what is stored comes back.
 
         Seed by seed, so that what is there after a stop can be compared.
         """
-        for name in only:
-            known(f"system of study {self.name}", name, self.systems)
-        chosen = {name: config for name, config in self.systems.items() if not only or name in only}
+        wanted = [self._known(name) for name in only] or self.systems
+        chosen = {name: config for name, config in self.systems.items() if name in wanted}
         results: dict[str, list[Result]] = {name: [] for name in chosen}
         with one_thread():
             for seed in self.seeds if seeds is None else seeds:
@@ -86,29 +89,27 @@ class Study:
     def groups(self, systems: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
         """The evidence as figures take it: of each of `systems` (else those that are shown) its rows, by seed."""
         rows = self.rows().sort_values("seed")
-        chosen = [known(f"system of study {self.name}", name, self.systems) for name in systems]
-        records = {name: rows[rows.system == name] for name in chosen or self.shown or self.systems}
+        records = {name: rows[rows.system == name] for name in self._shown(systems)}
         return {name: [{str(k): v for k, v in row.items()} for row in found.to_dict("records")]
                 for name, found in records.items() if len(found)}  # fmt: skip
 
     def differences(self, system: str, baseline: str, metric: str = "test/accuracy") -> "pd.Series[float]":
         """System - baseline for every seed that was measured with both."""
-        for name in (system, baseline):
-            known(f"system of study {self.name}", name, self.systems)
-        return _gained(self.rows(), system, baseline, metric)
+        return _gained(self.rows(), self._known(system), self._known(baseline), metric)
 
     def table(
-        self, metric: str = "test/accuracy", baseline: str | None = None,
+        self, metric: str = "test/accuracy", baseline: str | None = None, systems: Iterable[str] = (),
         live: Mapping[str, Sequence[Result]] | None = None,
     ) -> pd.DataFrame:  # fmt: skip
-        """Mean, 95 % interval and n of each system, and of its difference to `baseline`, paired by seed.
+        """Mean, 95 % interval and n of each of `systems` (else those that are shown) that was measured.
 
-        With `live`, what was trained just now, its mean comes first, in a column "here".
+        With a `baseline` also of the difference to it, paired by seed. With `live`, what was trained just now, its mean
+        comes first, in a column "here".
         """
         if baseline is not None:
-            known(f"system of study {self.name}", baseline, self.systems)
+            self._known(baseline)
         wide = self.scores(metric)
-        shown = [name for name in self.shown or self.systems if name in wide]
+        shown = [name for name in self._shown(systems) if name in wide]
         scores = {name: wide[name].dropna().tolist() for name in shown}
         pairs = [name for name in shown if name != baseline and baseline in wide]
         gained = {name: (wide[name] - wide[baseline]).dropna().tolist() for name in pairs}

@@ -17,18 +17,18 @@ def tour(dataset: str = "digits", labels: int = 20, budget: str = "lab") -> Stud
     }  # fmt: skip
     small = {**common, "model": "litenet_dsc", "epochs": round(30 * scale)}
     large = {**common, "model": "resnet18", "evaluate_every": 1000}
-    simclr = Config(**large, method="simclr", epochs=round(20 * scale), batch=128, lr=8e-3, weight_decay=1e-3)
-    by_labels = Config(**large, epochs=round(45 * scale), batch=128, lr=4e-3)
+    simclr = Config(**large, method="simclr", epochs=round(20 * scale), batch=128, lr=1.6e-2, weight_decay=1e-3)
+    by_labels = Config(**large, epochs=round(45 * scale), batch=128, lr=1.6e-2)
     by_ssl = Config(**large, init=simclr, epochs=round(10 * scale), lr=2.5e-4, head_lr=10)
     student = Config(**small, method="litenet_ssd", teacher=by_ssl, batch=16, lr=8e-3)
     systems = {
-        "student, labels only": Config(**small, batch=128, lr=4e-3),
+        "student, labels only": Config(**small, batch=128, lr=8e-3),
         "teacher, labels only": by_labels,
         "random network": simclr.replace(epochs=0),
         "SimCLR": simclr,
         "teacher, SimCLR + fine-tuning": by_ssl,
         "student of the SimCLR teacher": student,
-        "student of the labels-only teacher": student.replace(teacher=by_labels, lr=4e-3),
+        "student of the labels-only teacher": student.replace(teacher=by_labels, lr=1.6e-2),
     }
     return Study(
         "tour",
