@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,15 +55,18 @@ def quiet_kernels(**environment: str) -> Iterator[None]:
 
 
 def execute(path: Path) -> None:
-    """Execute a notebook from a clean kernel and an empty runs folder, and write it back in canonical form."""
+    """Execute a notebook from a clean kernel and an empty runs folder, and write it back in canonical form.
+
+    Figures and tables that it saves replace the committed ones when all of it has run; evidence of studies does not:
+    one live seed is no evidence that others should find.
+    """
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
     notebook: Any = nbformat.read(path, 4)
     before = {cell.id: (cell.source, cell.get("outputs")) for cell in notebook.cells}
-    figures = str(HERE / "figures")
-    with tempfile.TemporaryDirectory() as runs, quiet_kernels(KDLAB_RUNS=runs, KDLAB_FIGURES=figures):
+    with tempfile.TemporaryDirectory() as runs, quiet_kernels(KDLAB_RUNS=runs, KDLAB_FIGURES=f"{runs}/figures"):
         client = NotebookClient(
             notebook, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
             resources={"metadata": {"path": str(path.parent)}},
@@ -71,6 +75,7 @@ def execute(path: Path) -> None:
             client.execute()
         except CellExecutionError as error:
             raise Error(f"{path.name}: {error.ename}: {error.evalue}") from None
+        _take_figures(Path(runs, "figures"))
     for cell in notebook.cells:
         source, outputs = before[cell.id]
         if "volatile" in cell.metadata.get("tags", ()) and cell.source == source and outputs:
@@ -80,6 +85,16 @@ def execute(path: Path) -> None:
     temporary = path.with_suffix(".tmp")
     nbformat.write(notebook, temporary)
     os.replace(temporary, path)
+
+
+def _take_figures(made: Path) -> None:
+    """Move what a notebook saved into the figures that are committed."""
+    for file in sorted(made.rglob("*.png")) + sorted(made.rglob("*.csv")):
+        if file.suffix == ".csv" and "identity" in file.read_text(encoding="utf-8").partition("\n")[0].split(","):
+            continue
+        place = HERE / "figures" / file.relative_to(made)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(file, place)
 
 
 def normalise(notebook: Any) -> None:

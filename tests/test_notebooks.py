@@ -104,6 +104,21 @@ def test_executing_twice_changes_no_byte(tmp_path):
     assert path.read_bytes() != first, "an edited volatile cell is measured again"
 
 
+def test_executing_commits_figures_and_no_evidence(tmp_path, monkeypatch):
+    monkeypatch.setattr(notebooks, "HERE", tmp_path)
+    saves = (
+        "import os, pathlib\nplace = pathlib.Path(os.environ['KDLAB_FIGURES'], 'data')\nplace.mkdir(parents=True)\n"
+        "(place / 'table.csv').write_text('system,mean\\n'); (place.parent / 'a.png').write_bytes(b'png')\n"
+        "(place / 'study.csv').write_text('system,seed,settings,identity\\n'); None"
+    )
+    notebooks.execute(notebook(tmp_path / "a.ipynb", saves))
+    made = sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*.*") if "figures" in file.parts)
+    assert made == ["figures/a.png", "figures/data/table.csv"]
+    with pytest.raises(Error):
+        notebooks.execute(notebook(tmp_path / "b.ipynb", saves.replace("table", "other"), "1 / 0"))
+    assert not (tmp_path / "figures" / "data" / "other.csv").exists(), "nothing of a notebook that failed"
+
+
 def test_a_failing_notebook_is_left_as_it_was(tmp_path):
     path = notebook(tmp_path / "a.ipynb", "1 / 0")
     before = path.read_bytes()

@@ -171,7 +171,7 @@ def plot_pair_cosines(panels: Mapping[str, Mapping[str, Tensor]]) -> plt.Figure:
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(panels), figsize=(3.3 * len(panels) + 0.4, 3.3), sharex=True, squeeze=False)
         low = min(float(v.min()) for kinds in panels.values() for v in kinds.values())
-        bins = np.linspace(min(low, 0), 1, 41)
+        bins = np.linspace(min(low, 0), 1, 26)
         for axis, (title, kinds) in zip(axes[0], panels.items(), strict=True):
             for (name, values), colour in zip(kinds.items(), colours(list(kinds)).values(), strict=True):
                 axis.hist(values.numpy(), bins, density=True, histtype="step", color=colour, lw=2, label=name)
@@ -179,7 +179,7 @@ def plot_pair_cosines(panels: Mapping[str, Mapping[str, Tensor]]) -> plt.Figure:
             axis.set(title=title, xlabel="cosine", yticks=[])
             axis.grid(axis="y", visible=False)
         axes[0, 0].set_ylabel("share of the pairs")
-        axes[0, -1].legend(loc="upper left", fontsize=9)
+        axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=10)
     return figure
 
 

@@ -16,6 +16,13 @@ LEFT_OUT = {
     "tfkd_self": "is KD from a teacher of the same kind",
     "scheduled_kd": "is KD with a schedule: study scheduled",
 }
+FAMILIES = {  # what is compared
+    "labels": ("labels only",),
+    "answers": ("kd", "dkd"),
+    "feature maps": ("fitnet", "at", "nst", "ab", "ft", "vid", "semckd"),
+    "relations of samples": ("rkd", "sp", "cc", "pkt", "crd"),
+    "answers to turned images": ("sskd", "hsakd"),
+}
 LR: dict[str, float] = {}
 
 
