@@ -24,6 +24,7 @@ FLOORS = [
     {"report", "catalogue", "source", "notebooks", "tables"},
     {"studies"},
     {"plots", "docs", "study_cli"},
+    {"widgets"},
     {"cli"},
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

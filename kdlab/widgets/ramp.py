@@ -1,0 +1,56 @@
+"""Alpha ramps and early stopping, on what a run recorded."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+
+from ..engine.result import Result
+from ..errors import Error
+from ..plots.explorers import plot_ramp
+from ..schedules import ramp_up
+from .frame import Choice, Explorer, Slider, explore
+
+PREDICT = "With a patience of 1, how early would this run have stopped, and how much accuracy would that have cost?"
+
+
+def ramp(
+    result: Result, patience: int = 5, curve: str = "linear", start: float = 0.1, end: float = 0.9,
+    warmup: float = 0.17, rise: float = 0.53,
+) -> Explorer:  # fmt: skip
+    """The schedule that SS-KD's hyper-parameters describe, and where a rule would have stopped this recorded run.
+
+    The accuracies stay those of the run: another alpha would have given others. Stopping waits until alpha is settled.
+    """
+    log = result.log()
+    column = next((c for c in ("val/accuracy", "test/accuracy") if c in log), None)
+    if column is None or len(log.dropna(subset=column)) < 3:
+        raise Error("this run recorded no accuracy by epoch: give one with evaluate_every=1")
+    scores = log[column].ffill().tolist()
+
+    def draw(patience: int, **alpha: Any) -> plt.Figure:
+        settings = {**alpha, "ramp": min(alpha.pop("rise"), 1 - alpha["warmup"])}
+        settings.pop("rise", None)
+        epochs = max(len(scores), result.config.epochs)
+        weights = [ramp_up(epoch / epochs, **settings) for epoch in range(epochs)]
+        stop, best = stopping(scores, patience, (settings["warmup"] + settings["ramp"]) * epochs)
+        return plot_ramp(weights, scores, stop, best)
+
+    return explore(
+        draw, "kdlab.widgets.ramp(result, {})", PREDICT,
+        patience=Slider(patience, 1, 15, label="patience, epochs"),
+        curve=Choice(curve, ["linear", "cosine", "step"]),
+        start=Slider(start, 0.0, 1.0, 0.05), end=Slider(end, 0.0, 1.0, 0.05),
+        warmup=Slider(warmup, 0.0, 0.5, 0.01, label="warm-up, share"),
+        rise=Slider(rise, 0.0, 1.0, 0.01, label="ramp, share"),
+    )  # fmt: skip
+
+
+def stopping(scores: list[float], patience: int, settled: float) -> tuple[int, int]:
+    """(epochs trained, epoch kept), counted from 1: stop once `patience` epochs brought nothing better."""
+    best = 0
+    for epoch, score in enumerate(scores):
+        if score > scores[best]:
+            best = epoch
+        if epoch - best >= patience and epoch + 1 >= settled:
+            return epoch + 1, best + 1
+    return len(scores), best + 1

@@ -1,0 +1,57 @@
+"""Temperature: what teacher and student say of an image, and the gradient that comes of it."""
+
+import torch
+from torch import Tensor
+
+from ..engine.result import Result
+from ..errors import Error
+from ..losses import kd
+from ..plots.explorers import plot_temperature
+from .frame import Choice, Explorer, Slider, explore
+
+PREDICT = (
+    "The teacher is sure of the right class. At which temperature will a second class have a tenth of the probability? "
+    "And is the gradient largest where T is smallest?"
+)
+COUNT, GRID = 30, torch.logspace(-0.3, 1.7, 25).tolist()
+
+
+def temperature(
+    teacher: Result, student: Result, image: int = 0, T: float = 1.0, standardise: bool = False
+) -> Explorer:  # fmt: skip
+    """Softened answers of two trained networks to one of the thirty test images of which the teacher is least sure.
+
+    `standardise` divides the logits of both by their standard deviation first (Sun et al. 2024).
+    """
+    ours, theirs = (result.test_features().logits for result in (student, teacher))
+    if ours.shape != theirs.shape:
+        raise Error(
+            f"teacher and student answer with {theirs.shape[1]} and {ours.shape[1]} classes: give a pair of one task"
+        )
+    images = teacher.images
+    two = theirs.softmax(1).topk(2).values
+    doubtful = (two[:, 0] - two[:, 1]).argsort()[:COUNT]
+
+    def draw(image: int, T: float, standardise: bool):
+        row = int(doubtful[image])
+        z_teacher, z_student = (_standardised(z[row]) if standardise else z[row] for z in (theirs, ours))
+        lengths = [_gradient(z_student, z_teacher, t) for t in GRID]
+        return plot_temperature(
+            images.test_x[row], z_teacher, z_student, T, images.classes, int(images.test_y[row]), (GRID, lengths)
+        )
+
+    return explore(
+        draw, "kdlab.widgets.temperature(teacher, student, {})", PREDICT,
+        image=Slider(image, 0, len(doubtful) - 1, label="image, the most doubtful first"),
+        T=Slider(T, GRID[0], GRID[-1], log=True, label="temperature"),
+        standardise=Choice(standardise, label="standardised logits"),
+    )  # fmt: skip
+
+
+def _standardised(z: Tensor) -> Tensor:
+    return (z - z.mean()) / z.std().clamp(min=1e-6)
+
+
+def _gradient(student: Tensor, teacher: Tensor, T: float) -> float:
+    z = student[None].clone().requires_grad_()
+    return torch.autograd.grad(kd(z, teacher[None], T), z)[0].norm().item()
