@@ -1,6 +1,7 @@
 """The generated pages: what the tables of the package hold, written from the tables themselves."""
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -163,14 +164,16 @@ def studies_page() -> str:
     for name in run:
         lines = [
             [row["question"], f"{row['system']}, minus {row['minus']}", f"`{row['metric']}`",
-             f"{row['difference']:.1f}", f"{row['± 95 %']:.1f}", str(row["n"]), row["verdict"]]
+             *("" if math.isnan(row[key]) else f"{row[key]:.1f}" for key in ("difference", "± 95 %")), str(row["n"]),
+             row["verdict"]]
             for row in answers[name].to_dict("records")
         ]  # fmt: skip
         table = rows("question | difference | metric | mean: | ± 95 %: | n: | answer", lines)
-        parts.append(f"\n## {name}\n\n{made[name].question}\n\n{table.replace('nan', '')}\n")
+        parts.append(f"\n## {name}\n\n{made[name].question}\n\n{table}\n")
     verdicts = [verdict for name in run for verdict in answers[name].verdict]
     settled = sum(not verdict.startswith("open") for verdict in verdicts)
-    missing = ", ".join(f"`{name}`" for name in made if name not in run)
+    without = ", ".join(f"`{name}`" for name in made if name not in run)
+    missing = f"\n\nWithout evidence so far: {without}." if without else ""
     return f"""# Studies
 
 {NOTE}
@@ -178,8 +181,9 @@ def studies_page() -> str:
 The questions that the notebooks ask, and what the committed evidence (`figures/data/`) answers: {settled} of
 {len(verdicts)} are settled. *Yes*: the 95 % interval of the difference, paired by seed, excludes 0; *no, worse*: it
 excludes 0 the other way; *at most x*: it lies within what would matter (2 points); *open*: none of these. A metric of
-which less is better counts with the sign turned. `kdlab study show NAME` prints the systems of a study; `run`, `table`,
-`answers`, `tune` and `verify` do what they say.{f" Without evidence so far: {missing}." if missing else ""}
+which less is better counts with the sign turned. An interval is about seeds, on one fixed test set; and of twenty
+questions where there is no effect, one is answered yes or no by chance: many are asked here. `kdlab study show NAME`
+prints the systems of a study; `run`, `table`, `answers`, `tune` and `verify` do what they say.{missing}
 {"".join(parts)}"""
 
 

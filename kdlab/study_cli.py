@@ -22,8 +22,9 @@ def make(name: str, budget: str = "lab", parameters: list[str] | None = None) ->
     from .studies import STUDIES
 
     function, given = lookup("study", name, STUDIES), parse(parameters or [])
+    own = [parameter for parameter in inspect.signature(function).parameters if parameter != "budget"]  # has an option
     for parameter in given:
-        known(f"parameter of study {name}", parameter, inspect.signature(function).parameters)
+        known(f"parameter of study {name}", parameter, own)
     return function(budget=budget, **given)
 
 
@@ -33,6 +34,8 @@ def numbers(text: str) -> list[int]:
         ends = [[int(end) for end in part.split("-")] for part in text.split(",")]
     except ValueError:
         raise Error(f"seeds {text!r}: write 0-19, or 0,2,5") from None
+    if falling := [each for each in ends if each[0] > each[-1]]:
+        raise Error(f"seeds {falling[0][0]}-{falling[0][-1]}: write the smaller one first")
     return [seed for each in ends for seed in range(each[0], each[-1] + 1)]
 
 
@@ -60,20 +63,21 @@ def show(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> No
 
 @app.command()
 def run(
-    name: Name, seeds: Annotated[str, typer.Option(help="0-19, or 0,2,5")] = "0-19", budget: Budget = "lab",
+    name: Name, seeds: Annotated[str, typer.Option(help="0-19, or 0,2,5; default: the study's")] = "",
+    budget: Budget = "lab",
     only: Annotated[list[str] | None, typer.Option(help="a system; may be repeated")] = None,
     parameter: Parameters = None,
 ) -> None:  # fmt: skip
     """Run a study and add to its evidence; what is stored comes back at once."""
     study = make(name, budget, parameter)
-    for seed in numbers(seeds):
+    for seed in numbers(seeds) if seeds else study.seeds:
         study.run([seed], only or ())
         print(f"{name}: seed {seed} done", flush=True)
 
 
 @app.command()
 def table(
-    name: Name, metric: str = "test/accuracy", baseline: str | None = None, budget: Budget = "lab",
+    name: Name, metric: str | None = None, baseline: str | None = None, budget: Budget = "lab",
     parameter: Parameters = None,
 ) -> None:  # fmt: skip
     """Mean, 95 % interval and n of every system."""
@@ -112,5 +116,4 @@ def verify(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> 
 @app.command()
 def tune(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> None:
     """Choose the settings of a study's grid on validation images of other seeds, and write every score."""
-    for system, config in make(name, budget, parameter).tune().items():
-        print(f"{system}\n    {config}")
+    make(name, budget, parameter).tune()

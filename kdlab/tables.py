@@ -1,13 +1,12 @@
 """Where figures and the numbers behind them go, and those that came with the package."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pandas as pd
 
-from .engine.store import runs_root
+from .engine.store import environment, runs_root
 from .errors import Error
 
 SHIPPED = Path(__file__).parents[1] / "figures"
@@ -21,17 +20,9 @@ def figures_root() -> Path:
     return Path(os.environ.get("KDLAB_FIGURES") or runs_root() / "figures")
 
 
-@contextmanager
-def shipped_only() -> Iterator[None]:
+def shipped_only() -> AbstractContextManager[None]:
     """Inside, tables are those that came with the package, without one's own."""
-    own = os.environ.get("KDLAB_FIGURES")
-    os.environ["KDLAB_FIGURES"] = str(SHIPPED)
-    try:
-        yield
-    finally:
-        del os.environ["KDLAB_FIGURES"]
-        if own is not None:
-            os.environ["KDLAB_FIGURES"] = own
+    return environment(KDLAB_FIGURES=str(SHIPPED))
 
 
 def places(name: str) -> list[Path]:

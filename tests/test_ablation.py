@@ -6,7 +6,8 @@ import torch
 from making import TEACHER, TINY, make
 
 from kdlab import STUDIES, Config, Error, Study
-from kdlab.studies.ablation import ablation, cells_of, changed, crossed, worth
+from kdlab.studies.ablation import CELL, ablation, cells_of, changed, crossed, worth
+from kdlab.studies.evidence import hash_of, identities
 
 WHOLE = Config(method="litenet_ssd", teacher=TEACHER, weights={"kd": 2.0}, hp={"T": 2.0}, **TINY)
 PARTS = {
@@ -59,11 +60,34 @@ def test_worth_and_cells_by_hand(monkeypatch):
         cells_of(Study("small", "?", {"whole": WHOLE}))
 
 
-@pytest.mark.parametrize("name", [name for name in STUDIES if name.startswith("ablate_")])
-def test_every_system_of_an_ablation_is_another_one(name):
-    study = STUDIES[name]()
-    configs = [config for system, config in study.systems.items() if " = " not in system]
-    assert len(set(configs)) == len(configs)
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_system_of_a_study_is_another_experiment(name):
+    systems = STUDIES[name]().systems
+    cells = {system for system in systems if CELL.fullmatch(system)}  # one of them is the whole
+    hashes = [hash_of(found) for system, found in identities(systems).items() if system not in cells]
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_what_is_left_out_costs_nothing():
+    for name, part in (("litenet_ssd", "feature"), ("sskd", "ss")):
+        whole, _ = make(name)
+        without, batch = make(name, weights={part: 0})
+        count = [sum(p.numel() for p in method.parameters() if p.requires_grad) for method in (whole, without)]
+        assert count[1] < count[0] and part not in without.terms(batch, 0.5)
+
+
+def test_turned_images_that_teach_nothing_are_not_seen():
+    method, batch = make("sskd", weights={"tf": 0, "ss": 0})
+    kd, _ = make("kd")
+    kd.model.load_state_dict(method.model.state_dict())
+    kd._teacher = (method.teacher, {})
+    terms = method.terms(batch, 0.5)
+    logits = kd.model(batch.x[0])
+    assert terms["ce"].item() == pytest.approx(kd.ce(logits, batch).item(), rel=1e-5)
+    seen, own = (
+        next(m for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d)) for net in (method.model, kd.model)
+    )
+    assert torch.allclose(seen.running_mean, own.running_mean)
 
 
 def test_one_stage_of_features_is_half_of_both():

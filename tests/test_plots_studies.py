@@ -15,7 +15,7 @@ from kdlab.plots.studies import VERDICTS
 def test_few_seeds_beside_all():
     differences = [4.0, 5.0, 4.5, -3.0, 9.0, 1.0, 2.0]
     axis = plots.plot_seeds(differences).axes[0]
-    assert [t.get_text() for t in axis.get_yticklabels()] == ["seeds 0 to 2", "seeds 3 to 5", "all 7"]
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["seeds 0, 1, 2", "seeds 3, 4, 5", "all 7"]
     dots = [line for line in axis.lines if line.get_marker() == "o"]
     assert [len(line.get_xdata()) for line in dots] == [3, 3, 7]
     shown = [to_rgb(line.get_color()) for line in dots]

@@ -59,6 +59,15 @@ def test_the_published_sskd_study_is_the_published_chain():
     assert systems["teacher"] == published.teacher.init and systems["KD"].teacher == systems["teacher"]
 
 
+def test_questions_ask_for_metrics_that_there_are_and_seeds_that_did_not_choose():
+    with pytest.raises(Error, match="unknown metric 'accuray': did you mean 'accuracy'"):
+        Question("?", "a", "b", "test/accuray")
+    with pytest.raises(Error, match="unknown part of a metric 'accuracy'"):
+        Question("?", "a", "b", "accuracy")
+    with pytest.raises(Error, match="seed 100 is one of those that choose settings"):
+        Study("s", "?", {"a": Config(**TINY)}, seeds=range(200))
+
+
 # Evidence
 
 
@@ -106,6 +115,9 @@ def test_the_first_measurement_of_an_experiment_stands(study):
     row = kdlab.studies.evidence.row("alone", result)
     kdlab.studies.evidence.add("small", {**row, "test/accuracy": 99.0})
     assert study.rows()["test/accuracy"].tolist() == [pytest.approx(result["test/accuracy"])]
+    kdlab.studies.evidence.add("small", {**row, "test/accuracy": 99.0, "test/new": 7.0})
+    again = study.rows().iloc[0]
+    assert again["test/new"] == 7 and again["test/accuracy"] == pytest.approx(result["test/accuracy"]), "new ones join"
     kdlab.studies.evidence.add("small", {**row, "test/accuracy": 99.0, "identity": "0123456789ab"})
     assert len(study.rows()) == 0 and study.stale()["test/accuracy"].tolist() == [99.0], "of other code: replaced"
 
@@ -118,30 +130,52 @@ def test_an_identity_with_another_seed(seed):
     assert hash_of(reseeded(identity(config.seeded(3), images), 0)) == hash_of(identity(config, images))
 
 
-def stamped(study, monkeypatch, shift=0.0):
-    """The table of a study as if other code had written it, its accuracies off by `shift`."""
+def stamped(study, shift=0.0, seeds=(0, 1)):
+    """The table of a study as if other code had written it, its accuracies off by `shift` for `seeds`."""
     rows = kdlab.studies.evidence.load(study.name)
-    rows["identity"] = "0123456789ab"
-    rows["test/accuracy"] += shift
+    rows["identity"] = rows["code"] = "0123456789ab"
+    rows.loc[rows.seed.isin(seeds), "test/accuracy"] += shift
+    rows.loc[rows.seed.isin(seeds), "code"] = "ba9876543210" if shift else "0123456789ab"
     kdlab.tables.save_table(rows.set_index("system"), study.name)
 
 
 def test_evidence_counts_again_where_no_digit_moved(study, monkeypatch):
     study.run([0, 1])
     before = study.rows()
-    stamped(study, monkeypatch)
+    stamped(study)
+    trained = []
+    original = kdlab.engine.experiment._train
+    monkeypatch.setattr(
+        kdlab.engine.experiment, "_train", lambda setup, *a: trained.append(setup.config) or original(setup, *a)
+    )
     assert len(study.rows()) == 0 and len(study.stale()) == 6
     told = study.verify()
     assert list(told.system) == list(study.systems) and told.holds.all() and set(told.seed) == {0}
     columns = sorted(before.columns)
     ordered = [rows[columns].sort_values(["system", "seed"]).reset_index(drop=True) for rows in (before, study.rows())]
     assert ordered[0].equals(ordered[1]) and len(study.stale()) == 0
+    assert len(trained) == 3 and {config.seed for config in trained} == {0}, "anew, each once, teachers too"
+    assert len(study.verify()) == 0 and len(trained) == 3
+
+
+def test_rows_of_each_older_code_are_judged_by_themselves(study):
+    study.run([0, 1], only=["alone"])
+    stamped(study, shift=1.0, seeds=[1])
+    told = study.verify().set_index("seed")
+    assert told.holds.to_dict() == {0: True, 1: False} and study.rows().seed.tolist() == [0]
+
+
+def test_code_further_away_is_verified_too(study, monkeypatch):
+    study.run([0], only=["alone"])
     assert len(study.verify()) == 0
+    monkeypatch.setattr("kdlab.studies.verifying.far_code", lambda: {"models": "other"})
+    told = study.verify()
+    assert told.holds.tolist() == [True] and len(study.rows()) == 1 and len(study.verify()) == 0
 
 
-def test_evidence_that_moved_is_told_and_stays_stale(study, monkeypatch):
+def test_evidence_that_moved_is_told_and_stays_stale(study):
     study.run([0])
-    stamped(study, monkeypatch, shift=1.0)
+    stamped(study, shift=1.0)
     told = study.verify()
     assert not told.holds.any() and told.moved.str.contains("test/accuracy").all() and len(study.stale()) == 3
     other = Study("small", "?", {"alone": study.systems["alone"].replace(lr=0.1)})
@@ -170,6 +204,7 @@ def test_tables_and_answers_by_hand(study, monkeypatch):
 
 @pytest.mark.parametrize("mean, half, said", [
     (5.0, 4.9, "yes"), (-5.0, 4.9, "no, worse"), (0.3, 1.6, "at most 1.9"), (-0.3, 1.6, "at most 1.9"),
+    (0.9, 1.049, "at most 2.0"), (0.0, 0.0, "the same in every seed"),
     (0.3, 1.8, "open"), (1.0, math.nan, "open: one seed"), (0.5, 0.4, "yes"),
 ])  # fmt: skip
 def test_verdicts(mean, half, said):
@@ -214,6 +249,7 @@ def test_commands(study, monkeypatch, capsys):
 
     assert "small                    Does it?" in said("list")
     assert "small: seed 1 done" in said("run", "small", "--seeds", "0-1")
+    assert "write the smaller one first" in str(CliRunner().invoke(app, ["run", "small", "--seeds", "3-1"]).exception)
     assert "taught (n = 2)\n    Config(method='kd'" in said("show", "small")
     assert "minus alone" in said("table", "small", "--baseline", "alone")
     assert "Does a teacher help?" in said("answers", "small")
@@ -221,5 +257,9 @@ def test_commands(study, monkeypatch, capsys):
         (("answers",), "give a study, or --all"), (("run", "smal"), "unknown study 'smal': did you mean 'small'"),
         (("run", "small", "--seeds", "a-b"), "seeds 'a-b': write 0-19"),
         (("show", "small", "-p", "lrr=1"), "unknown parameter of study small 'lrr': did you mean 'lr'"),
+        (("show", "small", "-p", "budget=lab"), "unknown parameter of study small 'budget'"),
+        (("tune", "small"), "study small has no grid"),
+        (("run", "small", "--seeds", "99-101"), "seed 100 is one of those that choose settings"),
+        (("table", "small", "--metric", "test/knn"), "no evidence in 'test/knn': choose from val/accuracy"),
     ):  # fmt: skip
         assert message in str(CliRunner().invoke(app, list(words)).exception)

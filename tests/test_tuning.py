@@ -52,3 +52,41 @@ def test_a_metric_of_which_less_is_better_is_tuned_downwards(systems, monkeypatc
     config = systems["alone"].replace(patience=2, monitor="nll")
     chosen = Study("small", "?", {"alone": config}, grid={"alone": {"lr": (0.001, 0.002, 0.004)}}).tune()
     assert chosen["alone"].lr == 0.002
+
+
+def scored(monkeypatch, score):
+    monkeypatch.setattr(tuning, "run_seeds", lambda config, seeds: [{"val/accuracy": score(config)} for _ in seeds])
+
+
+def test_equals_to_two_decimals_at_an_edge_make_the_grid_grow(systems, monkeypatch):
+    scores = {0.001: 80.0, 0.002: 84.1667, 0.004: 84.1666, 0.008: 70.0}
+    scored(monkeypatch, lambda config: scores[round(config.lr, 6)])
+    assert Study("small", "?", systems, grid={"alone": {"lr": (0.001, 0.002, 0.004)}}).tune()["alone"].lr == 0.002
+    assert len(kdlab.tables.load_table("small_tuning")) == 4
+
+
+@pytest.mark.parametrize("grid", [
+    {"nesterov": (False, True)}, {"batch": (8, 16)}, {"optimizer": ("adamw", "adam")}, {"weight_decay": (0.0, 0.1)},
+    {"hp": ({"T": 1.0}, {"T": 2.0})}, {"patience": (None, 5)},
+])  # fmt: skip
+def test_grids_that_cannot_grow_are_searched_as_they_are(grid, systems, monkeypatch):
+    scored(monkeypatch, lambda config: 1.0)
+    (field,) = grid
+    chosen = Study("small", "?", systems, grid={"taught": {"momentum": (0.8, 0.9), **grid}}).tune()
+    assert getattr(chosen["taught"], field) == grid[field][0]
+
+
+def test_a_rate_that_diverges_loses_and_ends_nothing(systems, monkeypatch):
+    def run(config, seeds):
+        if config.lr > 0.004:
+            raise Error("the loss term ce became nan at step 3: the last good checkpoint is kept, try a smaller lr")
+        return [{"val/accuracy": 50 + 1000 * config.lr}]
+
+    monkeypatch.setattr(tuning, "run_seeds", run)
+    assert Study("small", "?", systems, grid={"alone": {"lr": (0.002, 0.004, 0.008)}}).tune()["alone"].lr == 0.004
+
+
+def test_without_validation_images_nothing_is_tuned(systems):
+    blind = {"alone": systems["alone"].replace(validation=0.0)}
+    with pytest.raises(Error, match="alone holds out no validation images to choose by"):
+        Study("small", "?", blind, grid={"alone": {"lr": (0.1, 0.2)}}).tune()

@@ -11,7 +11,8 @@ import re
 import shutil
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,20 @@ from .identity import Images, far_code, hash_of, identity, place
 
 CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill, plus one epoch
 CHECKPOINT_SHARE = 0.05  # but writing large states takes no more than this share of the time
+
+
+@contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """Inside, these environment variables are set; afterwards they are as they were."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def runs_root() -> Path:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from torch import Tensor, cat
+from torch import Tensor, cat, nn
 
 from .. import losses
 from ..data import Batch
@@ -57,7 +57,9 @@ class LiteNetSSD(Distill):
         self.T, self.threshold, self.ramp, self.ratio, self.ema = T, threshold, ramp, ratio, ema
         self.pseudo_from, self.consistency_as, self.feature_as = pseudo_from, consistency_as, feature_as
         self.stages = STAGES[feature_stages]
-        self.adapters = stage_adapters(self.model, self.teacher, self.stages, plain=feature_as == "at")
+        self.adapters = nn.ModuleList()
+        if self.uses("feature"):
+            self.adapters = stage_adapters(self.model, self.teacher, self.stages, plain=feature_as == "at")
         if pseudo_from == "ema":
             self.average = momentum_copy(self.model)
             self.frozen = ("average",)
@@ -74,11 +76,12 @@ class LiteNetSSD(Distill):
         terms = {
             "ce": losses.cross_entropy(of_weak, batch.y),
             "kd": losses.kd(of_weak, teacher.logits, self.T),
-            "feature": total(
+        }
+        if self.uses("feature"):
+            terms["feature"] = total(
                 FEATURE_LOSSES[self.feature_as](adapter(student.maps[s][: len(weak)]), teacher.maps[s])
                 for s, adapter in zip(self.stages, self.adapters, strict=True)
-            ),
-        }
+            )
         if len(strong):
             if self.pseudo_from == "ema":
                 guesses = self.average(weak)

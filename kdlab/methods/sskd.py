@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import losses
 from ..augment import ops
@@ -48,23 +48,30 @@ class SSKD(Distill):
         square("sskd", self.shape)
         self.T, self.T_ss, self.ratio_tf, self.ratio_ss = T, T_ss, ratio_tf, ratio_ss
         width = self.model.feature_width
-        self.projector = mlp(width, width, width, norm="none")
+        self.projector = mlp(width, width, width, norm="none") if self.uses("ss") else nn.Identity()
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        if not (self.uses("tf") or self.uses("ss")):  # turned images that teach nothing would still change batch norms
+            upright = batch.x[0]
+            logits = self.model(upright)
+            kd = losses.kd(logits, self.ask_teacher(upright).logits, self.T)
+            return {"ce": self.ce(logits, batch), "kd": kd}
         x = ops.turned(batch.x)
         student, teacher = self.model.features(x), self.ask_teacher(x)
         s_normal, s_turned = split_versions(student.logits)
         t_normal, t_turned = split_versions(teacher.logits)
-        ours = relations(self.projector(student.pooled))
-        theirs = relations(self.teacher_parts["projector"](teacher.pooled))
         tf = losses.select(t_turned, batch.y.repeat_interleave(3), self.ratio_tf)
-        ss = losses.select(theirs, losses.own_column(theirs), self.ratio_ss)
-        return {
+        terms = {
             "ce": self.ce(s_normal, batch),
             "kd": losses.kd(s_normal, t_normal, self.T),
             "tf": losses.kd(s_turned[tf], t_turned[tf], self.T),
-            "ss": losses.kd(ours[ss], theirs[ss], self.T_ss),
         }
+        if self.uses("ss"):
+            ours = relations(self.projector(student.pooled))
+            theirs = relations(self.teacher_parts["projector"](teacher.pooled))
+            ss = losses.select(theirs, losses.own_column(theirs), self.ratio_ss)
+            terms["ss"] = losses.kd(ours[ss], theirs[ss], self.T_ss)
+        return terms
 
 
 def relations(projected: Tensor) -> Tensor:

@@ -13,23 +13,28 @@ from .style import PALETTE, STYLE
 VERDICTS = {"yes": PALETTE[2], "no, worse": PALETTE[3], "at most": "0.35", "open": PALETTE[1]}
 
 
-def plot_seeds(differences: Sequence[float], label: str = "difference, points", few: int = 3) -> plt.Figure:
+def plot_seeds(
+    differences: "Sequence[float] | pd.Series[float]", label: str = "difference, points", few: int = 3
+) -> plt.Figure:
     """What `few` seeds would have said, and what all say: a row for every `few` of the differences, then one for all.
 
-    Dots are seeds, lines means, bars 95 % intervals; orange where the interval includes 0.
+    Dots are seeds, lines means, bars 95 % intervals; orange where the interval includes 0. A Series names
+    its seeds.
     """
     if len(values := list(differences)) < 2:
         raise Error(
             f"{len(values)} differences say nothing of seeds: give those of two systems that several were run with"
         )
-    rows = {f"seeds {i} to {i + few - 1}": values[i : i + few] for i in range(0, len(values) - few + 1, few)}
+    seeds = list(differences.index) if isinstance(differences, pd.Series) else list(range(len(values)))
+    starts = range(0, len(values) - few + 1, few)
+    rows = {f"seeds {', '.join(map(str, seeds[i : i + few]))}": values[i : i + few] for i in starts}
     rows[f"all {len(values)}"] = values
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(8, 0.42 * len(rows) + 1.2))
         axis.axvline(0, color="0.4", lw=1.2, ls="--")
         for row, group in enumerate(rows.values()):
             mean, half = interval(group)
-            colour = VERDICTS["open"] if not abs(mean) > half else VERDICTS["yes"]
+            colour = VERDICTS["open" if not abs(mean) > half else "yes" if mean > 0 else "no, worse"]
             axis.plot(
                 [mean - half, mean + half], [row, row], color=colour, lw=8, alpha=0.35, solid_capstyle="round"
             )  # fmt: skip

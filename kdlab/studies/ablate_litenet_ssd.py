@@ -4,6 +4,9 @@ from .ablation import ablation, crossed
 from .distillation import distillation
 from .study import Study
 
+RATES = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128)
+LR: dict[str, float] = {}
+
 
 def ablate_litenet_ssd(dataset: str = "digits", labels: int = 50, budget: str = "lab") -> Study:
     """Which of LiteNet-SSD's terms, stages and sources of pseudo-labels earn their place?"""
@@ -30,4 +33,6 @@ def ablate_litenet_ssd(dataset: str = "digits", labels: int = 50, budget: str = 
             "temperature", {T: {"hp": {"T": T}} for T in (1.0, 4.0, 16.0)},
             "weight of KD", {w: {"weights": {"kd": w}} for w in (0.25, 1.0, 4.0)},
         ),
+        rates=RATES,
+        lr={} if budget == "paper" else LR,
     )  # fmt: skip

@@ -4,6 +4,9 @@ from .ablation import ablation
 from .sskd import sskd
 from .study import Study
 
+RATES = (1.6e-2, 3.2e-2, 6.4e-2, 0.128, 0.256)
+LR: dict[str, float] = {}
+
 
 def ablate_sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab") -> Study:
     """Which of SSKD's terms earn their place, and what does its selection do?"""
@@ -24,4 +27,6 @@ def ablate_sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab")
             "only relations that the teacher gets right": {"hp": {"ratio_ss": 0.0}},
             "all relations": {"hp": {"ratio_ss": 1.0}},
         },
+        rates=RATES,
+        lr={} if budget == "paper" else LR,
     )  # fmt: skip

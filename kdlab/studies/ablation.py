@@ -1,7 +1,7 @@
 """Ablations: a whole, what it is without each of its parts, what each part is alone, and other settings of it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -25,30 +25,38 @@ def changed(config: Config, *changes: Change) -> Config:
 
 def ablation(
     name: str, question: str, whole: Config, parts: Mapping[str, Change], others: Mapping[str, Change],
-    cells: Mapping[str, Change] | None = None,
+    cells: Mapping[str, Change] | None = None, rates: Sequence[float] = (), lr: Mapping[str, float] | None = None,
 ) -> Study:  # fmt: skip
-    """A study of what earns its place in `whole`, at the whole's own learning rate everywhere.
+    """A study of what earns its place in `whole`.
 
     `parts` are switched off by their change: one at a time ("without X"), all at once ("bare"), and all but one ("only
-    X"). `others` are settings that are exchanged for the whole's own; `cells`, named "A = 1, B = 2", a grid of two
-    settings, which `cells_of` reads.
+    X"); what is left has a learning rate of its own, tuned over `rates`, and `lr` says which was chosen for a system.
+    `others` are settings that are exchanged for the whole's own, and `cells`, named "A = 1, B = 2", a grid of two
+    settings, which `cells_of` reads: these keep the whole's rate.
     """
-    every = list(parts.values())
+    every, chosen = list(parts.values()), lr or {}
+    whole = whole.replace(lr=chosen.get("whole", whole.lr))
     systems = {"whole": whole, "bare": changed(whole, *every)}
-    systems |= {f"without {part}": changed(whole, off) for part, off in parts.items()}
+    if len(parts) > 1:
+        systems |= {f"without {part}": changed(whole, off) for part, off in parts.items()}
     if len(parts) > 2:  # of two, the bare with one is the whole without the other
-        systems |= {
-            f"only {part}": changed(whole, *(off for off in every if off is not own)) for part, own in parts.items()
-        }
+        for part, own in parts.items():
+            systems[f"only {part}"] = changed(whole, *(off for off in every if off is not own))
+    systems = {system: config.replace(lr=chosen.get(system, config.lr)) for system, config in systems.items()}
+    grid = {system: {"lr": rates} for system in systems} if rates else {}
     systems |= {other: changed(whole, change) for other, change in others.items()}
     systems |= {cell: changed(whole, change) for cell, change in (cells or {}).items()}
     asked = [Question("Is the whole better than none of its parts?", "whole", "bare")]
-    asked += [Question(f"Does the whole need {part}?", "whole", f"without {part}") for part in parts]
+    asked += [
+        Question(f"Does the whole need {part}?", "whole", f"without {part}") for part in parts
+        if f"without {part}" in systems
+    ]  # fmt: skip
     asked += [
         Question(f"Does {part} help alone?", f"only {part}", "bare") for part in parts if f"only {part}" in systems
     ]  # fmt: skip
     asked += [Question(f"Is it better with {other}?", other, "whole") for other in others]
-    return Study(name, question, systems, asked, shown=[system for system in systems if not CELL.fullmatch(system)])
+    shown = [system for system in systems if not CELL.fullmatch(system)]
+    return Study(name, question, systems, asked, grid=grid, shown=shown)
 
 
 def crossed(row: str, rows: Mapping[float, Change], column: str, columns: Mapping[float, Change]) -> dict[str, Change]:

@@ -8,6 +8,7 @@ from .study import Study
 from .verdicts import Question
 
 GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128, 0.256)
+TEACHER_GRID = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
 OFF = {"+ KD on all": ("feature", "consistency", "pseudo"), "+ features": ("consistency", "pseudo"), "LiteNet-SSD": ()}
 
 
@@ -17,7 +18,8 @@ def distillation(dataset: str = "digits", labels: int = 20, budget: str = "lab",
     full, alone = _published(dataset, labels, ssl) if budget == "paper" else _small(dataset, labels, scale, ssl)
     assert full.teacher is not None
     assert full.teacher.init is not None
-    wide = full.replace(method="supervised", teacher=None, batch=8 * full.batch)  # as many images as the others see
+    # As many images as the others draw, in as many steps: they draw twice the views of `batch` and three times as many
+    wide = full.replace(method="supervised", teacher=None, batch=8 * full.batch, steps=full.steps or _steps(full))
     systems = {
         "pre-training": full.teacher.init,
         "teacher": full.teacher,
@@ -42,7 +44,10 @@ def distillation(dataset: str = "digits", labels: int = 20, budget: str = "lab",
             Question("Does pre-training help the teacher?", "teacher", "teacher, labels only"),
             Question("Does its student gain by it?", "LiteNet-SSD", "of the labels-only teacher"),
         ],
-        grid={name: {"lr": GRID} for name in (*rungs, "of the labels-only teacher")},
+        grid={
+            **{name: {"lr": TEACHER_GRID} for name in ("pre-training", "teacher", "teacher, labels only")},
+            **{name: {"lr": GRID} for name in (*rungs, "of the labels-only teacher")},
+        },
         shown=[*rungs, "of the labels-only teacher", "teacher", "teacher, labels only"],
     )
 
@@ -54,14 +59,22 @@ def _small(dataset: str, labels: int, scale: float, ssl: str) -> tuple[Config, C
         "steps": 10 if scale == 1 else 3, "evaluate_every": 1000,
     }  # fmt: skip
     large = {**common, "model": "resnet18"}
-    epochs = [max(1, round(n * scale)) for n in (20, 8, 12, 13)]
+    epochs = [max(1, round(n * scale)) for n in (20, 8, 44, 13)]
     first = Config(method=ssl, epochs=epochs[0], batch=128, lr=8e-3, weight_decay=1e-3, **large)
     teacher = Config(init=first, epochs=epochs[1], lr=1e-3, head_lr=10, **large)
     full = Config(
         method="litenet_ssd", model="litenet_dsc", teacher=teacher, epochs=max(2, epochs[3]), batch=16, lr=6.4e-2,
         **common,
     )  # fmt: skip
-    return full, Config(epochs=epochs[2], lr=8e-3, **large)
+    return full, Config(epochs=epochs[2], batch=128, lr=8e-3, **large)  # as many images as both stages of the teacher
+
+
+def _steps(full: Config) -> int:
+    """Batches in which the unlabelled images pass by once, three times as many a batch as labelled ones."""
+    training = {"cifar10": 45_000, "mnist": 55_000, "digits": 1_080}  # without those for validation
+    return (lookup("data set of a published recipe", full.dataset, training) - int(full.labels or 0)) // (
+        3 * full.batch
+    )
 
 
 def _published(dataset: str, labels: int, ssl: str) -> tuple[Config, Config]:

@@ -1,7 +1,8 @@
 """What was measured: one long table a study, a row for each system and seed, with the identity of the run."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ ABOUT = ("parameters", "trained_parameters", "labels", "epochs", "images_seen", 
 def row(system: str, result: Result) -> dict[str, Any]:
     """A finished run as a row: whose it is, every metric that it computed, what it cost, and on what device.
 
-    `identity` covers settings, data and code, `settings` the same without the code.
+    `identity` covers settings, data and the code that makes the loss, `settings` the same without the code; `code` is
+    all code that the run stood on, whatever its seed.
     """
     about = json.loads((result.folder / "config.json").read_text())["identity"]
     return {
         "system": system, "seed": result.config.seed, "settings": hash_of(settings(about)), "identity": hash_of(about),
+        "code": code(about, result.metrics["code"]["far"]),
         **{name: value for name, value in result.metrics.items() if name.startswith(("val/", "test/"))},
         **{name: result.metrics[name] for name in ABOUT},
         "device": result.metrics["environment"]["device"],
@@ -42,22 +45,20 @@ def load(study: str) -> pd.DataFrame:
 
 def _read(file: Path) -> pd.DataFrame:
     """A table of evidence; digests are text, also where they look like numbers."""
-    return pd.read_csv(file, converters={"identity": str, "settings": str})
+    return pd.read_csv(file, converters=dict.fromkeys(("identity", "settings", "code"), str))
 
 
 def add(study: str, new: Mapping[str, Any]) -> None:
     """Write a row to one's own table of a study, several processes at a time.
 
-    It takes the place of a row of the same settings and other code; the same experiment is not written twice.
+    It takes the place of a row of the same settings and another identity. Of the same experiment the first measurement
+    stands, and only metrics that it did not have are added to it.
     """
-    folder = figures_root() / "data"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f".{study}.lock"):
-        file = folder / f"{study}.csv"
-        own = _read(file) if file.exists() else pd.DataFrame(columns=SAME)
+    with _own(study) as own:
         same = (own[KEY] == [new[name] for name in KEY]).all(axis=1)
         if (own[same].identity == new["identity"]).any():
-            return
+            measured = own[same].iloc[0].dropna().to_dict()
+            new = {**new, **{str(column): value for column, value in measured.items()}}
         save_table(pd.concat([own[~same], pd.DataFrame([new])]).set_index("system"), study)
 
 
@@ -84,6 +85,32 @@ def reseeded(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:
     config = {name: value for name, value in identity["config"].items() if name != "seed"}
     stages = {role: reseeded(identity[role], seed) for role in ("teacher", "init") if role in identity}
     return {**identity, "config": {**config, **({"seed": seed} if seed else {})}, **stages}
+
+
+def stamp(study: str, row: Mapping[str, Any]) -> None:
+    """Write a row in the place of one of the same settings, whatever its identity."""
+    with _own(study) as own:
+        same = (own[KEY] == [row[name] for name in KEY]).all(axis=1)
+        save_table(pd.concat([own[~same], pd.DataFrame([row])]).set_index("system"), study)
+
+
+@contextmanager
+def _own(study: str) -> Iterator[pd.DataFrame]:
+    """One's own table of a study, locked."""
+    folder = figures_root() / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{study}.lock"):
+        file = folder / f"{study}.csv"
+        yield _read(file) if file.exists() else pd.DataFrame(columns=SAME)
+
+
+def code(identity: Mapping[str, Any], far: Mapping[str, str]) -> str:
+    """A digest of the code in an identity, stages included, and of the rooms further away (`identity.far_code`)."""
+
+    def of(stage: Mapping[str, Any]) -> dict[str, Any]:
+        return {"own": stage["code"], **{role: of(stage[role]) for role in ("teacher", "init") if role in stage}}
+
+    return hash_of({"loss": of(identity), "far": far})
 
 
 def settings(identity: Mapping[str, Any]) -> dict[str, Any]:

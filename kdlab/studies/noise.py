@@ -7,7 +7,9 @@ from ..errors import lookup
 from .study import Study
 from .verdicts import Question
 
-GRID = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
+GRID = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
+LR: dict[str, float] = {}
+POINTED = ("20% wrong", "40% asymmetric")
 
 
 def noise(dataset: str = "digits", labels: float = 0.5, budget: str = "lab", size: int | None = None) -> Study:
@@ -22,26 +24,31 @@ def noise(dataset: str = "digits", labels: float = 0.5, budget: str = "lab", siz
     })  # fmt: skip
     own = {"dataset": dataset, "size": size or (8 if budget != "paper" and dataset == "digits" else None)}
     clean = Config(**own, labels=labels, **recipe)
-    taught = Config(**own, labels=labels, **recipe, method="kd", teacher=clean)
+    taught = clean.replace(method="kd", teacher=clean)
     systems = {"no noise": clean}
     for eta in (0.2, 0.4, 0.6):
         systems[f"{eta:.0%} wrong"] = clean.replace(noise=eta)
     for eta in (0.2, 0.4):
-        systems[f"{eta:.0%} of five classes wrong"] = clean.replace(noise=eta, noise_kind="asymmetric")
+        systems[f"{eta:.0%} asymmetric"] = clean.replace(noise=eta, noise_kind="asymmetric")
     for eta in (0.4, 0.6):
         systems[f"{eta:.0%} wrong, a clean teacher"] = taught.replace(noise=eta)
+    if budget != "paper":
+        systems = {name: config.replace(lr=LR.get(name, config.lr)) for name, config in systems.items()}
+        systems |= {n: c.replace(teacher=systems["no noise"]) for n, c in systems.items() if c.teacher}
     return Study(
         "noise",
         "What do wrong labels cost, and does a teacher that saw right ones make up for it?",
         systems,
         [
             *(
-                Question(f"Does it harm that {wrong.replace(' wrong', ' are wrong')}?", "no noise", wrong)
-                for wrong in systems if wrong != "no noise" and "teacher" not in wrong
+                Question(f"Does it harm that {name.replace(' wrong', ' are wrong')}?", "no noise", name)
+                for name in ("20% wrong", "40% wrong", "60% wrong")
             ),
+            # Of the digits five have a similar one: 40 % of their labels are 20 % of all
+            Question("Is noise that points to one class worse than as much that points anywhere?", *POINTED),
             Question("Does a clean teacher help at 40%?", "40% wrong, a clean teacher", "40% wrong"),
             Question("And at 60%?", "60% wrong, a clean teacher", "60% wrong"),
-            Question("Is noise that points to one class worse?", "40% wrong", "40% of five classes wrong"),
+            Question("Does it then still harm that 40% are wrong?", "no noise", "40% wrong, a clean teacher"),
         ],
-        grid={"40% wrong": {"lr": GRID}, "40% wrong, a clean teacher": {"lr": GRID}},
+        grid={name: {"lr": GRID} for name in systems},
     )  # fmt: skip

@@ -8,6 +8,9 @@ from .study import Study
 from .verdicts import Question
 
 GRID = (4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2)
+TUNED = (  # validation images of classes that a student must not know choose nothing for it
+    "teacher", "labels, all digits", "teacher's answers, all digits", "teacher's answers at T = 1, all digits",
+)  # fmt: skip
 THREE, ALL_BUT_7_AND_8 = (3,), (0, 1, 2, 3, 4, 5, 6, 9)
 
 
@@ -31,6 +34,7 @@ def omitted(dataset: str = "digits", budget: str = "lab") -> Study:
             "teacher": teacher,
             "labels, all digits": alone,
             "teacher's answers, all digits": taught,
+            "teacher's answers at T = 1, all digits": taught.replace(hp={"T": 1}),
             "labels, no 3": alone.replace(omit=THREE),
             "teacher's answers, no 3": taught.replace(omit=THREE),
             "teacher's answers at T = 1, no 3": taught.replace(omit=THREE, hp={"T": 1}),
@@ -55,5 +59,5 @@ def omitted(dataset: str = "digits", budget: str = "lab") -> Study:
             ),
             Question("Do the teacher's answers replace labels?", "teacher's answers, all digits", "labels, all digits"),
         ],
-        grid={name: {"lr": GRID} for name in ("teacher", "labels, all digits", "teacher's answers, all digits")},
+        grid={name: {"lr": GRID} for name in TUNED},
     )  # fmt: skip

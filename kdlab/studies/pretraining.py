@@ -16,12 +16,13 @@ HP: dict[str, dict[str, Any]] = {"simclr": {}, "moco": {"queue": 512, "T": 0.2},
 def pretraining(dataset: str = "digits", labels: int = 20, budget: str = "lab", size: int | None = None) -> Study:
     """What are features worth that were learned without a label?"""
     epochs = lookup("budget", budget, {"smoke": 2, "lab": 20, "paper": 1000})
-    task = {"dataset": dataset, "labels": labels, "size": size or (8 if dataset == "digits" else None)}
+    task: dict[str, Any] = {"dataset": dataset, "labels": labels, "size": size or (8 if dataset == "digits" else None)}
     small: dict[str, Any] = {
         "model": "vgg8", "width": 0.25, "batch": 64, "steps": 20, "optimizer": "sgd", "weight_decay": 1e-3,
         "epochs": epochs, "evaluate_every": 2,
     }  # fmt: skip
     if budget == "paper":
+        task["labels"] = labels if dataset == "digits" else None  # published probes read all of them
         learned = {title: Config(method=key, preset="paper", **task) for key, title in TITLES.items()}
     else:
         learned = {

@@ -5,7 +5,6 @@ from typing import Any
 from ..catalogue import pipeline
 from ..config import Config
 from ..errors import lookup
-from ..methods import METHODS
 from .study import Study
 from .verdicts import Question
 
@@ -16,13 +15,14 @@ LEFT_OUT = {
     "tfkd_self": "is KD from a teacher of the same kind",
     "scheduled_kd": "is KD with a schedule: study scheduled",
 }
-FAMILIES = {  # what is compared
+FAMILIES = {  # what is compared; a study is a fixed list, whatever methods a notebook adds
     "labels": ("labels only",),
-    "answers": ("kd", "dkd"),
+    "answers": ("kd", "KD, 4 times the images", "dkd"),
     "feature maps": ("fitnet", "at", "nst", "ab", "ft", "vid", "semckd"),
     "relations of samples": ("rkd", "sp", "cc", "pkt", "crd"),
     "answers to turned images": ("sskd", "hsakd"),
 }
+RIVALS = [name for names in FAMILIES.values() for name in names if name != "KD, 4 times the images"]
 LR: dict[str, float] = {}
 
 
@@ -34,28 +34,39 @@ def rivals(dataset: str = "digits", labels: int = 200, budget: str = "lab") -> S
     ResNet-8x4 by each method's published recipe.
     """
     epochs = lookup("budget", budget, {"smoke": 2, "lab": 20, "paper": 0})
-    keys = {"labels only": "supervised", **{key: key for key in taught()}}
+    keys = {name: "supervised" if name == "labels only" else name for name in RIVALS}
     if budget == "paper":
-        task = {"dataset": dataset, "labels": labels if dataset in ("digits", "mnist") else None}
-        systems = {name: Config(method=key, preset="paper", model="resnet8x4", **task) for name, key in keys.items()}
+        task = {"dataset": dataset, "labels": labels if dataset in ("digits", "mnist") else None, "model": "resnet8x4"}
+        large = {"teacher": {"model": "resnet32x4"}}
+        systems = {
+            name: Config(method=key, preset="paper", **task, **(large if key != "supervised" else {}))
+            for name, key in keys.items()
+        }
     else:
         systems = {name: _student(key, dataset, labels, epochs) for name, key in keys.items()}
+    kd = systems["kd"]
+    longer = {} if kd.steps else {"epochs": 4 * kd.epochs}  # an epoch of one pass has a quarter of the steps then
+    systems["KD, 4 times the images"] = kd.replace(
+        batch=4 * kd.batch, lr=LR.get("KD, 4 times the images", kd.lr), **longer
+    )
     return Study(
         "rivals",
         "Is any way of learning from a teacher better than KD, with the same care for each?",
         systems,
         [
             Question("Is KD better than labels alone?", "kd", "labels only"),
-            *(Question(f"Is {key} better than KD?", key, "kd") for key in taught() if key != "kd"),
+            *(
+                Question(f"Is {name} better than KD?", name, "kd")
+                for name in RIVALS
+                if name not in ("kd", "labels only")
+            ),
+            *(
+                Question(f"Is {name} better than KD with as many images?", name, "KD, 4 times the images")
+                for name in FAMILIES["answers to turned images"]
+            ),
         ],
         grid={name: {"lr": GRID} for name in systems},
     )
-
-
-def taught() -> list[str]:
-    """Methods whose student learns from a teacher and ends with a trained classifier."""
-    from_teacher = [key for key, method in METHODS.items() if method.needs_teacher or method.first_phase]
-    return [key for key in from_teacher if METHODS[key].trains_head and key not in LEFT_OUT]
 
 
 def _student(key: str, dataset: str, labels: int, epochs: int) -> Config:

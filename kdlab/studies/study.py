@@ -36,12 +36,17 @@ class Study:
     published: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._check_seeds(self.seeds)
         asked = [name for each in self.questions for name in (each.system, each.baseline)]
         for name in (*asked, *self.grid, *self.shown, *self.published):
             self._known(name)
 
     def _known(self, system: str) -> str:
         return known(f"system of study {self.name}", system, self.systems)
+
+    def _check_seeds(self, seeds: Iterable[int]) -> None:
+        if taken := sorted(set(seeds) & set(tuning.SEEDS)):
+            raise Error(f"seed {taken[0]} is one of those that choose settings, {list(tuning.SEEDS)}: give others")
 
     def _shown(self, systems: Iterable[str]) -> list[str]:
         return [self._known(name) for name in systems] or list(self.shown or self.systems)
@@ -54,8 +59,10 @@ class Study:
         wanted = [self._known(name) for name in only] or self.systems
         chosen = {name: config for name, config in self.systems.items() if name in wanted}
         results: dict[str, list[Result]] = {name: [] for name in chosen}
+        given = list(self.seeds if seeds is None else seeds)
+        self._check_seeds(given)
         with one_thread():
-            for seed in self.seeds if seeds is None else seeds:
+            for seed in given:
                 for name, config in chosen.items():
                     results[name].append(run(config.seeded(seed)))
                     evidence.add(self.name, evidence.row(name, results[name][-1]))
@@ -63,6 +70,8 @@ class Study:
 
     def tune(self) -> dict[str, Config]:
         """The systems with the best values of the study's grid (see `tuning.tune`)."""
+        if not self.grid:
+            raise Error(f"study {self.name} has no grid: its settings are those of the study that it stands on")
         with one_thread():
             return tuning.tune(self.name, self.systems, self.grid)
 
@@ -79,11 +88,19 @@ class Study:
         """Rows of its table that are not the evidence of the study as it now is: other settings, or other code."""
         return evidence.split(self.name, self.systems)[1]
 
-    def scores(self, metric: str = "test/accuracy") -> pd.DataFrame:
+    @property
+    def metric(self) -> str:
+        """What is compared where nothing else is said: the metric of the first question."""
+        return self.questions[0].metric if self.questions else "test/accuracy"
+
+    def scores(self, metric: str | None = None) -> pd.DataFrame:
         """The evidence in one metric: a row a seed, a column a system; NaN where it is missing."""
-        wide = _wide(self.rows(), metric)
+        rows, metric = self.rows(), metric or self.metric
+        wide = _wide(rows, metric)
         if not len(wide):
-            raise Error(f"study {self.name} has no evidence in {metric!r}: kdlab study run {self.name}")
+            measured = [str(c) for c in rows if str(c).startswith(("val/", "test/"))]
+            how = f"choose from {', '.join(measured)}" if len(rows) else f"kdlab study run {self.name}"
+            raise Error(f"study {self.name} has no evidence in {metric!r}: {how}")
         return wide.reindex(columns=[name for name in self.systems if name in wide])
 
     def groups(self, systems: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
@@ -93,12 +110,12 @@ class Study:
         return {name: [{str(k): v for k, v in row.items()} for row in found.to_dict("records")]
                 for name, found in records.items() if len(found)}  # fmt: skip
 
-    def differences(self, system: str, baseline: str, metric: str = "test/accuracy") -> "pd.Series[float]":
-        """System - baseline for every seed that was measured with both."""
-        return _gained(self.rows(), self._known(system), self._known(baseline), metric)
+    def differences(self, system: str, baseline: str, metric: str | None = None) -> "pd.Series[float]":
+        """System - baseline for every seed that was measured with both, by seed."""
+        return _gained(self.rows(), self._known(system), self._known(baseline), metric or self.metric)
 
     def table(
-        self, metric: str = "test/accuracy", baseline: str | None = None, systems: Iterable[str] = (),
+        self, metric: str | None = None, baseline: str | None = None, systems: Iterable[str] = (),
         live: Mapping[str, Sequence[Result]] | None = None,
     ) -> pd.DataFrame:  # fmt: skip
         """Mean, 95 % interval and n of each of `systems` (else those that are shown) that was measured.
@@ -115,9 +132,8 @@ class Study:
         gained = {name: (wide[name] - wide[baseline]).dropna().tolist() for name in pairs}
         frame = summary(scores, gained, baseline)
         if live is not None:
-            frame.insert(
-                0, "here", pd.Series({n: interval([r[metric] for r in live[n]])[0] for n in shown if n in live})
-            )
+            means = {n: interval([r[metric or self.metric] for r in live[n]])[0] for n in shown if n in live}
+            frame.insert(0, "here", pd.Series(means))
         return frame.assign(published=pd.Series(self.published)) if self.published else frame
 
     def answers(self) -> pd.DataFrame:

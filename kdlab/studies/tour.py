@@ -38,7 +38,10 @@ def tour(dataset: str = "digits", labels: int = 20, budget: str = "lab") -> Stud
             Question("Has SimCLR learned anything?", "SimCLR", "random network", "test/knn"),
             Question("Does pre-training help the teacher?", "teacher, SimCLR + fine-tuning", "teacher, labels only"),
             Question("Does a teacher help the student?", "student of the SimCLR teacher", "student, labels only"),
-            Question("Does any teacher help it?", "student of the labels-only teacher", "student, labels only"),
+            Question(
+                "Does a teacher without pre-training help it?", "student of the labels-only teacher",
+                "student, labels only",
+            ),
             Question(
                 "Does the student need a self-supervised teacher?", "student of the SimCLR teacher",
                 "student of the labels-only teacher",

@@ -1,5 +1,6 @@
 """Choosing settings: every combination of a grid, by validation images of seeds that are not the study's own."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -22,59 +23,62 @@ def tune(study: str, systems: Mapping[str, Config], grids: Grid) -> dict[str, Co
 
     In the order of the grids, each standing on what was chosen for those before it: a stage that is such a system is
     exchanged for it. The score is the validation metric that early stopping would watch, its mean over the seeds 100 to
-    102; the smallest of equals wins. Where the best of several numbers is the smallest or the largest, the grid grows
-    by one at that end, in the ratio of the last two, up to four times; a best value that is at the edge still is an
-    `Error`, after the table is written.
+    102, percent to two decimals; the first of equals wins, and training that diverges loses. Where the smallest or the
+    largest of several learning rates is among the best, that grid grows by one at that end, in the ratio of the last
+    two, up to four times; a best rate that is at the edge still is an `Error`, after the table is written.
     """
+    for name in grids:
+        if not systems[name].validation:
+            raise Error(f"{name} holds out no validation images to choose by: tune it with validation=0.1")
     told, chosen, at_edge = [], dict(systems), []
     for name, grid in grids.items():
-        config, values = chosen[name], {field: sorted(given) for field, given in grid.items()}
+        config, values = chosen[name], {field: list(given) for field, given in grid.items()}
         metric = f"val/{monitored(config)}"
-        sign = METRICS[metric.split("/")[1]].sign
-        scores: dict[tuple[Any, ...], float] = {}
+        sign, scores = METRICS[metric.split("/")[1]].sign, dict[Config, float]()
         for _ in range(1 + STEPS_BEYOND):
-            for combination in product(*values.values()):
-                if combination not in scores:
-                    scores[combination] = _score(config.replace(**dict(zip(values, combination, strict=True))), metric)
-            best = max(sorted(scores), key=lambda combination: sign * scores[combination])
-            if not (edges := _edges(values, best)):
+            fields = [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
+            candidates = [config.replace(**each) for each in fields]
+            for candidate in candidates:
+                if candidate not in scores:
+                    scores[candidate] = _score(candidate, metric)
+            highest = max(sign * score for score in scores.values())
+            top = [candidate for candidate in candidates if sign * scores[candidate] == highest]
+            rates = sorted(values.get("lr", ()))
+            ends = [end for end in (0, -1) if len(rates) > 1 and rates[end] in {candidate.lr for candidate in top}]
+            if not ends:
                 break
-            for field, value in edges.items():
-                values[field] = _grown(values[field], value)
-        at_edge += [f"{name}: {field}={value:g}" for field, value in edges.items()]
+            values["lr"] = _grown(rates, ends)
+        at_edge += [f"{name}: lr={rates[end]:g}" for end in ends]
         told += [
-            {"system": name, **dict(zip(values, combination, strict=True)), "metric": metric,
-             "mean": scores[combination], "seeds": " ".join(map(str, SEEDS)), "chosen": combination == best}
-            for combination in sorted(scores)
+            {"system": name, **{field: getattr(candidate, field) for field in values}, "metric": metric, "mean": score,
+             "seeds": " ".join(map(str, SEEDS)), "chosen": candidate == top[0]}
+            for candidate, score in sorted(scores.items(), key=lambda each: each[0].lr)
         ]  # fmt: skip
         save_table(pd.DataFrame(told).set_index("system"), f"{study}_tuning")
-        better = config.replace(**dict(zip(values, best, strict=True)))
-        print(f"{name}: {', '.join(f'{f}={v:g}' for f, v in zip(values, best, strict=True))}", flush=True)
-        chosen = {each: _in_chain(other, config, better) for each, other in chosen.items()}
+        print(f"{name}: {', '.join(f'{field}={getattr(top[0], field)}' for field in values)}", flush=True)
+        chosen = {each: _in_chain(other, config, top[0]) for each, other in chosen.items()}
     if at_edge:
         raise Error(f"the best value is still at the edge of its grid, which is to be extended: {'; '.join(at_edge)}")
     return chosen
 
 
 def _score(config: Config, metric: str) -> float:
-    results = run_seeds(config, SEEDS)
-    return sum(result[metric] for result in results) / len(results)
+    """Mean over the seeds, percent to two decimals; the worst there is where a run diverges."""
+    kind = METRICS[metric.split("/")[1]]
+    try:
+        results = run_seeds(config, SEEDS)
+    except Error as error:
+        if " became " not in str(error):
+            raise
+        return -math.inf * kind.sign
+    return round(sum(result[metric] for result in results) / len(results), 2 if kind.unit == "%" else 6)
 
 
-def _edges(grid: Mapping[str, Sequence[Any]], best: tuple[Any, ...]) -> dict[str, Any]:
-    """Fields whose best value is the smallest or the largest of several numbers."""
-    return {
-        field: value
-        for (field, values), value in zip(grid.items(), best, strict=True)
-        if len(values) > 1 and isinstance(value, int | float) and value in (values[0], values[-1])
-    }
-
-
-def _grown(values: list[float], edge: float) -> list[float]:
-    """Numbers in order, with one more beyond the edge."""
-    if edge == values[-1]:
-        return [*values, edge * edge / values[-2]]
-    return [edge * edge / values[1], *values]
+def _grown(rates: list[float], ends: Sequence[int]) -> list[float]:
+    """Learning rates in order, with one more beyond each of these ends."""
+    lower = [rates[0] ** 2 / rates[1]] if 0 in ends else []
+    higher = [rates[-1] ** 2 / rates[-2]] if -1 in ends else []
+    return [*lower, *rates, *higher]
 
 
 def _in_chain(config: Config, old: Config, new: Config) -> Config:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import known
 from ..metrics import METRICS
 from ..report import interval
 
@@ -13,10 +14,10 @@ MANY = 1000  # seeds that nobody runs
 
 @dataclass(frozen=True)
 class Question:
-    """Does `system` score higher than `baseline` in `metric`, and by more than what `matters`?
+    """Does `system` score higher than `baseline` in `metric`, a column such as "test/accuracy"?
 
-    `matters` is the smallest difference worth speaking of, in the metric's unit; a metric of which less is better
-    counts with the sign turned.
+    A metric of which less is better counts with the sign turned. `matters` is the smallest difference worth speaking
+    of, in the metric's unit: where there is none that large, the answer is not open.
     """
 
     text: str
@@ -25,23 +26,31 @@ class Question:
     metric: str = "test/accuracy"
     matters: float = 2.0
 
+    def __post_init__(self) -> None:
+        part, _, name = self.metric.partition("/")
+        known("part of a metric", part, ("val", "test"))
+        known("metric", name.partition("/")[0], METRICS)
+
 
 def verdict(mean: float, half: float, n: int, matters: float) -> str:
     """What the interval mean ± half of a difference over n seeds says.
 
     yes: it lies above 0; no, worse: below 0; at most x: within ±`matters`, so that x, its farther end, bounds what
-    there may be; open: none of these, with the number of seeds that would settle it, were mean and spread to stay.
+    there may be; open: none of these, with the number of seeds that would settle it if mean and spread stayed, which
+    is a guess from a sample; the same: every seed gave 0, as of two systems that do the same.
     """
     if n < 2 or math.isnan(half):
         return "open: one seed tells nothing"
+    if mean == 0 == half:
+        return "the same in every seed"
     if mean - half > 0:
         return "yes"
     if mean + half < 0:
         return "no, worse"
     if abs(mean) + half <= matters:
-        return f"at most {abs(mean) + half:.1f}"
+        return f"at most {math.ceil(10 * (abs(mean) + half) - 1e-9) / 10:.1f}"
     needed = seeds_needed(mean, half, n, matters)
-    return f"open: {needed} seeds would settle it" if needed else f"open: more than {MANY} seeds"
+    return f"open: about {needed} seeds would settle it" if needed else f"open: more than {MANY} seeds"
 
 
 def seeds_needed(mean: float, half: float, n: int, matters: float) -> int | None:

@@ -1,5 +1,6 @@
 """After a change of code that should change no number: repeat one seed of each system, and stamp the evidence anew."""
 
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,33 +8,39 @@ import pandas as pd
 
 from ..config import Config
 from ..engine.experiment import run
+from ..engine.identity import far_code, hash_of
+from ..engine.store import environment, runs_root
+from ..tables import figures_root
 from . import evidence
 
 
 def verify(study: str, systems: Mapping[str, Config]) -> pd.DataFrame:
-    """What of a study's evidence still holds, though its code has changed: a row a system.
+    """What of a study's evidence still holds, though its code has changed: a row a system and code.
 
-    Of each system whose rows have its settings and another code, the smallest seed is run again. Where every metric
-    agrees in all digits that the table has, its rows are stamped with today's identity and count as evidence again;
-    else they stay as they are, and `moved` says which metrics are others, before and after.
+    Of the rows that have a system's settings and came from other code than today's, the smallest seed of each code is
+    trained anew. Where every metric agrees in all digits that the table has, the rows of that code are stamped with
+    today's; else they stay as they are, and `moved` says which metrics are others, before and after.
     """
-    now = evidence.identities(systems)
-    stale = evidence.split(study, systems)[1]
-    told = []
-    for name, config in systems.items():
-        of_system = stale[stale.system == name]
-        fits = [_has_settings(each, now[name]) for each in of_system[["seed", "settings"]].to_numpy().tolist()]
-        rows = of_system[pd.Series(fits, index=of_system.index, dtype=bool)].sort_values("seed")
-        if not len(rows):
-            continue
-        seed = int(rows.seed.iloc[0])
-        new = evidence.row(name, run(config.seeded(seed)))
-        moved = _moved(rows.iloc[0].to_dict(), new)
-        if not moved:
-            for old in rows.to_dict("records"):
-                identity = evidence.reseeded(now[name], int(old["seed"]))
-                evidence.add(study, {**{str(c): v for c, v in old.items()}, "identity": evidence.hash_of(identity)})
-        told.append({"system": name, "seed": seed, "rows": len(rows), "holds": not moved, "moved": moved})
+    now, far, told = evidence.identities(systems), far_code(), []
+    rows, place = evidence.load(study), runs_root() / f"verify-{hash_of(far)}"
+    # Runs in a folder of their own: what is stored elsewhere may come from the older code
+    with environment(KDLAB_RUNS=str(place), KDLAB_FIGURES=str(figures_root())):
+        for name, config in systems.items():
+            today = evidence.code(now[name], far)
+            of_system = rows[rows.system == name]
+            verified = of_system[of_system.code == today].seed
+            other = of_system[(of_system.code != today) & ~of_system.seed.isin(verified)]
+            fits = [_has_settings(each, now[name]) for each in other[["seed", "settings"]].to_numpy().tolist()]
+            for _, group in other[pd.Series(fits, index=other.index, dtype=bool)].groupby("code"):
+                first = group.sort_values("seed").iloc[0].to_dict()
+                moved = _moved(first, evidence.row(name, run(config.seeded(int(first["seed"])))))
+                for old in group.to_dict("records") if not moved else ():
+                    identity = hash_of(evidence.reseeded(now[name], int(old["seed"])))
+                    evidence.stamp(study, {**{str(c): v for c, v in old.items()}, "identity": identity, "code": today})
+                told.append(
+                    {"system": name, "seed": int(first["seed"]), "rows": len(group), "holds": not moved, "moved": moved}
+                )
+    shutil.rmtree(place, ignore_errors=True)
     return pd.DataFrame(told, columns=["system", "seed", "rows", "holds", "moved"])
 
 
