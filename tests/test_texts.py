@@ -55,7 +55,7 @@ def measured(what):
 
 
 def unfounded(text, printed=""):
-    """Claims of points and percent in a text that nothing bears, or that are not, rounded as they are, what it names."""
+    """Claims of points and percent in a text that nothing bears, or that differ from what they name."""
     wrong = [found[0] for found in WORDS.finditer(prose(text))]
     for claim in CLAIM.finditer(prose(text)):
         said, half, _, what = claim.groups()
