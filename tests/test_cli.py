@@ -47,7 +47,7 @@ def test_run_table_and_a_file_of_fields(tmp_path):
 @pytest.mark.parametrize("words, message", [
     (["run", "method=suprvised"], "unknown method 'suprvised': did you mean 'supervised'"),
     (["run", "dataset=digts"], "unknown data set 'digts': did you mean 'digits'"),
-    (["run", "epochs=-3"], "epochs=-3: must be at least 1"),
+    (["run", "epochs=-3"], "epochs=-3: must be at least 0"),
     (["run", "labels=5"], "labels=5 is less than one a class"),
     (["run", "epoch=3"], "unknown field of Config 'epoch': did you mean 'epochs'"),
     (["run", "--file", "nowhere.json"], "there is no file nowhere.json"),

@@ -74,7 +74,7 @@ def test_presets_fill_what_is_not_given():
     ({"weights": {"ce": float("nan")}}, "weights.ce=nan: must be a finite number"),
     ({"method": "kd", "teacher": TEACHER, "hp": {"T": float("inf")}}, "T=inf of KD: give a finite number"),
     ({"optimizer_hp": {"eps": float("inf")}}, "eps=inf of adamw: give a finite number"),
-    ({"epochs": -1}, "epochs=-1: must be at least 1"),
+    ({"epochs": -1}, "epochs=-1: must be at least 0"),
     ({"batch": 1}, "batch=1: must be at least 2"),
     ({"lr": 0}, "lr=0: must be greater than 0"),
     ({"labels": 1.5}, "a share is at most 1.0"),

@@ -34,7 +34,7 @@ def stage_adapters(student: Network, teacher: Network, stages: Sequence[int], pl
     stages raise an `Error`.
     """
     counts = len(student.widths), len(teacher.widths)
-    if min(counts) <= max(stages):
+    if min(counts) <= max(stages, default=-1):
         names = ", ".join(str(s + 1) for s in stages)
         raise Error(
             f"stages {names} are to be aligned: student and teacher have only {counts[0]} and {counts[1]} stages"

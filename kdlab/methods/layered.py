@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from ..augment import ops
 from ..data import Batch
+from ..errors import Error
 from ..losses import cross_entropy, joint_labels
 from ..losses.arithmetic import total
 from ..models import BranchOutput, Features, branches
@@ -44,6 +45,13 @@ class Layered(Method):
             "ce": self.ce(seen.logits[::ROTATIONS], batch),
             "joint": total(cross_entropy(out.logits, y, partner, batch.kept) for out in outs),
         }
+
+
+def behind_the_last(every: nn.ModuleList, stages: int | None) -> nn.ModuleList:
+    """The branches behind the last so many stages; None: all."""
+    if stages is not None and stages > len(every):
+        raise Error(f"last={stages}: the network has {len(every)} stages to put a branch behind")
+    return every[-(stages or len(every)) :]
 
 
 def through(modules: nn.Module, seen: Features) -> list[BranchOutput]:

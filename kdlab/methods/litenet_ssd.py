@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from torch import Tensor, cat, nn
+from torch import Tensor, cat
 
 from .. import losses
 from ..data import Batch
@@ -56,10 +56,8 @@ class LiteNetSSD(Distill):
     ) -> None:  # fmt: skip
         self.T, self.threshold, self.ramp, self.ratio, self.ema = T, threshold, ramp, ratio, ema
         self.pseudo_from, self.consistency_as, self.feature_as = pseudo_from, consistency_as, feature_as
-        self.stages = STAGES[feature_stages]
-        self.adapters = nn.ModuleList()
-        if self.uses("feature"):
-            self.adapters = stage_adapters(self.model, self.teacher, self.stages, plain=feature_as == "at")
+        self.stages = STAGES[feature_stages] if self.uses("feature") else ()
+        self.adapters = stage_adapters(self.model, self.teacher, self.stages, plain=feature_as == "at")
         if pseudo_from == "ema":
             self.average = momentum_copy(self.model)
             self.frozen = ("average",)
@@ -73,20 +71,15 @@ class LiteNetSSD(Distill):
         strong = batch.x[1, unlabelled] if needed else weak[:0]  # or none
         student, teacher = self.model.features(cat([weak, strong])), self.ask_teacher(weak)
         of_weak, of_strong = student.logits.split([len(weak), len(strong)])
-        terms = {
-            "ce": losses.cross_entropy(of_weak, batch.y),
-            "kd": losses.kd(of_weak, teacher.logits, self.T),
-        }
+        terms = {"ce": losses.cross_entropy(of_weak, batch.y), "kd": losses.kd(of_weak, teacher.logits, self.T)}
         if self.uses("feature"):
             terms["feature"] = total(
                 FEATURE_LOSSES[self.feature_as](adapter(student.maps[s][: len(weak)]), teacher.maps[s])
                 for s, adapter in zip(self.stages, self.adapters, strict=True)
             )
         if len(strong):
-            if self.pseudo_from == "ema":
-                guesses = self.average(weak)
-            else:
-                guesses = teacher.logits if self.pseudo_from == "teacher" else of_weak
+            own = self.average(weak) if self.pseudo_from == "ema" else of_weak
+            guesses = teacher.logits if self.pseudo_from == "teacher" else own
             terms["consistency"] = losses.consistency(of_strong, of_weak[unlabelled], self.consistency_as)
             terms["pseudo"] = losses.pseudo_label(of_strong, guesses[unlabelled], self.threshold)
         return terms

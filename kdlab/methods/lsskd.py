@@ -6,12 +6,11 @@ from torch import Tensor
 
 from .. import losses
 from ..data import Batch
-from ..errors import Error
 from ..losses.arithmetic import total
 from ..models import BranchOutput, Features
 from ..ranges import Count, Positive, Share
 from . import published
-from .layered import ROTATIONS, Layered
+from .layered import ROTATIONS, Layered, behind_the_last
 from .past import Snapshot, Tables
 
 
@@ -59,16 +58,12 @@ class LSSKD(Layered):
         keep: Count = 64, last: Count | None = None,
     ) -> None:  # fmt: skip
         super().build()
-        if last is not None and last > len(self.branches):
-            raise Error(f"last={last}: the network has {len(self.branches)} stages to put a branch behind")
-        self.branches = self.branches[-(last or len(self.branches)) :]
+        self.branches = behind_the_last(self.branches, last)
         self.alpha, self.schedule, self.soften_branches, self.past_T = alpha, schedule, soften_branches, past_T
         self.T, self.kl_from, self.feature_to = T, kl_from, feature_to
-        if past == "snapshot":
-            self.past = Snapshot(self, past_T)
-        else:
-            rows = [1, *[ROTATIONS] * len(self.branches)]  # the classifier's table, then the branches'
-            self.past = Tables(self.samples if alpha else 0, self.model.num_classes, rows, keep)
+        rows = [1, *[ROTATIONS] * len(self.branches)]  # the classifier's table, then the branches'
+        tables = Tables(self.samples if alpha and past == "table" else 0, self.model.num_classes, rows, keep)
+        self.past = tables if past == "table" else Snapshot(self, past_T)
 
     def weight_of_past(self, progress: float) -> float:
         """alpha of the epoch: alpha (t + 1) / E, or constant."""
