@@ -170,7 +170,7 @@ def studies_page() -> str:
         ]  # fmt: skip
         table = rows("question | difference | metric | mean: | ± 95 %: | n: | answer", lines)
         parts.append(f"\n## {name}\n\n{made[name].question}\n\n{table}\n")
-    verdicts = [verdict for name in run for verdict in answers[name].verdict]
+    verdicts = [verdict for found in answers.values() for verdict in found.verdict]
     settled = sum(not verdict.startswith("open") for verdict in verdicts)
     without = ", ".join(f"`{name}`" for name in made if name not in run)
     missing = f"\n\nWithout evidence so far: {without}." if without else ""

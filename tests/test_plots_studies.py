@@ -25,14 +25,22 @@ def test_few_seeds_beside_all():
 
 
 def test_answers_are_coloured_by_their_verdict():
-    verdicts = ["yes", "no, worse", "at most 1.2", "open: 40 seeds would settle it", "open: one seed tells nothing"]
+    verdicts = ["yes", "no, worse", "at most 1.2", "open: 40 seeds would settle it", "open: one seed tells nothing",
+                "the same in every seed"]  # fmt: skip
     table = pd.DataFrame({
-        "question": list("abcde"), "difference": [3.0, -3.0, 0.1, 1.0, 2.0],
-        "± 95 %": [1.0, 1.0, 1.1, 2.0, float("nan")], "verdict": verdicts,
+        "question": list("abcdef"), "difference": [3.0, -3.0, 0.1, 1.0, 2.0, 0.0],
+        "± 95 %": [1.0, 1.0, 1.1, 2.0, float("nan"), 0.0], "verdict": verdicts,
     })  # fmt: skip
     axis = plots.plot_answers(table).axes[0]
-    assert [t.get_text() for t in axis.get_yticklabels()] == list("abcde")
-    assert [t.get_text() for t in axis.texts] == ["yes", "no, worse", "at most 1.2", "open", "open"]
+    assert [t.get_text() for t in axis.get_yticklabels()] == list("abcdef")
+    assert [t.get_text() for t in axis.texts] == [
+        "yes",
+        "no, worse",
+        "at most 1.2",
+        "open",
+        "open",
+        "the same in every seed",
+    ]
     assert [to_rgb(t.get_color()) for t in axis.texts[:3]] == [to_rgb(c) for c in list(VERDICTS.values())[:3]]
 
 

@@ -113,6 +113,7 @@ def test_the_line_of_a_state_brings_it_back():
 @pytest.mark.parametrize("change, low, high", [
     ({"method": "SimCLR"}, 0.85, 1.0), ({"method": "MoCo"}, 0.85, 1.0), ({}, 0.3, 1.0),
     ({"predictor": False, "momentum": 0.0}, 0.0, 0.05),
+    ({"predictor": False}, 0.3, 1.0), ({"momentum": 0.0}, 0.3, 1.0),  # the two that bring them back
     ({"predictor": False, "momentum": 0.0, "stop_gradient": False}, 0.0, 0.05),
 ])  # fmt: skip
 def test_the_circle_collapses_where_its_text_says_so(change, low, high):
@@ -131,6 +132,12 @@ def test_stopping_by_hand():
     assert stopping(scores, patience=3, settled=0) == (5, 2)
     assert stopping(scores, patience=2, settled=5.5) == (6, 6), "not while alpha rises"
     assert stopping(scores, patience=9, settled=0) == (6, 6)
+
+
+def test_stopping_is_that_of_the_loop(runs):
+    run = kdlab.run(Config(**{**TINY, "epochs": 15, "patience": 2}))
+    whole = kdlab.run(Config(**{**TINY, "epochs": 15}))
+    assert stopping(whole.log()["val/accuracy"].tolist(), 2, 0) == (run["epochs"], run["best_epoch"])
 
 
 def test_pairs_and_runs_that_do_not_fit(results, runs):

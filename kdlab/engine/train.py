@@ -102,7 +102,7 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
         optimizer.load_state_dict(state["optimizer"])
         fabric.strategy.precision.load_state_dict(state["precision"])  # the loss scale of half precision
         start, seconds, stop = state["epoch"], state["seconds"], state["stop"]
-        cpu_seconds = state["cpu_seconds"]
+        cpu_seconds = state.get("cpu_seconds", 0.0)  # a checkpoint of version 0.2 does not say
     part, metric = "test" if config.select == "test" else "val", monitored(config)
     if config.patience is not None:
         best = Best(config.patience, state and state["best"])

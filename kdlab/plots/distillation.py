@@ -123,13 +123,13 @@ def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) 
             len(heights), 1, figsize=(8, 5 if len(alpha) else 3.8), sharex=True, squeeze=False, height_ratios=heights
         )
         top, score = axes[0, 0], results[0]["selected_on"]
-        for result, colour in zip(results, PALETTE, strict=False):
-            log, best = result.log(), result["best_epoch"]
+        logs = [result.log() for result in results]
+        for result, log, colour in zip(results, logs, PALETTE, strict=False):
+            best = result["best_epoch"]
             top.plot(log.epoch, log[score], color=colour, lw=1.8, label=f"seed {result.config.seed}")
             kept = log.loc[log.epoch == best, score]
             top.plot([best], kept, "*", color=colour, mec="black", mew=0.8, ms=17, zorder=3)
             top.plot(log.epoch.iloc[-1:], log[score].iloc[-1:], "|", color=colour, ms=14, mew=3)
-        logs = [result.log() for result in results]
         half = max(log.epoch.max() for log in logs) // 2
         late = np.concatenate([log.loc[log.epoch > half, score] for log in logs])
         if len(late) > 3 and np.ptp(late) > 0:  # the plateau, where the choice is made

@@ -35,7 +35,9 @@ def plot_interval(values: Sequence[float], label: str = "difference, points") ->
         axis.plot(numbers, values, "o", color=PALETTE[0], mec="white", ms=7)
         axis.axhline(0, color="0.4", lw=1.2, ls="--")
         reach = 1.6 * max(1.0, float(np.abs(values).max()))
-        axis.set(xlim=(0.4, 20.6), ylim=(-reach, reach), xlabel="seeds so far", ylabel=label, xticks=range(1, 21))
+        most = max(20, len(values))
+        axis.set(xlim=(0.4, most + 0.6), ylim=(-reach, reach), xlabel="seeds so far", ylabel=label)
+        axis.set_xticks(range(1, most + 1, 1 + most // 40))
         told = f"{means[-1]:.1f} ± {halves[-1]:.1f}" if len(values) > 1 else "one seed: no interval"
         axis.set_title(
             f"after {len(values)}: {told}   (dots: seeds, lines: means so far, bands: 95 % intervals)", fontsize=11

@@ -10,7 +10,7 @@ from ..errors import Error
 from ..report import interval
 from .style import PALETTE, STYLE
 
-VERDICTS = {"yes": PALETTE[2], "no, worse": PALETTE[3], "at most": "0.35", "open": PALETTE[1]}
+VERDICTS = {"yes": PALETTE[2], "no, worse": PALETTE[3], "at most": "0.35", "the same": "0.35", "open": PALETTE[1]}
 
 
 def plot_seeds(
@@ -79,7 +79,7 @@ def plot_worth(table: pd.DataFrame) -> plt.Figure:
         for i, way in enumerate(ways):
             places = np.arange(len(table)) + 0.2 * (i - (len(ways) - 1) / 2)
             axis.errorbar(
-                table[f"points, {way}"], places, xerr=np.nan_to_num(table[f"± 95 %, {way}"]), fmt="os"[i] if i else "o",
+                table[f"points, {way}"], places, xerr=np.nan_to_num(table[f"± 95 %, {way}"]), fmt="os"[i],
                 color=PALETTE[i], ms=7, lw=2.2, capsize=3, label=titles[way],
             )  # fmt: skip
         for row, cost in enumerate(table.to_dict("records")):

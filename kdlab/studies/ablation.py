@@ -12,6 +12,7 @@ from .study import Study
 from .verdicts import Question
 
 Change = Mapping[str, Any]  # fields of Config; weights and hp are laid over those that are there
+Cells = Mapping[str, tuple[Change, Change]]
 CELL = re.compile(r"(?P<row>.+) = (?P<at_row>[\d.]+), (?P<column>.+) = (?P<at_column>[\d.]+)")
 
 
@@ -25,7 +26,7 @@ def changed(config: Config, *changes: Change) -> Config:
 
 def ablation(
     name: str, question: str, whole: Config, parts: Mapping[str, Change], others: Mapping[str, Change],
-    cells: Mapping[str, Change] | None = None, rates: Sequence[float] = (), lr: Mapping[str, float] | None = None,
+    cells: Cells | None = None, rates: Sequence[float] = (), lr: Mapping[str, float] | None = None,
 ) -> Study:  # fmt: skip
     """A study of what earns its place in `whole`.
 
@@ -45,7 +46,7 @@ def ablation(
     systems = {system: config.replace(lr=chosen.get(system, config.lr)) for system, config in systems.items()}
     grid = {system: {"lr": rates} for system in systems} if rates else {}
     systems |= {other: changed(whole, change) for other, change in others.items()}
-    systems |= {cell: changed(whole, change) for cell, change in (cells or {}).items()}
+    systems |= {cell: changed(whole, *both) for cell, both in (cells or {}).items()}
     asked = [Question("Is the whole better than none of its parts?", "whole", "bare")]
     asked += [
         Question(f"Does the whole need {part}?", "whole", f"without {part}") for part in parts
@@ -59,18 +60,13 @@ def ablation(
     return Study(name, question, systems, asked, grid=grid, shown=shown)
 
 
-def crossed(row: str, rows: Mapping[float, Change], column: str, columns: Mapping[float, Change]) -> dict[str, Change]:
+def crossed(row: str, rows: Mapping[float, Change], column: str, columns: Mapping[float, Change]) -> Cells:
     """All pairs of two settings as the `cells` of an ablation."""
     return {
-        f"{row} = {at_row:g}, {column} = {at_column:g}": _both(above, left)
+        f"{row} = {at_row:g}, {column} = {at_column:g}": (above, left)
         for at_row, above in rows.items()
         for at_column, left in columns.items()
     }
-
-
-def _both(one: Change, other: Change) -> Change:
-    laid = {name: {**one.get(name, {}), **other.get(name, {})} for name in ("weights", "hp")}
-    return {**one, **other, **{name: value for name, value in laid.items() if value}}
 
 
 def cells_of(study: Study, metric: str = "test/accuracy") -> pd.DataFrame:
@@ -85,7 +81,7 @@ def cells_of(study: Study, metric: str = "test/accuracy") -> pd.DataFrame:
     return pd.DataFrame(grid).T.rename_axis(index=cell["row"], columns=cell["column"])
 
 
-def worth(study: Study, metric: str = "test/accuracy") -> pd.DataFrame:
+def worth(study: Study) -> pd.DataFrame:
     """What each part is worth beside what it costs, a row a part.
 
     Worth: by how much the whole is better than without it, and by how much it alone is better than the bare, with 95 %

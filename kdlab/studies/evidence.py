@@ -31,7 +31,7 @@ def row(system: str, result: Result) -> dict[str, Any]:
         "system": system, "seed": result.config.seed, "settings": hash_of(settings(about)), "identity": hash_of(about),
         "code": code(about, result.metrics["code"]["far"]),
         **{name: value for name, value in result.metrics.items() if name.startswith(("val/", "test/"))},
-        **{name: result.metrics[name] for name in ABOUT},
+        **{name: result.metrics.get(name) for name in ABOUT},  # what is stored of an older version lacks some
         "device": result.metrics["environment"]["device"],
     }  # fmt: skip
 
@@ -40,7 +40,7 @@ def load(study: str) -> pd.DataFrame:
     """All rows of a study, those that came with the package and one's own; the first of the same experiment."""
     frames = [_read(file) for file in places(study)]
     rows = pd.concat(frames) if frames else pd.DataFrame(columns=SAME)
-    return rows.drop_duplicates(SAME).reset_index(drop=True)
+    return rows.groupby(SAME, sort=False, as_index=False).first()  # and of a later one what the first did not measure
 
 
 def _read(file: Path) -> pd.DataFrame:
@@ -59,7 +59,7 @@ def add(study: str, new: Mapping[str, Any]) -> None:
         if (own[same].identity == new["identity"]).any():
             measured = own[same].iloc[0].dropna().to_dict()
             new = {**new, **{str(column): value for column, value in measured.items()}}
-        save_table(pd.concat([own[~same], pd.DataFrame([new])]).set_index("system"), study)
+        _replace(study, own, new)
 
 
 def identities(systems: Mapping[str, Config]) -> dict[str, dict[str, Any]]:
@@ -90,8 +90,12 @@ def reseeded(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:
 def stamp(study: str, row: Mapping[str, Any]) -> None:
     """Write a row in the place of one of the same settings, whatever its identity."""
     with _own(study) as own:
-        same = (own[KEY] == [row[name] for name in KEY]).all(axis=1)
-        save_table(pd.concat([own[~same], pd.DataFrame([row])]).set_index("system"), study)
+        _replace(study, own, row)
+
+
+def _replace(study: str, own: pd.DataFrame, row: Mapping[str, Any]) -> None:
+    others = own[~(own[KEY] == [row[name] for name in KEY]).all(axis=1)]
+    save_table(pd.concat([others, pd.DataFrame([row])]).set_index("system"), study)
 
 
 @contextmanager

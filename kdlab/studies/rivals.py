@@ -5,6 +5,7 @@ from typing import Any
 from ..catalogue import pipeline
 from ..config import Config
 from ..errors import lookup
+from .controls import with_images
 from .study import Study
 from .verdicts import Question
 
@@ -44,11 +45,8 @@ def rivals(dataset: str = "digits", labels: int = 200, budget: str = "lab") -> S
         }
     else:
         systems = {name: _student(key, dataset, labels, epochs) for name, key in keys.items()}
-    kd = systems["kd"]
-    longer = {} if kd.steps else {"epochs": 4 * kd.epochs}  # an epoch of one pass has a quarter of the steps then
-    systems["KD, 4 times the images"] = kd.replace(
-        batch=4 * kd.batch, lr=LR.get("KD, 4 times the images", kd.lr), **longer
-    )
+    kd, four = systems["kd"], "KD, 4 times the images"
+    systems[four] = with_images(kd, 4, lr=LR.get(four, kd.lr))
     return Study(
         "rivals",
         "Is any way of learning from a teacher better than KD, with the same care for each?",

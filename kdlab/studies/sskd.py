@@ -4,6 +4,7 @@ from typing import Any
 
 from ..config import Config
 from ..errors import lookup
+from .controls import with_images
 from .study import Study
 from .verdicts import Question
 
@@ -15,9 +16,7 @@ def sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab") -> Stu
     """Does a student gain from what its teacher knows about turned images?"""
     epochs = lookup("budget", budget, {"smoke": 2, "lab": 16, "paper": 240})
     systems = _published(dataset, labels) if budget == "paper" else _small(dataset, labels, epochs)
-    kd = systems["KD"]
-    longer = {} if kd.steps else {"epochs": 4 * kd.epochs}  # an epoch of one pass has a quarter of the steps then
-    four = kd.replace(batch=4 * kd.batch, **longer)
+    four = with_images(systems["KD"], 4)
     systems |= {"KD, 4 times the images": four, "SSKD without ss": systems["SSKD"].replace(weights={"ss": 0})}
     for name in ("labels only", "KD", "SSKD"):
         whole = systems[name]

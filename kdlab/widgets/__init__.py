@@ -1,4 +1,4 @@
-"""Explorers: pictures whose every setting can be moved; `gallery()` shows them all."""
+"""Explorers: pictures whose every setting can be moved."""
 
 from .augmentation import augmentation
 from .circle import circle

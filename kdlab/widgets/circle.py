@@ -18,7 +18,7 @@ from .frame import Choice, Explorer, Slider, explore
 IMAGES, NOISE, QUEUE = 64, 0.2, 64
 PREDICT = (
     "BYOL without predictor and with momentum 0 has the lowest loss of all. Where will its points be after sixty "
-    "steps? And which single switch brings them back?"
+    "steps? Of predictor, stopped gradient and momentum two bring them back, each alone: which?"
 )
 
 

@@ -27,12 +27,10 @@ def ramp(
         raise Error("this run recorded no accuracy by epoch: give one with evaluate_every=1")
     scores = log[column].ffill().tolist()
 
-    def draw(patience: int, **alpha: Any) -> plt.Figure:
-        settings = {**alpha, "ramp": min(alpha.pop("rise"), 1 - alpha["warmup"])}
-        settings.pop("rise", None)
-        epochs = max(len(scores), result.config.epochs)
-        weights = [ramp_up(epoch / epochs, **settings) for epoch in range(epochs)]
-        stop, best = stopping(scores, patience, (settings["warmup"] + settings["ramp"]) * epochs)
+    def draw(patience: int, warmup: float, rise: float, **alpha: Any) -> plt.Figure:
+        share, epochs = min(rise, 1 - warmup), max(len(scores), result.config.epochs)
+        weights = [ramp_up(epoch / epochs, warmup=warmup, ramp=share, **alpha) for epoch in range(epochs)]
+        stop, best = stopping(scores, patience, (warmup + share) * epochs)
         return plot_ramp(weights, scores, stop, best)
 
     return explore(

@@ -1,5 +1,8 @@
 """Temperature: what teacher and student say of an image, and the gradient that comes of it."""
 
+from functools import cache
+
+import matplotlib.pyplot as plt
 import torch
 from torch import Tensor
 
@@ -10,7 +13,7 @@ from ..plots.explorers import plot_temperature
 from .frame import Choice, Explorer, Slider, explore
 
 PREDICT = (
-    "The teacher is sure of the right class. At which temperature will a second class have a tenth of the probability? "
+    "The teacher hesitates between two classes. At which temperature will a third one have a tenth of the probability? "
     "And is the gradient largest where T is smallest?"
 )
 COUNT, GRID = 30, torch.logspace(-0.3, 1.7, 25).tolist()
@@ -32,10 +35,14 @@ def temperature(
     two = theirs.softmax(1).topk(2).values
     doubtful = (two[:, 0] - two[:, 1]).argsort()[:COUNT]
 
-    def draw(image: int, T: float, standardise: bool):
-        row = int(doubtful[image])
+    @cache  # moving T moves a point on the curve and not the curve
+    def answers(row: int, standardise: bool) -> tuple[Tensor, Tensor, list[float]]:
         z_teacher, z_student = (_standardised(z[row]) if standardise else z[row] for z in (theirs, ours))
-        lengths = [_gradient(z_student, z_teacher, t) for t in GRID]
+        return z_teacher, z_student, [_gradient(z_student, z_teacher, t) for t in GRID]
+
+    def draw(image: int, T: float, standardise: bool) -> plt.Figure:
+        row = int(doubtful[image])
+        z_teacher, z_student, lengths = answers(row, standardise)
         return plot_temperature(
             images.test_x[row], z_teacher, z_student, T, images.classes, int(images.test_y[row]), (GRID, lengths)
         )
