@@ -23,7 +23,7 @@ FLOORS = [
     {"engine"},
     {"report", "catalogue", "source", "notebooks", "tables"},
     {"studies"},
-    {"plots", "docs", "study_cli"},
+    {"plots", "docs", "study_cli", "checking"},
     {"widgets"},
     {"cli"},
 ]
@@ -63,6 +63,11 @@ def test_imports_run_downwards(file):
     for module, name in imports(file):
         assert len(module) > 1, f"{file} takes {name} from the package itself, which stands on top"
         assert module[1] == own or FLOOR[module[1]] < FLOOR[own], f"{own} reaches up to {module[1]}"
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.joinpath("widgets").glob("*.py")), ids=lambda f: f.name)
+def test_an_explorer_is_a_short_file(file):
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= (150 if file.name == "frame.py" else 120)
 
 
 def test_no_circle():

@@ -1,8 +1,11 @@
 """Explorers: moved by code as by hand, a line that brings a state back, a picture where nothing moves."""
 
 import base64
+import html
+import sys
 
 import matplotlib
+import pandas as pd
 import pytest
 import torch
 
@@ -13,7 +16,11 @@ from making import TEACHER, TINY
 
 import kdlab
 from kdlab import Config, Error, widgets
+from kdlab.engine.identity import hash_of
+from kdlab.studies.evidence import identities, reseeded, settings
+from kdlab.tables import save_table
 from kdlab.widgets.circle import Toy
+from kdlab.widgets.gallery import CONFIGS, EXPLORERS
 from kdlab.widgets.ramp import stopping
 
 GAINS = [3.0, 5.0, -1.0, 2.0, 4.0, 6.0, 1.0, 0.0, 8.0, 2.0]
@@ -47,10 +54,10 @@ def test_moving_a_control_draws_and_the_line_says_where_it_stands(own):
     ({"dashed": 2}, "dashed=2: choose from False, True"), ({"slop": 1}, "unknown control 'slop': did you mean 'slope'"),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused_and_nothing_moves(own, values, message):
-    before = own.values
+    before = own.state
     with pytest.raises(Error, match=message):
         own.set(**{"dashed": True, **values})
-    assert own.values == before
+    assert own.state == before
 
 
 def test_what_cannot_be_drawn_is_said_below_the_last_picture(own):
@@ -78,30 +85,69 @@ def test_controls_are_of_the_kind_of_their_values():
     assert explorer.controls["how"].description == "how?" and explorer.controls["share"].description == "share"
 
 
+SSD = Config(**{**TINY, "method": "litenet_ssd", "model": "litenet_dsc", "teacher": TEACHER})
+LSSKD = Config(**{**TINY, "method": "lsskd", "model": "resnet8"})
+SIMCLR = Config(**{**TINY, "method": "simclr", "model": "resnet18"})
+
+
+def evidence(root, monkeypatch, studies):
+    """Made-up rows of these studies, as the evidence."""
+    monkeypatch.setenv("KDLAB_FIGURES", str(root))
+    for name in studies:
+        study, rows = kdlab.STUDIES[name](), []
+        known = identities(study.systems)
+        for i, system in enumerate(study.systems):
+            for seed in range(4):
+                now = reseeded(known[system], seed)
+                rows.append({
+                    "system": system, "seed": seed, "settings": hash_of(settings(now)), "identity": hash_of(now),
+                    "test/accuracy": 50.0 + 3 * i + (seed * 7) % 5,
+                })  # fmt: skip
+        save_table(pd.DataFrame(rows).set_index("system"), name)
+
+
 @pytest.fixture
-def results(runs):
-    return kdlab.run(TEACHER), kdlab.run(Config(**{**TINY, "epochs": 15}))
+def every(runs, monkeypatch):
+    """Each explorer, by name, on small runs."""
+    evidence(runs / "figures", monkeypatch, ["label_budgets", "noise"])
+    teacher, student = kdlab.run(TEACHER), kdlab.run(Config(**{**TINY, "epochs": 15}))
+    taught, simclr = kdlab.run(SSD), kdlab.run(SIMCLR)
+    pair = {"teacher": teacher, "student": student}
+    return {
+        "circle": (widgets.circle(), {}), "seeds": (widgets.seeds(GAINS), {"differences": GAINS}),
+        "temperature": (widgets.temperature(**pair), pair), "ramp": (widgets.ramp(student), {"result": student}),
+        "augmentation": (widgets.augmentation(student.images), {"images": student.images}),
+        "similarity": (widgets.similarity(simclr), {"result": simclr}),
+        "embedding": (widgets.embedding(simclr), {"result": simclr}),
+        "pseudo_labels": (widgets.pseudo_labels(taught, threshold=0.2), {"result": taught}),
+        "feature_maps": (widgets.feature_maps(taught), {"result": taught}),
+        "targets": (widgets.targets(lsskd := kdlab.run(LSSKD), exit="branch 1"), {"result": lsskd}),
+        "budgets": (widgets.budgets(seeds=4), {}), "browse": (widgets.browse(), {}),
+        "draw_digit": (widgets.draw_digit(**pair), pair),
+    }  # fmt: skip
 
 
-def every(results):
-    teacher, student = results
-    return [
-        widgets.circle(), widgets.seeds(GAINS), widgets.temperature(teacher, student), widgets.ramp(student),
-        widgets.augmentation(kdlab.data.load("digits")),
-    ]  # fmt: skip
+OTHERS = {  # values to move to where the kind of control does not tell
+    ("browse", "where"): ["method=simclr", ""], ("browse", "column"): ["loss", "lr"],
+    ("draw_digit", "ink"): [[0] * 64, [255] * 64],
+}  # fmt: skip
 
 
-def test_every_control_of_every_explorer_changes_the_picture(results):
-    for explorer in every(results):
-        start = explorer.values
+def test_every_control_of_every_explorer_changes_the_picture_and_its_line_brings_it_back(every):
+    made = {name for name in widgets.__all__ if name.islower()} - {"explore", "gallery", "training"}
+    assert set(every) == made, "each of them is moved here"
+    for which, (explorer, names) in every.items():
+        start = explorer.state
         for name, kind in explorer.kinds.items():
             others = [v for v in (getattr(kind, "low", None), getattr(kind, "high", None)) if v is not None]
             pictures = set()
-            for value in others or list(kind.named.values()):
+            for value in OTHERS.get((which, name)) or others or list(kind.named.values()):
                 pictures.add(explorer.set(**{**start, name: value}).png)
+                assert not explorer.told.value or which in ("browse", "budgets"), (which, name, explorer.told.value)
             explorer.set(**start)
-            needs_byol = "circle" in explorer.call and name in ("predictor", "stop_gradient", "momentum")
-            assert len(pictures) > 1 or needs_byol, (explorer.call, name)
+            needs_byol = which == "circle" and name in ("predictor", "stop_gradient", "momentum")
+            assert len(pictures) > 1 or needs_byol, (which, name)
+        assert eval(explorer.code, {"kdlab": kdlab, **names}).png == explorer.png, which
 
 
 def test_the_line_of_a_state_brings_it_back():
@@ -140,9 +186,54 @@ def test_stopping_is_that_of_the_loop(runs):
     assert stopping(whole.log()["val/accuracy"].tolist(), 2, 0) == (run["epochs"], run["best_epoch"])
 
 
-def test_pairs_and_runs_that_do_not_fit(results, runs):
+def test_pairs_and_runs_that_do_not_fit(runs):
     with pytest.raises(Error, match="1 differences: give those of two systems"):
         widgets.seeds([1.0])
     quiet = kdlab.run(Config(**{**TINY, "evaluate_every": 1000}))
     with pytest.raises(Error, match="recorded no accuracy by epoch"):
         widgets.ramp(quiet)
+
+
+@pytest.mark.parametrize("make, message", [
+    (widgets.similarity, "a run of 'supervised' has no embeddings"),
+    (widgets.feature_maps, "a run of 'supervised' aligns no stages by adapters"),
+    (widgets.targets, "a run of 'supervised' keeps no table of the past"),
+    (lambda run: widgets.pseudo_labels(run, source="teacher"), "of this run there are guesses of student"),
+    (lambda run: widgets.draw_digit(run, run, ink=[1, 2]), "ink: give 64 numbers from 0 to 255"),
+    (lambda run: widgets.circle(T=100), "T=100: give a number from 0.05 to 2"),
+    (lambda run: widgets.gallery("circles"), "unknown explorer 'circles'"),
+    (lambda run: widgets.gallery(pupil=run), "unknown run of the gallery 'pupil'"),
+])  # fmt: skip
+def test_what_an_explorer_cannot_look_at(runs, make, message):
+    with pytest.raises(Error, match=message):
+        make(kdlab.run(TEACHER))
+
+
+def test_browsing_says_what_it_did_not_find(runs):
+    with pytest.raises(Error, match="no finished run in .*: run one, then look at it here"):
+        widgets.browse()
+    student = kdlab.run(TEACHER)
+    browser = widgets.browse()
+    assert f"model={student.config.model!r}" in html.unescape(browser.told.value), "its Config is there to copy"
+    wrong = [
+        ({"where": "pupil=1"}, "give conditions as column=value"), ({"where": "seed=9"}, "no run fits"),
+        ({"where": "", "column": "lss"}, "has no column 'lss'"),
+    ]  # fmt: skip
+    for values, message in wrong:
+        browser.set(**values)
+        assert message in html.unescape(browser.told.value)
+
+
+def test_the_gallery_makes_what_is_opened_and_once(every, monkeypatch):
+    small = {name: config.replace(epochs=3, steps=2) for name, config in CONFIGS.items()}
+    small["student"] = small["student"].replace(teacher=small["teacher"])
+    monkeypatch.setattr(sys.modules["kdlab.widgets.gallery"], "CONFIGS", small)  # the name is a function, too
+    gallery = widgets.gallery()
+    for name in EXPLORERS:
+        gallery.choice.value = name
+        if name != "seeds against interval":  # which has no evidence here
+            assert gallery.place.children == (gallery.shown,) and gallery.png == gallery.shown.png, name
+    assert set(gallery.made) == set(EXPLORERS) - {"seeds against interval"}
+    made = gallery.made["all runs"]
+    gallery.choice.value = "all runs"
+    assert gallery.shown is made and gallery.code == "kdlab.widgets.gallery('all runs')"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import nn
 
 from ..config import Config
@@ -63,6 +63,16 @@ class RunFolder:
         """Held by the process that trains this run; others wait and then find the result."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(self.path.with_name(f".{self.path.name}.lock"))
+
+    def taken(self) -> bool:
+        """Whether a process trains this run just now."""
+        lock = self.locked()
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        lock.release()
+        return False
 
     def result(self) -> dict[str, Any] | None:
         """The stored result, or None while the run is not done."""
@@ -164,6 +174,12 @@ class RunFolder:
                 f"{self.path} holds another run ({name} is {theirs.get(name)!r} there, {own.get(name)!r} here): "
                 "move or delete that folder"
             )
+
+
+def log_lines(folder: Path) -> list[dict[str, Any]]:
+    """What a run has logged so far, a line an epoch; one that is just being written is left out."""
+    file = folder / "log.jsonl"
+    return [json.loads(line) for line in file.read_text().split("\n")[:-1]] if file.exists() else []
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

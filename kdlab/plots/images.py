@@ -1,6 +1,7 @@
 """Figures of images and of features."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,19 +23,19 @@ def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[st
             )
             for label in range(len(classes)):
                 points = flat[labels == label]
-                axis.scatter(*points.T, s=9, color=_on_white(label), alpha=0.75, linewidths=0)
+                axis.scatter(*points.T, s=9, color=on_white(label), alpha=0.75, linewidths=0)
             places = _apart(np.stack([np.median(flat[labels == label], 0) for label in range(len(classes))]))
             for label, name in enumerate(classes):
                 axis.annotate(
                     name, places[label], ha="center", va="center", fontsize=15, fontweight="bold",
-                    color=_on_white(label), path_effects=_halo(),
+                    color=on_white(label), path_effects=halo(),
                 )  # fmt: skip
             axis.set(xticks=[], yticks=[], title=title)
             axis.spines[:].set_visible(False)
     return figure
 
 
-def _on_white(label: int) -> tuple[float, ...]:
+def on_white(label: int) -> tuple[float, ...]:
     """The palette's colour of a class, darker where it would vanish on white."""
     colour = np.array(PALETTE[label % len(PALETTE)])
     bright = float(colour @ (0.299, 0.587, 0.114))
@@ -54,7 +55,8 @@ def _apart(places: np.ndarray, least: float = 0.09) -> np.ndarray:
     return moved
 
 
-def _halo():
+def halo() -> list[Any]:
+    """What sets text off from the points behind it."""
     from matplotlib.patheffects import withStroke
 
     return [withStroke(linewidth=4, foreground="white")]

@@ -9,6 +9,10 @@ from .verdicts import Question
 
 GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128, 0.256)
 TEACHER_GRID = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
+LR = {
+    "labels only": 3.2e-2, "+ KD on the labelled": 1.6e-2, "+ KD on all": 0.128, "+ features": 6.4e-2,
+    "LiteNet-SSD": 3.2e-2, "of the labels-only teacher": 6.4e-2,
+}  # fmt: skip
 OFF = {"+ KD on all": ("feature", "consistency", "pseudo"), "+ features": ("consistency", "pseudo"), "LiteNet-SSD": ()}
 
 
@@ -24,11 +28,13 @@ def distillation(dataset: str = "digits", labels: int = 20, budget: str = "lab",
         "pre-training": full.teacher.init,
         "teacher": full.teacher,
         "teacher, labels only": alone,
-        "labels only": wide.replace(lr=full.lr if budget == "paper" else 1.6e-2),
-        "+ KD on the labelled": wide.replace(method="kd", weights={"ce": 1, "kd": 1}, teacher=full.teacher, lr=full.lr),
+        "labels only": wide,
+        "+ KD on the labelled": wide.replace(method="kd", weights={"ce": 1, "kd": 1}, teacher=full.teacher),
         **{name: full.replace(weights=dict.fromkeys(terms, 0)) for name, terms in OFF.items()},
         "of the labels-only teacher": full.replace(teacher=alone),
     }
+    if budget != "paper":
+        systems = {name: config.replace(lr=LR.get(name, config.lr)) for name, config in systems.items()}
     rungs = ("labels only", "+ KD on the labelled", "+ KD on all", "+ features", "LiteNet-SSD")
     return Study(
         "distillation",
@@ -63,9 +69,8 @@ def _small(dataset: str, labels: int, scale: float, ssl: str) -> tuple[Config, C
     first = Config(method=ssl, epochs=epochs[0], batch=128, lr=8e-3, weight_decay=1e-3, **large)
     teacher = Config(init=first, epochs=epochs[1], lr=1e-3, head_lr=10, **large)
     full = Config(
-        method="litenet_ssd", model="litenet_dsc", teacher=teacher, epochs=max(2, epochs[3]), batch=16, lr=6.4e-2,
-        **common,
-    )  # fmt: skip
+        method="litenet_ssd", model="litenet_dsc", teacher=teacher, epochs=max(2, epochs[3]), batch=16, **common
+    )
     return full, Config(epochs=epochs[2], batch=128, lr=8e-3, **large)  # as many images as both stages of the teacher
 
 

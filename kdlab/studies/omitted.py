@@ -24,9 +24,10 @@ def omitted(dataset: str = "digits", budget: str = "lab") -> Study:
     common: dict[str, Any] = {
         "dataset": dataset, "size": 8 if dataset == "digits" else 28, "model": "resnet8", "evaluate_every": 1000,
     }  # fmt: skip
-    teacher = Config(**common, width=1.0, epochs=round(15 * scale), steps=10, lr=1.6e-2)
+    teacher = Config(**common, width=1.0, epochs=round(15 * scale), steps=10, lr=2e-3)
     alone = Config(**common, width=0.5, epochs=round(20 * scale), steps=20, lr=1.6e-2)
-    taught = alone.replace(method="kd", teacher=teacher, weights={"ce": 0, "kd": 1}, hp={"T": 8})
+    taught = alone.replace(method="kd", teacher=teacher, weights={"ce": 0, "kd": 1}, hp={"T": 8}, lr=6.4e-2)
+    cold = taught.replace(hp={"T": 1}, lr=8e-3)
     return Study(
         "omitted",
         "What does a student learn of a class that it never sees, from a teacher that knows it?",
@@ -34,10 +35,10 @@ def omitted(dataset: str = "digits", budget: str = "lab") -> Study:
             "teacher": teacher,
             "labels, all digits": alone,
             "teacher's answers, all digits": taught,
-            "teacher's answers at T = 1, all digits": taught.replace(hp={"T": 1}),
+            "teacher's answers at T = 1, all digits": cold,
             "labels, no 3": alone.replace(omit=THREE),
             "teacher's answers, no 3": taught.replace(omit=THREE),
-            "teacher's answers at T = 1, no 3": taught.replace(omit=THREE, hp={"T": 1}),
+            "teacher's answers at T = 1, no 3": cold.replace(omit=THREE),
             "labels, only 7 and 8": alone.replace(omit=ALL_BUT_7_AND_8),
             "teacher's answers, only 7 and 8": taught.replace(omit=ALL_BUT_7_AND_8),
         },

@@ -93,7 +93,7 @@ def _small(dataset: str, labels: int, scale: float) -> tuple[Config, ...]:
         method="simclr", epochs=round(10 * scale), steps=2 * common["steps"], batch=64, lr=8e-3, weight_decay=1e-3
     )  # fmt: skip
     fine_tuned = teacher.replace(init=simclr, epochs=round(15 * scale), lr=8e-3, head_lr=10)
-    return teacher, linear, teacher.replace(epochs=round(95 * scale)), fine_tuned
+    return teacher, linear, teacher.replace(epochs=round(95 * scale), lr=1.6e-2), fine_tuned
 
 
 def _published(dataset: str, labels: int, scale: float) -> tuple[Config, ...]:

@@ -90,8 +90,9 @@ class Study:
 
     @property
     def metric(self) -> str:
-        """What is compared where nothing else is said: the metric of the first question."""
-        return self.questions[0].metric if self.questions else "test/accuracy"
+        """What is compared where nothing else is said: the metric of most questions, of equals the first."""
+        asked = [question.metric for question in self.questions] or ["test/accuracy"]
+        return max(dict.fromkeys(asked), key=asked.count)
 
     def scores(self, metric: str | None = None) -> pd.DataFrame:
         """The evidence in one metric: a row a seed, a column a system; NaN where it is missing."""

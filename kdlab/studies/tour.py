@@ -20,7 +20,7 @@ def tour(dataset: str = "digits", labels: int = 20, budget: str = "lab") -> Stud
     simclr = Config(**large, method="simclr", epochs=round(20 * scale), batch=128, lr=1.6e-2, weight_decay=1e-3)
     by_labels = Config(**large, epochs=round(45 * scale), batch=128, lr=1.6e-2)
     by_ssl = Config(**large, init=simclr, epochs=round(10 * scale), lr=2.5e-4, head_lr=10)
-    student = Config(**small, method="litenet_ssd", teacher=by_ssl, batch=16, lr=8e-3)
+    student = Config(**small, method="litenet_ssd", teacher=by_ssl, batch=16, lr=6.4e-2)
     systems = {
         "student, labels only": Config(**small, batch=128, lr=8e-3),
         "teacher, labels only": by_labels,

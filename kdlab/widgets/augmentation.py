@@ -8,7 +8,8 @@ import torch
 from ..augment import AUGMENTATIONS, Recipe
 from ..data import ImageSet
 from ..plots.explorers import plot_montage
-from .frame import Explorer, Slider, explore
+from .controls import Slider
+from .frame import Explorer, explore
 
 PREDICT = "Turn up one range until you cannot read the image any more. Which of them does a classifier survive longest?"
 COUNT = 9

@@ -13,7 +13,8 @@ from torch.nn.functional import normalize
 from .. import losses
 from ..methods.momentum import follow
 from ..plots.explorers import plot_circle
-from .frame import Choice, Explorer, Slider, explore
+from .controls import Choice, Slider
+from .frame import Explorer, explore
 
 IMAGES, NOISE, QUEUE = 64, 0.2, 64
 PREDICT = (

@@ -8,7 +8,8 @@ from ..engine.result import Result
 from ..errors import Error
 from ..plots.explorers import plot_ramp
 from ..schedules import ramp_up
-from .frame import Choice, Explorer, Slider, explore
+from .controls import Choice, Slider
+from .frame import Explorer, explore
 
 PREDICT = "With a patience of 1, how early would this run have stopped, and how much accuracy would that have cost?"
 

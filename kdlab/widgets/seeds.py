@@ -6,7 +6,8 @@ import numpy as np
 
 from ..errors import Error
 from ..plots.explorers import plot_interval
-from .frame import Explorer, Slider, explore
+from .controls import Slider
+from .frame import Explorer, explore
 
 PREDICT = "How many seeds will it take until the band leaves 0 and stays away? Write the number down, then draw."
 

@@ -10,7 +10,8 @@ from ..engine.result import Result
 from ..errors import Error
 from ..losses import kd
 from ..plots.explorers import plot_temperature
-from .frame import Choice, Explorer, Slider, explore
+from .controls import Choice, Slider
+from .frame import Explorer, explore
 
 PREDICT = (
     "The teacher hesitates between two classes. At which temperature will a third one have a tenth of the probability? "

@@ -1,0 +1,128 @@
+"""A run that trains in a process of its own, which pauses, goes on and stops when it is told to."""
+
+import _thread
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from ..config import Config
+from ..errors import Error
+from ..methods import METHODS
+from .assemble import chain
+from .experiment import run
+
+
+class Process:
+    """The training of a Config beside this process: `start`, `pause`, `go_on`, `stop`, and how it stands.
+
+    It ends with its parent, however that ends, and by its checkpoints the next one goes on where it was.
+    """
+
+    def __init__(self, config: Config) -> None:
+        for stage in chain(config):
+            if METHODS[stage.method].__module__ == "__main__":
+                raise Error(
+                    f"a process of its own does not know {stage.method!r} of this notebook: kdlab.run trains it"
+                )
+        self.config, self.paused = config, False
+        self.child: subprocess.Popen[str] | None = None
+        self.said = Path(tempfile.mkstemp(prefix="kdlab-", suffix=".txt")[1])
+
+    @property
+    def alive(self) -> bool:
+        """Whether it trains, or pauses."""
+        return self.child is not None and self.child.poll() is None
+
+    @property
+    def failure(self) -> str:
+        """The last line that a process which failed has said, else nothing."""
+        if self.child is None or self.child.poll() in (None, 0, 130):
+            return ""
+        return (self.said.read_text().strip().splitlines() or [f"ended with code {self.child.returncode}"])[-1]
+
+    def start(self) -> None:
+        """Train, from the last checkpoint if there is one; nothing happens where it trains already."""
+        if self.alive:
+            return
+        environment = {**os.environ, "KDLAB_PROGRESS": "0"}
+        apart = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}  # an interrupt of the
+        with self.said.open("w") as said:  # kernel is none of this process
+            self.child = subprocess.Popen(
+                [sys.executable, "-m", __name__, self.config.model_dump_json()], stdin=subprocess.PIPE, stdout=said,
+                stderr=said, text=True, env=environment, **apart,
+            )  # fmt: skip
+        self.paused = False
+
+    def pause(self) -> None:
+        """Hold still, with everything in memory."""
+        self._say("pause", paused=True)
+
+    def go_on(self) -> None:
+        """Go on after a pause."""
+        self._say("continue", paused=False)
+
+    def stop(self) -> None:
+        """End it; what is lost is at most what a kill loses."""
+        self._say("stop", paused=False)
+        if self.child is not None:
+            try:
+                self.child.wait(10)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+
+    def _say(self, word: str, paused: bool) -> None:
+        if self.alive and self.child is not None and self.child.stdin is not None:
+            try:
+                print(word, file=self.child.stdin, flush=True)
+                self.paused = paused
+            except OSError:  # it ended a moment ago
+                self.paused = False
+
+
+class _Orders:
+    """In the child: what its parent says, a word a line. Where nobody is left to say anything it ends."""
+
+    def __init__(self) -> None:
+        self.going, self.over = threading.Event(), False
+        self.going.set()
+        signal.signal(signal.SIGINT, self.obey)
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self) -> None:
+        for line in sys.stdin:
+            if line.strip() == "stop":
+                break
+            self.going.set() if line.strip() == "continue" else self.going.clear()
+            _thread.interrupt_main()  # the main thread calls `obey` between two steps of the interpreter
+        self.over = True
+        self.going.set()
+        _thread.interrupt_main()
+
+    def obey(self, *_: object) -> None:
+        while not self.going.wait(0.2):
+            pass
+        if self.over:
+            raise KeyboardInterrupt
+
+
+def main(text: str) -> int:
+    """Train what a Config's JSON describes, under the orders of standard input."""
+    try:
+        _Orders()
+        run(Config.model_validate(json.loads(text)))
+    except KeyboardInterrupt:
+        return 130
+    except Error as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

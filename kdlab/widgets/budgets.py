@@ -1,0 +1,54 @@
+"""Accuracy against labels per class and against wrong labels, from the evidence of twenty seeds."""
+
+import re
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from ..errors import Error
+from ..plots.explorers_runs import plot_budgets
+from ..studies import STUDIES
+from .controls import Choice, Slider
+from .frame import Explorer, explore
+
+PREDICT = (
+    "Where do the curves of the student with and without a teacher meet? And with how many seeds would you have seen "
+    "that?"
+)
+ASKED = {"labels": "label_budgets", "wrong labels": "noise"}
+AXES = {"labels": "labelled images", "wrong labels": "wrong labels, %"}
+LABELS = re.compile(r"(?P<name>.+), (?P<at>\d+) labels")
+NOISE = re.compile(r"(?P<at>\d+)% wrong(?:, (?P<name>.+))?")
+
+
+def budgets(against: str = "labels", seeds: int = 20, system: str = "all") -> Explorer:
+    """Means with 95 % intervals of the first `seeds` seeds of the studies label_budgets and noise, as committed."""
+    scores = {what: STUDIES[name]().scores() for what, name in ASKED.items()}
+    curves = {what: _curves(what, frame) for what, frame in scores.items()}
+    names = sorted({name for each in curves.values() for name in each})
+
+    def draw(against: str, seeds: int, system: str) -> plt.Figure:
+        shown = {n: at for n, at in curves[against].items() if system in ("all", n)}
+        if not shown:
+            raise Error(f"{system!r} is not measured against {against}: choose from {', '.join(curves[against])}")
+        few = {name: {x: values[:seeds] for x, values in at.items()} for name, at in shown.items()}
+        title = f"test accuracy, means with 95 % intervals of {seeds} seeds"
+        return plot_budgets(few, AXES[against], against == "labels", title)
+
+    return explore(
+        draw, "kdlab.widgets.budgets({})", PREDICT, against=Choice(against, list(ASKED)),
+        seeds=Slider(seeds, 2, 20), system=Choice(system, ["all", *names]),
+    )  # fmt: skip
+
+
+def _curves(what: str, scores: pd.DataFrame) -> Mapping[str, Mapping[float, list[float]]]:
+    """{system: {x: a value a seed}}, from the names that the two studies give to their systems."""
+    found: dict[str, dict[float, list[float]]] = {}
+    for column in scores:
+        values = scores[column].dropna().tolist()
+        if match := (LABELS if what == "labels" else NOISE).fullmatch(str(column)):
+            found.setdefault(match["name"] or "labels only", {})[float(match["at"])] = values
+        elif column == "no noise":
+            found.setdefault("labels only", {})[0.0] = values
+    return found

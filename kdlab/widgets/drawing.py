@@ -1,0 +1,76 @@
+"""Draw a digit: two networks read it while one draws, by mouse, by touch or by keyboard."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import matplotlib.pyplot as plt
+import torch
+import traitlets
+from torch import Tensor
+from torchvision.transforms.v2.functional import resize
+
+from ..data import Normalise
+from ..engine.result import Result
+from ..errors import Error
+from ..plots.explorers_runs import plot_readings
+from .frame import Explorer
+
+PREDICT = "Draw a 7, then a bar through its middle. Who changes its mind first, the teacher or the student?"
+SIDE = 8  # the built-in digits have so many pixels a side, each a mean over ink
+
+
+class Field(anywidget.AnyWidget):
+    """A square of `side` x `side` pixels to draw in; `value` has 0 (white) to 255 (black), row by row."""
+
+    _esm = Path(__file__).with_name("field.js")
+    side = traitlets.Int(SIDE).tag(sync=True)
+    value = traitlets.List(traitlets.Int()).tag(sync=True)
+
+
+@dataclass(frozen=True)
+class Ink:
+    """What is drawn: the value of a `Field`."""
+
+    start: Sequence[int]
+
+    def widget(self, name: str) -> Any:
+        """The field."""
+        return Field(value=list(self.start))
+
+    def check(self, name: str, value: Any) -> None:
+        """Refuse what is no picture."""
+        if not isinstance(value, list | tuple) or len(value) != SIDE**2 or not all(0 <= v <= 255 for v in value):
+            raise Error(f"{name}: give {SIDE**2} numbers from 0 to 255")
+
+
+def draw_digit(teacher: Result, student: Result, ink: Sequence[int] | None = None) -> Explorer:
+    """Logits and probabilities of two networks of the digits for what is drawn; it starts at the first test image."""
+    results = {"teacher": teacher, "student": student}
+    for role, result in results.items():
+        if result.config.dataset != "digits":
+            raise Error(
+                f"the {role} was trained on {result.config.dataset}: drawings are read by networks of the digits"
+            )
+    nets = {role: result.network() for role, result in results.items()}
+    seen = {role: (result.images, Normalise(result.images.mean, result.images.std)) for role, result in results.items()}
+    start = _resized(teacher.images.test_x[:1], SIDE).flatten().tolist()
+
+    @torch.no_grad()
+    def draw(ink: list[int]) -> plt.Figure:
+        image = torch.tensor(ink, dtype=torch.uint8).view(1, 1, SIDE, SIDE)
+        logits: dict[str, Tensor] = {}
+        for role, (images, normalise) in seen.items():
+            logits[role] = nets[role](normalise(_resized(image, images.test_x.shape[-1])))[0]
+        return plot_readings(image[0], logits, teacher.images.classes)
+
+    return Explorer(
+        draw, {"ink": Ink(start if ink is None else ink)}, "kdlab.widgets.draw_digit(teacher, student, {})", PREDICT
+    )
+
+
+def _resized(images: Tensor, side: int) -> Tensor:
+    """As data sets are brought to another size."""
+    return resize(images, [side, side], antialias=True)

@@ -1,0 +1,60 @@
+"""The map of a network's features by epoch, with the nearest neighbours of a chosen image."""
+
+import matplotlib.pyplot as plt
+import torch
+from sklearn.manifold import TSNE
+from torch import Tensor
+
+from ..engine.result import Result
+from ..engine.watch import watch
+from ..losses import similarity as cosines_of
+from ..metrics import extract
+from ..plots.explorers_runs import plot_map
+from ..setup import Setup
+from .controls import Slider
+from .frame import Explorer, explore
+
+PREDICT = (
+    "Which two classes will be the last to part? And are an image's neighbours of its class before the map says so?"
+)
+COUNT, MOMENTS, NEAREST = 240, 7, 5
+
+
+def embedding(result: Result, moment: int = MOMENTS - 1, image: int = 0) -> Explorer:
+    """t-SNE of the features of 240 test images at up to seven moments of training, each map begun at the one before.
+
+    The run is trained once more, looked at from inside. Neighbours are the nearest by cosine of the features, not on
+    the map.
+    """
+    images = result.images
+    x, y = images.test_x[:COUNT], images.test_y[:COUNT]
+    seen = watch(result.config, lambda setup: _features(setup, x))
+    moments = sorted({round(e) for e in torch.linspace(0, len(seen) - 1, MOMENTS).tolist()})
+    maps, nearest, place = [], [], None
+    for epoch in moments:
+        place = _map(seen[epoch], place)
+        maps.append(place)
+        nearest.append(cosines_of(seen[epoch], seen[epoch]).fill_diagonal_(-2).topk(NEAREST, 1).indices)
+
+    def draw(moment: int, image: int) -> plt.Figure:
+        near = nearest[moment][image].tolist()
+        agree = 100 * (y[nearest[moment]] == y[:, None]).double().mean().item()
+        title = f"after epoch {moments[moment]}: {agree:.0f} % of the five nearest are of the same class"
+        return plot_map(maps[moment], y, images.classes, image, near, x, title)
+
+    return explore(
+        draw, "kdlab.widgets.embedding(result, {})", PREDICT,
+        moment=Slider(min(moment, len(moments) - 1), 0, len(moments) - 1, label="moment of training"),
+        image=Slider(image, 0, len(x) - 1, label="chosen image"),
+    )  # fmt: skip
+
+
+def _features(setup: Setup, x: Tensor) -> Tensor:
+    return extract(setup.method.model, x, setup.normalise).pooled
+
+
+def _map(features: Tensor, begin: Tensor | None) -> Tensor:
+    """(n, 2), near `begin` where one is given."""
+    start = "pca" if begin is None else (begin / begin.std() * 1e-2).numpy()
+    tsne = TSNE(2, init=start, max_iter=300, perplexity=20, early_exaggeration=8, random_state=0)
+    return torch.from_numpy(tsne.fit_transform(features.numpy()))

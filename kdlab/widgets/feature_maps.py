@@ -1,0 +1,68 @@
+"""Feature maps of a student and its teacher, stage by stage, before and after the adapter."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from ..engine.result import Result
+from ..engine.watch import watch
+from ..errors import Error
+from ..plots.explorers_runs import plot_feature_maps
+from ..setup import Setup
+from .controls import Choice, Slider
+from .frame import Explorer, explore
+
+PREDICT = (
+    "The student's own channels are in no order that the teacher knows. Will they look like the teacher's once they "
+    "went through the adapter? In which stage most?"
+)
+COUNT, CHANNELS = 20, 8
+ROWS = ("student", "through the adapter", "teacher")
+Seen = dict[int, dict[str, Tensor]]  # stage -> row -> maps (images, channels, h, w)
+
+
+def feature_maps(result: Result, image: int = 0, stage: int = 2, trained: bool = True) -> Explorer:
+    """The eight channels in which the teacher of a LiteNet-SSD run answers most strongly, and the student's in them.
+
+    An adapter turns the student's channels into the teacher's, so that column stands by column; the student's own are
+    shown as they are numbered. The run is trained once more, looked at from inside; adapters are not kept otherwise.
+    """
+    if result.config.method != "litenet_ssd":
+        raise Error(f"a run of {result.config.method!r} aligns no stages by adapters: give one of litenet_ssd")
+    images = result.images
+    x = images.test_x[:COUNT]
+    every = watch(result.config, lambda setup: _look(setup, x))
+    if not every[0]:
+        raise Error("this run aligned no features: give one with a weight of the term feature")
+    moments = {True: every[-1], False: every[0]}
+    stages = sorted(every[0])
+
+    def draw(image: int, stage: int, trained: bool) -> plt.Figure:
+        seen = {row: maps[image] for row, maps in moments[trained][stage].items()}
+        strongest = seen["teacher"].mean((1, 2)).topk(CHANNELS).indices
+        shown = {row: seen[row][strongest if row != "student" else slice(CHANNELS)] for row in ROWS if row in seen}
+        agree = cosine_similarity(seen["through the adapter"], seen["teacher"], dim=0).mean().item()
+        when = "after training" if trained else "before training"
+        return plot_feature_maps(x[image], shown, f"{when}, stage {stage}: cosine through the adapter {agree:.2f}")
+
+    return explore(
+        draw, "kdlab.widgets.feature_maps(result, {})", PREDICT, image=Slider(image, 0, len(x) - 1),
+        stage=Choice(stage if stage in stages else stages[0], stages), trained=Choice(trained, label="trained"),
+    )  # fmt: skip
+
+
+def _look(setup: Setup, x: Tensor) -> Seen:
+    method: Any = setup.method
+    with torch.no_grad():
+        seen = setup.normalise(x.to(setup.device))
+        student, teacher = (net.features(seen).maps for net in (method.model, method.teacher))
+        return {
+            stage + 1: {
+                name: maps.cpu() for name, maps in
+                zip(ROWS, (student[stage], adapter(student[stage]), teacher[stage]), strict=True)
+            }
+            for stage, adapter in zip(method.stages, method.adapters, strict=True)
+        }  # fmt: skip

@@ -1,0 +1,117 @@
+"""All explorers in one place, each made when it is opened, on small runs that are trained at their first use."""
+
+from collections.abc import Callable, Mapping
+from html import escape
+
+import ipywidgets
+
+from ..config import Config
+from ..engine.experiment import run
+from ..engine.result import Result
+from ..errors import Error, known
+from ..studies import STUDIES
+from .augmentation import augmentation
+from .browse import browse
+from .budgets import budgets
+from .circle import circle
+from .drawing import draw_digit
+from .embedding import embedding
+from .feature_maps import feature_maps
+from .frame import Shown
+from .pseudo_labels import pseudo_labels
+from .ramp import ramp
+from .seeds import seeds
+from .similarity import similarity
+from .targets import targets
+from .temperature import temperature
+from .training import training
+
+SMALL = {"dataset": "digits", "labels": 50, "size": 10, "width": 0.25, "steps": 10, "epochs": 10}
+TEACHER = Config(**SMALL, model="resnet18", batch=64, lr=1e-2)
+CONFIGS = {
+    "teacher": TEACHER,
+    "simclr": Config(**SMALL, method="simclr", model="resnet18", batch=64, lr=1.6e-2),
+    "student": Config(**SMALL, method="litenet_ssd", model="litenet_dsc", teacher=TEACHER, batch=16, lr=3e-2),
+    "lsskd": Config(
+        dataset="digits",
+        labels=50,
+        model="resnet8",
+        width=0.5,
+        steps=10,
+        epochs=12,
+        method="lsskd",
+        lr=1.6e-2,
+        batch=10,
+    ),
+}
+TEACHERS = "student of the SimCLR teacher", "student of the labels-only teacher"  # compared in the tour, seed by seed
+Made = Callable[[Callable[[str], Result]], Shown]
+EXPLORERS: dict[str, Made] = {
+    "contrast and collapse on a circle": lambda of: circle(),
+    "seeds against interval": lambda of: seeds(STUDIES["tour"]().differences(*TEACHERS).tolist()),
+    "augmentation": lambda of: augmentation(of("teacher").images),
+    "similarity matrix of a batch": lambda of: similarity(of("simclr")),
+    "map of the features": lambda of: embedding(of("simclr")),
+    "temperature and soft targets": lambda of: temperature(of("teacher"), of("student")),
+    "pseudo-labels and their threshold": lambda of: pseudo_labels(of("student")),
+    "feature maps and the adapter": lambda of: feature_maps(of("student")),
+    "ramps and early stopping": lambda of: ramp(of("student")),
+    "joint labels and softened targets": lambda of: targets(of("lsskd")),
+    "labels and wrong labels against accuracy": lambda of: budgets(),
+    "draw a digit": lambda of: draw_digit(of("teacher"), of("student")),
+    "all runs": lambda of: browse(),
+    "train, live": lambda of: training(CONFIGS["student"]),
+}
+
+
+class Gallery(Shown):
+    """A list of explorers and the one that is chosen."""
+
+    def __init__(self, runs: Mapping[str, Result], chosen: str) -> None:
+        self.runs, self.made = runs, dict[str, Shown]()
+        self.choice = ipywidgets.Dropdown(options=list(EXPLORERS), value=chosen, description="explorer")
+        self.place = ipywidgets.VBox()
+        self.choice.observe(self.show, "value")
+        super().__init__([self.choice, self.place])
+        self.show()
+
+    @property
+    def shown(self) -> Shown:
+        """The explorer that is chosen, made when it is first asked for."""
+        name = str(self.choice.value)
+        if name not in self.made:
+            self.made[name] = EXPLORERS[name](self._run_of)
+        return self.made[name]
+
+    @property
+    def png(self) -> bytes:
+        """Its picture."""
+        return self.shown.png
+
+    @property
+    def code(self) -> str:
+        """The line that opens the gallery at it."""
+        return f"kdlab.widgets.gallery({self.choice.value!r})"
+
+    def show(self, change: object = None) -> None:
+        """Open the chosen explorer; it is made once."""
+        self.place.children = [ipywidgets.HTML("one moment: networks are trained ...")]
+        try:
+            self.place.children = [self.shown]
+        except Error as error:
+            self.place.children = [ipywidgets.HTML(f"<i>{escape(str(error))}</i>")]
+
+    def _run_of(self, role: str) -> Result:
+        return self.runs[role] if role in self.runs else run(CONFIGS[role])
+
+
+def gallery(chosen: str = "contrast and collapse on a circle", **runs: Result) -> Gallery:
+    """All explorers, to choose from a list.
+
+    `runs` are runs of your own to look at: `teacher` and `student` of the digits (the student by litenet_ssd), `simclr`
+    and `lsskd`. Those that are not given are trained small when an explorer first needs them, in seconds.
+    """
+    known("explorer", chosen, EXPLORERS)
+    for role in runs:
+        known("run of the gallery", role, CONFIGS)
+    return Gallery(runs, chosen)

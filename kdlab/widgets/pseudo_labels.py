@@ -1,0 +1,58 @@
+"""The threshold on pseudo-labels, epoch by epoch: how many pass, and how many of them are right."""
+
+import math
+
+import matplotlib.pyplot as plt
+from torch import Tensor
+
+from ..engine.result import Result
+from ..engine.watch import watch
+from ..errors import Error
+from ..metrics import extract
+from ..plots.explorers_runs import plot_threshold
+from ..setup import Setup
+from .controls import Choice, Slider
+from .frame import Explorer, explore
+
+PREDICT = "A threshold of 0.95 sounds strict. How many of what it lets pass will be wrong in the first epochs?"
+COUNT = 1000
+Guesses = tuple[Tensor, Tensor]  # confidences, and which are right
+
+
+def pseudo_labels(result: Result, threshold: float = 0.95, epoch: int = -1, source: str = "student") -> Explorer:
+    """What a student or its teacher guesses of the unlabelled images after each epoch, and what passes a threshold.
+
+    The run is trained once more, looked at from inside; the true classes are known here and not to the training.
+    """
+    seen = watch(result.config, _guesses)
+    sources = list(seen[0])
+    if source not in sources:
+        raise Error(f"source={source!r}: of this run there are guesses of {', '.join(sources)}")
+
+    def draw(threshold: float, epoch: int, source: str) -> plt.Figure:
+        passed, good = zip(*(_shares(*moment[source], threshold) for moment in seen), strict=True)
+        return plot_threshold(*seen[epoch][source], threshold, passed, good, epoch)
+
+    last = len(seen) - 1
+    return explore(
+        draw, "kdlab.widgets.pseudo_labels(result, {})", PREDICT,
+        threshold=Slider(threshold, 0.0, 0.999, 0.005), epoch=Slider(last if epoch < 0 else min(epoch, last), 0, last),
+        source=Choice(source, sources, label="labels from"),
+    )  # fmt: skip
+
+
+def _guesses(setup: Setup) -> dict[str, Guesses]:
+    data, method = setup.data, setup.method
+    hidden = (data.y < 0).nonzero()[:COUNT, 0]
+    if not len(hidden):
+        raise Error("all images of this run are labelled: give one with fewer labels")
+    nets = {"student": method.model, **({"teacher": method.teacher} if method.teacher is not None else {})}
+    logits = {name: extract(net, data.x[hidden], setup.normalise).logits for name, net in nets.items()}
+    sure = {name: z.softmax(1).max(1) for name, z in logits.items()}
+    return {name: (most.values, most.indices == data.truth[hidden]) for name, most in sure.items()}
+
+
+def _shares(confidence: Tensor, right: Tensor, threshold: float) -> tuple[float, float]:
+    """Percent that pass, and of those that are right."""
+    passed = confidence >= threshold
+    return 100 * passed.double().mean().item(), 100 * right[passed].double().mean().item() if passed.any() else math.nan

@@ -1,0 +1,63 @@
+"""The similarity matrix of a batch: what a contrastive loss sees, and what the temperature makes of it."""
+
+import copy
+from functools import cache
+
+import matplotlib.pyplot as plt
+import torch
+from torch import Tensor
+
+from ..engine.result import Result
+from ..engine.watch import watch
+from ..errors import Error
+from ..losses import similarity as cosines_of
+from ..methods import Method
+from ..metrics.embeddings import embeds
+from ..models import evaluating
+from ..plots.explorers_runs import plot_batch
+from ..setup import Setup
+from .controls import Slider
+from .frame import Explorer, explore
+
+PREDICT = (
+    "At T = 0.1 much of the probability lies on the diagonal. What is left there at T = 2, though no cosine changes? "
+    "And at the first moment, before training?"
+)
+MOMENTS = 6
+
+
+def similarity(result: Result, T: float = 0.1, batch: int = 12, again: int = 0, moment: int = MOMENTS - 1) -> Explorer:
+    """Cosines between the embeddings of two views of a batch, and the softmax over each row at a temperature.
+
+    The images are test images, in an order that `again` draws, their views those of the run's own method. The run is
+    trained once more and looked at from inside at up to six moments: the heads that make embeddings are not kept.
+    """
+    seen = watch(result.config, _copied)
+    moments = sorted({round(e) for e in torch.linspace(0, len(seen) - 1, MOMENTS).tolist()})
+    setup, images = result.setup(teacher=False), result.images
+
+    @cache  # moving T moves no image
+    def looked(batch: int, again: int, moment: int) -> tuple[Tensor, Tensor]:
+        draw = torch.Generator().manual_seed(again)
+        x = images.test_x[torch.randperm(len(images.test_x), generator=draw)[:batch]]
+        method = seen[moments[moment]]
+        with evaluating(method):
+            embedded = [method.embed(setup.normalise(view(x, draw))) for view in setup.batches.views[:2] if view]
+        return x, cosines_of(*embedded).cpu()
+
+    def draw(T: float, batch: int, again: int, moment: int) -> plt.Figure:
+        x, cosines = looked(batch, again, moment)
+        return plot_batch(x, cosines, T, moments[moment])
+
+    return explore(
+        draw, "kdlab.widgets.similarity(result, {})", PREDICT,
+        T=Slider(T, 0.02, 5.0, log=True, label="temperature"), batch=Slider(batch, 4, 24, label="batch"),
+        again=Slider(again, 0, 20, label="draw again"),
+        moment=Slider(min(moment, len(moments) - 1), 0, len(moments) - 1, label="moment of training"),
+    )  # fmt: skip
+
+
+def _copied(setup: Setup) -> Method:
+    if not embeds(setup.method):
+        raise Error(f"a run of {setup.config.method!r} has no embeddings: give one of simclr, moco or byol")
+    return copy.deepcopy(setup.method).cpu()

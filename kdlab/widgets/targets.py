@@ -1,0 +1,84 @@
+"""Joint labels of turned images and softened targets, by epoch, beside what each exit knows by then."""
+
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import torch
+from torch import Tensor, nn
+
+from .. import losses
+from ..augment import ops
+from ..engine.result import Result
+from ..engine.watch import watch
+from ..errors import Error
+from ..metrics import accuracy, branch_accuracy, extract
+from ..plots.explorers_runs import plot_soft_target
+from ..setup import Setup
+from .controls import Choice, Slider
+from .frame import Explorer, explore
+
+PREDICT = (
+    "The label is one class in the first epoch. By the last one four fifths of the target are what the network said "
+    "before: for which image will that be another class?"
+)
+COUNT, TURNS = 30, 4
+
+
+class _Seen(NamedTuple):
+    past: list[Tensor]  # of the classifier (images, K) and of each branch (images, turns, 4 K)
+    exits: list[float]  # accuracy of each branch and of the classifier, %
+
+
+def targets(result: Result, image: int = -1, turn: int = 0, exit: str = "classifier", epoch: int = -1) -> Explorer:
+    """The target that an LSSKD run gave to a labelled image in an epoch: the label, softened by what was said before.
+
+    The classifier learns the class of the upright image, a branch its class and turn. It starts at the image whose
+    label has the smallest share in the end. The run is trained once more, looked at from inside, where its table of the
+    past is read.
+    """
+    config = result.config
+    if config.method != "lsskd" or config.hp.get("past", "table") != "table" or not config.hp.get("alpha", 1):
+        raise Error(f"a run of {config.method!r} keeps no table of the past: give one of lsskd, with past='table'")
+    seen = watch(config, _look)
+    setup = result.setup(teacher=False)
+    x, y = (part[:COUNT] for part in setup.part("train"))
+    method: Any = setup.method
+    names = ["classifier", *(f"branch {i + 1}" for i in range(len(seen[0].exits) - 1))]
+    exits = dict(zip(names, zip(*(moment.exits for moment in seen), strict=True), strict=True))
+    classes = [*setup.images.classes]
+    joint = [f"{name}, {90 * j}°" for name in classes for j in range(TURNS)]
+
+    if image < 0:
+        image = int(seen[-1].past[0].gather(1, y[:, None]).argmin())
+
+    def draw(image: int, turn: int, exit: str, epoch: int) -> plt.Figure:
+        which, alpha = names.index(exit), method.weight_of_past(epoch / config.epochs)
+        past = seen[epoch].past[which][image]
+        past = past[turn] if which else past
+        label = losses.joint_labels(y[image : image + 1])[turn : turn + 1] if which else y[image : image + 1]
+        target = losses.soften(label, past[None], alpha)[0]
+        shown = ops.rotations(x[image][None])[turn if which else 0]
+        title = f"target of the {exit} in epoch {epoch + 1}: {target[label].item():.2f} is the label's"
+        return plot_soft_target(shown, target, int(label), joint if which else classes, exits, epoch, title)
+
+    last = config.epochs - 1
+    return explore(
+        draw, "kdlab.widgets.targets(result, {})", PREDICT, image=Slider(image, 0, len(y) - 1),
+        turn=Slider(turn, 0, TURNS - 1, label="turn of the branches, x 90°"), exit=Choice(exit, names),
+        epoch=Slider(last if epoch < 0 else min(epoch, last), 0, last),
+    )  # fmt: skip
+
+
+def _look(setup: Setup) -> _Seen:
+    method: Any = setup.method
+    rows, y, K = setup.data.labelled[:COUNT], setup.data.y[setup.data.labelled[:COUNT]], method.model.num_classes
+    hard = losses.smooth(y, K, 0.0)
+    turned = (TURNS * rows[:, None] + torch.arange(TURNS, device=rows.device)).flatten()  # an image's rows, together
+    of_turns = losses.smooth(losses.joint_labels(y), TURNS * K, 0.0)
+    first, *others = method.past.tables
+    past = [first.read(rows, hard), *(table.read(turned, of_turns).view(len(rows), TURNS, -1) for table in others)]
+    x, truth = setup.part("test")
+    branches = nn.ModuleList(method.parts["branches"].children())
+    known = branch_accuracy(method.model, branches, x, truth, setup.normalise, losses.class_log_probabilities)
+    classifier = accuracy(extract(method.model, x, setup.normalise).logits, truth)
+    return _Seen([p.cpu() for p in past], [classifier, *(upright for _, upright in known)])

@@ -1,0 +1,117 @@
+"""A live panel: start, pause and stop a run, and see its curves while it trains."""
+
+import asyncio
+from functools import partial
+
+import ipywidgets
+
+from ..config import Config
+from ..engine.assemble import chain, chain_images
+from ..engine.experiment import run
+from ..engine.process import Process
+from ..engine.result import Result
+from ..engine.store import RunFolder, log_lines
+from ..errors import Error
+from ..metrics import monitored
+from ..plots.explorers_runs import plot_training
+from .frame import Shown, png_of
+
+EVERY = 0.5  # seconds between two looks
+
+
+class Panel(Shown):
+    """Buttons, a bar and curves of one run; what it stands on is trained first, in its turn.
+
+    The run is that of `kdlab.run(config)`: it trains in a process of its own, goes on from its checkpoints, and when
+    it is done `result` has it. `tick` looks at its folder once.
+    """
+
+    def __init__(self, config: Config) -> None:
+        images = chain_images(config)
+        self.config, self.process = config, Process(config)
+        self.watching: asyncio.Task[None] | None = None
+        self.folders = [RunFolder(stage, images) for stage in reversed(list(chain(config)))]  # what comes first, first
+        self.buttons = {name: ipywidgets.Button(description=name) for name in ("start", "pause", "stop")}
+        for name, button in self.buttons.items():
+            button.on_click(partial(self._pressed, name))
+        self.bar, self.told = ipywidgets.IntProgress(layout={"width": "60%"}), ipywidgets.HTML()
+        self.image = ipywidgets.Image(format="png")
+        self.drawn: object = None  # what the picture shows
+        super().__init__([ipywidgets.HBox([*self.buttons.values()]), self.bar, self.told, self.image])
+        self.tick()
+
+    @property
+    def result(self) -> Result:
+        """The finished run."""
+        if self.folders[-1].result() is None:
+            raise Error("this run is not done: start it, and wait until the bar is full")
+        return run(self.config)
+
+    @property
+    def code(self) -> str:
+        """The line that makes this panel."""
+        return "kdlab.widgets.training(config)"
+
+    def _pressed(self, name: str, button: ipywidgets.Button) -> None:
+        getattr(self, name)()
+
+    def start(self) -> None:
+        """Train, or go on after a pause."""
+        self.process.go_on() if self.process.paused else self.process.start()
+        self._watch()
+
+    def pause(self) -> None:
+        """Hold still."""
+        self.process.pause()
+        self.tick()
+
+    def stop(self) -> None:
+        """End the process; `start` goes on from the last checkpoint."""
+        self.process.stop()
+        self.tick()
+
+    def _watch(self) -> None:
+        """Look again and again while it trains, between the cells of the notebook."""
+        self.tick()
+        if self.watching is None or self.watching.done():
+            try:
+                self.watching = asyncio.get_running_loop().create_task(self._look())
+            except RuntimeError:  # no kernel: who called looks by itself
+                self.watching = None
+
+    async def _look(self) -> None:
+        while self.tick() or self.elsewhere():
+            await asyncio.sleep(EVERY)
+
+    def elsewhere(self) -> bool:
+        """Whether another process trains this run: another panel, another notebook, a command line."""
+        return not self.process.alive and self.folders[-1].result() is None and any(f.taken() for f in self.folders)
+
+    def tick(self) -> bool:
+        """Show how it stands; whether a process of this panel is at it."""
+        alive, paused = self.process.alive, self.process.paused
+        now = next((folder for folder in self.folders if folder.result() is None), self.folders[-1])
+        log, config, done = log_lines(now.path), now.config, now.result() is not None
+        self.bar.max, self.bar.value = max(1, config.epochs), config.epochs if done else len(log)
+        stage = f"{config.method} {config.model}, seed {config.seed}"
+        if len(self.folders) > 1:
+            stage += f" ({self.folders.index(now) + 1} of {len(self.folders)} runs)"
+        state = self.process.failure or (
+            "done" if done else "paused" if paused else "training" if alive
+            else "being trained by another process" if self.elsewhere() else "stopped" if log else "not started"
+        )  # fmt: skip
+        recent = [line["seconds"] for line in log[-5:]]
+        left = (
+            f", about {sum(recent) / len(recent) * (config.epochs - len(log)):.0f} s left" if recent and alive else ""
+        )
+        self.told.value = f"<b>{state}</b>: {stage}, epoch {self.bar.value} of {config.epochs}{left}"
+        self.buttons["start"].disabled = done or (alive and not paused)
+        self.buttons["pause"].disabled, self.buttons["stop"].disabled = not alive or paused, not alive
+        if self.drawn != (seen := (now.path, len(log))):
+            self.image.value, self.drawn = png_of(plot_training(log, config.epochs, f"val/{monitored(config)}")), seen
+        return alive
+
+
+def training(config: Config) -> Panel:
+    """A panel that trains a run and shows its curves while it does."""
+    return Panel(config)
