@@ -138,6 +138,14 @@ def lab() -> None:
     raise typer.Exit(lab())
 
 
+@app.command()
+def gallery(port: int = 8866, browser: bool = True) -> None:
+    """Show all explorers in the browser, as a page without code."""
+    from .notebooks import gallery
+
+    raise typer.Exit(gallery(port, browser))
+
+
 @of_notebooks.command(name="execute")
 def execute(names: Annotated[list[Path] | None, typer.Argument(help="notebooks; default: all")] = None) -> None:
     """Execute notebooks from clean kernels and write them back, outputs included, in one canonical form."""

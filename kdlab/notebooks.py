@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,13 @@ def quiet_kernels(**environment: str) -> Iterator[None]:
         profile.mkdir()
         (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
         os.environ.update(
-            {"IPYTHONDIR": folder, "KDLAB_PROGRESS": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1", **environment}
+            {
+                "IPYTHONDIR": folder,
+                "KDLAB_PROGRESS": "0",
+                "KDLAB_WIDGETS": "0",
+                "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+                **environment,
+            }
         )
         try:
             yield
@@ -182,3 +189,17 @@ def lab() -> int:
     """Open JupyterLab in the notebooks folder and return its exit code."""
     find(None)
     return subprocess.call([sys.executable, "-m", "jupyterlab"], cwd=NOTEBOOKS)
+
+
+def gallery(port: int, browser: bool) -> int:
+    """Serve `kdlab.widgets.gallery()` as a page without code, until it is interrupted; return the exit code."""
+    import nbformat
+
+    if find_spec("voila") is None:
+        raise Error("a page without code needs voila: pip install 'kdlab[app]', or open 08_explorers with kdlab lab")
+    cell = nbformat.v4.new_code_cell("import kdlab\n\nkdlab.widgets.gallery()", id="gallery")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "explorers.ipynb")
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=METADATA), path)
+        command = [sys.executable, "-m", "voila", str(path), f"--port={port}"]
+        return subprocess.call([*command, *([] if browser else ["--no-browser"])])

@@ -68,10 +68,12 @@ def test_what_cannot_be_drawn_is_said_below_the_last_picture(own):
     assert own.png != before and not own.told.value
 
 
-def test_where_nothing_moves_the_picture_stands(own):
+def test_where_nothing_moves_the_picture_stands(own, monkeypatch):
     bundle = own._repr_mimebundle_()
     assert base64.b64decode(bundle["image/png"]) == own.png and bundle["text/plain"] == own.code
     assert "application/vnd.jupyter.widget-view+json" in bundle
+    monkeypatch.setenv("KDLAB_WIDGETS", "0")
+    assert set(own._repr_mimebundle_()) == {"text/plain", "image/png"}
 
 
 def test_controls_are_of_the_kind_of_their_values():

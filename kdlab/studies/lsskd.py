@@ -44,13 +44,13 @@ def _small(dataset: str, labels: int, epochs: int) -> dict[str, Config]:
         "dataset": dataset, "labels": labels, "model": "resnet8", "width": 0.5, "batch": 10, "evaluate_every": 5,
         "steps": min(20, max(1, labels // 10)), "epochs": epochs,
     }  # fmt: skip
-    branches = Config(**common, method="hsakd_teacher", lr=0.016)
+    branches = Config(**common, method="hsakd_teacher", lr=0.008)
     return {
         "plain": Config(**common, lr=0.016),
         "plain, 4 times the steps": Config(**{**common, "epochs": 4 * epochs}, lr=0.004),
         "branches only": branches,
-        "LSSKD": Config(**common, method="lsskd", lr=0.016),
-        "HSAKD, taught": Config(**common, method="hsakd", teacher=branches, lr=0.064),
+        "LSSKD": Config(**common, method="lsskd", lr=0.032),
+        "HSAKD, taught": Config(**common, method="hsakd", teacher=branches, lr=0.016),
     }
 
 

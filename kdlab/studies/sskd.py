@@ -16,7 +16,7 @@ def sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab") -> Stu
     """Does a student gain from what its teacher knows about turned images?"""
     epochs = lookup("budget", budget, {"smoke": 2, "lab": 16, "paper": 240})
     systems = _published(dataset, labels) if budget == "paper" else _small(dataset, labels, epochs)
-    four = with_images(systems["KD"], 4)
+    four = with_images(systems["KD"], 4, **({} if budget == "paper" else {"lr": 0.128}))
     systems |= {"KD, 4 times the images": four, "SSKD without ss": systems["SSKD"].replace(weights={"ss": 0})}
     for name in ("labels only", "KD", "SSKD"):
         whole = systems[name]

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
@@ -32,9 +33,13 @@ class Shown(ipywidgets.VBox):
         return bytes(self.image.value)
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        """The widget where there is a kernel, else the picture: in print, on GitHub, under papermill."""
+        """The widget where there is a kernel, else the picture: in print, on GitHub, under papermill.
+
+        With KDLAB_WIDGETS=0 it is the picture alone, where a notebook runs that nobody touches.
+        """
         still = {"text/plain": self.code, "image/png": base64.b64encode(self.png).decode()}
-        return {**(super()._repr_mimebundle_(**options) or {}), **still}
+        moving = {} if os.environ.get("KDLAB_WIDGETS") == "0" else super()._repr_mimebundle_(**options) or {}
+        return {**moving, **still}
 
 
 class Explorer(Shown):
