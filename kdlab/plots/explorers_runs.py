@@ -217,6 +217,8 @@ def plot_training(log: Sequence[Mapping[str, float]], epochs: int, metric: str) 
             points = [(line["epoch"], line[column]) for line in log if column in line]
             if points:
                 axis.plot(*zip(*points, strict=True), "o-", color=colour, lw=2, ms=4)
+            else:
+                axis.text(0.5, 0.5, "nothing yet", transform=axis.transAxes, ha="center", color="0.5")
             axis.set(xlim=(0.5, max(2, epochs) + 0.5), xlabel="epoch")
             axis.set_title(label_of(column) + (f": {points[-1][1]:.3g}" if points else ""), fontsize=11)
     return figure

@@ -119,7 +119,7 @@ class Study:
         self, metric: str | None = None, baseline: str | None = None, systems: Iterable[str] = (),
         live: Mapping[str, Sequence[Result]] | None = None,
     ) -> pd.DataFrame:  # fmt: skip
-        """Mean, 95 % interval and n of each of `systems` (else those that are shown) that was measured.
+        """Mean, 95 % interval and n of each of `systems` (else those that are shown) that was measured in `metric`.
 
         With a `baseline` also of the difference to it, paired by seed. With `live`, what was trained just now, its mean
         comes first, in a column "here".
@@ -127,7 +127,7 @@ class Study:
         if baseline is not None:
             self._known(baseline)
         wide = self.scores(metric)
-        shown = [name for name in self._shown(systems) if name in wide]
+        shown = [name for name in self._shown(systems) if name in wide] or list(wide.columns)
         scores = {name: wide[name].dropna().tolist() for name in shown}
         pairs = [name for name in shown if name != baseline and baseline in wide]
         gained = {name: (wide[name] - wide[baseline]).dropna().tolist() for name in pairs}
@@ -148,7 +148,8 @@ def _wide(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Rows of evidence in one metric: a row a seed, a column a system."""
     if metric not in rows:
         return pd.DataFrame()
-    return rows.set_index(["seed", "system"])[metric].unstack()  # noqa: PD010  # pairs are unique
+    wide = rows.set_index(["seed", "system"])[metric].unstack()  # noqa: PD010  # pairs are unique
+    return wide.dropna(axis=1, how="all")
 
 
 def _gained(rows: pd.DataFrame, system: str, baseline: str, metric: str) -> "pd.Series[float]":
