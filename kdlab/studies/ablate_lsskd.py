@@ -5,7 +5,10 @@ from .lsskd import lsskd
 from .study import Study
 
 RATES = (4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2)
-LR: dict[str, float] = {}
+LR = {
+    "whole": 3.2e-2, "bare": 8e-3, "without KL between branches": 1.6e-2, "without features": 3.2e-2,
+    "without softening": 8e-3, "only KL between branches": 8e-3, "only features": 1.6e-2, "only softening": 1.6e-2,
+}  # fmt: skip
 
 
 def ablate_lsskd(dataset: str = "digits", labels: int = 50, budget: str = "lab") -> Study:

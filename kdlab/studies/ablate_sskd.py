@@ -5,7 +5,10 @@ from .sskd import sskd
 from .study import Study
 
 RATES = (1.6e-2, 3.2e-2, 6.4e-2, 0.128, 0.256)
-LR: dict[str, float] = {}
+LR = {
+    "whole": 0.128, "bare": 6.4e-2, "without kd": 0.128, "without tf": 6.4e-2, "without ss": 0.128, "only kd": 3.2e-2,
+    "only tf": 0.128, "only ss": 3.2e-2,
+}  # fmt: skip
 
 
 def ablate_sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab") -> Study:
