@@ -65,6 +65,12 @@ def test_equals_to_two_decimals_at_an_edge_make_the_grid_grow(systems, monkeypat
     assert len(kdlab.tables.load_table("small_tuning")) == 4
 
 
+def test_a_plateau_that_goes_on_beyond_the_edge_is_no_mistake(systems, monkeypatch):
+    scored(monkeypatch, lambda config: min(config.lr, 0.002))
+    assert Study("small", "?", systems, grid={"alone": {"lr": (0.001, 0.002, 0.004)}}).tune()["alone"].lr == 0.002
+    assert len(kdlab.tables.load_table("small_tuning")) == 3 + tuning.STEPS_BEYOND, "looked for all the same"
+
+
 @pytest.mark.parametrize("grid", [
     {"nesterov": (False, True)}, {"batch": (8, 16)}, {"optimizer": ("adamw", "adam")}, {"weight_decay": (0.0, 0.1)},
     {"hp": ({"T": 1.0}, {"T": 2.0})}, {"patience": (None, 5)},

@@ -8,7 +8,10 @@ from .study import Study
 from .verdicts import Question
 
 GRID = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
-LR: dict[str, float] = {}
+LR = {
+    "no noise": 4e-3, "20% asymmetric": 2e-3, "40% asymmetric": 8e-3, "40% wrong, a clean teacher": 1.6e-2,
+    "60% wrong, a clean teacher": 8e-3,
+}  # fmt: skip
 POINTED = ("20% wrong", "40% asymmetric")
 
 

@@ -25,7 +25,7 @@ def tune(study: str, systems: Mapping[str, Config], grids: Grid) -> dict[str, Co
     exchanged for it. The score is the validation metric that early stopping would watch, its mean over the seeds 100 to
     102, percent to two decimals; the first of equals wins, and training that diverges loses. Where the smallest or the
     largest of several learning rates is among the best, that grid grows by one at that end, in the ratio of the last
-    two, up to four times; a best rate that is at the edge still is an `Error`, after the table is written.
+    two, up to four times; a chosen rate that is at the edge still is an `Error`, after the table is written.
     """
     for name in grids:
         if not systems[name].validation:
@@ -48,7 +48,7 @@ def tune(study: str, systems: Mapping[str, Config], grids: Grid) -> dict[str, Co
             if not ends:
                 break
             values["lr"] = _grown(rates, ends)
-        at_edge += [f"{name}: lr={rates[end]:g}" for end in ends]
+        at_edge += [f"{name}: lr={rates[end]:g}" for end in ends if rates[end] == top[0].lr]
         told += [
             {"system": name, **{field: getattr(candidate, field) for field in values}, "metric": metric, "mean": score,
              "seeds": " ".join(map(str, SEEDS)), "chosen": candidate == top[0]}
