@@ -66,7 +66,7 @@ def test_equals_to_two_decimals_at_an_edge_make_the_grid_grow(systems, monkeypat
 
 
 def test_a_plateau_that_goes_on_beyond_the_edge_is_no_mistake(systems, monkeypatch):
-    scored(monkeypatch, lambda config: min(config.lr, 0.002))
+    scored(monkeypatch, lambda config: 50 + 1000 * min(config.lr, 0.002))
     assert Study("small", "?", systems, grid={"alone": {"lr": (0.001, 0.002, 0.004)}}).tune()["alone"].lr == 0.002
     assert len(kdlab.tables.load_table("small_tuning")) == 3 + tuning.STEPS_BEYOND, "looked for all the same"
 

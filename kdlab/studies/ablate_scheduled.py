@@ -5,7 +5,7 @@ from .scheduled import scheduled
 from .study import Study
 
 RATES = (1.6e-2, 3.2e-2, 6.4e-2, 0.128, 0.256)
-LR: dict[str, float] = {}
+LR = {"whole": 0.128, "bare": 3.2e-2}
 
 
 def ablate_scheduled(dataset: str = "digits", labels: int = 100, budget: str = "lab") -> Study:
