@@ -55,6 +55,6 @@ def pytest_xdist_make_scheduler(config, log):
 
         def _split_scope(self, nodeid):
             file = nodeid.split("::")[0]
-            return file if file.endswith(".ipynb") else nodeid
+            return file if file.endswith((".ipynb", "test_browser.py")) else nodeid  # one browser for all of them
 
     return WholeNotebooks(config, log)

@@ -21,16 +21,29 @@ class Slider:
     log: bool = False
     label: str = ""
 
+    @property
+    def whole(self) -> bool:
+        """Whether all its numbers are."""
+        return all(isinstance(v, int) for v in (self.start, self.low, self.high, self.step or 1))
+
     def widget(self, name: str) -> Any:
         """The ipywidgets control; its description is what a screen reader says."""
-        common = {"description": self.label or name, "style": {"description_width": "initial"}}
         if self.log:
-            low, high = math.log10(self.low), math.log10(self.high)
-            return ipywidgets.FloatLogSlider(self.start, min=low, max=high, step=(high - low) / 40, **common)
-        whole = all(isinstance(v, int) for v in (self.start, self.low, self.high, self.step or 1))
-        kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
-        step = self.step or (1 if whole else (self.high - self.low) / 40)
-        return kind(self.start, min=self.low, max=self.high, step=step, **common)
+            low, start, high = (math.log10(v) for v in (self.low, self.start, self.high))
+            step = (high - low) / 40
+            low, high = (
+                start - math.floor((start - low) / step) * step,
+                start + math.floor((high - start) / step) * step,
+            )
+            # what is shown lies on the grid of its steps: so does the start
+            return ipywidgets.FloatLogSlider(self.start, min=low, max=high, step=step, **_common(self.label or name))
+        kind = ipywidgets.IntSlider if self.whole else ipywidgets.FloatSlider
+        step = self.step or (1 if self.whole else (self.high - self.low) / 40)
+        return kind(self.start, min=self.low, max=self.high, step=step, **_common(self.label or name))
+
+    def read(self, value: Any) -> Any:
+        """The value, as a whole number where it is one."""
+        return round(value) if self.whole else value
 
     def check(self, name: str, value: Any) -> None:
         """Refuse a value that the slider cannot have."""
@@ -48,10 +61,12 @@ class Words:
 
     def widget(self, name: str) -> Any:
         """The ipywidgets control, which speaks when the line is done, by Enter or by leaving it."""
-        return ipywidgets.Text(
-            self.start, description=self.label or name, placeholder=self.hint, continuous_update=False,
-            style={"description_width": "initial"},
-        )  # fmt: skip
+        common = _common(self.label or name)
+        return ipywidgets.Text(self.start, placeholder=self.hint, continuous_update=False, **common)
+
+    def read(self, value: Any) -> Any:
+        """The text."""
+        return value
 
     def check(self, name: str, value: Any) -> None:
         """Refuse what is no text."""
@@ -74,10 +89,14 @@ class Choice:
 
     def widget(self, name: str) -> Any:
         """The ipywidgets control."""
-        common = {"description": self.label or name, "style": {"description_width": "initial"}}
+        common = _common(self.label or name)
         if all(isinstance(value, bool) for value in self.named.values()):
             return ipywidgets.Checkbox(self.start, indent=False, **common)
         return ipywidgets.Dropdown(options=list(self.named.items()), value=self.start, **common)
+
+    def read(self, value: Any) -> Any:
+        """The value."""
+        return value
 
     def check(self, name: str, value: Any) -> None:
         """Refuse a value that is not offered."""
@@ -85,10 +104,17 @@ class Choice:
             raise Error(f"{name}={value!r}: choose from {', '.join(map(repr, self.named.values()))}")
 
 
+def _common(label: str) -> dict[str, Any]:
+    """A label in full, and room for the control beside it."""
+    layout = {"width": f"{260 + 7 * len(label)}px", "margin": "2px 18px 2px 2px"}
+    return {"description": label, "style": {"description_width": "initial"}, "layout": layout}
+
+
 class Control(Protocol):
-    """What an explorer asks of a control: its first value, its widget, and which values it can have."""
+    """What an explorer asks of a control: its first value, its widget, what it reads there, and what it can be."""
 
     @property
     def start(self) -> Any: ...
     def widget(self, name: str) -> Any: ...
+    def read(self, value: Any) -> Any: ...
     def check(self, name: str, value: Any) -> None: ...

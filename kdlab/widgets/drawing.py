@@ -40,6 +40,10 @@ class Ink:
         """The field."""
         return Field(value=list(self.start))
 
+    def read(self, value: Any) -> Any:
+        """The ink."""
+        return value
+
     def check(self, name: str, value: Any) -> None:
         """Refuse what is no picture."""
         if not isinstance(value, list | tuple) or len(value) != SIDE**2 or not all(0 <= v <= 255 for v in value):

@@ -54,8 +54,8 @@ class Explorer(Shown):
             control.check(name, control.start)
         self.draw, self.call, self.kinds = draw, call, controls
         self.controls = {name: control.widget(name) for name, control in controls.items()}
-        self.image, self.told = ipywidgets.Image(format="png"), ipywidgets.HTML()
-        self.line = ipywidgets.Text(description="state", layout={"width": "98%"})
+        self.image, self.told = picture_of(), ipywidgets.HTML()
+        self.line = ipywidgets.Textarea(description="state", layout={"width": "98%"})
         for control in self.controls.values():
             control.observe(self.redraw, "value")
         predicted = [ipywidgets.HTML(f"<b>Try this.</b> {predict}")] if predict else []
@@ -66,7 +66,7 @@ class Explorer(Shown):
     @property
     def state(self) -> dict[str, Any]:
         """What the controls say."""
-        return {name: control.value for name, control in self.controls.items()}
+        return {name: self.kinds[name].read(control.value) for name, control in self.controls.items()}
 
     @property
     def code(self) -> str:
@@ -84,7 +84,7 @@ class Explorer(Shown):
 
     def redraw(self, change: Any = None) -> None:
         """Draw for the controls as they are; what cannot be drawn is said below the last picture."""
-        self.line.value = self.code
+        self.line.value, self.line.rows = self.code, 1 + len(self.code) // 100
         try:
             drawn = self.draw(**self.state)
         except Error as error:
@@ -92,6 +92,11 @@ class Explorer(Shown):
             return
         figure, note = drawn if isinstance(drawn, tuple) else (drawn, "")
         self.image.value, self.told.value = png_of(figure), f"<pre>{escape(note)}</pre>" if note else ""
+
+
+def picture_of() -> ipywidgets.Image:
+    """Where a picture goes, in its own size and no wider than the page."""
+    return ipywidgets.Image(format="png", layout={"max_width": "100%", "align_self": "flex-start"})
 
 
 def png_of(figure: plt.Figure) -> bytes:

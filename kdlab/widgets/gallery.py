@@ -45,6 +45,7 @@ CONFIGS = {
     ),
 }
 TEACHERS = "student of the SimCLR teacher", "student of the labels-only teacher"  # compared in the tour, seed by seed
+WIDE = {"width": "430px"}
 Made = Callable[[Callable[[str], Result]], Shown]
 EXPLORERS: dict[str, Made] = {
     "contrast and collapse on a circle": lambda of: circle(),
@@ -69,7 +70,7 @@ class Gallery(Shown):
 
     def __init__(self, runs: Mapping[str, Result], chosen: str) -> None:
         self.runs, self.made = runs, dict[str, Shown]()
-        self.choice = ipywidgets.Dropdown(options=list(EXPLORERS), value=chosen, description="explorer")
+        self.choice = ipywidgets.Dropdown(options=list(EXPLORERS), value=chosen, description="explorer", layout=WIDE)
         self.place = ipywidgets.VBox()
         self.choice.observe(self.show, "value")
         super().__init__([self.choice, self.place])

@@ -14,7 +14,7 @@ from ..engine.store import RunFolder, log_lines
 from ..errors import Error
 from ..metrics import monitored
 from ..plots.explorers_runs import plot_training
-from .frame import Shown, png_of
+from .frame import Shown, picture_of, png_of
 
 EVERY = 0.5  # seconds between two looks
 
@@ -35,7 +35,7 @@ class Panel(Shown):
         for name, button in self.buttons.items():
             button.on_click(partial(self._pressed, name))
         self.bar, self.told = ipywidgets.IntProgress(layout={"width": "60%"}), ipywidgets.HTML()
-        self.image = ipywidgets.Image(format="png")
+        self.image = picture_of()
         self.drawn: object = None  # what the picture shows
         super().__init__([ipywidgets.HBox([*self.buttons.values()]), self.bar, self.told, self.image])
         self.tick()

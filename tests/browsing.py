@@ -1,0 +1,230 @@
+"""JupyterLab, Voilà and a browser for tests: start them, open a notebook, run it, find its explorers."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+from moving import EXPLORER, MOVE_SECONDS, PANEL, START_SECONDS, Explorer, Panel
+
+from kdlab import notebooks
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None
+)
+TOKEN = "test"
+RUN_SECONDS = 600  # a limit for busy cores, far above what is usual
+HARMLESS = {  # what browsers and JupyterLab log as errors although nothing is wrong
+    "favicon.ico": "every browser asks for this icon, and Voilà has none",
+    "fontawesome-free": "Voilà asks a network for icons that explorers do not have; tests need no network",
+}
+CALL = re.compile(r"(?m)^[^#\n]*\bwidgets\.[a-z]\w*\(")
+SHOWS = re.compile(r"^(?:kdlab\.)?widgets\.[a-z]\w*\(")  # where the last line of a cell is such a call
+ERRORS = "[data-mime-type='application/vnd.jupyter.stderr']"  # a traceback too is shown so; notebooks warn of nothing
+# Whether every cell has run or one has failed; never on pages that show no cells
+DONE = f"""() => {{
+    const prompts = [...document.querySelectorAll(".jp-NotebookPanel .jp-CodeCell .jp-InputPrompt")];
+    return document.querySelector("{ERRORS}") || prompts.length && prompts.every(p => /\\d/.test(p.textContent));
+}}"""
+SHOWN = "image => image.complete && image.naturalWidth > 0"
+
+
+def code(path):
+    """The code cells of a notebook."""
+    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+
+
+def write(path, *sources):
+    """A notebook of code cells; the first is its parameters cell."""
+    cells = [nbformat.v4.new_code_cell(source, id=f"cell-{i}") for i, source in enumerate(sources)]
+    cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=notebooks.METADATA), path)
+    return path
+
+
+def copy(path, folder):
+    """A copy that has never been run, with the smallest budget that it knows."""
+    notebook = nbformat.read(path, 4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+            if "parameters" in cell.metadata.get("tags", ()):
+                cell.source = re.sub(r'(?m)^budget: str = "\w+"', 'budget: str = "smoke"', cell.source)
+    nbformat.write(notebook, folder / path.name)
+    return folder / path.name
+
+
+@contextmanager
+def serve(place, *command):
+    """A server of Jupyter with nothing of the user's settings, its log in `place`; gives its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folders = {f"JUPYTER_{name}_DIR": str(place / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+    folders |= {f"JUPYTERLAB_{name}_DIR": str(place / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
+    folders |= {f"KDLAB_{name}": str(place / name.lower()) for name in ("RUNS", "FIGURES")} | {"KDLAB_WIDGETS": "1"}
+    quiet = place / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    quiet.parent.mkdir(parents=True)
+    quiet.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))  # else a pop-up asks about news
+    log = place / "server.log"
+    with log.open("w") as told:
+        server = subprocess.Popen(
+            [sys.executable, "-m", *command, f"--port={port}"], cwd=place, env={**os.environ, **folders},
+            stdin=subprocess.DEVNULL, stdout=told, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            address, last = f"http://127.0.0.1:{port}", time.monotonic() + START_SECONDS
+            while not answers(address):
+                assert server.poll() is None and time.monotonic() < last, f"no server:\n{log.read_text()[-3000:]}"
+                time.sleep(0.1)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def answers(address):
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        host, _, port = address.removeprefix("http://").partition(":")
+        return probe.connect_ex((host, int(port))) == 0
+
+
+def jupyterlab(place, folder):
+    """JupyterLab on the notebooks of a folder."""
+    return serve(
+        place, "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--allow-root", "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={TOKEN}", "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    )  # fmt: skip
+
+
+def voila(place, notebook):
+    """A notebook as a page without code."""
+    return serve(place, "voila", str(notebook), "--no-browser", "--Voila.ip=127.0.0.1", "--Voila.port_retries=0")
+
+
+def stop_kernels(address):
+    """End what notebooks have left running in JupyterLab."""
+    allowed = {"Authorization": f"token {TOKEN}"}
+    with urllib.request.urlopen(urllib.request.Request(f"{address}/api/sessions", headers=allowed)) as reply:
+        sessions = [session["id"] for session in json.load(reply)]
+    for session in sessions:
+        urllib.request.urlopen(
+            urllib.request.Request(f"{address}/api/sessions/{session}", headers=allowed, method="DELETE")
+        )
+
+
+@contextmanager
+def chromium(profile):
+    """The browser, with a profile of its own and silent about everything that is not the page."""
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch_persistent_context(
+            str(profile), executable_path=CHROMIUM, headless=True, viewport={"width": 1400, "height": 1000},
+            args=["--no-sandbox", "--disable-dev-shm-usage", *quiet],  # the pages are ours, and containers have neither
+        )  # fmt: skip
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Page:
+    """A page with explorers, and what went wrong on it."""
+
+    def __init__(self, browser, address):
+        self.page, self.complaints = browser.new_page(), []
+        self.page.on("pageerror", lambda error: self.complaints.append(f"page: {error}"))
+        self.page.on("console", self.hear)
+        self.opened = time.monotonic()
+        self.page.goto(address)
+
+    def hear(self, message):
+        """Keep an error of the console, unless it is known to mean nothing."""
+        text = f"{message.text} ({message.location.get('url', '')})"
+        if message.type == "error" and not any(known in text for known in HARMLESS):
+            self.complaints.append(f"console: {text}")
+
+    def first_picture(self):
+        """Wait for an explorer's picture, and give the seconds from opening the page to that."""
+        shown = self.page.locator(f"{EXPLORER}, {PANEL}")
+        self.page.wait_for_function(
+            f"() => document.querySelector('{EXPLORER}, {PANEL}') || ({DONE})()", timeout=1000 * RUN_SECONDS
+        )
+        assert not (failures := self.failures()), failures
+        shown.first.wait_for(timeout=1000 * MOVE_SECONDS)
+        first = shown.first.locator("> img")
+        self.page.wait_for_function(SHOWN, arg=first.element_handle(), timeout=1000 * START_SECONDS)
+        return time.monotonic() - self.opened
+
+    def failures(self):
+        """What cells show of errors and warnings."""
+        return self.page.locator(ERRORS).all_inner_texts()
+
+    def explorers(self):
+        """All explorers that are there, in order."""
+        return [Explorer(root) for root in self.page.locator(EXPLORER).all()]
+
+    def panels(self):
+        """All panels that train."""
+        return [Panel(root) for root in self.page.locator(PANEL).all()]
+
+    def shoot(self, folder, name):
+        """Screenshots of every explorer with what is around it, at the width of a laptop and of half a screen."""
+        for width in (1400, 900):
+            self.page.set_viewport_size({"width": width, "height": 1400})
+            self.page.wait_for_timeout(500)  # JupyterLab lays its panels out anew
+            for i, root in enumerate(self.page.locator(f"{EXPLORER}, {PANEL}").all()):
+                root.evaluate("e => e.scrollIntoView({block: 'center'})")
+                self.page.wait_for_timeout(300)
+                self.page.screenshot(path=Path(folder, f"{name}-{i}-{width}.png"))
+
+
+class Lab(Page):
+    """A notebook in JupyterLab."""
+
+    def __init__(self, browser, address, name):
+        super().__init__(browser, f"{address}/lab/tree/{name}?token={TOKEN}&reset")
+        self.panel = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        # sometimes it asks for the kernel although the notebook names one
+        accept = self.page.locator(".jp-Dialog button.jp-mod-accept")
+        self.page.add_locator_handler(self.page.locator(".jp-Dialog"), accept.click)
+        self.cells = self.panel.locator(".jp-CodeCell")
+        self.cells.first.wait_for(timeout=1000 * START_SECONDS)
+        # nothing runs before the kernel is there, and only the status bar says so
+        self.page.get_by_text(re.compile(r"Python 3.*\| Idle")).first.wait_for(timeout=1000 * START_SECONDS)
+
+    def run_all(self):
+        """Run > Run All Cells, without waiting."""
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_text("Run All Cells", exact=True).click()
+
+    def run(self, cell):
+        """Run one cell again and wait for it."""
+        prompt = self.cells.nth(cell).locator(".jp-InputPrompt")
+        before = prompt.inner_text()
+        self.cells.nth(cell).locator(".cm-content").click()
+        self.page.keyboard.press("Control+Enter")
+        self.page.wait_for_function(
+            "([prompt, old]) => /\\d/.test(prompt.textContent) && prompt.textContent.trim() !== old.trim()",
+            arg=[prompt.element_handle(), before], timeout=1000 * RUN_SECONDS,
+        )  # fmt: skip
+
+    def wait(self):
+        """Until every cell has run or one has failed."""
+        self.page.wait_for_function(DONE, timeout=1000 * RUN_SECONDS)
+
+    def running(self):
+        """How many cells run or wait to be run."""
+        return self.panel.locator(".jp-InputPrompt", has_text="*").count()

@@ -1,0 +1,91 @@
+"""Explorers on a page in a browser: wait for their pictures, move their controls, time what comes of it."""
+
+START_SECONDS, MOVE_SECONDS = 120, 10  # limits for busy cores, far above what is usual
+EXPLORER = ".widget-vbox:has(> img.widget-image):has(> .widget-textarea)"
+PANEL = ".widget-vbox:has(> img.widget-image):not(:has(> .widget-textarea))"  # the live panel has buttons and no state
+CONTROLS = ("[role=slider]", "input[type=checkbox]", "select", "canvas[tabindex]")
+KEYS = {  # by kind: one step on, one step back
+    "slider": ("ArrowRight", "ArrowLeft"), "select": ("ArrowDown", "ArrowUp"), "input": (" ", " "),
+    "canvas": (" ", "Delete"),
+}  # fmt: skip
+# A second without a new picture: sliders may correct their value when they are first shown
+SETTLED = """image => {
+    if (image.dataset.seen !== image.src) { image.dataset.seen = image.src; image.dataset.since = performance.now(); }
+    return image.complete && performance.now() - image.dataset.since > 1000;
+}"""
+# Whether a control is at its last value, or going back at its first; ARIA's numbers are rounded to one digit
+AT_END = """(control, back) => {
+    if (control.options) return control.selectedIndex === (back ? 0 : control.options.length - 1);
+    const slider = control.closest(".noUi-target")?.noUiSlider;
+    if (!slider) return true;
+    const {min, max} = slider.options.range;
+    return Math.abs(slider.get(true) - (back ? min : max)) < 1e-9 * (1 + max - min);
+}"""
+# From the key to the moment when the new picture has been decoded, in milliseconds; null where none came
+MOVED = """(image, patience) => { window.moved = new Promise(done => {
+    let began;
+    addEventListener("keydown", () => began = performance.now(), {capture: true, once: true});
+    image.addEventListener("load", () => done(performance.now() - began), {once: true});
+    setTimeout(() => done(null), patience);
+}) }"""
+
+
+class Explorer:
+    """One explorer on a page."""
+
+    def __init__(self, root):
+        self.page, self.image, self.line = root.page, root.locator("> img"), root.locator("> .widget-textarea textarea")
+        found = [root.locator(kind) for kind in CONTROLS]
+        self.controls = [control for kind in found for control in kind.all()]
+        self.back = [False] * len(self.controls)  # whether a control is on its way back from its end
+
+    @property
+    def state(self):
+        """The line of code that brings this state back."""
+        return self.line.input_value()
+
+    @property
+    def name(self):
+        """What the notebook calls to make it."""
+        return self.state.partition("(")[0].rpartition(".")[2]
+
+    def wait(self):
+        """Until the picture is there and stays."""
+        self.page.wait_for_function(SETTLED, arg=self.image.element_handle(), timeout=1000 * START_SECONDS)
+
+    def press(self, number=0):
+        """Move a control by one step with the keyboard, and back again from its end.
+
+        A slider is never dragged: where a drag ends depends on the browser.
+        """
+        control = self.controls[number]
+        control.focus()
+        self.back[number] = self.back[number] != control.evaluate(AT_END, self.back[number])
+        kind = control.evaluate("e => e.getAttribute('role') === 'slider' ? 'slider' : e.tagName.toLowerCase()")
+        control.press(KEYS[kind][self.back[number]])
+
+    def move(self, number=0):
+        """Press, and give the milliseconds from the key to the new picture; None where none came."""
+        self.image.evaluate(MOVED, 1000 * MOVE_SECONDS)
+        self.press(number)
+        return self.page.evaluate("window.moved")
+
+
+class Panel:
+    """A panel that trains while it is looked at."""
+
+    def __init__(self, root):
+        self.page, self.image = root.page, root.locator("> img")
+        self.start, _, self.stop = root.locator("button").all()
+
+    def train(self):
+        """Start, wait for another picture, stop; a run that is done already cannot be started."""
+        before = self.image.get_attribute("src")
+        if self.start.is_enabled():
+            self.start.press("Enter")
+            self.page.wait_for_function(
+                "([image, before]) => image.src !== before", arg=[self.image.element_handle(), before],
+                timeout=1000 * START_SECONDS,
+            )  # fmt: skip
+            if self.stop.is_enabled():
+                self.stop.press("Enter")
