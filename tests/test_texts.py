@@ -44,13 +44,11 @@ def prose(markdown):
 def measured(what):
     """(mean, half-width) of "STUDY: SYSTEM [minus BASELINE] [in METRIC]" in the committed evidence."""
     name, _, rest = what.partition(": ")
-    systems, _, metric = rest.partition(" in ")
+    systems, metric = re.fullmatch(r"(.*?)(?: in ((?:test|val)/\S+))?", rest).groups()
     system, _, baseline = systems.partition(" minus ")
     with shipped_only():
         study = STUDIES[name]()
-        values = (
-            study.differences(system, baseline, metric or None) if baseline else study.scores(metric or None)[system]
-        )
+        values = study.differences(system, baseline, metric) if baseline else study.scores(metric)[system]
     return interval(values.dropna().tolist())
 
 

@@ -132,7 +132,7 @@ def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) 
             top.plot(log.epoch.iloc[-1:], log[score].iloc[-1:], "|", color=colour, ms=14, mew=3)
         half = max(log.epoch.max() for log in logs) // 2
         late = np.concatenate([log.loc[log.epoch > half, score] for log in logs])
-        if len(late) > 3 and np.ptp(late) > 0:  # the plateau, where the choice is made
+        if len(logs) > 2 and np.ptp(late) > 0:  # the plateau, where the choice is made; one line needs no second look
             zoom = top.inset_axes([0.3, 0.12, 0.42, 0.45])
             for result, log, colour in zip(results, logs, PALETTE, strict=False):
                 zoom.plot(log.epoch, log[score], color=colour, lw=1.5)
