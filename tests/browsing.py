@@ -196,6 +196,10 @@ class Lab(Page):
 
     def __init__(self, browser, address, name):
         super().__init__(browser, f"{address}/lab/tree/{name}?token={TOKEN}&reset")
+        self.ready()
+
+    def ready(self):
+        """Until the notebook is there, and its kernel."""
         self.panel = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
         # sometimes it asks for the kernel although the notebook names one
         accept = self.page.locator(".jp-Dialog button.jp-mod-accept")
@@ -204,6 +208,14 @@ class Lab(Page):
         self.cells.first.wait_for(timeout=1000 * START_SECONDS)
         # nothing runs before the kernel is there, and only the status bar says so
         self.page.get_by_text(re.compile(r"Python 3.*\| Idle")).first.wait_for(timeout=1000 * START_SECONDS)
+
+    def reload(self):
+        """Save the notebook and load the page anew; its kernel goes on."""
+        self.page.keyboard.press("Control+s")
+        self.page.wait_for_timeout(1000)
+        self.page.reload()
+        self.ready()
+        self.first_picture()
 
     def run_all(self):
         """Run > Run All Cells, without waiting."""

@@ -75,17 +75,28 @@ class Panel:
     """A panel that trains while it is looked at."""
 
     def __init__(self, root):
-        self.page, self.image = root.page, root.locator("> img")
-        self.start, _, self.stop = root.locator("button").all()
+        self.page, self.image, self.told = root.page, root.locator("> img"), root.locator("> .widget-html")
+        self.buttons = dict(zip(("start", "pause", "stop"), root.locator("button").all(), strict=True))
 
     def train(self):
         """Start, wait for another picture, stop; a run that is done already cannot be started."""
         before = self.image.get_attribute("src")
-        if self.start.is_enabled():
-            self.start.press("Enter")
+        if self.buttons["start"].is_enabled():
+            self.press("start")
             self.page.wait_for_function(
                 "([image, before]) => image.src !== before", arg=[self.image.element_handle(), before],
                 timeout=1000 * START_SECONDS,
             )  # fmt: skip
-            if self.stop.is_enabled():
-                self.stop.press("Enter")
+            if self.buttons["stop"].is_enabled():
+                self.press("stop")
+
+    def press(self, name):
+        """Press a button by keyboard."""
+        self.buttons[name].press("Enter")
+
+    def wait_for(self, *words):
+        """Until it says these words."""
+        self.page.wait_for_function(
+            "([told, words]) => words.every(word => told.textContent.includes(word))",
+            arg=[self.told.element_handle(), list(words)], timeout=1000 * START_SECONDS,
+        )  # fmt: skip

@@ -14,8 +14,10 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed: 
 
 import browsing
 import moving
+import torch
+from safetensors.torch import load_file
 
-from kdlab import notebooks
+from kdlab import Config, notebooks, run
 
 if not browsing.CHROMIUM:
     pytest.skip("there is no Chromium or Chrome to open notebooks with", allow_module_level=True)
@@ -41,16 +43,16 @@ def browser(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """Where JupyterLab answers, and the folder of its notebooks."""
-    folder = tmp_path_factory.mktemp("notebooks")
-    with browsing.jupyterlab(tmp_path_factory.mktemp("lab"), folder) as address:
-        yield address, folder
+    """Where JupyterLab answers, the folder of its notebooks, and that of its runs."""
+    folder, place = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("lab")
+    with browsing.jupyterlab(place, folder) as address:
+        yield address, folder, place / "runs"
 
 
 @pytest.fixture
 def opened(lab, browser):
     """Opens a notebook that lies in JupyterLab's folder; afterwards nothing may have gone wrong on its page."""
-    address, folder = lab
+    address, folder, _ = lab
     pages = []
 
     def open_notebook(path):
@@ -142,6 +144,30 @@ def test_cells_that_run_twice_give_an_explorer_that_works(lab, opened):
     (explorer,) = notebook.explorers()
     moved(explorer)
     assert not notebook.failures()
+
+
+LONG = 'Config(model="resnet8", width=0.25, labels=20, epochs=60, steps=20, evaluate_every=1000)'
+
+
+def test_a_training_survives_a_reload_and_ends_as_if_undisturbed(lab, opened, monkeypatch, tmp_path):
+    """Started, paused, the page loaded anew, continued: the weights are those of `run`."""
+    notebook = opened(browsing.write(lab[1] / "live.ipynb", SMALL[1], f"kdlab.widgets.training(kdlab.{LONG})"))
+    notebook.run_all()
+    notebook.wait()
+    panel = notebook.panels()[0]
+    panel.press("start")
+    panel.wait_for("training", "about")  # it says how long it will take
+    panel.press("pause")
+    panel.wait_for("paused")
+    notebook.reload()
+    panel = notebook.panels()[0]
+    panel.wait_for("paused")
+    panel.press("start")
+    panel.wait_for("done")
+    monkeypatch.setenv("KDLAB_RUNS", str(tmp_path))
+    undisturbed = run(eval(LONG, {"Config": Config})).folder
+    weights = [load_file(folder / "weights.safetensors") for folder in (undisturbed, lab[2] / undisturbed.name)]
+    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
 
 
 @pytest.fixture
