@@ -44,7 +44,7 @@ def do(title):
 def test_each_task_has_a_recipe():
     assert list(RECIPES) == [
         "A method", "A loss", "A network", "A data set", "An optimiser", "A metric", "A diagnostic, epoch by epoch",
-        "A study",
+        "A study", "An explorer",
     ]  # fmt: skip
 
 
@@ -101,3 +101,9 @@ def shortened(original):
         original(self, **{"epochs": 2, "steps": 2, **fields})
 
     return init
+
+
+def test_the_explorer_draws_what_its_control_says():
+    space = do("An explorer")
+    explorer = space["explore"](space["draw"], slope=space["Slider"](1.0, 0.0, 3.0))
+    assert explorer.set(slope=2.0).png != explorer.set(slope=1.0).png

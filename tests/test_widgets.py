@@ -234,7 +234,7 @@ def test_browsing_says_what_it_did_not_find(runs):
     assert f"model={student.config.model!r}" in html.unescape(browser.told.value), "its Config is there to copy"
     wrong = [
         ({"where": "pupil=1"}, "give conditions as column=value"), ({"where": "seed=9"}, "no run fits"),
-        ({"where": "", "column": "lss"}, "has no column 'lss'"),
+        ({"where": "", "column": "lss"}, "no log of these runs has a column 'lss'"),
     ]  # fmt: skip
     for values, message in wrong:
         browser.set(**values)

@@ -194,7 +194,7 @@ def plot_readings(image: Tensor, logits: Mapping[str, Tensor], classes: Sequence
 
 
 def plot_browsed(curves: Mapping[str, Sequence[tuple[float, float]]], chosen: str, column: str) -> plt.Figure:
-    """Curves (epoch, value) of several runs, the chosen one thick and the others pale."""
+    """Curves (epoch, value) of several runs, the chosen one thick and the others pale; it may have none."""
     with plt.rc_context(WIDE):
         figure, axis = plt.subplots(figsize=(8.4, 3.6))
         figure.subplots_adjust(0.1, 0.15, 0.98, 0.91)
@@ -204,7 +204,8 @@ def plot_browsed(curves: Mapping[str, Sequence[tuple[float, float]]], chosen: st
                 *zip(*points, strict=True), color=PALETTE[0] if mine else "0.7", lw=2.6 if mine else 1, zorder=2 + mine
             )
         axis.set(xlabel="epoch", ylabel=column)
-        axis.set_title(f"{chosen}   (and {len(curves) - 1} others)", fontsize=10.5)
+        others = len(curves) - (chosen in curves)
+        axis.set_title(f"{chosen}{'' if chosen in curves else ': not logged'}   (and {others} others)", fontsize=10.5)
     return figure
 
 

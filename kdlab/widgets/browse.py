@@ -30,10 +30,10 @@ def browse(where: str = "", column: str = "loss", run: int = 0) -> Explorer:
     def draw(where: str, column: str, run: int) -> tuple[plt.Figure, str]:
         found = _fitting(frame, where)
         row = found.iloc[min(run, len(found) - 1)]
-        if not (own := _curve(row.folder, column)):
-            raise Error(f"the log of {row.folder} has no column {column!r}: it has {', '.join(_columns(row.folder))}")
-        curves = {name: points for name in found.folder[:MOST] if (points := _curve(name, column))}
-        curves[row.folder] = own
+        shown = dict.fromkeys([row.folder, *found.folder[:MOST]])
+        curves = {name: points for name in shown if (points := _curve(name, column))}
+        if not curves:
+            raise Error(f"no log of these runs has a column {column!r}: there are {', '.join(_columns(list(shown)))}")
         config = Config.model_validate(json.loads((runs_root() / row.folder / "config.json").read_text())["config"])
         told = f"{len(found)} of {len(frame)} runs fit; this one:\n\n{config!r}"
         return plot_browsed(curves, row.folder, column), told
@@ -63,8 +63,8 @@ def _fits(known: object, value: str) -> bool:
         return str(known).startswith(value)
 
 
-def _columns(folder: str) -> list[str]:
-    lines = log_lines(runs_root() / folder)
+def _columns(folders: list[str]) -> list[str]:
+    lines = [line for folder in folders for line in log_lines(runs_root() / folder)]
     return list(dict.fromkeys(name for line in lines for name in line if name != "epoch"))
 
 
