@@ -5,7 +5,11 @@ from .distillation import distillation
 from .study import Study
 
 RATES = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128)
-LR: dict[str, float] = {}
+LR = {
+    "whole": 6.4e-2, "bare": 3.2e-2, "without KD": 6.4e-2, "without features": 6.4e-2, "without consistency": 3.2e-2,
+    "without pseudo-labels": 3.2e-2, "only KD": 3.2e-2, "only features": 1.6e-2, "only consistency": 3.2e-2,
+    "only pseudo-labels": 3.2e-2,
+}  # fmt: skip
 
 
 def ablate_litenet_ssd(dataset: str = "digits", labels: int = 50, budget: str = "lab") -> Study:
