@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from pathlib import Path
 
 from ..config import Config
 from ..errors import Error
@@ -31,7 +30,7 @@ class Process:
                 )
         self.config, self.paused = config, False
         self.child: subprocess.Popen[str] | None = None
-        self.said = Path(tempfile.mkstemp(prefix="kdlab-", suffix=".txt")[1])
+        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115  # as long as this object
 
     @property
     def alive(self) -> bool:
@@ -43,19 +42,21 @@ class Process:
         """The last line that a process which failed has said, else nothing."""
         if self.child is None or self.child.poll() in (None, 0, 130):
             return ""
-        return (self.said.read_text().strip().splitlines() or [f"ended with code {self.child.returncode}"])[-1]
+        self.said.seek(0)
+        return (self.said.read().strip().splitlines() or [f"ended with code {self.child.returncode}"])[-1]
 
     def start(self) -> None:
         """Train, from the last checkpoint if there is one; nothing happens where it trains already."""
         if self.alive:
             return
-        environment = {**os.environ, "KDLAB_PROGRESS": "0"}
-        apart = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}  # an interrupt of the
-        with self.said.open("w") as said:  # kernel is none of this process
-            self.child = subprocess.Popen(
-                [sys.executable, "-m", __name__, self.config.model_dump_json()], stdin=subprocess.PIPE, stdout=said,
-                stderr=said, text=True, env=environment, **apart,
-            )  # fmt: skip
+        # an interrupt of the kernel is none of this process
+        apart = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
+        self.said.seek(0)
+        self.said.truncate()
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", __name__, self.config.model_dump_json()], stdin=subprocess.PIPE, stdout=self.said,
+            stderr=self.said, text=True, env={**os.environ, "KDLAB_PROGRESS": "0"}, **apart,
+        )  # fmt: skip
         self.paused = False
 
     def pause(self) -> None:
@@ -98,7 +99,10 @@ class _Orders:
         for line in sys.stdin:
             if line.strip() == "stop":
                 break
-            self.going.set() if line.strip() == "continue" else self.going.clear()
+            if line.strip() == "continue":
+                self.going.set()
+            else:
+                self.going.clear()
             _thread.interrupt_main()  # the main thread calls `obey` between two steps of the interpreter
         self.over = True
         self.going.set()

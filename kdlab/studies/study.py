@@ -127,7 +127,9 @@ class Study:
         if baseline is not None:
             self._known(baseline)
         wide = self.scores(metric)
-        shown = [name for name in self._shown(systems) if name in wide] or list(wide.columns)
+        wanted = list(systems)
+        shown = [name for name in self._shown(wanted) if name in wide]
+        shown = shown if shown or wanted else list(wide.columns)  # of features, say, where classifiers are shown
         scores = {name: wide[name].dropna().tolist() for name in shown}
         pairs = [name for name in shown if name != baseline and baseline in wide]
         gained = {name: (wide[name] - wide[baseline]).dropna().tolist() for name in pairs}

@@ -6,13 +6,12 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from ..engine.result import Result
-from ..engine.watch import watch
 from ..losses import similarity as cosines_of
 from ..metrics import extract
 from ..plots.explorers_runs import plot_map
-from ..setup import Setup
 from .controls import Slider
 from .frame import Explorer, explore
+from .moments import watch_at
 
 PREDICT = (
     "Which two classes will be the last to part? And are an image's neighbours of its class before the map says so?"
@@ -28,13 +27,13 @@ def embedding(result: Result, moment: int = MOMENTS - 1, image: int = 0) -> Expl
     """
     images = result.images
     x, y = images.test_x[:COUNT], images.test_y[:COUNT]
-    seen = watch(result.config, lambda setup: _features(setup, x))
-    moments = sorted({round(e) for e in torch.linspace(0, len(seen) - 1, MOMENTS).tolist()})
+    seen = watch_at(result.config, MOMENTS, lambda setup: extract(setup.method.model, x, setup.normalise).pooled)
+    moments = list(seen)
     maps, nearest, place = [], [], None
-    for epoch in moments:
-        place = _map(seen[epoch], place)
+    for features in seen.values():
+        place = _map(features, place)
         maps.append(place)
-        nearest.append(cosines_of(seen[epoch], seen[epoch]).fill_diagonal_(-2).topk(NEAREST, 1).indices)
+        nearest.append(cosines_of(features, features).fill_diagonal_(-2).topk(NEAREST, 1).indices)
 
     def draw(moment: int, image: int) -> plt.Figure:
         near = nearest[moment][image].tolist()
@@ -47,10 +46,6 @@ def embedding(result: Result, moment: int = MOMENTS - 1, image: int = 0) -> Expl
         moment=Slider(min(moment, len(moments) - 1), 0, len(moments) - 1, label="moment of training"),
         image=Slider(image, 0, len(x) - 1, label="chosen image"),
     )  # fmt: skip
-
-
-def _features(setup: Setup, x: Tensor) -> Tensor:
-    return extract(setup.method.model, x, setup.normalise).pooled
 
 
 def _map(features: Tensor, begin: Tensor | None) -> Tensor:

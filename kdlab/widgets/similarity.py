@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ..engine.result import Result
-from ..engine.watch import watch
 from ..errors import Error
 from ..losses import similarity as cosines_of
 from ..methods import Method
@@ -18,6 +17,7 @@ from ..plots.explorers_runs import plot_batch
 from ..setup import Setup
 from .controls import Slider
 from .frame import Explorer, explore
+from .moments import watch_at
 
 PREDICT = (
     "At T = 0.1 much of the probability lies on the diagonal. What is left there at T = 2, though no cosine changes? "
@@ -32,8 +32,8 @@ def similarity(result: Result, T: float = 0.1, batch: int = 12, again: int = 0, 
     The images are test images, in an order that `again` draws, their views those of the run's own method. The run is
     trained once more and looked at from inside at up to six moments: the heads that make embeddings are not kept.
     """
-    seen = watch(result.config, _copied)
-    moments = sorted({round(e) for e in torch.linspace(0, len(seen) - 1, MOMENTS).tolist()})
+    seen = watch_at(result.config, MOMENTS, _copied)
+    moments = list(seen)
     setup, images = result.setup(teacher=False), result.images
 
     @cache  # moving T moves no image
@@ -42,8 +42,10 @@ def similarity(result: Result, T: float = 0.1, batch: int = 12, again: int = 0, 
         x = images.test_x[torch.randperm(len(images.test_x), generator=draw)[:batch]]
         method = seen[moments[moment]]
         with evaluating(method):
-            embedded = [method.embed(setup.normalise(view(x, draw))) for view in setup.batches.views[:2] if view]
-        return x, cosines_of(*embedded).cpu()
+            first, second = (method.embed(setup.normalise(view(x, draw))) for view in setup.batches.views[:2] if view)
+        assert first is not None  # `_copied` refuses a method without embeddings
+        assert second is not None
+        return x, cosines_of(first, second).cpu()
 
     def draw(T: float, batch: int, again: int, moment: int) -> plt.Figure:
         x, cosines = looked(batch, again, moment)

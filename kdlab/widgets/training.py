@@ -57,7 +57,9 @@ class Panel(Shown):
 
     def start(self) -> None:
         """Train, or go on after a pause."""
-        self.process.go_on() if self.process.paused else self.process.start()
+        if self.process.paused:
+            self.process.go_on()
+        self.process.start()  # which does nothing where it trains
         self._watch()
 
     def pause(self) -> None:
