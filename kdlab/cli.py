@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import study_cli
+from . import data_cli, study_cli
 from .errors import Error
 from .settings import parse
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 of_notebooks = typer.Typer(no_args_is_help=True, help="Execute, check and run the notebooks.")
 app.add_typer(of_notebooks, name="notebooks")
 app.add_typer(study_cli.app, name="study")
+app.add_typer(data_cli.app, name="data")
 
 Settings = Annotated[
     list[str] | None, typer.Argument(help="field=value, such as method=kd labels=20 teacher.method=supervised hp.T=2")

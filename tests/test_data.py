@@ -1,5 +1,7 @@
 """Splits, label budgets, batches, and readers; everything that can be wrong with a folder of images."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -180,8 +182,11 @@ def test_val_serves_as_test_or_as_validation(folder, tmp_path):
     (lambda p: (p / "train" / "dog" / "1.png").write_bytes((p / "train/dog/2.png").read_bytes()[:60]),
      "dog/1.png is not a readable"),
     (lambda p: (p / "test" / "dog").rename(p / "test" / "wolf"), "differ: dog, wolf"),
-    (lambda p: write(p, "train", "cat", size=(9, 9), count=1), "several sizes, 8 x 8, 9 x 9: set size"),
-    (lambda p: write(p, "test", "cat", size=(9, 9)) and write(p, "test", "dog", size=(9, 9)), "several sizes"),
+    (lambda p: write(p, "train", "dog", size=(9, 9), count=1), "0.png has 9 x 9 pixels, the first image 8 x 8: set"),
+    (lambda p: write(p, "test", "dog", size=(9, 9)), "test/dog/0.png has 9 x 9 pixels"),
+    (lambda p: [shutil.rmtree(p / part / "dog") for part in ("train", "test")], "one class only, cat"),
+    (lambda p: write(p, "train", "Cat"), "folders Cat and cat, which are one and the same on other systems"),
+    (lambda p: write(p, "test", "cow"), "differ: cow"),
 ])  # fmt: skip
 def test_broken_folders(folder, damage, message):
     damage(folder)

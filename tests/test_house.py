@@ -12,6 +12,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom to the top; rooms of one line know nothing of each other, but for what stands in KNOWS
 FLOORS = [
     {"version", "errors", "seeds", "ranges"},
+    {"decoding"},
     {"hyper", "namespace", "schedules", "settings"},
     {"optimizers", "losses", "models", "augment"},
     {"cost", "data"},
@@ -24,6 +25,7 @@ FLOORS = [
     {"report", "catalogue", "source", "notebooks", "tables"},
     {"studies"},
     {"plots", "docs", "study_cli", "checking"},
+    {"data_cli"},
     {"widgets"},
     {"cli"},
 ]

@@ -7,10 +7,12 @@ from typing import get_args
 
 from ..errors import Error, known
 from .batches import SAMPLINGS, Batch, Batches, Normalise
+from .decoded import clear
+from .decoded import sizes as kept
 from .folder import folder
 from .images import ImageSet
 from .noise import NOISES
-from .sources import cifar10, cifar100, data_root, digits, mnist, stl10
+from .sources import PLACES, cifar10, cifar100, data_root, digits, fashion_mnist, mnist, stl10
 from .splits import Split, split
 from .tiny import tiny_imagenet
 
@@ -18,6 +20,7 @@ from .tiny import tiny_imagenet
 DATASETS: dict[str, Callable[..., ImageSet]] = {
     "digits": digits,
     "mnist": mnist,
+    "fashion-mnist": fashion_mnist,
     "cifar10": cifar10,
     "cifar100": cifar100,
     "stl10": stl10,  # also "stl10:train+unlabeled"
@@ -65,6 +68,6 @@ def load(name: str, size: int | None = None) -> ImageSet:
 
 
 __all__ = [
-    "DATASETS", "NOISES", "SAMPLINGS", "Batch", "Batches", "ImageSet", "Normalise", "Split", "check_name", "data_root",
-    "load", "origin", "split",
+    "DATASETS", "NOISES", "PLACES", "SAMPLINGS", "Batch", "Batches", "ImageSet", "Normalise", "Split", "check_name",
+    "clear", "data_root", "kept", "load", "origin", "split",
 ]  # fmt: skip

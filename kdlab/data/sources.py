@@ -17,8 +17,13 @@ from ..errors import Error
 from .images import ImageSet
 
 if TYPE_CHECKING:  # torchvision's readers take a while to load
-    from torchvision.datasets import CIFAR10
+    from torchvision.datasets import CIFAR10, MNIST
 
+# Where the files of a data set lie under the data root
+PLACES = {
+    "mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw", "cifar10": "cifar-10-batches-py",
+    "cifar100": "cifar-100-python", "stl10": "stl10_binary", "tiny-imagenet": "tiny-imagenet-*",
+}  # fmt: skip
 # Classes that resemble each other, true -> taken for: Patrini et al. 2017
 SIMILAR_DIGITS = {"2": "7", "3": "8", "5": "6", "6": "5", "7": "1"}
 SIMILAR_PHOTOGRAPHS = {"truck": "automobile", "bird": "airplane", "deer": "horse", "cat": "dog", "dog": "cat"}
@@ -50,12 +55,25 @@ def mnist() -> ImageSet:
     """MNIST, 60,000 + 10,000 images of 28 x 28 pixels, through torchvision (downloaded when absent and possible)."""
     from torchvision.datasets import MNIST
 
-    train, test = _parts("MNIST", Path("MNIST", "raw"), lambda root, train: MNIST(root, train, download=True))
     names = tuple(str(digit) for digit in range(10))
-    return ImageSet(
-        "mnist", names, train.data[:, None], train.targets, test.data[:, None], test.targets,
-        style="digits", mean=(0.1307,), std=(0.3081,), similar=SIMILAR_DIGITS,
-    )  # fmt: skip
+    return _mnist(MNIST, "mnist", "MNIST", names, 0.1307, 0.3081, SIMILAR_DIGITS)
+
+
+def fashion_mnist() -> ImageSet:
+    """Fashion-MNIST, as many images of clothes, through torchvision (downloaded when absent and possible)."""
+    from torchvision.datasets import FashionMNIST
+
+    names = tuple(name.lower() for name in FashionMNIST.classes)
+    return _mnist(FashionMNIST, "fashion-mnist", "Fashion-MNIST", names, 0.2860, 0.3530)
+
+
+def _mnist(
+    reader: "type[MNIST]", name: str, title: str, classes: tuple[str, ...], mean: float, std: float,
+    similar: Mapping[str, str] | None = None,
+) -> ImageSet:  # fmt: skip
+    train, test = _parts(title, Path(PLACES[name]), lambda root, train: reader(root, train, download=True))
+    parts = train.data[:, None], train.targets, test.data[:, None], test.targets
+    return ImageSet(name, classes, *parts, style="digits", mean=(mean,), std=(std,), similar=similar or {})
 
 
 def cifar10() -> ImageSet:
@@ -76,12 +94,12 @@ def _cifar(
     reader: "type[CIFAR10]", title: str, mean: tuple[float, ...], std: tuple[float, ...],
     similar: Mapping[str, str] | None = None,
 ) -> ImageSet:  # fmt: skip
-    train, test = _parts(title, Path(reader.base_folder), lambda root, train: reader(root, train, download=True))
+    name = title.lower().replace("-", "")
+    train, test = _parts(title, Path(PLACES[name]), lambda root, train: reader(root, train, download=True))
     parts = []
     for part in (train, test):
         x = torch.from_numpy(np.ascontiguousarray(part.data.transpose(0, 3, 1, 2)))
         parts += [x, torch.tensor(part.targets)]
-    name = title.lower().replace("-", "")
     return ImageSet(name, tuple(train.classes), *parts, style="colour", mean=mean, std=std, similar=similar or {})
 
 
@@ -96,7 +114,7 @@ def stl10(part: Literal["", "train+unlabeled"] = "") -> ImageSet:
         return STL10(root, (part or "train") if train else "test", download=True)
 
     parts = []
-    for each in _parts("STL-10", Path(STL10.base_folder), read):
+    for each in _parts("STL-10", Path(PLACES["stl10"]), read):
         parts += [torch.from_numpy(each.data).contiguous(), torch.from_numpy(each.labels).long()]
     names = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
     return ImageSet(f"stl10:{part}" if part else "stl10", names, *parts, style="colour")

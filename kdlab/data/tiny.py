@@ -1,12 +1,16 @@
 """Tiny-ImageNet, and subsets of it, in the official layout."""
 
+import os
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..errors import Error
-from .folder import read_images
+from .decoded import decoded
 from .images import ImageSet
 from .sources import data_root
 
@@ -26,15 +30,25 @@ def tiny_imagenet(size: int | None = None) -> ImageSet:
     if missing := sorted(set(ids) - set(folders)) or ([] if ids else ["a folder for each class"]):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise Error(f"{train} has no {missing[0]}{more}: unpack the archive anew, or mend wnids.txt")
-    groups = [sorted((train / wnid / "images").glob("*.JPEG")) for wnid in ids]
-    if empty := [wnid for wnid, group in zip(ids, groups, strict=True) if not group]:
-        raise Error(f"no images in {train / empty[0] / 'images'}: unpack the archive anew")
-    test = _annotations(root / "val" / "val_annotations.txt", ids)
-    parts = []
-    for labelled in ([(f, label) for label, group in enumerate(groups) for f in group], test):
-        x = read_images([f for f, _ in labelled], size, root)
-        parts += [x.expand(-1, 3, -1, -1).contiguous(), torch.tensor([label for _, label in labelled])]
-    return ImageSet(root.name, _names(root / "words.txt", ids), *parts, style="colour")
+    places = [train / wnid / "images" for wnid in ids]
+    groups = [_jpegs(place) for place in places]
+    if empty := [place for place, group in zip(places, groups, strict=True) if not group]:
+        raise Error(f"no images in {empty[0]}: unpack the archive anew")
+    files = {
+        "train": [(file, label) for label, group in enumerate(groups) for file in group],
+        "test": _annotations(root / "val" / "val_annotations.txt", ids),
+    }
+    names = _names(root / "words.txt", ids)
+
+    def make(pixels: Mapping[str, Tensor], **known: Any) -> ImageSet:
+        sets = [part for name in files for part in (pixels[name], torch.tensor([label for _, label in files[name]]))]
+        return ImageSet(root.name, names, *sets, style="colour", **known)
+
+    return decoded(root, files, size, make, names, channels=3)
+
+
+def _jpegs(place: Path) -> list[str]:
+    return sorted(file.path for file in os.scandir(place) if file.name.endswith(".JPEG")) if place.is_dir() else []
 
 
 def _root() -> Path:
@@ -52,13 +66,13 @@ def _root() -> Path:
     return found[0]
 
 
-def _annotations(table: Path, ids: list[str]) -> list[tuple[Path, int]]:
+def _annotations(table: Path, ids: list[str]) -> list[tuple[str, int]]:
     """The validation images of the classes `ids`, and their labels."""
     if not table.is_file():
         raise Error(f"{table} is missing: unpack the archive anew")
     label = {wnid: i for i, wnid in enumerate(ids)}
     rows = [line.split() for line in table.read_text().splitlines() if line.strip()]
-    found = [(table.parent / "images" / row[0], label[row[1]]) for row in rows if len(row) > 1 and row[1] in label]
+    found = [(str(table.parent / "images" / row[0]), label[row[1]]) for row in rows if len(row) > 1 and row[1] in label]
     if not found:
         raise Error(f"{table} names no image of the classes in {table.parents[1] / 'train'}: unpack the archive anew")
     return found

@@ -33,7 +33,7 @@ BASES = dict.fromkeys((Method, Distill), ("ask_teacher", "ce", "epoch", "forward
 DESCRIBES = {"paper", "learns_from", "presets", "needs_teacher", "needs_parts", "needs_init", "first_phase", "mixes"}
 # Code further away is recorded with a result, and told when it has changed
 FAR_ROOMS = {
-    "augment": ("augment",), "data": ("data",), "models": ("models",),
+    "augment": ("augment",), "data": ("data", "decoding.py"), "models": ("models",),
     "loop": ("engine/train.py", "engine/assemble.py", "optimizers.py", "schedules.py", "seeds.py", "setup.py"),
 }  # fmt: skip
 

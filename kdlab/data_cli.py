@@ -1,0 +1,116 @@
+"""The `kdlab data` commands."""
+
+import inspect
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .errors import Error
+
+if TYPE_CHECKING:  # data and figures load late
+    import pandas as pd
+
+    from .data import ImageSet, Split
+
+app = typer.Typer(no_args_is_help=True, help="Data sets: what is there, what is in them, what is kept of them.")
+Name = Annotated[str, typer.Argument(help="a data set, of kdlab data list, or folder:PATH")]
+Size = Annotated[int | None, typer.Option(help="pixels per side")]
+CLASSES, EACH = 20, 8  # of a contact sheet
+
+
+@app.command(name="list")
+def list_() -> None:
+    """All data sets, and where those that are not there must lie."""
+    from . import data
+
+    for name, reader in data.DATASETS.items():
+        place = data.PLACES.get(name)
+        lies = data.data_root() / place if place else None
+        missing = lies is not None and not any(lies.parent.glob(lies.name))
+        told = (inspect.getdoc(reader) or "").splitlines()[0]
+        print(f"{name:14} {told}{f' NOT THERE: its place is {lies}' if missing else ''}")
+    for stem, size in data.kept().items():
+        print(f"decoded and kept: {stem}, {size / 1e6:,.0f} MB")
+
+
+@app.command()
+def get(name: Name, size: Size = None) -> None:
+    """Download a data set, or say where it must lie, and read it once."""
+    from . import data
+
+    print(_headline(data.load(name, size)))
+
+
+@app.command(name="inspect")
+def inspect_(
+    name: Name, size: Size = None,
+    labels: Annotated[str | None, typer.Option(help="a label budget: images in all, or a share such as 0.1")] = None,
+    seed: int = 0,
+    sheet: Annotated[Path | None, typer.Option(help="write a contact sheet, a PNG file")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="decode all images again and compare")] = False,
+) -> None:  # fmt: skip
+    """What a data set holds: images by class, with a label budget; a contact sheet."""
+    from . import data
+    from .settings import parse
+
+    budget = parse([f"labels={labels}"])["labels"] if labels else None
+    images = data.load(name, size)
+    split = data.split(images, budget, seed=seed)
+    print(f"{_headline(images)}\n\n{_counts(split).to_string()}")
+    if sheet is not None:
+        from .plots import plot_images
+
+        rows = [row for label in range(min(CLASSES, len(images.classes)))
+                for row in (images.train_y == label).nonzero()[:EACH, 0].tolist()]  # fmt: skip
+        names = [images.classes[label] for label in images.train_y[rows]]
+        plot_images(images.train_x[rows], names, columns=EACH).savefig(sheet)
+        print(f"\ncontact sheet: {sheet}")
+    if verify:
+        _verify(name, size, images.fingerprint())
+        print("\nverified: the files, decoded once more, give these images")
+
+
+@app.command()
+def clear() -> None:
+    """Remove what is kept of decoded images; it is made anew when it is needed."""
+    from . import data
+
+    print(f"{data.clear() / 1e6:,.0f} MB are free again")
+
+
+def _headline(images: "ImageSet") -> str:
+    channels, height, width = images.train_x.shape[1:]
+    validation = f", {len(images.val_y):,} for validation" if images.val_y is not None else ""
+    return (
+        f"{images.name}: {len(images.train_y):,} images for training{validation}, {len(images.test_y):,} for testing, "
+        f"{len(images.classes)} classes, {height} x {width} pixels, {channels} channel{'s' * (channels > 1)}\n"
+        f"mean {images.mean}, standard deviation {images.std}, augmentation {images.style}, "
+        f"fingerprint {images.fingerprint()}"
+    )
+
+
+def _counts(split: "Split") -> "pd.DataFrame":
+    """Images of each class: in batches, of those labelled, for validation, for testing."""
+    import pandas as pd
+
+    images = split.images
+    parts = {"training": split.truth, "labelled": split.y, "validation": split.val_y, "test": images.test_y}
+    counts = {name: [int((y == label).sum()) for label in range(len(images.classes))] for name, y in parts.items()}
+    frame = pd.DataFrame(counts, index=list(images.classes))
+    frame.loc["all"] = frame.sum()
+    return frame
+
+
+def _verify(name: str, size: int | None, fingerprint: str) -> None:
+    """Read a data set with nothing kept of it; an `Error` where it gives other images."""
+    from . import data
+    from .engine.store import environment
+
+    with tempfile.TemporaryDirectory() as place, environment(KDLAB_CACHE=place):
+        data.load.cache_clear()
+        again = data.load(name, size).fingerprint()
+        data.load.cache_clear()
+    if again != fingerprint:
+        raise Error(f"the files of {name} hold other images than those that are kept: kdlab data clear")

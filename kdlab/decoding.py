@@ -1,0 +1,103 @@
+"""Image files to bytes, on all cores; without torch, so that a process that decodes starts in a moment."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from .errors import Error
+
+FEW = 400  # files that are decoded sooner than processes start
+GREY = ("1", "L", "LA")
+
+
+def decode(file: str, size: int | None) -> np.ndarray:
+    """One image as uint8, (H, W) for greyscale and (H, W, 3) for anything else, at `size` x `size` if that is given.
+
+    CMYK and palettes become RGB, of 16 bits the upper 8 are taken, transparency is dropped. An `Error` names a file
+    that is damaged, that is an animation, or whose pixels have no fixed range.
+    """
+    try:
+        with Image.open(file) as opened:
+            if (frames := getattr(opened, "n_frames", 1)) > 1:
+                raise Error(f"{file} is an animation or a stack of {frames} images: save the one you want")
+            if opened.mode in ("I", "F"):
+                raise Error(f"{file} has 32 bits a pixel and so no fixed range: save it with 8 or 16")
+            if opened.mode.startswith("I;16"):
+                image = Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8))
+            else:
+                image = opened.convert("L" if opened.mode in GREY else "RGB")
+            return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR) if size else image)
+    except Error:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        empty = Path(file).is_file() and not Path(file).stat().st_size
+        told = "it is empty" if empty else getattr(error, "strerror", None) or type(error).__name__
+        raise Error(f"{file} is not a readable image ({told}): mend or remove it") from error
+
+
+def decode_into(place: Path, shape: Sequence[int], files: Sequence[str], size: int | None) -> bool:
+    """Decode files into the rows of a uint8 array (n, 3, H, W), the whole of the file `place`; whether all are grey.
+
+    A file that is damaged or has other than H x W pixels is an `Error`; what is in `place` is then worth nothing.
+    """
+    processes = min(os.cpu_count() or 1, -(-len(files) // FEW))
+    if processes < 2:
+        return _rows(place, shape, 0, files, size)
+    cuts = [round(i * len(files) / processes) for i in range(processes + 1)]
+    jobs = [[str(place), list(shape), at, list(files[at:to]), size] for at, to in pairwise(cuts)]
+    command = [sys.executable, "-m", __name__]
+    started = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in jobs]
+    try:
+        for process, job in zip(started, jobs, strict=True):
+            assert process.stdin is not None  # a pipe
+            with process.stdin as orders:
+                json.dump(job, orders)
+        told = [_heard(process) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    if wrong := [each["error"] for each in told if "error" in each]:
+        raise Error(wrong[0])
+    return all(each["grey"] for each in told)
+
+
+def _heard(process: "subprocess.Popen[str]") -> dict[str, object]:
+    assert process.stdout is not None  # a pipe
+    with process.stdout as answer:
+        return json.loads(answer.read() or '{"error": "a process that decodes images was ended"}')
+
+
+def _rows(place: Path, shape: Sequence[int], start: int, files: Sequence[str], size: int | None) -> bool:
+    rows, grey = np.memmap(place, np.uint8, "r+", shape=tuple(shape)), True
+    for row, file in enumerate(files, start):
+        pixels = decode(file, size)
+        same_size(file, pixels.shape, rows.shape[2:])
+        grey &= pixels.ndim == 2
+        rows[row] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    rows.flush()
+    return grey
+
+
+def same_size(file: str, shape: Sequence[int], first: Sequence[int]) -> None:
+    """An `Error` if an image has other pixels than the first one."""
+    if tuple(shape[:2]) != tuple(first[:2]):
+        raise Error(
+            f"{file} has {shape[0]} x {shape[1]} pixels, the first image {first[0]} x {first[1]}: "
+            "set size to the pixels you want"
+        )
+
+
+if __name__ == "__main__":
+    given, *job = json.load(sys.stdin)
+    try:
+        print(json.dumps({"grey": _rows(Path(given), *job)}))
+    except Error as error:
+        print(json.dumps({"error": str(error)}))

@@ -1,0 +1,69 @@
+"""The `kdlab data` commands."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from kdlab import Error
+from kdlab.data import decoded, load
+from kdlab.data_cli import app
+
+
+def data(*words):
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.output
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "kept"))
+    monkeypatch.setattr(decoded, "FEW", 8)
+    for part, count in (("train", 6), ("test", 2)):
+        for value, name in enumerate(("cat", "dog")):
+            (tmp_path / part / name).mkdir(parents=True)
+            for i in range(count):
+                Image.fromarray(np.full((6, 6, 3), 60 * value + i, np.uint8)).save(tmp_path / part / name / f"{i}.png")
+    load.cache_clear()
+    yield tmp_path
+    load.cache_clear()
+
+
+def test_list_says_what_is_there_and_where_the_rest_must_lie(tmp_path, monkeypatch):
+    monkeypatch.setenv("KDLAB_DATA", str(tmp_path))
+    (tmp_path / "tiny-imagenet-100").mkdir()
+    lines = {line.split()[0]: line for line in data("list").splitlines()}
+    assert lines["cifar100"].endswith(f"NOT THERE: its place is {tmp_path}/cifar-100-python")
+    assert all("NOT THERE" not in lines[name] for name in ("digits", "tiny-imagenet", "folder"))
+
+
+def test_inspect_counts_classes_and_draws_a_sheet(photos):
+    told = data("inspect", f"folder:{photos}", "--labels", "4", "--sheet", photos / "sheet.png", "--verify")
+    assert "12 images for training, 4 for testing, 2 classes, 6 x 6 pixels, 3 channels" in told
+    rows = {line.split()[0]: line.split()[1:] for line in told.splitlines() if line}
+    assert rows["cat"] == ["5", "2", "1", "2"] and rows["all"] == ["10", "4", "2", "4"], "of six, one is for validation"
+    assert Image.open(photos / "sheet.png").width > 500 and "verified" in told
+
+
+def test_verify_reads_the_files_whatever_their_times(photos):
+    file = photos / "train" / "cat" / "3.png"
+    data("get", f"folder:{photos}")
+    told = file.stat()
+    Image.fromarray(np.full((6, 6, 3), 7, np.uint8)).save(file)
+    assert file.stat().st_size == told.st_size
+    os.utime(file, ns=(told.st_atime_ns, told.st_mtime_ns))
+    load.cache_clear()
+    with pytest.raises(Error, match="hold other images than those that are kept: kdlab data clear"):
+        data("inspect", f"folder:{photos}", "--verify")
+    assert "0 MB are free again" in data("clear")
+    load.cache_clear()
+    assert "verified" in data("inspect", f"folder:{photos}", "--verify")
+
+
+def test_kept_images_are_listed(photos):
+    data("get", f"folder:{photos}", "--size", "4")
+    assert "decoded and kept: " in data("list")

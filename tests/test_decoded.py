@@ -1,0 +1,192 @@
+"""Decoded images: read once and kept, noticed when they change; every format that a folder may hold."""
+
+import multiprocessing
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from kdlab.data import decoded, load
+from kdlab.data.decoded import cache_root, clear, sizes
+from kdlab.decoding import decode
+from kdlab.errors import Error
+
+DRAW = np.random.default_rng(0)
+TRAIN, TEST = 24, 10
+
+
+@pytest.fixture
+def many(tmp_path, monkeypatch):
+    """A folder with enough images to be kept."""
+    monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "kept"))
+    monkeypatch.setattr(decoded, "FEW", TRAIN)
+    for part, count in (("train", TRAIN), ("test", TEST)):
+        for name in ("cat", "dog"):
+            (tmp_path / "set" / part / name).mkdir(parents=True)
+            for i in range(count // 2):
+                pixels = DRAW.integers(0, 256, (6, 5, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "set" / part / name / f"{i:03}.png")
+    load.cache_clear()
+    yield tmp_path / "set"
+    load.cache_clear()
+
+
+def read(place, size=None):
+    load.cache_clear()
+    return load(f"folder:{place}", size)
+
+
+def fingerprint_of(place):
+    return read(place).fingerprint()
+
+
+def left():
+    """What lies in the cache beside locks, by the ends of the names."""
+    return sorted(file.name[file.name.index(".") :] for file in cache_root().glob("*") if file.name[0] != ".")
+
+
+def nothing_decoded(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(decoded, "decode_into", refuse)
+
+
+def test_images_are_decoded_once(many, monkeypatch):
+    first = read(many)
+    assert first.train_x.shape == (TRAIN, 3, 6, 5) and len(first.test_y) == TEST
+    file = many / "train" / "dog" / "003.png"
+    assert (first.train_x[TRAIN // 2 + 3].numpy() == decode(str(file), None).transpose(2, 0, 1)).all()
+    nothing_decoded(monkeypatch)
+    again = read(many)
+    assert again.digest and again.fingerprint() == first.fingerprint() and again.mean == first.mean
+    assert torch.equal(again.train_x, first.train_x) and torch.equal(again.test_x, first.test_x)
+    assert again.resized(4).fingerprint() != again.fingerprint()
+
+
+def test_processes_decode_as_one_does(many, monkeypatch):
+    monkeypatch.setattr("kdlab.decoding.os.cpu_count", lambda: 1)
+    alone = read(many)
+    clear()
+    monkeypatch.setattr("kdlab.decoding.FEW", 10)
+    monkeypatch.setattr("kdlab.decoding.os.cpu_count", lambda: 3)
+    assert torch.equal(read(many).train_x, alone.train_x)
+
+
+def test_another_size_is_kept_beside(many, monkeypatch):
+    read(many), read(many, 4)
+    assert len(sizes()) == 2 and sum(sizes().values()) == (TRAIN + TEST) * 3 * (30 + 16)
+    nothing_decoded(monkeypatch)
+    assert read(many, 4).train_x.shape[-2:] == (4, 4)
+    assert clear() == (TRAIN + TEST) * 3 * 46 and not sizes() and not left()
+
+
+def test_greyscale_throughout_is_one_channel(many):
+    for file in many.rglob("*.png"):
+        Image.open(file).convert("L").save(file)
+    images = read(many)
+    assert images.train_x.shape == (TRAIN, 1, 6, 5)
+    assert (images.train_x[7, 0].numpy() == np.asarray(Image.open(many / "train" / "cat" / "007.png"))).all()
+
+
+@pytest.mark.parametrize("change", ["pixels", "name", "another image", "label"])
+def test_a_changed_source_is_noticed(many, change):
+    before, file = read(many), many / "train" / "cat" / "005.png"
+    if change == "pixels":
+        Image.fromarray(DRAW.integers(0, 256, (6, 5, 3), dtype=np.uint8)).save(file)
+    elif change == "another image":
+        (many / "train" / "cat" / "zzz.png").write_bytes(file.read_bytes())
+    else:
+        file.rename(file.with_name("zzz.png") if change == "name" else many / "train" / "dog" / "zzz.png")
+    assert read(many).fingerprint() != before.fingerprint()
+
+
+def test_a_flipped_bit_is_noticed_and_mended(many):
+    before = read(many)
+    (file,) = cache_root().glob("*.uint8")
+    content = bytearray(file.read_bytes())
+    content[1000] ^= 4
+    del before
+    load.cache_clear()
+    file.write_bytes(content)
+    with pytest.warns(UserWarning, match=rf"{file} is damaged: its images are decoded anew"):
+        mended = read(many)
+    assert torch.equal(mended.train_x[0], torch.tensor(decode(str(many / "train/cat/000.png"), None)).permute(2, 0, 1))
+
+
+@pytest.mark.parametrize("broken", [b"", b"not an image"])
+def test_a_damaged_image_leaves_nothing_that_looks_finished(many, broken):
+    (many / "test" / "dog" / "004.png").write_bytes(broken)
+    with pytest.raises(Error, match="test/dog/004.png is not a readable image"):
+        read(many)
+    assert not left()
+
+
+def test_a_full_disk_is_one_sentence(many, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(decoded.os, "posix_fallocate", full)
+    with pytest.raises(
+        Error, match=r"decoded images of 0 MB do not fit into .*kept, where [\d,]+ MB are free: make room"
+    ):
+        read(many)
+    assert not left()
+
+
+def test_a_place_that_cannot_hold_them_is_one_sentence(many, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "file" / "below"))
+    with pytest.raises(Error, match="cannot hold decoded images .*: set KDLAB_CACHE"):
+        read(many)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="processes start slowly here")
+def test_two_processes_build_it_at_once(many):
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        told = pool.map(fingerprint_of, [many, many], chunksize=1)
+    assert set(told) == {fingerprint_of(many)} and left() == [".uint8", ".uint8.json"]
+
+
+# Formats
+
+
+GREY = DRAW.integers(0, 256, (6, 5), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK", "P", "RGBA", "L", "LA", "1"])
+def test_what_a_file_may_hold(tmp_path, mode):
+    name = "a.tif" if mode == "CMYK" else "a.png"
+    image = Image.fromarray(np.stack([GREY, GREY[::-1], 255 - GREY], 2)).convert(mode)
+    image.save(tmp_path / name)
+    expected = image.convert("L" if mode in ("L", "LA", "1") else "RGB")
+    assert (decode(str(tmp_path / name), None) == np.asarray(expected)).all()
+
+
+def test_of_16_bits_the_upper_8_count(tmp_path):
+    Image.fromarray(GREY.astype(np.uint16) * 257).save(tmp_path / "a.png")
+    assert (decode(str(tmp_path / "a.png"), None) == GREY).all()
+    Image.fromarray(GREY.astype(np.float32)).save(tmp_path / "b.tif")
+    with pytest.raises(Error, match="b.tif has 32 bits a pixel and so no fixed range: save it with 8 or 16"):
+        decode(str(tmp_path / "b.tif"), None)
+
+
+def test_an_animation_is_refused(tmp_path):
+    frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
+    with pytest.raises(Error, match="a.webp is an animation or a stack of 2 images: save the one you want"):
+        decode(str(tmp_path / "a.webp"), None)
+
+
+def test_a_link_to_the_folder_itself_ends(tmp_path):
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            (tmp_path / part / name).mkdir(parents=True)
+            Image.fromarray(GREY).save(tmp_path / part / name / "a.png")
+    (tmp_path / "train" / "cat" / "again").symlink_to(tmp_path / "train" / "cat")
+    (tmp_path / "test" / "dog" / "b.png").symlink_to("b.png")
+    with pytest.raises(Error, match="dog/b.png is not a readable image .Too many levels of symbolic links"):
+        read(tmp_path)
+    (tmp_path / "test" / "dog" / "b.png").unlink()
+    assert len(read(tmp_path).train_y) == 2
