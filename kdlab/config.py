@@ -49,6 +49,7 @@ class Config(BaseModel):
     omit: tuple[int, ...] = Field(
         (), description="classes, counted from 0, of which no training image is shown; validation and test keep them"
     )
+    imbalance: float = Field(1.0, ge=1, description="long tail: training images of the first class over the last's")
 
     epochs: int = Field(20, ge=0, description="number; an upper limit where patience is set; 0: an untrained network")
     steps: int | None = Field(None, ge=1, description="batches per epoch; None: one pass over the images drawn from")

@@ -16,8 +16,8 @@ SMOKE = Recipe("does it run at all: seconds", epochs=2, steps=4, batch=16)
 PRESETS = ("smoke", "paper")
 # Fields that decide the task: stages have them from the run that they lead to
 TASK = (
-    "dataset", "size", "labels", "validation", "split", "noise", "noise_kind", "seed", "normalise", "precision",
-    "device",
+    "dataset", "size", "labels", "validation", "split", "noise", "noise_kind", "imbalance", "seed", "normalise",
+    "precision", "device",
 )  # fmt: skip
 STAGES = ("teacher", "init")
 NAMED = (*STAGES, "method", "model")  # headings of `describe`, not its fields

@@ -1,6 +1,7 @@
 """Splits, label budgets, batches, and readers; everything that can be wrong with a folder of images."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,6 +42,18 @@ def test_classes_that_are_left_out_change_nothing_else():
         split(images, omit=(10,))
     with pytest.raises(Error, match="leaves no image to train on"):
         split(images, omit=range(10))
+
+
+def test_a_long_tail():
+    """Of 90 images a class after validation, 100 : 1 leaves 90, 54, 33, ...; budgets and validation images stay."""
+    y = torch.arange(10).repeat_interleave(100)
+    images = replace(DIGITS, train_x=torch.zeros(1000, 1, 8, 8, dtype=torch.uint8), train_y=y)
+    tail, level = split(images, seed=1, imbalance=100), split(images, seed=1)
+    assert counts(tail.y) == [90, 54, 33, 20, 12, 7, 5, 3, 2, 1]
+    assert torch.equal(tail.val_y, level.val_y) and len(tail.x) == sum(counts(tail.y))
+    few = split(images, 20, seed=1, imbalance=100)
+    assert counts(few.y) == [3, 2, 2, 2, 2, 2, 2, 2, 2, 1] and counts(few.truth) == counts(tail.truth)
+    assert counts(split(images, 0.5, seed=1, imbalance=1).y) == [45] * 10
 
 
 def test_an_uneven_number_and_a_share_of_labels():

@@ -1,5 +1,6 @@
 """Who may see what: the label budget and the validation split, stratified, and label noise; all decided by a seed."""
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ class Split:
 def split(
     images: ImageSet, labels: int | float | None = None, validation: float = 0.1, seed: int = 0,
     noise: float = 0.0, noise_kind: str = "symmetric", omit: Collection[int] = (),
+    imbalance: float = 1.0,
 ) -> Split:  # fmt: skip
     """Hold out a stratified share of the training images for validation, then hide all labels but the budget's.
 
@@ -47,6 +49,9 @@ def split(
     `noise`: the share of the visible labels that are wrong, and, as whoever has noisy labels has them everywhere but in
     the test set, the same share of the validation labels, except where the data set itself brings validation images.
     `noise_kind`: key of NOISES. Budget and validation images are those of noise 0.
+
+    `imbalance`: a long tail (Cui et al., CVPR 2019): of K classes, class k keeps imbalance^(-k / (K - 1)) of its images
+    that are not held out, at least one; the budget is of what is left. Validation and test images stay as they are.
 
     `omit`: classes of which no image is in `x`, labelled or not; all else, validation images included, is as without.
     """
@@ -69,6 +74,9 @@ def split(
         val_x, val_y = images.train_x[val_rows], spoil(images.train_y[val_rows], val_rows)
         keep[val_rows] = False
     pools = [rows[: len(rows) - h] for rows, h in zip(members, held, strict=True)]
+    for k, pool in enumerate(pools):
+        size = math.ceil(len(pool) * imbalance ** (-k / max(1, count - 1)))
+        keep[pool[size:]], pools[k] = False, pool[:size]
     if not any(map(len, pools)):
         raise Error(f"validation={validation} leaves no image to train on")
     quota = _quota(labels, [len(pool) for pool in pools])

@@ -51,7 +51,10 @@ def stages_of(config: Config) -> dict[str, Config]:
 def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Setup:
     stages = {role: _assemble(stage, images, splits) for role, stage in stages_of(config).items()}
     own = images[config.dataset, config.size]
-    shown = (config.labels, config.validation, config.split_seed, config.noise, config.noise_kind, config.omit)
+    shown = (
+        config.labels, config.validation, config.split_seed, config.noise, config.noise_kind, config.omit,
+        config.imbalance,
+    )  # fmt: skip
     key = (config.dataset, config.size, *shown)
     if key not in splits:  # stages of one chain mostly share it, and it is a copy of the images
         splits[key] = split(own, *shown)
