@@ -37,6 +37,11 @@ DONE = f"""() => {{
 SHOWN = "image => image.complete && image.naturalWidth > 0"
 
 
+def with_explorers():
+    """The notebooks that show explorers."""
+    return [path for path in notebooks.find(None) if any(CALL.search(cell.source) for cell in code(path))]
+
+
 def code(path):
     """The code cells of a notebook."""
     return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
@@ -112,11 +117,11 @@ def voila(place, notebook):
     return serve(place, "voila", str(notebook), "--no-browser", "--Voila.ip=127.0.0.1", "--Voila.port_retries=0")
 
 
-def stop_kernels(address):
-    """End what notebooks have left running in JupyterLab."""
+def stop_kernels(address, *names):
+    """End what these notebooks, else all, have left running in JupyterLab."""
     allowed = {"Authorization": f"token {TOKEN}"}
     with urllib.request.urlopen(urllib.request.Request(f"{address}/api/sessions", headers=allowed)) as reply:
-        sessions = [session["id"] for session in json.load(reply)]
+        sessions = [s["id"] for s in json.load(reply) if not names or s["path"] in names]
     for session in sessions:
         urllib.request.urlopen(
             urllib.request.Request(f"{address}/api/sessions/{session}", headers=allowed, method="DELETE")

@@ -1,5 +1,6 @@
 """What several tests need: an empty runs folder that keeps a checkpoint of every epoch, figures closed."""
 
+import signal
 import sys
 
 import pytest
@@ -22,6 +23,14 @@ def runs(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(store, "CHECKPOINT_SHARE", float("inf"))
     return tmp_path
+
+
+@pytest.fixture
+def interrupts():
+    """An interrupt raises KeyboardInterrupt, also in a process that runs in the background and would ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")

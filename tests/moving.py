@@ -70,6 +70,17 @@ class Explorer:
         self.press(number)
         return self.page.evaluate("window.moved")
 
+    def try_controls(self):
+        """Move controls until one gives another picture, and tell which; the state follows every one that is moved."""
+        self.wait()
+        for number in range(len(self.controls)):
+            before = self.state
+            milliseconds = self.move(number)
+            assert self.state != before, f"the state stays {before}"
+            if milliseconds is not None:
+                return number
+        raise AssertionError(f"no control of {self.state} changes the picture")
+
 
 class Panel:
     """A panel that trains while it is looked at."""

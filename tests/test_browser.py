@@ -1,12 +1,9 @@
 """Explorers in a real browser: every one is moved by keyboard in JupyterLab, and one in Voilà.
 
-KDLAB_BENCH_OUT names a file for a table of how long that takes, KDLAB_SHOTS a folder for screenshots.
+KDLAB_SHOTS names a folder for screenshots; how long it takes is measured by tests/bench/bench_explorers.py.
 """
 
-import csv
 import os
-import statistics
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +14,7 @@ import moving
 import torch
 from safetensors.torch import load_file
 
-from kdlab import Config, notebooks, run
+from kdlab import Config, run
 
 if not browsing.CHROMIUM:
     pytest.skip("there is no Chromium or Chrome to open notebooks with", allow_module_level=True)
@@ -26,13 +23,6 @@ SMALL = (
     'budget: str = "lab"', 'import kdlab\n\nkdlab.parameters(globals(), ["budget"])', "kdlab.widgets.circle()",
     "kdlab.widgets.seeds([3.0, 5.0, -1.0, 2.0, 4.0])",
 )  # fmt: skip
-WITH_EXPLORERS = [
-    path for path in notebooks.find(None) if any(browsing.CALL.search(cell.source) for cell in browsing.code(path))
-]
-TABLE = [
-    "notebook", "seconds to first picture", "explorer", "control", "moves", "pictures", "median ms", "slowest ms",
-]  # fmt: skip
-MOVES = 20
 
 
 @pytest.fixture(scope="module")
@@ -67,49 +57,19 @@ def opened(lab, browser):
         assert not page.complaints
 
 
-def moved(explorer):
-    """Move the first control that gives another picture, and tell which; the state follows the first one moved."""
-    explorer.wait()
-    for control in range(len(explorer.controls)):
-        before = explorer.state
-        milliseconds = explorer.move(control)
-        assert explorer.state != before, f"the state stays {before}"
-        if milliseconds is not None:
-            return control
-    return pytest.fail(f"no control of {explorer.state} changes the picture")
-
-
-def measure(explorer, control):
-    """Milliseconds from key to picture, of those of twenty moves that give another one."""
-    times = [explorer.move(control) for _ in range(MOVES)]
-    return [t for t in times if t is not None]
-
-
-def record(row):
-    with Path(os.environ["KDLAB_BENCH_OUT"]).open("a", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        if not file.tell():
-            table.writerow(TABLE)
-        table.writerow(row)
-
-
-@pytest.mark.parametrize("path", [None, *WITH_EXPLORERS], ids=lambda path: path.stem if path else "small")
+@pytest.mark.parametrize("path", [None, *browsing.with_explorers()], ids=lambda path: path.stem if path else "small")
 def test_every_explorer_of_a_notebook_moves(path, lab, opened, tmp_path):
     path = browsing.copy(path or browsing.write(tmp_path / "small.ipynb", *SMALL), lab[1])
     notebook = opened(path)
     notebook.run_all()
-    seconds = notebook.first_picture()
+    notebook.first_picture()
     notebook.wait()
     assert not notebook.failures()
     explorers, panels = notebook.explorers(), notebook.panels()
     last = [cell.source.splitlines()[-1] for cell in browsing.code(path)]
     assert len(explorers + panels) >= sum(bool(browsing.SHOWS.match(line)) for line in last)
     for explorer in explorers:
-        control = moved(explorer)
-        if "KDLAB_BENCH_OUT" in os.environ:
-            times = measure(explorer, control)
-            row = [len(times), round(statistics.median(times)), round(max(times))]
-            record([path.stem, round(seconds, 1), explorer.name, control, MOVES, *row])
+        explorer.try_controls()
     for panel in panels:
         panel.train()
     if "KDLAB_SHOTS" in os.environ:
@@ -131,22 +91,32 @@ def test_a_control_moved_while_a_cell_runs_arrives_afterwards(lab, opened):
     explorer.page.wait_for_function(
         "line => line.value.includes('n=6')", arg=explorer.line.element_handle(), timeout=1000 * moving.MOVE_SECONDS
     )
-    moved(explorer)
+    explorer.try_controls()
     assert not notebook.failures()
 
 
-def test_cells_that_run_twice_give_an_explorer_that_works(lab, opened):
-    notebook = opened(browsing.write(lab[1] / "twice.ipynb", *SMALL[:3]))
+def test_cells_that_run_twice_and_out_of_order_give_explorers_that_work(lab, opened):
+    notebook = opened(browsing.write(lab[1] / "twice.ipynb", *SMALL))
     notebook.run_all()
     notebook.wait()
-    for cell in (0, 1, 2, 2):
+    for cell in (3, 2, 1, 0, 2, 0, 1):  # the parameters cell is the first
         notebook.run(cell)
-    (explorer,) = notebook.explorers()
-    moved(explorer)
+    circle, seeds = notebook.explorers()
+    assert (circle.name, seeds.name) == ("circle", "seeds")
+    for explorer in (circle, seeds):
+        explorer.try_controls()
     assert not notebook.failures()
 
 
 LONG = 'Config(model="resnet8", width=0.25, labels=20, epochs=60, steps=20, evaluate_every=1000)'
+
+
+def assert_undisturbed(config, runs, elsewhere, monkeypatch):
+    """In `runs` are the weights that a run gets which nobody touches."""
+    monkeypatch.setenv("KDLAB_RUNS", str(elsewhere))
+    undisturbed = run(eval(config, {"Config": Config})).folder
+    weights = [load_file(folder / "weights.safetensors") for folder in (undisturbed, runs / undisturbed.name)]
+    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
 
 
 def test_a_training_survives_a_reload_and_ends_as_if_undisturbed(lab, opened, monkeypatch, tmp_path):
@@ -164,10 +134,33 @@ def test_a_training_survives_a_reload_and_ends_as_if_undisturbed(lab, opened, mo
     panel.wait_for("paused")
     panel.press("start")
     panel.wait_for("done")
-    monkeypatch.setenv("KDLAB_RUNS", str(tmp_path))
-    undisturbed = run(eval(LONG, {"Config": Config})).folder
-    weights = [load_file(folder / "weights.safetensors") for folder in (undisturbed, lab[2] / undisturbed.name)]
-    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
+    assert_undisturbed(LONG, lab[2], tmp_path, monkeypatch)
+
+
+def test_two_panels_of_a_notebook_and_one_of_another_train_one_run(lab, opened, monkeypatch, tmp_path):
+    """Two show one process; the other notebook waits for it, and goes on where it was when the first one is closed."""
+    config = LONG.replace("60", "30")  # a run of its own
+    cell = f"kdlab.widgets.training(kdlab.{config})"
+    first = opened(browsing.write(lab[1] / "first.ipynb", SMALL[1], cell, cell))
+    first.run_all()
+    first.wait()
+    one, two = first.panels()
+    one.press("start")
+    two.wait_for("training", "about")
+    two.press("pause")
+    one.wait_for("paused")
+    second = opened(browsing.write(lab[1] / "second.ipynb", SMALL[1], cell))
+    second.run_all()
+    second.wait()
+    (other,) = second.panels()
+    other.wait_for("trained by another process")
+    other.press("start")
+    other.wait_for("waiting for another process")
+    first.page.close()
+    browsing.stop_kernels(lab[0], "first.ipynb")
+    other.wait_for("training")
+    other.wait_for("done")
+    assert_undisturbed(config, lab[2], tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -182,7 +175,7 @@ def test_voila_shows_explorers_that_move_and_no_code(gallery, browser, tmp_path_
         page = browsing.Page(browser, address)
         page.first_picture()
         for explorer in page.explorers():
-            moved(explorer)
+            explorer.try_controls()
         assert "import kdlab" not in page.page.locator("body").text_content()
         if "KDLAB_SHOTS" in os.environ:
             page.shoot(os.environ["KDLAB_SHOTS"], "voila")

@@ -64,6 +64,27 @@ def test_continuation_is_bit_identical(key, runs, monkeypatch):
         assert log.equals(log_again) and metrics == metrics_again, (epoch, moment)
 
 
+def test_interrupted_in_the_middle_of_an_epoch_the_same_call_goes_on(runs, interrupts, monkeypatch):
+    """As a cell whose kernel is interrupted, and that is run again."""
+    config, steps, backward = Config(**TINY), [], torch.Tensor.backward
+    weights, log, metrics = outcome(config, runs / "through", monkeypatch)
+    monkeypatch.setenv("KDLAB_RUNS", str(runs / "again"))
+
+    def interrupted(self, *given, **options):
+        steps.append(self)
+        if len(steps) == 2 * TINY["steps"]:
+            signal.raise_signal(signal.SIGINT)
+        return backward(self, *given, **options)
+
+    monkeypatch.setattr(torch.Tensor, "backward", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        kdlab.run(config)
+    again, log_again, metrics_again = outcome(config, runs / "again", monkeypatch)
+    assert len(steps) == 2 * TINY["steps"] + 2 * TINY["steps"], "the first epoch is not trained again, the second is"
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+    assert log.equals(log_again) and metrics == metrics_again
+
+
 @pytest.mark.parametrize("key", METHODS)
 def test_half_precision_trains_with_losses_that_make_sense(key, runs):
     result = kdlab.run(config_of(key, precision="bf16-mixed", epochs=1))

@@ -45,14 +45,6 @@ def test_agreement_shows_each_map_with_its_mean():
     assert [axis.get_ylabel() for axis in figure.axes[:6:2]] == ["image", "before", "after"]
 
 
-def test_pseudo_labels_in_two_panels_also_without_any_that_pass():
-    left, right = plots.plot_pseudo_labels(
-        {"teacher": [(50, 90), (60, 95)], "student": [(0, float("nan")), (9, 80)]}
-    ).axes
-    assert [list(line.get_ydata()) for line in left.lines] == [[50, 60], [0, 9]]
-    assert list(right.lines[0].get_ydata()) == [90, 95]
-
-
 def test_early_stopping_marks_the_kept_epoch():
     figure = plots.plot_early_stopping([result(0, 2, [50, 80, 70], 75), result(1, 3, [40, 60, 65], 70)], [0, 0.1, 0.9])
     stars = [(*line.get_xdata(), *line.get_ydata()) for line in figure.axes[0].lines if line.get_marker() == "*"]

@@ -1,9 +1,11 @@
 """A run in a process of its own: paused, stopped, orphaned, it ends with the weights of an undisturbed one."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
 import torch
@@ -11,15 +13,17 @@ from making import TEACHER, TINY
 from safetensors.torch import load_file
 
 import kdlab
-from kdlab import Config, Error
+from kdlab import Config, Error, widgets
+from kdlab.engine import process as processes
+from kdlab.engine import store
 from kdlab.engine.assemble import chain_images
 from kdlab.engine.process import Process
-from kdlab.engine.store import RunFolder, log_lines
+from kdlab.engine.store import RunFolder, environment, log_lines
 
 LONG = Config(**{**TINY, "epochs": 120, "steps": 10, "evaluate_every": 1000})
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=300):  # a limit for busy cores, far above what is usual
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it takes too long"
@@ -35,11 +39,22 @@ def weights(config):
     return load_file(kdlab.run(config).folder / "weights.safetensors")
 
 
-def test_paused_stopped_and_continued_it_ends_as_if_undisturbed(folder, tmp_path_factory, monkeypatch):
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    with environment(KDLAB_RUNS=str(tmp_path_factory.mktemp("undisturbed"))):
+        return weights(LONG)
+
+
+def as_if_undisturbed(undisturbed):
+    disturbed = weights(LONG)
+    return all(torch.equal(disturbed[name], undisturbed[name]) for name in undisturbed)
+
+
+def test_paused_stopped_and_continued_it_ends_as_if_undisturbed(folder, undisturbed):
     process = Process(LONG)
     process.start()
     until(lambda: len(log_lines(folder.path)) > 3)
-    assert folder.taken() and process.alive
+    assert folder.owner() and process.alive
     process.pause()
     time.sleep(0.5)
     still = len(log_lines(folder.path))
@@ -48,15 +63,12 @@ def test_paused_stopped_and_continued_it_ends_as_if_undisturbed(folder, tmp_path
     process.go_on()
     until((folder.path / "checkpoint.pt").exists)  # after five seconds
     process.stop()
-    assert not process.alive and not folder.taken() and not process.failure
+    assert not process.alive and not folder.owner() and not process.failure
     assert folder.result() is None and 0 < len(log_lines(folder.path)) < LONG.epochs, "stopped half-way"
     process.start()
     until(lambda: not process.alive)
     assert folder.result() is not None and not process.failure
-    disturbed = weights(LONG)
-    monkeypatch.setenv("KDLAB_RUNS", str(tmp_path_factory.mktemp("undisturbed")))
-    undisturbed = weights(LONG)
-    assert all(torch.equal(disturbed[name], undisturbed[name]) for name in undisturbed)
+    assert as_if_undisturbed(undisturbed)
 
 
 def test_it_ends_with_its_parent(folder):
@@ -71,15 +83,15 @@ def test_it_ends_with_its_parent(folder):
     until(lambda: len(log_lines(folder.path)) > 1)
     parent.kill()  # as the system does it for want of memory: nothing is said to the child
     parent.wait()
-    until(lambda: not folder.taken(), 20)
+    until(lambda: not folder.owner())
     assert folder.result() is None
 
 
 def test_a_mistake_is_told(runs):
-    process = Process(Config(**{**TINY, "dataset": "folder:/nowhere"}))
+    process = Process(Config(**{**TINY, "labels": 5000}))
     process.start()
     until(lambda: not process.alive)
-    assert "/nowhere" in process.failure and "Traceback" not in process.failure
+    assert "more than the 1,080 training images" in process.failure and "Traceback" not in process.failure
 
 
 def test_what_a_notebook_defined_is_refused(monkeypatch):
@@ -95,8 +107,6 @@ def test_half_a_line_of_a_log_is_left_for_the_next_look(tmp_path):
 
 
 def test_a_panel_follows_a_run(runs):
-    from kdlab import widgets
-
     config = Config(**{**TINY, "method": "kd", "teacher": TEACHER, "epochs": 5})
     panel = widgets.training(config)
     empty = panel.png
@@ -104,13 +114,73 @@ def test_a_panel_follows_a_run(runs):
     with pytest.raises(Error, match="this run is not done"):
         _ = panel.result
     panel.start()
-    second = widgets.training(config)
-    until(lambda: second.elsewhere() or second.tick() or panel.folders[-1].result() is not None)
     until(lambda: not panel.tick())
     assert "done" in panel.told.value and panel.png != empty and panel.buttons["start"].disabled
     assert panel.result["epochs"] == 5 and panel.result.config == config
-    second.tick()
-    assert "done" in second.told.value, "two panels on one run tell the same"
-    second.start()
-    second.stop()
-    assert second.result.folder == panel.result.folder
+
+
+def test_two_panels_of_a_notebook_move_one_process(folder, undisturbed):
+    one, other = widgets.training(LONG), widgets.training(LONG)
+    one.start()
+    other.start()
+    until(lambda: len(log_lines(folder.path)) > 3)
+    other.tick()
+    assert "training" in other.told.value and other.process.child is one.process.child
+    other.pause()
+    one.tick()
+    assert "paused" in one.told.value and one.buttons["pause"].disabled and not one.buttons["start"].disabled
+    one.start()
+    one.close()
+    until(lambda: not other.tick())
+    assert "done" in other.told.value and as_if_undisturbed(undisturbed)
+
+
+def test_the_panel_of_another_notebook_waits_and_takes_over(folder, undisturbed):
+    one = widgets.training(LONG)
+    processes.PROCESSES.clear()  # a notebook knows nothing of the other's
+    other = widgets.training(LONG)
+    one.start()
+    until(lambda: len(log_lines(folder.path)) > 3)
+    other.tick()
+    assert "trained by another process" in other.told.value and one.tick() and "training" in one.told.value
+    other.start()
+    one.pause()
+    other.tick()
+    assert "waiting for another process" in other.told.value and "paused" in one.told.value
+    other.pause()
+    assert "paused" in other.told.value
+    other.start()
+    one.process.child.stdin.close()  # as its notebook is closed
+    until(lambda: other.tick() and "training" in other.told.value)
+    until(lambda: not other.tick() and not other.process.alive)
+    one.tick()
+    assert "done" in other.told.value and "done" in one.told.value and as_if_undisturbed(undisturbed)
+
+
+def test_a_panel_that_pauses_before_its_turn_ends_with_the_run(folder):
+    """Its process waits for another, is paused meanwhile, and has nothing left to do."""
+    one = widgets.training(LONG)
+    processes.PROCESSES.clear()
+    other = widgets.training(LONG)
+    one.start()
+    until(lambda: len(log_lines(folder.path)) > 3)
+    other.start()
+    other.pause()
+    until(lambda: not other.tick())
+    until(lambda: not other.process.alive)
+    assert "done" in other.told.value and not other.process.failure
+
+
+def test_a_call_that_waits_for_a_paused_process_says_so_and_can_be_interrupted(folder, interrupts, monkeypatch):
+    process, said = Process(LONG), []
+    process.start()
+    until(folder.owner)
+    process.pause()
+    monkeypatch.setattr(store, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(warnings, "warn", lambda text, **_: (said.append(text), signal.raise_signal(signal.SIGINT)))
+    with pytest.raises(KeyboardInterrupt):
+        kdlab.run(LONG)
+    assert len(said) == 1 and said[0].startswith(folder.path.name) and "waiting for it" in said[0]
+    assert folder.owner() == process.name, "nothing was taken from it"
+    process.stop()
+    assert not folder.owner()

@@ -102,6 +102,13 @@ def test_controls_are_of_the_kind_of_their_values():
     assert explorer.controls["how"].description == "how?" and explorer.controls["share"].description == "share"
 
 
+def test_a_slider_shows_every_step():
+    steps = {0.005: ".3f", 0.05: ".2f", 1.0: ".0f", None: ".1f"}  # a fortieth of 0 to 100 is 2.5
+    for step, shown in steps.items():
+        assert widgets.Slider(0.0, 0.0, 100.0, step).widget("").readout_format == shown
+    assert widgets.Slider(0, 0, 9).widget("").readout_format == ".0f"
+
+
 SSD = Config(**{**TINY, "method": "litenet_ssd", "model": "litenet_dsc", "teacher": TEACHER})
 LSSKD = Config(**{**TINY, "method": "lsskd", "model": "resnet8"})
 SIMCLR = Config(**{**TINY, "method": "simclr", "model": "resnet18"})
@@ -171,6 +178,8 @@ def test_the_line_of_a_state_brings_it_back():
     explorer = widgets.circle().set(method="BYOL", T=0.2, predictor=False, step=30)
     again = eval(explorer.code, {"kdlab": kdlab})  # what the line is for
     assert again.png == explorer.png
+    named = widgets.seeds(GAINS, label="$gain_{a}$")
+    assert eval(named.code, {"kdlab": kdlab, "differences": GAINS}).png == named.png != widgets.seeds(GAINS).png
 
 
 @pytest.mark.parametrize("change, low, high", [

@@ -28,8 +28,8 @@ def run(config: Config, *, fresh: bool = False) -> Result:
 
     Finished before: the stored result comes back at once. Half done: it goes on from the last checkpoint and ends
     bit-identical to an uninterrupted run. New: its `teacher` and `init` are run first, then it trains. Two processes
-    that want the same run train it once. Config, data and networks that do not fit together are refused before anything
-    trains, and nothing is written.
+    that want the same run train it once: the other one says that it waits. Config, data and networks that do not fit
+    together are refused before anything trains, and nothing is written.
 
     A run of an edited method or loss is a new run. A stored result of other networks, or of another loop, than today's
     comes back with a warning; `fresh` removes what is stored of this run and of what it stands on, and trains anew.

@@ -8,12 +8,16 @@ import subprocess
 import sys
 import tempfile
 import threading
+import uuid
+from pathlib import Path
+from weakref import WeakValueDictionary
 
 from ..config import Config
 from ..errors import Error
 from ..methods import METHODS
-from .assemble import chain
+from .assemble import chain, chain_images
 from .experiment import run
+from .store import RunFolder
 
 
 class Process:
@@ -28,7 +32,10 @@ class Process:
                 raise Error(
                     f"a process of its own does not know {stage.method!r} of this notebook: kdlab.run trains it"
                 )
+        images = chain_images(config)
+        self.folders = [RunFolder(stage, images) for stage in reversed(list(chain(config)))]  # what comes first, first
         self.config, self.paused = config, False
+        self.name = uuid.uuid4().hex  # as owner of the runs that it trains
         self.child: subprocess.Popen[str] | None = None
         self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115  # as long as this object
 
@@ -36,6 +43,11 @@ class Process:
     def alive(self) -> bool:
         """Whether it trains, or pauses."""
         return self.child is not None and self.child.poll() is None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another process trains this run or what it stands on; this one waits until that ends."""
+        return any(folder.owner() not in ("", self.name) for folder in self.folders)
 
     @property
     def failure(self) -> str:
@@ -55,7 +67,7 @@ class Process:
         self.said.truncate()
         self.child = subprocess.Popen(
             [sys.executable, "-m", __name__, self.config.model_dump_json()], stdin=subprocess.PIPE, stdout=self.said,
-            stderr=self.said, text=True, env={**os.environ, "KDLAB_PROGRESS": "0"}, **apart,
+            stderr=self.said, text=True, env={**os.environ, "KDLAB_PROGRESS": "0", "KDLAB_OWNER": self.name}, **apart,
         )  # fmt: skip
         self.paused = False
 
@@ -84,6 +96,15 @@ class Process:
                 self.paused = paused
             except OSError:  # it ended a moment ago
                 self.paused = False
+
+
+PROCESSES: WeakValueDictionary[Path, Process] = WeakValueDictionary()  # by the folder of their run
+
+
+def process_of(config: Config) -> Process:
+    """The process that trains a run beside this one: the same for all who ask, until none of them is left."""
+    made = Process(config)
+    return PROCESSES.setdefault(made.folders[-1].path, made)
 
 
 class _Orders:

@@ -12,7 +12,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from .identity import Images, far_code, hash_of, identity, place
 
 CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill, plus one epoch
 CHECKPOINT_SHARE = 0.05  # but writing large states takes no more than this share of the time
+SILENT_SECONDS = 2.0  # a process that waits longer for another says so
 
 
 @contextmanager
@@ -59,20 +60,35 @@ class RunFolder:
         self.saved_at, self.save_seconds = time.monotonic(), 0.0
         self.far = far_code()  # of a run that goes on after a kill, as it was when it began
 
-    def locked(self) -> FileLock:
-        """Held by the process that trains this run; others wait and then find the result."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.path.with_name(f".{self.path.name}.lock"))
-
-    def taken(self) -> bool:
-        """Whether a process trains this run just now."""
-        lock = self.locked()
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Held by the process that trains this run; others wait, say so, and then find the result."""
+        lock, owner = self._lock()
         try:
-            lock.acquire(timeout=0)
+            held = lock.acquire(timeout=SILENT_SECONDS)
         except Timeout:
-            return True
-        lock.release()
-        return False
+            told = "is being trained, or paused, by another process: waiting for it; an interrupt gives up"
+            warnings.warn(f"{self.path.name} {told}", stacklevel=2)
+            held = lock.acquire()
+        with held:
+            owner.write_text(os.environ.get("KDLAB_OWNER") or f"process {os.getpid()}")
+            try:
+                yield
+            finally:
+                owner.write_text("")
+
+    def owner(self) -> str:
+        """Who trains this run just now, as a name; nothing where nobody does."""
+        lock, owner = self._lock()
+        with suppress(Timeout), lock.acquire(timeout=0):
+            return ""
+        return owner.read_text() if owner.exists() else ""  # one who only looks, as here, leaves no name
+
+    def _lock(self) -> tuple[FileLock, Path]:
+        """What the owner holds, and where its name stands: on Windows nobody else reads a file that is locked."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        hidden = self.path.with_name(f".{self.path.name}")
+        return FileLock(f"{hidden}.lock"), Path(f"{hidden}.owner")
 
     def result(self) -> dict[str, Any] | None:
         """The stored result, or None while the run is not done."""

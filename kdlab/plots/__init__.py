@@ -7,7 +7,6 @@ from .distillation import (
     plot_early_stopping,
     plot_lines,
     plot_paired,
-    plot_pseudo_labels,
     plot_softened,
 )
 from .images import plot_embedding, plot_images
@@ -38,7 +37,7 @@ __all__ = [
     "PALETTE", "STYLE", "colours", "figures_root", "load_table", "plot_against", "plot_agreement", "plot_answers",
     "plot_balance", "plot_branches", "plot_cells", "plot_comparison", "plot_confusion", "plot_cosines", "plot_curves",
     "plot_depth", "plot_diagnostics", "plot_early_stopping", "plot_embedding", "plot_images", "plot_lines",
-    "plot_log", "plot_pair_cosines", "plot_paired", "plot_parts", "plot_pipeline", "plot_pseudo_labels", "plot_queue",
+    "plot_log", "plot_pair_cosines", "plot_paired", "plot_parts", "plot_pipeline", "plot_queue",
     "plot_seeds", "plot_selection", "plot_similarity", "plot_softened", "plot_strips", "plot_targets",
     "plot_versions", "plot_worth", "save", "save_table",
 ]  # fmt: skip

@@ -96,22 +96,6 @@ def plot_agreement(images: Tensor, rows: Mapping[str, Tensor]) -> plt.Figure:
     return figure
 
 
-def plot_pseudo_labels(seen: Mapping[str, Sequence[tuple[float, float]]]) -> plt.Figure:
-    """Per source a series of (share that passes, share of those that is right), one pair an epoch from 0 on, in %."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(9, 3.5))
-        for i, (name, colour) in enumerate(colours(list(seen)).items()):
-            passed, right = np.array(seen[name], dtype=float).T
-            for axis, values in zip(axes, (passed, right), strict=True):
-                axis.plot(
-                    values, color=colour, lw=2.5, ls=["-", "--", "-."][i % 3], marker="osD"[i % 3], ms=5, label=name
-                )
-        axes[0].set(xlabel="epoch", ylabel="of the unlabelled images, %", title="Pass the threshold", ylim=(-3, 103))
-        axes[1].set(xlabel="epoch", ylabel="of those that pass, %", title="Are right", ylim=(None, 101))
-        axes[0].legend(title="labels from", fontsize=10)
-    return figure
-
-
 def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) -> plt.Figure:
     """The metric that was watched, after each epoch: a line a run, a star at the epoch that was kept.
 

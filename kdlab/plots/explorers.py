@@ -69,6 +69,7 @@ def plot_temperature(
         curve.plot(*gradients, color="0.3", lw=2)
         curve.plot([T], np.interp([T], *gradients), "o", color=PALETTE[1], ms=9)
         curve.set(xscale="log", xlabel="T", ylim=(0, None))
+        curve.set_xticks([1, 10], ["1", "10"])
         curve.set_title("length of the gradient of T² KL", fontsize=11)
     return figure
 
@@ -104,8 +105,10 @@ def plot_circle(points: Tensor, colours: Tensor, history: Sequence[float], loss:
         circle.axis("off")
         circle.set_title("embeddings; colour: the image", fontsize=11)
         spread.plot(range(len(history)), history, color=PALETTE[0], lw=2)
+        spread.plot([len(history) - 1], history[-1:], "o", color=PALETTE[0], ms=7, clip_on=False)
         spread.set(xlabel="step", ylim=(-0.03, 1.03), xlim=(0, max(60, len(history))))
-        spread.set_title(f"spread: 1 all around, 0 collapsed      loss {loss:.3f}", fontsize=11)
+        told = f"      loss {loss:.3f}" if len(history) > 1 else ""  # before the first step there is none
+        spread.set_title(f"spread: 1 all around, 0 collapsed{told}", fontsize=11)
         spread.grid(alpha=0.25)
     return figure
 

@@ -61,6 +61,7 @@ def plot_map(
         plane.axis("off")
         plane.set_title(title, fontsize=11)
         strip.imshow(_column(images[[chosen, *near]]), cmap="gray_r", vmin=0, vmax=255)
+        strip.set_anchor("W")  # what is free is at its right, for the names
         height = images.shape[2] + 1
         for i, row in enumerate([chosen, *near]):
             right = y[row] == y[chosen]
@@ -79,7 +80,7 @@ def plot_threshold(
     """Confidences (n,) of right and wrong guesses, a threshold on them, and what passes it after each epoch, %."""
     with plt.rc_context(WIDE):
         figure, (bars, lines) = plt.subplots(1, 2, figsize=(9.4, 3.5))
-        figure.subplots_adjust(0.07, 0.16, 0.99, 0.9, wspace=0.2)
+        figure.subplots_adjust(0.08, 0.16, 0.99, 0.9, wspace=0.2)
         edges = np.linspace(0, 1, 21)
         counts = [np.histogram(confidence[which].numpy(), edges)[0] for which in (right, ~right)]
         bars.bar(edges[:-1], counts[0], 0.05, align="edge", color=PALETTE[2], label="right", ec="white", lw=0.5)
@@ -88,15 +89,14 @@ def plot_threshold(
         )
         bars.axvline(threshold, color="black", lw=2, ls="--")
         bars.set(xlabel="confidence", ylabel="unlabelled images", xlim=(0, 1.005))
-        bars.set_title(
-            f"after epoch {epoch}: {passed[epoch]:.0f} % pass, {good[epoch]:.1f} % of them right", fontsize=11
-        )
-        bars.legend(loc="upper left", fontsize=10)
+        told = f"{passed[epoch]:.0f} % pass, {good[epoch]:.1f} % of them right" if passed[epoch] else "none passes"
+        bars.set_title(f"after epoch {epoch}: {told}", fontsize=11)
+        bars.legend(loc="upper center", fontsize=10)
         for values, name, colour in ((passed, "pass, % of all", PALETTE[0]), (good, "right, % of those", PALETTE[2])):
             lines.plot(values, color=colour, lw=2, label=name)
             lines.plot([epoch], [values[epoch]], "o", color=colour, ms=8)
         lines.set(xlabel="epoch", ylim=(-3, 103))
-        lines.set_title(f"at threshold {threshold:.2f}", fontsize=11)
+        lines.set_title(f"at threshold {threshold:.3g}", fontsize=11)
         lines.legend(loc="lower right", fontsize=10)
     return figure
 
@@ -128,7 +128,10 @@ def plot_soft_target(
     image: Tensor, target: Tensor, truth: int, names: Sequence[str], exits: Mapping[str, Sequence[float]], epoch: int,
     title: str,
 ) -> plt.Figure:  # fmt: skip
-    """An image (C, H, W), its softened target (K,) with the true one in orange, and accuracies by exit and epoch."""
+    """An image (C, H, W), its softened target with the true one in orange, and accuracies by exit and epoch.
+
+    The target is one of K classes, which have names, or of K classes in several turns, those of a class together.
+    """
     with plt.rc_context(WIDE):
         figure, (seen, bars, lines) = plt.subplots(1, 3, figsize=(10, 3.3), width_ratios=[0.7, 1.9, 1.6])
         figure.subplots_adjust(0.01, 0.19, 0.99, 0.87, wspace=0.24)
@@ -136,8 +139,9 @@ def plot_soft_target(
         seen.axis("off")
         k = np.arange(len(target))
         bars.bar(k, target.numpy(), 0.85, color=[PALETTE[1] if i == truth else PALETTE[0] for i in k])
-        few = k[:: max(1, len(k) // 10)]
-        bars.set(ylim=(0, 1.02), xticks=few, xticklabels=[names[i] for i in few], xlabel="class, or class and turn")
+        turns, few = len(k) // len(names), range(0, len(names), max(1, len(names) // 10))
+        bars.set_xticks([(i + 0.5) * turns - 0.5 for i in few], [names[i] for i in few])
+        bars.set(ylim=(0, 1.02), xlabel="class" if turns == 1 else f"class, in {turns} turns each")
         bars.set_title(title, fontsize=11)
         for name, colour in colours(list(exits)).items():
             lines.plot(exits[name], color=colour, lw=2.5 if name == "classifier" else 1.5, label=name)

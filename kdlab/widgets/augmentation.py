@@ -11,7 +11,10 @@ from ..plots.explorers import plot_montage
 from .controls import Slider
 from .frame import Explorer, explore
 
-PREDICT = "Turn up one range until you cannot read the image any more. Which of them does a classifier survive longest?"
+PREDICT = (
+    "Turn up one range at a time until you can no longer read the image. Which of them can a network be asked to "
+    "ignore, and which one makes another digit of it?"
+)
 COUNT = 9
 
 

@@ -18,8 +18,8 @@ from .frame import Explorer, explore
 
 IMAGES, NOISE, QUEUE = 64, 0.2, 64
 PREDICT = (
-    "BYOL without predictor and with momentum 0 has the lowest loss of all. Where will its points be after sixty "
-    "steps? Of predictor, stopped gradient and momentum two bring them back, each alone: which?"
+    "Choose BYOL, take its predictor away and set its momentum to 0: no loss falls lower. Where will the points be "
+    "after sixty steps? Which of the two brings them back alone, and what does the stopped gradient do?"
 )
 
 

@@ -28,18 +28,17 @@ class Slider:
 
     def widget(self, name: str) -> Any:
         """The ipywidgets control; its description is what a screen reader says."""
+        common = _common(self.label or name)
         if self.log:
             low, start, high = (math.log10(v) for v in (self.low, self.start, self.high))
             step = (high - low) / 40
-            low, high = (
-                start - math.floor((start - low) / step) * step,
-                start + math.floor((high - start) / step) * step,
-            )
+            below, above = (math.floor(abs(end - start) / step) * step for end in (low, high))
             # what is shown lies on the grid of its steps: so does the start
-            return ipywidgets.FloatLogSlider(self.start, min=low, max=high, step=step, **_common(self.label or name))
-        kind = ipywidgets.IntSlider if self.whole else ipywidgets.FloatSlider
+            return ipywidgets.FloatLogSlider(self.start, min=start - below, max=start + above, step=step, **common)
         step = self.step or (1 if self.whole else (self.high - self.low) / 40)
-        return kind(self.start, min=self.low, max=self.high, step=step, **_common(self.label or name))
+        digits = min(3, len(f"{step:g}".partition(".")[2]))  # as many as a step moves
+        common |= {"min": self.low, "max": self.high, "step": step, "readout_format": f".{digits}f"}
+        return (ipywidgets.IntSlider if self.whole else ipywidgets.FloatSlider)(self.start, **common)
 
     def read(self, value: Any) -> Any:
         """The value, as a whole number where it is one."""

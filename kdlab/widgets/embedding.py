@@ -14,7 +14,8 @@ from .frame import Explorer, explore
 from .moments import watch_at
 
 PREDICT = (
-    "Which two classes will be the last to part? And are an image's neighbours of its class before the map says so?"
+    "Set the moment to 0 and move on: which two classes will be the last to part? And are the nearest neighbours of "
+    "the chosen image of its class (green) before the map shows it?"
 )
 COUNT, MOMENTS, NEAREST = 240, 7, 5
 

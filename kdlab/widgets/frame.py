@@ -14,6 +14,8 @@ from ..errors import Error, known
 from .controls import Control
 
 DPI = 80
+LINE, LINES = 40, 5  # characters of code in a line where a notebook has half a screen; more lines scroll
+NOTE = "white-space: pre-wrap; word-break: normal"  # a long line breaks between words
 Draw = Callable[..., plt.Figure | tuple[plt.Figure, str]]  # with a text, which stands below the picture
 
 
@@ -84,14 +86,14 @@ class Explorer(Shown):
 
     def redraw(self, change: Any = None) -> None:
         """Draw for the controls as they are; what cannot be drawn is said below the last picture."""
-        self.line.value, self.line.rows = self.code, 1 + len(self.code) // 100
+        self.line.value, self.line.rows = self.code, min(LINES, 1 + len(self.code) // LINE)
         try:
             drawn = self.draw(**self.state)
         except Error as error:
             self.told.value = f"<i>{escape(str(error))}</i>"
             return
         figure, note = drawn if isinstance(drawn, tuple) else (drawn, "")
-        self.image.value, self.told.value = png_of(figure), f"<pre>{escape(note)}</pre>" if note else ""
+        self.image.value, self.told.value = png_of(figure), f"<pre style='{NOTE}'>{escape(note)}</pre>" if note else ""
 
 
 def picture_of() -> ipywidgets.Image:

@@ -45,18 +45,19 @@ CONFIGS = {
     ),
 }
 TEACHERS = "student of the SimCLR teacher", "student of the labels-only teacher"  # compared in the tour, seed by seed
+GAIN = "gain by a SimCLR teacher, points"
 WIDE = {"width": "430px"}
 Made = Callable[[Callable[[str], Result]], Shown]
 EXPLORERS: dict[str, Made] = {
     "contrast and collapse on a circle": lambda of: circle(),
-    "seeds against interval": lambda of: seeds(STUDIES["tour"]().differences(*TEACHERS).tolist()),
+    "seeds against interval": lambda of: seeds(STUDIES["tour"]().differences(*TEACHERS).tolist(), label=GAIN),
     "augmentation": lambda of: augmentation(of("teacher").images),
     "similarity matrix of a batch": lambda of: similarity(of("simclr")),
     "map of the features": lambda of: embedding(of("simclr")),
     "temperature and soft targets": lambda of: temperature(of("teacher"), of("student")),
     "pseudo-labels and their threshold": lambda of: pseudo_labels(of("student")),
     "feature maps and the adapter": lambda of: feature_maps(of("student")),
-    "ramps and early stopping": lambda of: ramp(of("student")),
+    "ramps and early stopping": lambda of: ramp(of("teacher")),
     "joint labels and softened targets": lambda of: targets(of("lsskd")),
     "labels and wrong labels against accuracy": lambda of: budgets(),
     "draw a digit": lambda of: draw_digit(of("teacher"), of("student")),

@@ -11,7 +11,10 @@ from ..schedules import ramp_up
 from .controls import Choice, Slider
 from .frame import Explorer, explore
 
-PREDICT = "With a patience of 1, how early would this run have stopped, and how much accuracy would that have cost?"
+PREDICT = (
+    "Alpha is the weight of the teacher's answers; stopping waits until it has risen. With a patience of 1, how early "
+    "would this run have stopped, and how much accuracy would that have cost? And without warm-up and ramp, both at 0?"
+)
 
 
 def ramp(

@@ -20,8 +20,8 @@ from .frame import Explorer, explore
 from .moments import watch_at
 
 PREDICT = (
-    "At T = 0.1 much of the probability lies on the diagonal. What is left there at T = 2, though no cosine changes? "
-    "And at the first moment, before training?"
+    "Two views of one image meet on the diagonal. At T = 0.1 it holds more of the probability than an equal share. "
+    "What is left of that at T = 2, though no cosine changes? And at the first moment, untrained?"
 )
 MOMENTS = 6
 
@@ -53,7 +53,7 @@ def similarity(result: Result, T: float = 0.1, batch: int = 12, again: int = 0, 
 
     return explore(
         draw, "kdlab.widgets.similarity(result, {})", PREDICT,
-        T=Slider(T, 0.02, 5.0, log=True, label="temperature"), batch=Slider(batch, 4, 24, label="batch"),
+        T=Slider(T, 0.02, 5.0, log=True, label="temperature"), batch=Slider(batch, 8, 24, label="batch"),
         again=Slider(again, 0, 20, label="draw again"),
         moment=Slider(min(moment, len(moments) - 1), 0, len(moments) - 1, label="moment of training"),
     )  # fmt: skip

@@ -18,8 +18,8 @@ from .controls import Choice, Slider
 from .frame import Explorer, explore
 
 PREDICT = (
-    "The label is one class in the first epoch. By the last one four fifths of the target are what the network said "
-    "before: for which image will that be another class?"
+    "In the first epoch the target is the label alone, by the last one four fifths of it are what the network said of "
+    "the image before. Move the epoch: when does another class enter, and how much does it get?"
 )
 COUNT, TURNS = 30, 4
 
@@ -46,7 +46,6 @@ def targets(result: Result, image: int = -1, turn: int = 0, exit: str = "classif
     names = ["classifier", *(f"branch {i + 1}" for i in range(len(seen[0].exits) - 1))]
     exits = dict(zip(names, zip(*(moment.exits for moment in seen), strict=True), strict=True))
     classes = [*setup.images.classes]
-    joint = [f"{name}, {90 * j}°" for name in classes for j in range(TURNS)]
 
     if image < 0:
         image = int(seen[-1].past[0].gather(1, y[:, None]).argmin())
@@ -58,8 +57,8 @@ def targets(result: Result, image: int = -1, turn: int = 0, exit: str = "classif
         label = losses.joint_labels(y[image : image + 1])[turn : turn + 1] if which else y[image : image + 1]
         target = losses.soften(label, past[None], alpha)[0]
         shown = ops.rotations(x[image][None])[turn if which else 0]
-        title = f"target of the {exit} in epoch {epoch + 1}: {target[label].item():.2f} is the label's"
-        return plot_soft_target(shown, target, int(label), joint if which else classes, exits, epoch, title)
+        title = f"epoch {epoch + 1}: {target[label].item():.2f} of the target is the label's"
+        return plot_soft_target(shown, target, int(label), classes, exits, epoch, title)
 
     last = config.epochs - 1
     return explore(

@@ -2,15 +2,15 @@
 
 import asyncio
 from functools import partial
+from html import escape
 
 import ipywidgets
 
 from ..config import Config
-from ..engine.assemble import chain, chain_images
 from ..engine.experiment import run
-from ..engine.process import Process
+from ..engine.process import process_of
 from ..engine.result import Result
-from ..engine.store import RunFolder, log_lines
+from ..engine.store import log_lines
 from ..errors import Error
 from ..metrics import monitored
 from ..plots.explorers_runs import plot_training
@@ -23,14 +23,14 @@ class Panel(Shown):
     """Buttons, a bar and curves of one run; what it stands on is trained first, in its turn.
 
     The run is that of `kdlab.run(config)`: it trains in a process of its own, goes on from its checkpoints, and when
-    it is done `result` has it. `tick` looks at its folder once.
+    it is done `result` has it. All panels of a notebook on one run move one process; that of another notebook waits
+    until this one ends. `tick` looks at the run's folder once.
     """
 
     def __init__(self, config: Config) -> None:
-        images = chain_images(config)
-        self.config, self.process = config, Process(config)
+        self.config, self.process = config, process_of(config)
+        self.folders = self.process.folders
         self.watching: asyncio.Task[None] | None = None
-        self.folders = [RunFolder(stage, images) for stage in reversed(list(chain(config)))]  # what comes first, first
         self.buttons = {name: ipywidgets.Button(description=name) for name in ("start", "pause", "stop")}
         for name, button in self.buttons.items():
             button.on_click(partial(self._pressed, name))
@@ -38,7 +38,7 @@ class Panel(Shown):
         self.image = picture_of()
         self.drawn: object = None  # what the picture shows
         super().__init__([ipywidgets.HBox([*self.buttons.values()]), self.bar, self.told, self.image])
-        self.tick()
+        self._watch()
 
     @property
     def result(self) -> Result:
@@ -82,36 +82,35 @@ class Panel(Shown):
                 self.watching = None
 
     async def _look(self) -> None:
-        while self.tick() or self.elsewhere():
+        while self.tick() and self.comm is not None:  # until it is done, or closed
             await asyncio.sleep(EVERY)
 
-    def elsewhere(self) -> bool:
-        """Whether another process trains this run: another panel, another notebook, a command line."""
-        return not self.process.alive and self.folders[-1].result() is None and any(f.taken() for f in self.folders)
-
     def tick(self) -> bool:
-        """Show how it stands; whether a process of this panel is at it."""
-        alive, paused = self.process.alive, self.process.paused
+        """Show how it stands; whether there is more to come."""
+        alive = self.process.alive
+        paused = alive and self.process.paused
         now = next((folder for folder in self.folders if folder.result() is None), self.folders[-1])
         log, config, done = log_lines(now.path), now.config, now.result() is not None
+        if done and paused:  # another process was faster
+            self.process.go_on()
         self.bar.max, self.bar.value = max(1, config.epochs), config.epochs if done else len(log)
         stage = f"{config.method} {config.model}, seed {config.seed}"
         if len(self.folders) > 1:
             stage += f" ({self.folders.index(now) + 1} of {len(self.folders)} runs)"
-        state = self.process.failure or (
-            "done" if done else "paused" if paused else "training" if alive
-            else "being trained by another process" if self.elsewhere() else "stopped" if log else "not started"
+        elsewhere = not done and self.process.elsewhere
+        state = "done" if done else self.process.failure or (
+            "paused" if paused else "waiting for another process, which trains it or pauses" if alive and elsewhere
+            else "training" if alive else "trained by another process" if elsewhere
+            else "stopped" if log else "not started"
         )  # fmt: skip
-        recent = [line["seconds"] for line in log[-5:]]
-        left = (
-            f", about {sum(recent) / len(recent) * (config.epochs - len(log)):.0f} s left" if recent and alive else ""
-        )
-        self.told.value = f"<b>{state}</b>: {stage}, epoch {self.bar.value} of {config.epochs}{left}"
+        recent = [line["seconds"] for line in log[-5:]] if alive and not paused else []
+        left = f", about {sum(recent) / len(recent) * (config.epochs - len(log)):.0f} s left" if recent else ""
+        self.told.value = f"<b>{escape(state)}</b>: {stage}, epoch {self.bar.value} of {config.epochs}{left}"
         self.buttons["start"].disabled = done or (alive and not paused)
         self.buttons["pause"].disabled, self.buttons["stop"].disabled = not alive or paused, not alive
         if self.drawn != (seen := (now.path, len(log))):
             self.image.value, self.drawn = png_of(plot_training(log, config.epochs, f"val/{monitored(config)}")), seen
-        return alive
+        return not done
 
 
 def training(config: Config) -> Panel:
