@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # data and figures load late
 
 app = typer.Typer(no_args_is_help=True, help="Data sets: what is there, what is in them, what is kept of them.")
 Name = Annotated[str, typer.Argument(help="a data set, of kdlab data list, or folder:PATH")]
-Size = Annotated[int | None, typer.Option(help="pixels per side")]
+Size = Annotated[int | None, typer.Option(min=1, help="pixels per side")]
 CLASSES, EACH = 20, 8  # of a contact sheet
 
 
@@ -28,8 +28,8 @@ def list_() -> None:
     for name, reader in data.DATASETS.items():
         place = data.PLACES.get(name)
         lies = data.data_root() / place if place else None
-        missing = lies is not None and not any(lies.parent.glob(lies.name))
-        told = (inspect.getdoc(reader) or "").splitlines()[0]
+        missing = lies is not None and not any(found.is_dir() for found in lies.parent.glob(lies.name))
+        told = (inspect.getdoc(reader) or name).splitlines()[0]
         print(f"{name:14} {told}{f' NOT THERE: its place is {lies}' if missing else ''}")
     for stem, size in data.kept().items():
         print(f"decoded and kept: {stem}, {size / 1e6:,.0f} MB")
@@ -56,6 +56,10 @@ def inspect_(
     from .settings import parse
 
     budget = parse([f"labels={labels}"])["labels"] if labels else None
+    if not isinstance(budget, int | float | None):
+        raise Error(f"labels={labels}: give a number of images, or a share such as 0.1")
+    if sheet is not None and (sheet.suffix != ".png" or not sheet.parent.is_dir()):
+        raise Error(f"--sheet {sheet}: give a name that ends in .png, in a folder that is there")
     images = data.load(name, size)
     split = data.split(images, budget, seed=seed)
     print(f"{_headline(images)}\n\n{_counts(split).to_string()}")
@@ -99,8 +103,7 @@ def _counts(split: "Split") -> "pd.DataFrame":
     parts = {"training": split.truth, "labelled": split.y, "validation": split.val_y, "test": images.test_y}
     counts = {name: [int((y == label).sum()) for label in range(len(images.classes))] for name, y in parts.items()}
     frame = pd.DataFrame(counts, index=list(images.classes))
-    frame.loc["all"] = frame.sum()
-    return frame
+    return pd.concat([frame, frame.sum().to_frame("all").T])
 
 
 def _verify(name: str, size: int | None, fingerprint: str) -> None:

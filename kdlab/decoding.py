@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,7 +27,8 @@ def decode(file: str, size: int | None) -> np.ndarray:
     """
     try:
         with Image.open(file) as opened:
-            if (frames := getattr(opened, "n_frames", 1)) > 1:
+            frames = getattr(opened, "n_frames", 1)
+            if frames > 1 and opened.format != "MPO":  # a photograph with a second picture, as many cameras make
                 raise Error(f"{file} is an animation or a stack of {frames} images: save the one you want")
             if opened.mode in ("I", "F"):
                 raise Error(f"{file} has 32 bits a pixel and so no fixed range: save it with 8 or 16")
@@ -36,10 +39,17 @@ def decode(file: str, size: int | None) -> np.ndarray:
             return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR) if size else image)
     except Error:
         raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        empty = Path(file).is_file() and not Path(file).stat().st_size
-        told = "it is empty" if empty else getattr(error, "strerror", None) or type(error).__name__
-        raise Error(f"{file} is not a readable image ({told}): mend or remove it") from error
+    except Exception as error:  # what damaged files make the decoder raise is of many kinds
+        raise unreadable(file, error) from error
+
+
+def unreadable(file: str, error: Exception) -> Error:
+    """The sentence about a file that cannot be read."""
+    with suppress(OSError):
+        if not Path(file).stat().st_size:
+            return Error(f"{file} is not a readable image (it is empty): mend or remove it")
+    told = getattr(error, "strerror", None) or type(error).__name__
+    return Error(f"{file} is not a readable image ({told}): mend or remove it")
 
 
 def decode_into(place: Path, shape: Sequence[int], files: Sequence[str], size: int | None) -> bool:
@@ -52,27 +62,35 @@ def decode_into(place: Path, shape: Sequence[int], files: Sequence[str], size: i
         return _rows(place, shape, 0, files, size)
     cuts = [round(i * len(files) / processes) for i in range(processes + 1)]
     jobs = [[str(place), list(shape), at, list(files[at:to]), size] for at, to in pairwise(cuts)]
-    command = [sys.executable, "-m", __name__]
-    started = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in jobs]
+    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+        for _ in jobs
+    ]  # fmt: skip
     try:
         for process, job in zip(started, jobs, strict=True):
-            assert process.stdin is not None  # a pipe
-            with process.stdin as orders:
-                json.dump(job, orders)
+            assert process.stdin is not None  # a pipe, which stays open: a process whose parent is gone ends
+            with suppress(OSError):  # it has ended already, and says nothing below
+                print(json.dumps(job), file=process.stdin, flush=True)
         told = [_heard(process) for process in started]
     finally:
         for process in started:
             process.kill()
             process.wait()
-    if wrong := [each["error"] for each in told if "error" in each]:
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError):
+                    pipe.close() if pipe else None
+    if wrong := [str(each["error"]) for each in told if "error" in each]:
         raise Error(wrong[0])
     return all(each["grey"] for each in told)
 
 
 def _heard(process: "subprocess.Popen[str]") -> dict[str, object]:
     assert process.stdout is not None  # a pipe
-    with process.stdout as answer:
-        return json.loads(answer.read() or '{"error": "a process that decodes images was ended"}')
+    return json.loads(process.stdout.readline() or '{"error": "a process that decodes images was ended"}')
 
 
 def _rows(place: Path, shape: Sequence[int], start: int, files: Sequence[str], size: int | None) -> bool:
@@ -95,9 +113,15 @@ def same_size(file: str, shape: Sequence[int], first: Sequence[int]) -> None:
         )
 
 
+def _end_with_parent() -> None:
+    sys.stdin.read()  # until the parent closes it, or is gone
+    os._exit(1)
+
+
 if __name__ == "__main__":
-    given, *job = json.load(sys.stdin)
+    given, *job = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        print(json.dumps({"grey": _rows(Path(given), *job)}))
-    except Error as error:
-        print(json.dumps({"error": str(error)}))
+        print(json.dumps({"grey": _rows(Path(given), *job)}), flush=True)
+    except Exception as error:  # the parent raises it
+        print(json.dumps({"error": str(error) or type(error).__name__}), flush=True)

@@ -67,3 +67,13 @@ def test_verify_reads_the_files_whatever_their_times(photos):
 def test_kept_images_are_listed(photos):
     data("get", f"folder:{photos}", "--size", "4")
     assert "decoded and kept: " in data("list")
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--labels", "abc"], "labels=abc: give a number of images, or a share"),
+    (["--sheet", "nowhere/a.png"], "give a name that ends in .png, in a folder that is there"),
+    (["--sheet", "a.foo"], "give a name that ends in .png"),
+])  # fmt: skip
+def test_mistakes_are_one_sentence(words, message):
+    with pytest.raises(Error, match=message):
+        data("inspect", "digits", *words)

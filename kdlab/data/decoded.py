@@ -5,27 +5,30 @@ import json
 import os
 import re
 import shutil
+import uuid
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import Tensor
 
-from ..decoding import FEW, decode, decode_into, same_size
+from ..decoding import FEW, decode, decode_into, same_size, unreadable
 from ..errors import Error
 from .images import ImageSet
 from .sources import data_root
 
 VERSION = 1  # of what is in the files
 CHUNK = 1 << 24
+FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 Files = Mapping[str, Sequence[tuple[str, int]]]  # part -> (file, label)
+Kept = tuple[Tensor, dict[str, Any]]  # uint8 (n, C, H, W), and what is known of them
 
 
 def cache_root() -> Path:
@@ -36,38 +39,53 @@ def cache_root() -> Path:
 def decoded(
     root: Path, parts: Files, size: int | None, make: Callable[..., ImageSet], about: object = "", channels: int = 0
 ) -> ImageSet:
-    """`make(pixels, **known)`: pixels are {part: uint8 (n, C, H, W)}, decoded when first asked for and kept.
+    """`make(pixels)`: pixels are {part: uint8 (n, C, H, W)}, decoded when first asked for and kept.
 
     C is 1 where all files are greyscale, else 3, or `channels`. What is kept counts as long as names, sizes and times
-    of the files, their labels and `about` are the same; `known` are then mean, std and fingerprint of the set. Fewer
-    than 400 files are read anew each time.
+    of the files, their labels and `about` are the same; `make` then gets mean and std too, and the set its fingerprint.
+    Fewer than 400 files are read anew each time.
     """
-    listed = [(file, label) for files in parts.values() for file, label in files]
-    if len(listed) < FEW:
-        return make(_parted(parts, _few([file for file, _ in listed], size, channels)))
-    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", root.name)[-40:]
+    files = [file for listed in parts.values() for file, _ in listed]
+    if len(files) < FEW:
+        return make(_parted(parts, _few(files, size, channels)))
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", root.name)[-40:].lstrip(".-")
     key = blake2b(repr((VERSION, str(root.resolve()), size, channels)).encode(), digest_size=6).hexdigest()
-    place = cache_root() / f"{stem}-{size or 'own'}-{key}.uint8"
-    source = _source(root, parts, about)
-    with _held(place):
-        if (found := _kept(place, source)) is None:
-            found = _build(place, source, parts, size, channels, make)
-    shape, known = found
-    pixels = torch.from_numpy(np.memmap(place, np.uint8, "c", shape=tuple(shape)))
-    known = {"mean": tuple(known["mean"]), "std": tuple(known["std"]), "digest": known["digest"]}
-    return make(_parted(parts, pixels), **known)
+    # With the source in its name no file is ever exchanged for another: who has it open has what it says
+    place = cache_root() / f"{stem}-{size or 'own'}-{key}-{_source(root, parts, about)}.uint8"
+    found = _kept(place)
+    if found is None:
+        with _held(place.parent):
+            found = _kept(place) or _build(place, parts, size, channels, make)
+            _remove(set(place.parent.glob(f"*-{key}-*")) - {place, _facts(place)})  # of sources that have changed
+    pixels, known = found
+    images = make(_parted(parts, pixels), mean=tuple(known["mean"]), std=tuple(known["std"]))
+    images.is_known_by(known["digest"])
+    return images
 
 
 def sizes() -> dict[str, int]:
     """What is kept, and its bytes, by name."""
-    return {file.stem: file.stat().st_size for file in sorted(cache_root().glob("*.uint8"))}
+    return {
+        place.stem: place.stat().st_size for place in sorted(cache_root().glob("*.uint8")) if _facts(place).exists()
+    }
 
 
 def clear() -> int:
-    """Remove all that is kept; the bytes that are free now. Who reads it at the moment keeps what is open."""
-    freed = sum(sizes().values())
-    for file in cache_root().glob("[!.]*.uint8*"):  # locks stay: somebody may hold one
-        file.unlink(missing_ok=True)
+    """Remove all that is kept; the bytes that are free now. What another process has open may stay."""
+    if not cache_root().is_dir():
+        return 0
+    with _held(cache_root(), wait=False):
+        return _remove(file for end in ("uint8", "json", "part") for file in cache_root().glob(f"*.{end}"))
+
+
+def _remove(files: Iterable[Path]) -> int:
+    """The bytes of those that could be removed."""
+    freed = 0
+    for file in files:
+        with suppress(OSError):
+            size = file.stat().st_size
+            file.unlink()
+            freed += size
     return freed
 
 
@@ -87,77 +105,86 @@ def _few(files: Sequence[str], size: int | None, channels: int) -> Tensor:
 
 def _source(root: Path, parts: Files, about: object) -> str:
     """A digest of names, sizes, times and labels of the files."""
-    digest = blake2b(repr((about, list(parts))).encode(), digest_size=16)
-    start = len(str(root))
+    digest, start = blake2b(repr((about, list(parts))).encode(), digest_size=8), len(str(root))
     for files in parts.values():
         for file, label in files:
-            told = os.stat(file)  # noqa: PTH116  # a Path for each of a million files costs more than the call
-            digest.update(f"{file[start:]}\0{told.st_size}\0{told.st_mtime_ns}\0{label}\n".encode())
+            try:
+                told = os.stat(file)  # noqa: PTH116  # a Path for each of a million files costs more than the call
+            except OSError as error:
+                raise unreadable(file, error) from error
+            digest.update(os.fsencode(f"{file[start:]}\0{told.st_size}\0{told.st_mtime_ns}\0{label}\n"))
     return digest.hexdigest()
 
 
 @contextmanager
-def _held(place: Path) -> Iterator[None]:
+def _held(root: Path, wait: bool = True) -> Iterator[None]:
+    """One process at a time builds or removes."""
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(place.with_name(f".{place.name}.lock"))
-        lock.acquire()
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / ".lock")
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout as error:
+        raise Error(f"a process is decoding images into {root}: try again when it has ended") from error
     except OSError as error:
-        raise Error(
-            f"{place.parent} cannot hold decoded images ({error.strerror}): set KDLAB_CACHE to a folder that can"
-        ) from error
+        told = f"{root} cannot hold decoded images ({error.strerror}): set KDLAB_CACHE to a folder that can"
+        raise Error(told) from error
     try:
         yield
     finally:
         lock.release()
 
 
-def _kept(place: Path, source: str) -> tuple[list[int], dict[str, Any]] | None:
-    """Shape and facts of what is kept, or None where there is nothing, or other sources, or damage."""
-    facts = place.with_suffix(".uint8.json")
-    if not facts.exists() or not place.exists():
-        return None
-    known = json.loads(facts.read_text())
-    if known["source"] != source:
-        return None
-    if _sum(place) != known["sum"]:
-        warnings.warn(f"{place} is damaged: its images are decoded anew", stacklevel=4)
-        return None
-    return known["shape"], known
+def _facts(place: Path) -> Path:
+    return place.with_suffix(".json")
 
 
-def _sum(place: Path) -> int:
+def _kept(place: Path) -> Kept | None:
+    """What is kept, or None where there is nothing, or damage."""
+    try:
+        known = json.loads(_facts(place).read_text())
+        pixels = _mapped(place, known["shape"])
+        if _sum(pixels) == known["sum"] and {"mean", "std", "digest"} <= set(known):
+            return pixels, known
+    except OSError:  # not there
+        return None
+    except (ValueError, KeyError, TypeError):
+        pass
+    warnings.warn(f"{place} is damaged: its images are decoded anew", stacklevel=4)
+    return None
+
+
+def _mapped(place: Path, shape: Sequence[int]) -> Tensor:
+    return torch.from_numpy(np.memmap(place, np.uint8, "c", shape=tuple(shape)))
+
+
+def _sum(pixels: Tensor) -> int:
     total = 0
-    with place.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            total = zlib.crc32(chunk, total)
+    for chunk in pixels.view(-1).split(CHUNK):
+        total = zlib.crc32(chunk.numpy().data, total)
     return total
 
 
-def _build(
-    place: Path, source: str, parts: Files, size: int | None, channels: int, make: Callable[..., ImageSet]
-) -> tuple[list[int], dict[str, Any]]:
+def _build(place: Path, parts: Files, size: int | None, channels: int, make: Callable[..., ImageSet]) -> Kept:
     files = [file for listed in parts.values() for file, _ in listed]
     height, width = (size, size) if size else decode(files[0], None).shape[:2]
-    shape, part = [len(files), 3, height, width], place.with_name(f"{place.name}.part")
-    facts = place.with_suffix(".uint8.json")
-    facts.unlink(missing_ok=True)
+    shape = [len(files), 3, height, width]
+    _remove([*place.parent.glob("*.part"), place, _facts(place)])  # of builds that were killed, or what is damaged
+    part, told = (place.with_name(f"{uuid.uuid4().hex}{end}.part") for end in ("", "-facts"))
     try:
         _reserve(part, int(np.prod(shape)))
         if decode_into(part, shape, files, size) and channels != 3:
             shape = _thinned(part, shape)
-        pixels = torch.from_numpy(np.memmap(part, np.uint8, "c", shape=tuple(shape)))
+        pixels = _mapped(part, shape)
         images = make(_parted(parts, pixels))
-        known = {"source": source, "shape": shape, "sum": _sum(part), "mean": images.mean, "std": images.std,
+        known = {"shape": shape, "sum": _sum(pixels), "mean": images.mean, "std": images.std,
                  "digest": images.fingerprint()}  # fmt: skip
-        del pixels, images
-        os.replace(part, place)
-        written = facts.with_suffix(".part")
-        written.write_text(json.dumps(known))
-        os.replace(written, facts)
+        told.write_text(json.dumps(known))
+        del pixels, images  # Windows renames no file that is mapped
+        part.replace(place)
+        told.replace(_facts(place))
     finally:
-        part.unlink(missing_ok=True)
-    return shape, known
+        _remove([part, told])
+    return _mapped(place, shape), known
 
 
 def _reserve(part: Path, count: int) -> None:
@@ -165,12 +192,15 @@ def _reserve(part: Path, count: int) -> None:
     free = shutil.disk_usage(part.parent).free
     try:
         with part.open("wb") as file:
-            if hasattr(os, "posix_fallocate"):
+            try:
                 os.posix_fallocate(file.fileno(), 0, count)
-            else:
-                file.truncate(count)
+            except (AttributeError, OSError) as error:  # there is no such call here, or not for this kind of disk
+                if getattr(error, "errno", None) in FULL:
+                    raise
+                for start in range(0, count, CHUNK):
+                    file.write(bytes(min(CHUNK, count - start)))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        if error.errno not in FULL:
             raise
         raise Error(
             f"decoded images of {count / 1e6:,.0f} MB do not fit into {part.parent}, where {free / 1e6:,.0f} MB are "

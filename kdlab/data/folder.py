@@ -56,7 +56,7 @@ def _names(root: Path) -> str:
 def _listing(place: Path) -> dict[str, list[str]]:
     """Class name -> its image files, both sorted."""
     folders = sorted(entry.name for entry in os.scandir(place) if entry.is_dir() and not entry.name.startswith("."))
-    found = {name: sorted(_images(f"{place}/{name}")) for name in folders}
+    found = {name: sorted(_images(f"{place}/{name}"), key=_as_everywhere) for name in folders}
     if empty := [name for name, files in found.items() if not files] or ([place.name] if not found else []):
         raise Error(
             f"no images in {place} for {', '.join(empty)}: each class needs a folder with {', '.join(IMG_EXTENSIONS)}"
@@ -76,4 +76,10 @@ def _images(folder: str) -> Iterator[str]:
             below.clear()
             continue
         seen.add(real)
+        below.sort()
         yield from (f"{place}/{name}" for name in files if name.lower().endswith(IMG_EXTENSIONS))
+
+
+def _as_everywhere(path: str) -> str:
+    """What sorts paths alike on all systems."""
+    return path.replace(os.sep, "/")

@@ -21,7 +21,7 @@ class ImageSet:
     student see the same normalisation.
     `style` is the key of the augmentation family (`kdlab.AUGMENTATIONS`) that suits the images. `similar`: which class
     a class is taken for where labels are wrong asymmetrically, by name; without it, the next class. `val_x`, `val_y`:
-    only where the data set itself brings a validation set. `digest`: the fingerprint, where it is known already.
+    only where the data set itself brings a validation set.
     """
 
     name: str
@@ -36,7 +36,6 @@ class ImageSet:
     val_x: Tensor | None = None
     val_y: Tensor | None = None
     similar: Mapping[str, str] = field(default_factory=dict)
-    digest: str = ""
 
     def __post_init__(self) -> None:
         if not self.mean:
@@ -56,11 +55,15 @@ class ImageSet:
             return self
         parts = {k: getattr(self, k) for k in ("train_x", "test_x", "val_x")}
         parts = {k: _resize(x, size) for k, x in parts.items() if x is not None}
-        return replace(self, **parts, mean=(), std=(), digest="")
+        return replace(self, **parts, mean=(), std=())
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when any pixel, label or class name does."""
-        return self.digest or self._fingerprint
+        return self._fingerprint
+
+    def is_known_by(self, fingerprint: str) -> None:
+        """Spare this set the reading of all its pixels: its fingerprint was computed before."""
+        self.__dict__["_fingerprint"] = fingerprint
 
     @cached_property
     def _fingerprint(self) -> str:

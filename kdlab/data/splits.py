@@ -75,7 +75,7 @@ def split(
         keep[val_rows] = False
     pools = [rows[: len(rows) - h] for rows, h in zip(members, held, strict=True)]
     for k, pool in enumerate(pools):
-        size = math.ceil(len(pool) * imbalance ** (-k / max(1, count - 1)))
+        size = math.ceil(round(len(pool) * imbalance ** (-k / max(1, count - 1)), 9))  # 7.000000000000001 is 7
         keep[pool[size:]], pools[k] = False, pool[:size]
     if not any(map(len, pools)):
         raise Error(f"validation={validation} leaves no image to train on")

@@ -10,7 +10,6 @@ import tempfile
 import threading
 import uuid
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 from ..config import Config
 from ..errors import Error
@@ -88,6 +87,7 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.child.kill()
                 self.child.wait()
+                self.child = None  # it did not fail
 
     def _say(self, word: str, paused: bool) -> None:
         if self.alive and self.child is not None and self.child.stdin is not None:
@@ -98,11 +98,11 @@ class Process:
                 self.paused = False
 
 
-PROCESSES: WeakValueDictionary[Path, Process] = WeakValueDictionary()  # by the folder of their run
+PROCESSES: dict[Path, Process] = {}  # by the folder of their run; one that nobody shows any more can be had again
 
 
 def process_of(config: Config) -> Process:
-    """The process that trains a run beside this one: the same for all who ask, until none of them is left."""
+    """The process that trains a run beside this one: the same for all who ask."""
     made = Process(config)
     return PROCESSES.setdefault(made.folders[-1].path, made)
 

@@ -75,12 +75,13 @@ class RunFolder:
             try:
                 yield
             finally:
-                owner.write_text("")
+                with suppress(OSError):  # the runs were removed meanwhile
+                    owner.write_text("")
 
     def owner(self) -> str:
         """Who trains this run just now, as a name; nothing where nobody does."""
         lock, owner = self._lock()
-        with suppress(Timeout), lock.acquire(timeout=0):
+        with suppress(Timeout), lock.acquire(timeout=0.05, poll_interval=0.01):  # others look too, for a moment
             return ""
         return owner.read_text() if owner.exists() else ""  # one who only looks, as here, leaves no name
 

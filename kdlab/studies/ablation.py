@@ -53,7 +53,8 @@ def ablation(
         if f"without {part}" in systems
     ]  # fmt: skip
     asked += [
-        Question(f"Is the bare better with {part}?", f"only {part}", "bare") for part in parts if f"only {part}" in systems
+        Question(f"Is the bare better with {part}?", f"only {part}", "bare") for part in parts
+        if f"only {part}" in systems
     ]  # fmt: skip
     asked += [Question(f"Is it better with {other}?", other, "whole") for other in others]
     shown = [system for system in systems if not CELL.fullmatch(system)]
