@@ -20,7 +20,7 @@ from kdlab.engine.assemble import chain_images
 from kdlab.engine.process import Process
 from kdlab.engine.store import RunFolder, environment, log_lines
 
-LONG = Config(**{**TINY, "epochs": 120, "steps": 10, "evaluate_every": 1000})
+LONG = Config(**{**TINY, "epochs": 80, "steps": 10, "evaluate_every": 1000})
 
 
 def until(condition, seconds=300):  # a limit for busy cores, far above what is usual

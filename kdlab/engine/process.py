@@ -11,6 +11,8 @@ import threading
 import uuid
 from pathlib import Path
 
+import torch
+
 from ..config import Config
 from ..errors import Error
 from ..methods import METHODS
@@ -62,11 +64,13 @@ class Process:
             return
         # an interrupt of the kernel is none of this process
         apart = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}
+        threads = str(torch.get_num_threads())  # other threads, other rounding
+        own = {"KDLAB_PROGRESS": "0", "KDLAB_OWNER": self.name, "OMP_NUM_THREADS": threads}
         self.said.seek(0)
         self.said.truncate()
         self.child = subprocess.Popen(
             [sys.executable, "-m", __name__, self.config.model_dump_json()], stdin=subprocess.PIPE, stdout=self.said,
-            stderr=self.said, text=True, env={**os.environ, "KDLAB_PROGRESS": "0", "KDLAB_OWNER": self.name}, **apart,
+            stderr=self.said, text=True, env={**os.environ, **own}, **apart,
         )  # fmt: skip
         self.paused = False
 
