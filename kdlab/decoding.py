@@ -80,9 +80,9 @@ def decode_into(place: Path, shape: Sequence[int], files: Sequence[str], size: i
         for process in started:
             process.kill()
             process.wait()
-            for pipe in (process.stdin, process.stdout):
+            for pipe in filter(None, (process.stdin, process.stdout)):
                 with suppress(OSError):
-                    pipe.close() if pipe else None
+                    pipe.close()
     if wrong := [str(each["error"]) for each in told if "error" in each]:
         raise Error(wrong[0])
     return all(each["grey"] for each in told)
