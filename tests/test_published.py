@@ -11,7 +11,7 @@ from kdlab.methods.published import PAIRS
 
 with (Path(__file__).parent / "published.csv").open() as table:
     FACTS = list(csv.DictReader(table))
-# METHODS 0.3: MobileNetV2, ShuffleNetV1, ShuffleNetV2
+# RepDistiller: MobileNetV2, ShuffleNetV1, ShuffleNetV2
 LIGHT = {
     "mobilenet_v2_half", "mobilenet_v2_half_highres", "mobilenet_v2_cifar", "shufflenet_v1", "shufflenet_v2",
 }  # fmt: skip
