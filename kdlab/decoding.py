@@ -20,7 +20,13 @@ GREY = ("1", "L", "LA")
 
 
 def decode(file: str, size: int | None) -> np.ndarray:
-    """One image as uint8, (H, W) for greyscale and (H, W, 3) for anything else, at `size` x `size` if that is given.
+    """One image as uint8, (H, W) for greyscale and (H, W, 3) for anything else, at `size` x `size` if that is given."""
+    image = picture(file)
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR) if size else image)
+
+
+def picture(file: str) -> Image.Image:
+    """One image of 8 bits a channel, greyscale (L) or in colour (RGB).
 
     CMYK and palettes become RGB, of 16 bits the upper 8 are taken, transparency is dropped. An `Error` names a file
     that is damaged, that is an animation, or whose pixels have no fixed range.
@@ -33,10 +39,8 @@ def decode(file: str, size: int | None) -> np.ndarray:
             if opened.mode in ("I", "F"):
                 raise Error(f"{file} has 32 bits a pixel and so no fixed range: save it with 8 or 16")
             if opened.mode.startswith("I;16"):
-                image = Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8))
-            else:
-                image = opened.convert("L" if opened.mode in GREY else "RGB")
-            return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR) if size else image)
+                return Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8))
+            return opened.convert("L" if opened.mode in GREY else "RGB")
     except Error:
         raise
     except Exception as error:  # what damaged files make the decoder raise is of many kinds
@@ -57,7 +61,7 @@ def decode_into(place: Path, shape: Sequence[int], files: Sequence[str], size: i
 
     A file that is damaged or has other than H x W pixels is an `Error`; what is in `place` is then worth nothing.
     """
-    processes = min(os.cpu_count() or 1, -(-len(files) // FEW))
+    processes = min(processors(), -(-len(files) // FEW))
     if processes < 2:
         return _rows(place, shape, 0, files, size)
     cuts = [round(i * len(files) / processes) for i in range(processes + 1)]
@@ -86,6 +90,11 @@ def decode_into(place: Path, shape: Sequence[int], files: Sequence[str], size: i
     if wrong := [str(each["error"]) for each in told if "error" in each]:
         raise Error(wrong[0])
     return all(each["grey"] for each in told)
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _heard(process: "subprocess.Popen[str]") -> dict[str, object]:

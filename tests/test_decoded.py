@@ -74,11 +74,11 @@ def test_images_are_decoded_once(many, monkeypatch):
 
 
 def test_processes_decode_as_one_does(many, monkeypatch):
-    monkeypatch.setattr("kdlab.decoding.os.cpu_count", lambda: 1)
+    monkeypatch.setattr("kdlab.decoding.processors", lambda: 1)
     alone = read(many)
     clear()
     monkeypatch.setattr("kdlab.decoding.FEW", 10)
-    monkeypatch.setattr("kdlab.decoding.os.cpu_count", lambda: 3)
+    monkeypatch.setattr("kdlab.decoding.processors", lambda: 3)
     assert torch.equal(read(many).train_x, alone.train_x)
 
 

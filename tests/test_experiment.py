@@ -23,16 +23,21 @@ class Kill(BaseException):
 
 
 def killed(config, monkeypatch, epoch, moment="log"):
-    """Run until the given moment of an epoch, then die as Ctrl-C would."""
-    original = getattr(store.RunFolder, moment)
+    """Run until the given moment of an epoch, then die as Ctrl-C would: "log", "save", or "within", after a step."""
+    name = "save" if moment == "within" else moment
+    original = getattr(store.RunFolder, name)
 
     def die(self, value):
         original(self, value)
-        if value["epoch"] == epoch and self.config == config:
+        reached = value["epoch"] == epoch and not value.get("within")
+        if moment == "within":
+            reached = value["epoch"] == epoch - 1 and value["within"]
+        if reached and self.config == config:
             raise Kill
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.RunFolder, moment, die)
+        patch.setattr(store.RunFolder, name, die)
+        patch.setattr(store, "WITHIN_SECONDS", 0.0 if moment == "within" else float("inf"))
         with pytest.raises(Kill):
             kdlab.run(config)
 
@@ -48,11 +53,11 @@ def outcome(config, root, monkeypatch):
 
 @pytest.mark.parametrize("key", METHODS)
 def test_continuation_is_bit_identical(key, runs, monkeypatch):
-    """Killed after an epoch's log line (before its checkpoint) or after its checkpoint, at every epoch."""
+    """Killed after an epoch's log line (before its checkpoint), after its checkpoint, and in the middle of one."""
     config = config_of(key)
     weights, log, metrics = outcome(config, runs / "through", monkeypatch)
     folder = kdlab.run(config).folder.name
-    for epoch, moment in itertools.product((1, 2, 3), ("log", "save")):
+    for epoch, moment in [*itertools.product((1, 2, 3), ("log", "save")), (2, "within")]:
         place = runs / f"{epoch}-{moment}"
         shutil.copytree(runs / "through", place)  # its stages are finished
         shutil.rmtree(place / folder)

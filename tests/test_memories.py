@@ -5,7 +5,9 @@ import torch
 from making import make
 from torch import nn
 
+from kdlab import METHODS, Error, models
 from kdlab.data.classes import rows_by_class
+from kdlab.engine import room
 from kdlab.methods.negatives import OtherClasses
 
 
@@ -100,6 +102,34 @@ def test_half_precision_memory_and_mixed_images():
     loss, _ = method(batch, 0.0)
     method.after_step(0.0)
     assert loss.isfinite() and before.dtype == torch.float16 and torch.equal(method.memory, before)
+
+
+# What is asked before anything is allocated
+
+
+@pytest.mark.parametrize("key, options, bytes_an_image", [
+    ("crd", {"negatives": 8}, 2 * 128 * 4 + 8),  # a row of floats in both memories, and a place in the index by class
+    ("pskd", {}, 10 * 2 + 1),  # a row of halves, and whether it was written
+    ("lsskd", {}, (1 + 4 * 4 * 4) * (10 * 2) + 1 + 4 * 4),  # and four turns, of 40 joint labels, in four branches
+])  # fmt: skip
+def test_tables_say_their_size_before_they_are_allocated(key, options, bytes_an_image, monkeypatch):
+    labels, made = torch.arange(10).repeat(20_000), []
+
+    def build(some):
+        made.append(len(some))
+        nets = [models.build(name, 10, 1, 0.125) for name in ("resnet18", "litenet_dsc")]
+        return METHODS[key](*nets, labels=some, batch=16, shape=(1, 8, 8), **options)
+
+    monkeypatch.setenv("KDLAB_MEMORY", "1")
+    with pytest.warns(UserWarning, match=f"{key} keeps [0-9,]+ MB beside the network for 200,000 images") as told:
+        room.check_room(key, build, labels, "cpu")
+    said = float(str(told[0].message).split(" keeps ")[1].split(" MB")[0].replace(",", ""))
+    beside = build(labels[:100]).held_megabytes  # heads and branches
+    assert said == pytest.approx(beside + 0.2 * bytes_an_image, abs=0.6) and max(made) < 1000
+    monkeypatch.setattr(room, "installed_memory", lambda: 10**6)
+    instead = {"crd": "hp half=True halves it", "lsskd": "hp past=snapshot", "pskd": "give it fewer images"}[key]
+    with pytest.raises(Error, match=rf"{key} keeps .* MB .*, and cpu has 1.* {instead}"):
+        room.check_room(key, build, labels, "cpu")
 
 
 # What every method has

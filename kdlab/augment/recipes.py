@@ -73,6 +73,7 @@ class Recipe:
 _CLEAN = Recipe()
 _DIGITS = Recipe(rotate=10, translate=0.1, scale=(0.9, 1.1), shear=5)
 _CIFAR = Recipe(pad=4, flip=0.5)  # He et al. 2016, section 4.2
+_IMAGENET = Recipe(crop_scale=(0.08, 1.0), flip=0.5)
 _RELEASED = Recipe(flip=0.5, pad=4, rotate=10, jitter=(0.2, 0.2, 0.2, 0.0))
 
 
@@ -124,6 +125,11 @@ AUGMENTATIONS: dict[str, dict[str, Recipe]] = {
     # lightly's benchmark on CIFAR-10, for all methods: MoCo's without blur
     "lightly": _family(_CIFAR, _ssl((0.4, 0.4, 0.4, 0.1), blur=0.0)),
     "byol": _family(_CIFAR, *(_ssl((0.4, 0.4, 0.2, 0.1), blur=0.0, solarize=p) for p in (0.0, 0.2))),
+    # ImageNet's (PyTorch's example; Chen et al. 2020, SimCLR), where crops are drawn as photographs are decoded. What
+    # turns images draws one crop for all four versions, as torchdistill does
+    "photographs": {
+        **_family(_IMAGENET, _ssl((0.8, 0.8, 0.8, 0.2))), "flip": _IMAGENET, "crop": _CLEAN,
+    },
     # Tf-KD's training (Yuan et al. 2020): colour with rotations of up to 15 degrees
     "rotated": _family(replace(_CIFAR, rotate=15), _ssl((0.4, 0.4, 0.4, 0.1), crop=(0.2, 1.0))),
     # The one transform of the SS-KD script (2025), which rotates before it crops and reads the nearest pixel; here the

@@ -10,10 +10,12 @@ from .batches import SAMPLINGS, Batch, Batches, Normalise
 from .decoded import clear
 from .decoded import sizes as kept
 from .folder import folder
+from .imagenet import imagenet, photographs
 from .images import ImageSet
 from .noise import NOISES
 from .sources import PLACES, cifar10, cifar100, data_root, digits, fashion_mnist, mnist, stl10
 from .splits import Split, split
+from .stored import Images, installed_memory, memory_limit, pick
 from .tiny import tiny_imagenet
 
 # A reader's own signature says what it can be asked for: `part`, what follows the colon in the name, and `size`
@@ -25,7 +27,9 @@ DATASETS: dict[str, Callable[..., ImageSet]] = {
     "cifar100": cifar100,
     "stl10": stl10,  # also "stl10:train+unlabeled"
     "tiny-imagenet": tiny_imagenet,
+    "imagenet": imagenet,
     "folder": folder,  # "folder:PATH"
+    "photographs": photographs,  # "photographs:PATH"
 }
 
 
@@ -68,6 +72,6 @@ def load(name: str, size: int | None = None) -> ImageSet:
 
 
 __all__ = [
-    "DATASETS", "NOISES", "PLACES", "SAMPLINGS", "Batch", "Batches", "ImageSet", "Normalise", "Split", "check_name",
-    "clear", "data_root", "kept", "load", "origin", "split",
+    "DATASETS", "NOISES", "PLACES", "SAMPLINGS", "Batch", "Batches", "ImageSet", "Images", "Normalise", "Split",
+    "check_name", "clear", "data_root", "installed_memory", "kept", "load", "memory_limit", "origin", "pick", "split",
 ]  # fmt: skip

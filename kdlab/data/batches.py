@@ -1,17 +1,20 @@
 """The batch iterator: an index draw, one `index_select` on the uint8 tensor, and one batched augmentation per view."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..augment import ops
+from ..augment import Recipe, ops
 from ..errors import Error, lookup
 from ..seeds import generator
 from .classes import rows_by_class
+from .photographs import Crop, Photographs
 from .splits import Split
+from .stored import Images, Streamed, ahead
 
 View = Callable[[Tensor, torch.Generator], Tensor]  # images and a generator -> float images, augmented
 
@@ -101,6 +104,9 @@ class Batches:
     before every image of its pool came once; a pool smaller than a batch is repeated, each time augmented anew. Order
     and augmentation of epoch e are a function of (seed, e) alone.
 
+    Images that stream are read while the step before computes, and give the same bits as in memory. Of photographs of
+    many sizes the crop that a recipe draws is taken from the whole photograph, as its file is decoded.
+
     `views` holds one augmentation recipe per view; `shared` is a recipe that is applied once, before all of them.
     `normalise=False` leaves the values in [0, 1]. `cutout`: after that, a square of this side is set to 0, in each view
     of each image at another place (DeVries and Taylor 2017; an odd side counts as the even one below). `cutmix`: the
@@ -117,34 +123,61 @@ class Batches:
             raise Error(f"cutmix={cutmix}: the probability that a batch is mixed is between 0 and 1")
         if cutout < 0 or cutout == 1:
             raise Error(f"cutout={cutout}: the side of the square is 0 (none), or 2 pixels and more")
-        self.views, self.shared, self.cutout, self.cutmix = views, shared, cutout, cutmix
+        self.views, self.shared, self.cutout, self.cutmix = list(views), shared, cutout, cutmix
         self.device, self.images, self.y = torch.device(device), split.x, split.y.to(device)
+        self.crops: list[Crop | None] = []
+        if isinstance(split.x, Photographs):  # are cropped as they are decoded: once for all views, or once for each
+            self.crops = [_crop(recipe) for recipe in ([shared] if shared else views)]
+            if shared:
+                self.shared = _uncropped(shared)
+            else:
+                self.views = [_uncropped(view) for view in views]
         self.pools = lookup("sampling", sampling, SAMPLINGS)(self.y, batch, ratio)
         self.steps = steps or max(1, len(self.pools[-1].rows) // self.pools[-1].count)
         self.images_per_step = len(views) * sum(pool.count for pool in self.pools)
         mean, std = (split.images.mean, split.images.std) if normalise else ([0.0], [1.0])
         self.normalise = Normalise(mean, std, device)
 
-    @cached_property
-    def x(self) -> Tensor:
-        """The training images (n, C, H, W) on the device; they go there when the first batch is asked for."""
-        return self.images.to(self.device)
-
-    def epoch(self, seed: int, epoch: int) -> Iterator[Batch]:
-        """The batches of one epoch (counted from 0)."""
-        draw = generator(seed, "batches", epoch, device=self.device)
-        order: list[Tensor] = []
+    def epoch(self, seed: int, epoch: int, start: int = 0, drawn: Tensor | None = None) -> Iterator[Batch]:
+        """The batches of one epoch (counted from 0), from step `start` on, for which `drawn` is what `state` gave."""
+        self._draw = draw = generator(seed, "batches", epoch, device=self.device)
+        pools: list[Tensor] = []
         for pool in self.pools:
-            order.append(pool.order(self.steps, order, draw))
-        for index in torch.cat(order, 1):
-            images = self.x.index_select(0, index)
-            if self.shared is not None:
-                images = self.shared(images, draw)
-            x = torch.stack([self._view(view(images, draw), draw) for view in self.views])
+            pools.append(pool.order(self.steps, pools, draw))
+        order = torch.cat(pools, 1)
+        if drawn is not None:
+            draw.set_state(drawn)
+        for index, read in zip(order[start:], self._read(order, (seed, epoch), start), strict=True):
+            images = read if self.shared is None else [self.shared(read[0], draw)] * len(self.views)
+            x = torch.stack([
+                self._view(view(each, draw), draw) for view, each in zip(self.views, images, strict=True)
+            ])  # fmt: skip
             partner = kept = None
             if self.cutmix:
                 x, partner, kept = self._mix(x, draw)
             yield Batch(x, self.y.index_select(0, index), index, partner, kept)
+
+    def state(self) -> Tensor:
+        """Of the generator of an epoch, after the last batch that it gave: the next ones go on from there."""
+        return self._draw.get_state()
+
+    @cached_property
+    def x(self) -> Images:
+        """The training images (n, C, H, W); those in memory are on the device from the first batch on."""
+        return self.images if isinstance(self.images, Streamed) else self.images.to(self.device)
+
+    def _read(self, order: Tensor, key: tuple[int, int], start: int) -> Iterator[Sequence[Tensor]]:
+        """For each batch of `order` (steps, B), from `start` on: the images (B, C, H, W) of every view, as they are."""
+        views, x = len(self.views), self.x
+        if isinstance(x, Photographs):
+            for images in x.crops(order.cpu(), self.crops, key, start):
+                yield list(images.to(self.device).expand(views, -1, -1, -1, -1))
+        elif isinstance(x, Streamed):
+            for images in ahead(x.__getitem__, order[start:].cpu()):
+                yield [images.to(self.device)] * views
+        else:
+            for index in order[start:]:
+                yield [x.index_select(0, index)] * views
 
     def _view(self, images: Tensor, draw: torch.Generator) -> Tensor:
         x = self.normalise(images)
@@ -166,6 +199,16 @@ class Batches:
         partner = torch.where(mixed, other, own)
         kept = 1 - (bottom - top) * (right - left) / (H * W)
         return ops.cutmix(x, partner, (top, left, bottom, right)), partner, kept
+
+
+def _crop(recipe: View) -> Crop | None:
+    """The crop that a recipe draws."""
+    return Crop(recipe.crop_scale, recipe.crop_ratio) if isinstance(recipe, Recipe) and recipe.crop_scale else None
+
+
+def _uncropped(recipe: View) -> View:
+    """The rest of a recipe."""
+    return replace(recipe, crop_scale=None) if isinstance(recipe, Recipe) else recipe
 
 
 def _integers(below: int, draw: torch.Generator, *shape: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Decoded images, kept: one memory-mapped file of bytes a data set and size, beside it what is known of them."""
+"""Decoded images, kept: one file of bytes a data set and size, beside it what is known of them."""
 
 import errno
 import json
@@ -23,12 +23,13 @@ from ..decoding import FEW, decode, decode_into, same_size, unreadable
 from ..errors import Error
 from .images import ImageSet
 from .sources import data_root
+from .stored import Images, Stored, memory_limit, pick, say_streams
 
 VERSION = 1  # of what is in the files
 CHUNK = 1 << 24
 FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 Files = Mapping[str, Sequence[tuple[str, int]]]  # part -> (file, label)
-Kept = tuple[Tensor, dict[str, Any]]  # uint8 (n, C, H, W), and what is known of them
+Kept = tuple[Images, dict[str, Any]]  # uint8 (n, C, H, W), and what is known of them
 
 
 def cache_root() -> Path:
@@ -43,7 +44,8 @@ def decoded(
 
     C is 1 where all files are greyscale, else 3, or `channels`. What is kept counts as long as names, sizes and times
     of the files, their labels and `about` are the same; `make` then gets mean and std too, and the set its fingerprint.
-    Fewer than 400 files are read anew each time.
+    They are mapped into memory, or `Stored` where they take more than the `memory_limit`; then the contents of what is
+    kept are not checked at every start. Fewer than 400 files are read anew each time.
     """
     files = [file for listed in parts.values() for file, _ in listed]
     if len(files) < FEW:
@@ -60,6 +62,8 @@ def decoded(
     pixels, known = found
     images = make(_parted(parts, pixels), mean=tuple(known["mean"]), std=tuple(known["std"]))
     images.is_known_by(known["digest"])
+    if isinstance(pixels, Stored):
+        say_streams(images.name, place.stat().st_size)
     return images
 
 
@@ -89,8 +93,11 @@ def _remove(files: Iterable[Path]) -> int:
     return freed
 
 
-def _parted(parts: Files, pixels: Tensor) -> dict[str, Tensor]:
-    return dict(zip(parts, pixels.split([len(files) for files in parts.values()]), strict=True))
+def _parted(parts: Files, pixels: Images) -> dict[str, Images]:
+    counts = [len(files) for files in parts.values()]
+    if isinstance(pixels, Tensor):
+        return dict(zip(parts, pixels.split(counts), strict=True))
+    return {name: pick(pixels, rows) for name, rows in zip(parts, torch.arange(sum(counts)).split(counts), strict=True)}
 
 
 def _few(files: Sequence[str], size: int | None, channels: int) -> Tensor:
@@ -142,8 +149,9 @@ def _kept(place: Path) -> Kept | None:
     """What is kept, or None where there is nothing, or damage."""
     try:
         known = json.loads(_facts(place).read_text())
-        pixels = _mapped(place, known["shape"])
-        if _sum(pixels) == known["sum"] and {"mean", "std", "digest"} <= set(known):
+        pixels = _images(place, known["shape"])
+        whole = place.stat().st_size == np.prod(known["shape"])
+        if whole and {"mean", "std", "digest"} <= set(known) and _as_written(place, pixels, known["sum"]):
             return pixels, known
     except OSError:  # not there
         return None
@@ -153,14 +161,22 @@ def _kept(place: Path) -> Kept | None:
     return None
 
 
-def _mapped(place: Path, shape: Sequence[int]) -> Tensor:
+def _as_written(place: Path, pixels: Images, total: int) -> bool:
+    """Whether the bytes add up; of what streams that would take as long as an epoch, and is not asked."""
+    return isinstance(pixels, Stored) or _sum(place) == total
+
+
+def _images(place: Path, shape: Sequence[int]) -> Images:
+    if np.prod(shape) > memory_limit():
+        return Stored(place, shape[1:], torch.arange(shape[0]))
     return torch.from_numpy(np.memmap(place, np.uint8, "c", shape=tuple(shape)))
 
 
-def _sum(pixels: Tensor) -> int:
+def _sum(place: Path) -> int:
     total = 0
-    for chunk in pixels.view(-1).split(CHUNK):
-        total = zlib.crc32(chunk.numpy().data, total)
+    with place.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            total = zlib.crc32(chunk, total)
     return total
 
 
@@ -174,17 +190,17 @@ def _build(place: Path, parts: Files, size: int | None, channels: int, make: Cal
         _reserve(part, int(np.prod(shape)))
         if decode_into(part, shape, files, size) and channels != 3:
             shape = _thinned(part, shape)
-        pixels = _mapped(part, shape)
+        pixels = _images(part, shape)
         images = make(_parted(parts, pixels))
-        known = {"shape": shape, "sum": _sum(pixels), "mean": images.mean, "std": images.std,
+        known = {"shape": shape, "sum": _sum(part), "mean": images.mean, "std": images.std,
                  "digest": images.fingerprint()}  # fmt: skip
         told.write_text(json.dumps(known))
-        del pixels, images  # Windows renames no file that is mapped
+        del pixels, images  # Windows renames no file that is mapped or open
         part.replace(place)
         told.replace(_facts(place))
     finally:
         _remove([part, told])
-    return _mapped(place, shape), known
+    return _images(place, shape), known
 
 
 def _reserve(part: Path, count: int) -> None:

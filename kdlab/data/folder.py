@@ -1,7 +1,7 @@
 """Images in folders: PATH/train/<class>/*.png, and PATH/test/ (or PATH/val/) with the same classes."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from ..errors import Error
 from .decoded import decoded
 from .images import ImageSet
 
+PARTS = ("train", "test", "val")
+
 
 def folder(part: str, size: int | None = None) -> ImageSet:
     """Images of your own: PATH/train/CLASS/*.png (or .jpg, ...), and PATH/test/ or PATH/val/ with the same classes.
@@ -21,22 +23,7 @@ def folder(part: str, size: int | None = None) -> ImageSet:
     otherwise three. Where test/ and val/ both exist, val/ is for validation.
     """
     root = Path(part).expanduser()
-    if not root.is_dir():
-        raise Error(f"there is no folder {root}: folder:PATH needs PATH/train/ and PATH/test/ or PATH/val/")
-    places = {name: root / name for name in ("train", "test", "val") if (root / name).is_dir()}
-    if "train" not in places or len(places) == 1:
-        raise Error(f"{root} needs a train/ and a test/ or val/ folder, it has {_names(root) or 'no folders'}")
-    listings = {name: _listing(place) for name, place in places.items()}
-    classes = tuple(listings["train"])
-    for name, listing in listings.items():
-        if odd := set(listing) ^ set(classes):
-            raise Error(f"the classes of {places[name]} and {places['train']} differ: {', '.join(sorted(odd))}")
-    if len(classes) == 1:
-        raise Error(f"{places['train']} has one class only, {classes[0]}: a classifier needs two folders or more")
-    files = {
-        name: [(file, label) for label, group in enumerate(listing.values()) for file in group]
-        for name, listing in listings.items()
-    }
+    classes, files = listed(root)
 
     def make(pixels: Mapping[str, Tensor], **known: Any) -> ImageSet:
         sets = {name: (pixels[name], torch.tensor([label for _, label in files[name]])) for name in files}
@@ -47,6 +34,31 @@ def folder(part: str, size: int | None = None) -> ImageSet:
         )  # fmt: skip
 
     return decoded(root, files, size, make, classes)
+
+
+def listed(root: Path, names: Sequence[str] = PARTS) -> tuple[tuple[str, ...], dict[str, list[tuple[str, int]]]]:
+    """The classes in `root`, and for each of its folders `names` the image files with their labels."""
+    if not root.is_dir():
+        raise Error(f"there is no folder {root}: it needs {_wanted(names)} folder, with one for each class")
+    places = {name: root / name for name in names if (root / name).is_dir()}
+    if "train" not in places or len(places) < min(2, len(names)):
+        raise Error(f"{root} needs {_wanted(names)} folder, it has {_names(root) or 'no folders'}")
+    listings = {name: _listing(place) for name, place in places.items()}
+    classes = tuple(listings["train"])
+    for name, listing in listings.items():
+        if odd := set(listing) ^ set(classes):
+            raise Error(f"the classes of {places[name]} and {places['train']} differ: {', '.join(sorted(odd))}")
+    if len(classes) == 1:
+        raise Error(f"{places['train']} has one class only, {classes[0]}: a classifier needs two folders or more")
+    return classes, {
+        name: [(file, label) for label, group in enumerate(listing.values()) for file in group]
+        for name, listing in listings.items()
+    }
+
+
+def _wanted(names: Sequence[str]) -> str:
+    others = " or ".join(f"{name}/" for name in names if name != "train")
+    return f"a train/ and a {others}" if others else "a train/"
 
 
 def _names(root: Path) -> str:

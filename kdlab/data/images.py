@@ -1,4 +1,4 @@
-"""A data set in memory: uint8 images, integer labels, and what a network has to know of them."""
+"""A data set: uint8 images, integer labels, and what a network has to know of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,13 +10,17 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
 from ..errors import Error
+from .stored import Images, pick
+
+CHUNK = 1024  # images that are looked at together
 
 
 @dataclass(frozen=True)
 class ImageSet:
     """Training and test images of one data set.
 
-    `train_x`, `test_x`: uint8 (n, C, H, W); `train_y`, `test_y`: int64 (n,), -1 for an image without a label.
+    `train_x`, `test_x`: uint8 (n, C, H, W), a tensor, or `Streamed` where memory would not hold them; `train_y`,
+    `test_y`: int64 (n,), -1 for an image without a label.
     `mean`, `std`: one number per channel on the scale [0, 1], of the labelled training images unless given; teacher and
     student see the same normalisation.
     `style` is the key of the augmentation family (`kdlab.AUGMENTATIONS`) that suits the images. `similar`: which class
@@ -26,14 +30,14 @@ class ImageSet:
 
     name: str
     classes: tuple[str, ...]
-    train_x: Tensor
+    train_x: Images
     train_y: Tensor
-    test_x: Tensor
+    test_x: Images
     test_y: Tensor
     style: str
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
-    val_x: Tensor | None = None
+    val_x: Images | None = None
     val_y: Tensor | None = None
     similar: Mapping[str, str] = field(default_factory=dict)
 
@@ -41,7 +45,7 @@ class ImageSet:
         if not self.mean:
             labelled = self.train_y >= 0
             all_alike = labelled.all() or not labelled.any()
-            mean, std = channel_statistics(self.train_x if all_alike else self.train_x[labelled])
+            mean, std = channel_statistics(self.train_x if all_alike else pick(self.train_x, labelled))
             object.__setattr__(self, "mean", mean)
             object.__setattr__(self, "std", std)
 
@@ -71,28 +75,29 @@ class ImageSet:
         for tensor in (self.train_x, self.train_y, self.test_x, self.test_y, self.val_x, self.val_y):
             if tensor is not None:
                 digest.update(repr(tuple(tensor.shape)).encode())
-                digest.update(tensor.contiguous().numpy().data)
+                for chunk in tensor.split(CHUNK) if len(tensor) else ():
+                    digest.update(chunk.contiguous().numpy().data)
         return digest.hexdigest()
 
 
-def _resize(images: Tensor, size: int) -> Tensor:
+def _resize(images: Images, size: int) -> Tensor:
     """In chunks: the resizing computes in floating point, four times the memory of the bytes."""
-    resized = images.new_empty(*images.shape[:2], size, size)
-    for old, new in zip(images.split(1024), resized.split(1024), strict=True):
+    resized = torch.empty(*images.shape[:2], size, size, dtype=torch.uint8)
+    for old, new in zip(images.split(CHUNK), resized.split(CHUNK), strict=True):
         new.copy_(TF.resize(old, [size, size], antialias=True))
     return resized
 
 
-def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of uint8 images (n, C, H, W), on the scale [0, 1]."""
     if not len(images):
         raise Error("there is no training image")
     sums, squares = torch.zeros(2, images.shape[1], dtype=torch.float64)
-    for chunk in images.split(1024):
+    for chunk in images.split(CHUNK):
         pixels = chunk.transpose(0, 1).flatten(1).double() / 255
         sums += pixels.sum(1)
         squares += pixels.square().sum(1)
-    count = images.numel() // images.shape[1]
+    count = len(images) * images.shape[2] * images.shape[3]
     mean = sums / count
     std = (squares / count - mean.square()).clamp(min=1e-8).sqrt()
     return tuple(round(m, 4) for m in mean.tolist()), tuple(max(round(s, 4), 1e-4) for s in std.tolist())

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # torchvision's readers take a while to load
 PLACES = {
     "mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw", "cifar10": "cifar-10-batches-py",
     "cifar100": "cifar-100-python", "stl10": "stl10_binary", "tiny-imagenet": "tiny-imagenet-*",
+    "imagenet": "imagenet",
 }  # fmt: skip
 # Classes that resemble each other, true -> taken for: Patrini et al. 2017
 SIMILAR_DIGITS = {"2": "7", "3": "8", "5": "6", "6": "5", "7": "1"}

@@ -11,6 +11,7 @@ from ..errors import Error
 from ..seeds import generator
 from .images import ImageSet
 from .noise import Noise
+from .stored import Images, pick
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,9 @@ class Split:
     """
 
     images: ImageSet
-    x: Tensor  # uint8 (n, C, H, W)
+    x: Images  # uint8 (n, C, H, W)
     y: Tensor  # int64 (n,), -1 = unlabelled
-    val_x: Tensor
+    val_x: Images
     val_y: Tensor
     truth: Tensor  # int64 (n,), the labels without noise and budget, -1 = the data set itself has none
 
@@ -71,7 +72,7 @@ def split(
     else:
         held = [round(validation * len(rows)) for rows in members]
         val_rows = torch.cat([rows[len(rows) - h :] for rows, h in zip(members, held, strict=True)]).sort().values
-        val_x, val_y = images.train_x[val_rows], spoil(images.train_y[val_rows], val_rows)
+        val_x, val_y = pick(images.train_x, val_rows), spoil(images.train_y[val_rows], val_rows)
         keep[val_rows] = False
     pools = [rows[: len(rows) - h] for rows, h in zip(members, held, strict=True)]
     for k, pool in enumerate(pools):
@@ -87,7 +88,7 @@ def split(
     keep &= ~torch.isin(images.train_y, torch.tensor(list(omit), dtype=images.train_y.dtype))
     if not keep.any():
         raise Error(f"omit={tuple(omit)} leaves no image to train on")
-    return Split(images, images.train_x[keep], visible[keep], val_x, val_y, images.train_y[keep])
+    return Split(images, pick(images.train_x, keep), visible[keep], val_x, val_y, images.train_y[keep])
 
 
 def _quota(labels: int | float | None, sizes: list[int]) -> list[int]:

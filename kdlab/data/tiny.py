@@ -1,7 +1,6 @@
 """Tiny-ImageNet, and subsets of it, in the official layout."""
 
 import os
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from ..errors import Error
 from .decoded import decoded
 from .images import ImageSet
 from .sources import data_root
+from .wordnet import class_names, words
 
 
 def tiny_imagenet(size: int | None = None) -> ImageSet:
@@ -38,7 +38,7 @@ def tiny_imagenet(size: int | None = None) -> ImageSet:
         "train": [(file, label) for label, group in enumerate(groups) for file in group],
         "test": _annotations(root / "val" / "val_annotations.txt", ids),
     }
-    names = _names(root / "words.txt", ids)
+    names = class_names(ids, words(root / "words.txt"))
 
     def make(pixels: Mapping[str, Tensor], **known: Any) -> ImageSet:
         sets = [part for name in files for part in (pixels[name], torch.tensor([label for _, label in files[name]]))]
@@ -76,12 +76,3 @@ def _annotations(table: Path, ids: list[str]) -> list[tuple[str, int]]:
     if not found:
         raise Error(f"{table} names no image of the classes in {table.parents[1] / 'train'}: unpack the archive anew")
     return found
-
-
-def _names(table: Path, ids: list[str]) -> tuple[str, ...]:
-    """The first word for each class, with its WordNet id where two classes share it; without a table the ids."""
-    lines = table.read_text().splitlines() if table.is_file() else []
-    words = dict(line.split("\t", 1) for line in lines if "\t" in line)
-    first = [words.get(wnid, wnid).split(",")[0].strip() for wnid in ids]
-    count = Counter(first)
-    return tuple(f"{word} ({wnid})" if count[word] > 1 else word for word, wnid in zip(first, ids, strict=True))

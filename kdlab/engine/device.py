@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from ..config import Config
 from ..errors import Error
@@ -58,3 +59,24 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+SAFE_SIDE = 32  # pixels up to which AVX-512 code was seen to be right
+
+
+def layout(method: nn.Module, side: int, device: torch.device | str) -> torch.memory_format:
+    """How the weights of a method lie in memory, for images of `side` pixels: channels last, as is fastest.
+
+    Not so where oneDNN would write past its workspace, which ends the process or gives wrong gradients: on CPUs, in
+    1 x 1 convolutions with a stride that read fewer channels than fit into a register (oneDNN's issue 6035, open in
+    2026). Shortcuts of narrow ResNets are such.
+    """
+    if torch.device(device).type != "cpu":
+        return torch.channels_last
+    wide = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    if wide and side <= SAFE_SIDE:
+        return torch.channels_last
+    strided = [m for m in method.modules()
+               if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1) and m.stride != (1, 1)]  # fmt: skip
+    narrow = any(m.in_channels < (16 if wide else 8) for m in strided)
+    return torch.contiguous_format if narrow else torch.channels_last

@@ -30,13 +30,15 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None))
 LOSS_ROOMS = ("kdlab.methods", "kdlab.losses", "kdlab.schedules")
 BASES = dict.fromkeys((Method, Distill), ("ask_teacher", "ce", "epoch", "forward", "terms", "train", "uses"))
 # Class data that no loss reads
-DESCRIBES = {"paper", "learns_from", "presets", "needs_teacher", "needs_parts", "needs_init", "first_phase", "mixes"}
+DESCRIBES = {
+    "paper", "learns_from", "presets", "needs_teacher", "needs_parts", "needs_init", "first_phase", "mixes", "instead",
+}  # fmt: skip
 # Code further away is recorded with a result, and told when it has changed
 FAR_ROOMS = {
     "augment": ("augment",), "data": ("data", "decoding.py"), "models": ("models",),
-    "loop": ("engine/train.py", "engine/assemble.py", "optimizers.py", "schedules.py", "seeds.py", "setup.py"),
+    "loop": ("engine/train.py", "engine/course.py", "engine/assemble.py", "optimizers.py", "schedules.py", "seeds.py",
+             "setup.py"),
 }  # fmt: skip
-
 
 Images = Mapping[tuple[str, int | None], ImageSet]  # (data set, size) -> images, for every stage of a chain
 
@@ -72,9 +74,9 @@ def decisive(config: Config) -> dict[str, Any]:
 
 
 def place(dataset: str) -> str:
-    """A data set's name; of folder:PATH the folder's own name, however one gets there (its images count beside it)."""
-    kind, colon, path = dataset.partition(":")
-    return f"{kind}:{Path(path).resolve().name}" if kind == "folder" and colon else dataset
+    """A data set's name; of one's own images the folder's name, however one gets there (they count beside it)."""
+    kind, _, path = dataset.partition(":")
+    return f"{kind}:{Path(path).resolve().name}" if kind in ("folder", "photographs") else dataset
 
 
 def hash_of(identity: Mapping[str, Any]) -> str:

@@ -26,7 +26,8 @@ from ..methods import Method
 from ..version import __version__
 from .identity import Images, far_code, hash_of, identity, place
 
-CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill, plus one epoch
+CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill, plus the epoch that it began
+WITHIN_SECONDS = 60.0  # and of that at most this much
 CHECKPOINT_SHARE = 0.05  # but writing large states takes no more than this share of the time
 SILENT_SECONDS = 2.0  # a process that waits longer for another says so
 
@@ -154,9 +155,10 @@ class RunFolder:
             self._write("log.jsonl", "".join(f"{line}\n" for line in lines))
         return state
 
-    def due(self) -> bool:
-        """Whether the last checkpoint is old enough for a new one."""
-        return time.monotonic() - self.saved_at >= max(CHECKPOINT_SECONDS, self.save_seconds / CHECKPOINT_SHARE)
+    def due(self, within: bool = False) -> bool:
+        """Whether the last checkpoint is old enough for a new one, between two epochs or within one."""
+        enough = WITHIN_SECONDS if within else CHECKPOINT_SECONDS
+        return time.monotonic() - self.saved_at >= max(enough, self.save_seconds / CHECKPOINT_SHARE)
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the checkpoint atomically; the one before it is kept beside it."""

@@ -1,12 +1,11 @@
 """The one training loop: supervised, self-supervised, distillation and self-distillation alike."""
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..config import Config
 from ..errors import Error
@@ -17,18 +16,10 @@ from ..optimizers import OPTIMIZERS, optimizer_options
 from ..schedules import SCHEDULES, warm_up
 from ..seeds import derive
 from ..setup import Setup
+from .course import Checkpoints, Course, kept_modules
 from .device import make_fabric
 
 Hook = Callable[[int, Setup], Mapping[str, float]]  # (epochs done, setup) -> numbers that join the line of the log
-
-
-class Checkpoints(Protocol):
-    """Where the loop keeps its state between epochs; see `kdlab.engine.store.RunFolder`."""
-
-    def load(self) -> dict[str, Any] | None: ...
-    def due(self) -> bool: ...
-    def save(self, state: dict[str, Any]) -> None: ...
-    def log(self, line: dict[str, Any]) -> None: ...
 
 
 def learning_rate(config: Config, progress: float) -> float:
@@ -55,32 +46,6 @@ def make_optimizer(method: Method, config: Config) -> torch.optim.Optimizer:
     return OPTIMIZERS[config.optimizer](given, config.lr, **options)
 
 
-def kept_modules(method: Method) -> nn.ModuleDict:
-    """What is left of a method when it is trained: the network, and the heads and branches that it keeps."""
-    return nn.ModuleDict({"model": method.model, **{f"part {name}": part for name, part in method.parts.items()}})
-
-
-class Best:
-    """Early stopping: the best validation so far, its weights, and how many came after it without a better one."""
-
-    def __init__(self, patience: int, state: dict[str, Any] | None) -> None:
-        self.patience = patience
-        self.state = state or {"score": -math.inf, "epoch": 0, "since": 0, "weights": {}}
-
-    def see(self, score: float, epoch: int, method: Method) -> None:
-        """Take note of a validation, whose `score` is the larger the better."""
-        if score > self.state["score"]:
-            weights = {name: tensor.detach().clone() for name, tensor in kept_modules(method).state_dict().items()}
-            self.state = {"score": score, "epoch": epoch, "since": 0, "weights": weights}
-        else:
-            self.state["since"] += 1
-
-    @property
-    def spent(self) -> bool:
-        """Whether the best one is too long ago."""
-        return self.state["since"] >= self.patience
-
-
 def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar: Any = None) -> dict[str, Any]:
     """Train `setup.method` for `config.epochs` epochs, from the last checkpoint if there is one.
 
@@ -90,94 +55,90 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
     `best_epoch` and `selected_on`, the column of that metric, are told.
 
     All random draws of an epoch come from generators seeded by (seed, epoch), and all schedules are functions of
-    progress, so a run that continues at an epoch boundary ends bit-identical to one that was never interrupted. The
-    losses stay on the device until the epoch is over. A loss that is not finite raises an `Error` that names the term
+    progress, so a run that continues at an epoch boundary ends bit-identical to one that was never interrupted. So does
+    one that continues within an epoch: such a checkpoint has the states of the generators too. The losses stay on the
+    device until one is written, or the epoch is over. A loss that is not finite raises an `Error` that names the term
     and the step; the last checkpoint stays in place.
     """
     config, method, batches = setup.config, setup.method, setup.batches
-    fabric, optimizer = make_fabric(config), make_optimizer(method, config)
-    start, seconds, cpu_seconds, stop, best = 0, 0.0, 0.0, False, None
-    if state := checkpoints.load():
-        method.load_state_dict(state["method"])
-        optimizer.load_state_dict(state["optimizer"])
-        fabric.strategy.precision.load_state_dict(state["precision"])  # the loss scale of half precision
-        start, seconds, stop = state["epoch"], state["seconds"], state["stop"]
-        cpu_seconds = state.get("cpu_seconds", 0.0)  # a checkpoint of version 0.2 does not say
+    course = Course(setup, checkpoints, make_fabric(config), make_optimizer(method, config))
+    best = course.best
     part, metric = "test" if config.select == "test" else "val", monitored(config)
-    if config.patience is not None:
-        best = Best(config.patience, state and state["best"])
-    module, optimizer = fabric.setup(method, optimizer)
+    module, course.optimizer = course.fabric.setup(method, course.optimizer)
     held = round(method.held_megabytes, 2)
     if bar is not None:
-        bar.update(start * batches.steps)
-    for epoch in range(start, start if stop else config.epochs):
-        began, cpu_began = time.perf_counter(), time.process_time()
-        line = {"epoch": epoch + 1, **_one_epoch(setup, epoch, fabric, module, optimizer, bar)}
-        elapsed = time.perf_counter() - began
-        seconds += elapsed
-        cpu_seconds += time.process_time() - cpu_began
-        last = epoch + 1 == config.epochs
-        if last or (epoch + 1) % config.evaluate_every == 0:
+        bar.update(course.epoch * batches.steps + (course.within["step"] if course.within else 0))
+    for epoch in range(course.epoch + 1, 0 if course.stop else config.epochs + 1):
+        line = {"epoch": epoch, **_one_epoch(course, module, bar)}
+        last, elapsed = epoch == config.epochs, course.epoch_seconds
+        course.done(epoch)
+        if last or epoch % config.evaluate_every == 0:
             names = due(setup, "validation")
             line |= evaluate(setup, part, dict.fromkeys([*names, metric] if best else names))
             if best is not None:
                 score = line.get(f"{part}/{metric}", math.nan)
                 if not math.isfinite(score):
                     raise Error(f"patience cannot watch {metric}, which is not one finite number: give another monitor")
-                best.see(METRICS[metric].sign * score, epoch + 1, method)
-                stop = best.spent and method.may_stop((epoch + 1) / config.epochs)
+                best.see(METRICS[metric].sign * score, epoch, method)
+                course.stop = best.spent and method.may_stop(epoch / config.epochs)
         with evaluating(method):
             for hook in hooks:
-                line |= hook(epoch + 1, setup)
+                line |= hook(epoch, setup)
         line |= {
             "seconds": round(elapsed, 4),
             "images_per_second": round(batches.steps * batches.images_per_step / elapsed),
             "method_mb": held,
         }
         checkpoints.log(line)
-        start = epoch + 1
-        if last or stop or checkpoints.due():
-            checkpoints.save({
-                "method": method.state_dict(), "optimizer": optimizer.state_dict(), "best": best and best.state,
-                "precision": fabric.strategy.precision.state_dict(), "epoch": start, "seconds": seconds,
-                "cpu_seconds": cpu_seconds, "stop": stop,
-            })  # fmt: skip
+        if last or course.stop or checkpoints.due():
+            course.save()
         if bar is not None:
             bar.set_postfix({name: f"{line[name]:.3f}" for name in line if name.startswith("loss")}, refresh=False)
-        if stop:
+        if course.stop:
             break
-    told = {"epochs": start, "seconds": round(seconds, 3), "cpu_seconds": round(cpu_seconds, 3)}
+    told = {
+        "epochs": course.epoch, "seconds": round(course.seconds, 3), "cpu_seconds": round(course.cpu_seconds, 3)
+    }  # fmt: skip
     if best is None:
         return told
     kept_modules(method).load_state_dict(best.state["weights"])
     return {**told, "best_epoch": best.state["epoch"], "selected_on": f"{part}/{metric}"}
 
 
-def _one_epoch(
-    setup: Setup, epoch: int, fabric: Any, module: Any, optimizer: torch.optim.Optimizer, bar: Any
-) -> dict[str, float]:  # fmt: skip
+def _one_epoch(course: Course, module: Any, bar: Any) -> dict[str, float]:
     """Every batch of an epoch, a step each; the last learning rate, and the means of the loss and of its terms."""
+    setup, optimizer, epoch = course.setup, course.optimizer, course.epoch
     config, method, batches = setup.config, setup.method, setup.batches
-    total = config.epochs * batches.steps
+    total, before, within = config.epochs * batches.steps, epoch * batches.steps, course.within or {}
     torch.manual_seed(derive(config.seed, "epoch", epoch))  # dropout and whatever else draws globally
+    if within:
+        course.restore_random(within["random"])
     method.train()
-    history = []
-    for i, batch in enumerate(batches.epoch(config.seed, epoch)):
-        progress = (epoch * batches.steps + i) / total
+    history = list(within.get("losses", torch.empty(0)).to(setup.device))
+    course.start()
+    for step, batch in enumerate(
+        batches.epoch(config.seed, epoch, within.get("step", 0), within.get("batches")), within.get("step", 0) + 1
+    ):
+        progress = (before + step - 1) / total
         lr = learning_rate(config, progress + 0.5 / total)  # the middle of the step: never 0
         for group in optimizer.param_groups:
             group["lr"] = lr * group["factor"]
         loss, terms = module(batch, progress)
         optimizer.zero_grad()
-        fabric.backward(loss)
+        course.fabric.backward(loss)
         optimizer.step()
         method.after_step(progress)
         history.append(torch.stack([loss.detach(), *terms.values()]))
+        names = ["loss", *(f"loss/{name}" for name in terms)]
+        if step < batches.steps and course.checkpoints.due(within=True):
+            _means(losses := torch.stack(history).cpu(), names, before)  # no state with a loss that is not finite
+            course.save_within(step, losses)
         if bar is not None:
             bar.update()
     method.after_epoch((epoch + 1) / config.epochs)
-    names = ["loss", *(f"loss/{name}" for name in terms)]
-    return {"lr": lr, **_means(torch.stack(history).cpu(), names, epoch * batches.steps)}
+    means = _means(torch.stack(history).cpu(), names, before)
+    course.count()
+    return {"lr": lr, **means}
 
 
 def _means(history: Tensor, names: list[str], before: int) -> dict[str, float]:

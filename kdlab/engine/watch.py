@@ -20,7 +20,7 @@ class _Nowhere:
     def save(self, state: dict[str, Any]) -> None: ...
     def log(self, line: dict[str, Any]) -> None: ...
 
-    def due(self) -> bool:
+    def due(self, within: bool = False) -> bool:
         return False
 
 

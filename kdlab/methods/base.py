@@ -48,6 +48,7 @@ class Method(nn.Module):
     mixes: ClassVar[bool] = False  # whether its labelled terms know the mixed labels of CutMix
     # What it minimises
     weights: Mapping[str, float] = {"ce": 1.0}  # term -> weight; what a run changes is set on the instance
+    instead: ClassVar[str] = ""  # what to choose where that which it keeps for every image is too much
     # What it stands on
     needs_teacher: ClassVar[bool] = False
     needs_parts: ClassVar[tuple[str, ...]] = ()  # parts that the teacher's method must have kept

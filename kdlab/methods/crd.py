@@ -36,6 +36,7 @@ class CRD(Distill):
 
     paper = "Tian et al., ICLR 2020"
     learns_from = "contrasts of samples"
+    instead = "hp half=True halves it"
     weights = {"ce": 1.0, "crd": 0.8, "kd": 0.0}
     presets = {"paper": partial(published.benchmark.pair, hp={"negatives": 16_384})}
     memory: Tensor  # (2, n, dim), of student and teacher

@@ -47,9 +47,12 @@ class LSSKD(Layered):
 
     paper = "LSSKD, preprint 2025"
     learns_from = "own deepest branch and past"
+    instead = "hp past=snapshot predicts anew what the tables remember"
     weights = {"ce": 1.0, "joint": 1.0, "kl": 1.0, "feature": 0.1}
     frozen = ("past",)
-    presets = {"paper": published.rotations.lsskd, "coc": published.rotations.lsskd_coc}
+    presets = {
+        "paper": published.rotations.lsskd, "coc": published.rotations.lsskd_coc, "imagenet": published.imagenet.lsskd,
+    }  # fmt: skip
 
     def build(
         self, *, alpha: Share = 0.8, schedule: Literal["linear", "constant"] = "linear", T: Positive = 3.0,

@@ -39,6 +39,7 @@ class SSKD(Distill):
     keeps = ("projector",)
     presets = {
         "paper": published.rotations.sskd, "as_code": published.rotations.sskd,
+        "imagenet": published.imagenet.sskd,
         "as_written": partial(published.rotations.sskd, weights={"tf": 10.0, "ss": 2.7}),
     }  # fmt: skip
 

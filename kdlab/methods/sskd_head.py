@@ -37,7 +37,7 @@ class SSKDHead(Method):
     needs_init = True
     frozen = ("model",)
     keeps = ("projector",)
-    presets = {"paper": published.rotations.sskd_head}
+    presets = {"paper": published.rotations.sskd_head, "imagenet": published.imagenet.sskd_head}
 
     def build(self) -> None:
         square("sskd_head", self.shape)

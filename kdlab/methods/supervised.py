@@ -20,6 +20,8 @@ class Supervised(Method):
     mixes = True
     presets = {
         "paper": published.benchmark.classifier,
+        "imagenet": published.imagenet.classifier,
+        "imagenet_teacher": published.imagenet.teacher,
         "finetune": published.pretraining.fine_tuning,
         "stl10": published.stl10.clean_teacher,
         "as_released": published.stl10.released_teacher,

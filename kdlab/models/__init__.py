@@ -37,7 +37,8 @@ def build(
 ) -> Network:
     """A freshly initialised network; the same seed gives the same weights, and the global generator is left alone.
 
-    `pretrained` lays torchvision's ImageNet weights over everything but the head, for the networks of `TORCHVISION`.
+    `pretrained` lays torchvision's ImageNet weights over it, for the networks of `TORCHVISION`; over the head only
+    where it has 1,000 classes too.
     """
     make = lookup("model", name, MODELS)
     weights = imagenet_weights(name, channels, width) if pretrained else None

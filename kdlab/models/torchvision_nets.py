@@ -160,7 +160,7 @@ def imagenet_weights(name: str, channels: int, width: float) -> dict[str, Tensor
 
 
 def load_imagenet(net: Network, name: str, weights: dict[str, Tensor]) -> None:
-    """Lay torchvision's weights over everything but the head, in place.
+    """Lay torchvision's weights over everything, in place; over the head only where it has as many classes, 1,000.
 
     They are matched by position: both networks hold their tensors in the same order, under other names.
     """
@@ -168,6 +168,7 @@ def load_imagenet(net: Network, name: str, weights: dict[str, Tensor]) -> None:
         theirs = get_model(name.removesuffix("_imagenet")).state_dict()
     own = net.state_dict()
     for ours, their in zip(own, theirs, strict=True):
-        if not ours.startswith("head.") and not ours.endswith("num_batches_tracked"):  # older files lack the counters
+        fits = not ours.startswith("head.") or weights[their].shape == own[ours].shape
+        if fits and not ours.endswith("num_batches_tracked"):  # older files lack the counters
             own[ours] = weights[their]
     net.load_state_dict(own)

@@ -1,7 +1,17 @@
 """The recipes that methods were published with: functions of what the papers vary, for the methods' presets."""
 
-from . import benchmark, pretraining, rotations, self_distillation, stl10
+from . import benchmark, imagenet, pretraining, rotations, self_distillation, stl10
 from .pairs import PAIRS
 from .recipe import Preset, Recipe
 
-__all__ = ["PAIRS", "Preset", "Recipe", "benchmark", "pretraining", "rotations", "self_distillation", "stl10"]
+__all__ = [
+    "PAIRS",
+    "Preset",
+    "Recipe",
+    "benchmark",
+    "imagenet",
+    "pretraining",
+    "rotations",
+    "self_distillation",
+    "stl10",
+]

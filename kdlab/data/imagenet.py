@@ -1,0 +1,106 @@
+"""ImageNet, and photographs of your own: images of many sizes, cropped at random as their files are decoded."""
+
+import csv
+import os
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import torch
+
+from ..decoding import unreadable
+from ..errors import Error
+from .folder import listed
+from .images import ImageSet
+from .photographs import Photographs
+from .sources import data_root
+from .wordnet import class_names, words
+
+SIZE = 224
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision's weights expect them
+SOLUTION, MAPPING = "LOC_val_solution.csv", "LOC_synset_mapping.txt"
+Files = Sequence[tuple[str, int]]  # file, label
+
+
+def imagenet(size: int | None = None) -> ImageSet:
+    """ImageNet (ILSVRC 2012), 1,281,167 + 50,000 photographs in 1,000 classes, seen at `size` (224) pixels.
+
+    Read from imagenet/ under the data root: train/ID/*.JPEG and val/ID/*.JPEG with WordNet ids, or val/*.JPEG beside
+    LOC_val_solution.csv, as the challenge gave them out. Its validation images are the test set here: the labels of the
+    official test set are not published. Labels follow the sorted ids, as those of torchvision's weights. Fewer classes
+    are read too.
+    """
+    root = data_root() / "imagenet"
+    if not (root / "train").is_dir():
+        raise Error(
+            f"ImageNet is not under {root}: it is not given out freely; put its train/ and val/ there, or set "
+            "KDLAB_DATA to the folder that holds imagenet/"
+        )
+    if (root / "val").is_dir() and not any(entry.is_dir() for entry in os.scandir(root / "val")):
+        ids, files = listed(root, ("train",))
+        files["val"] = _solution(root / SOLUTION, ids)
+    else:
+        ids, files = listed(root, ("train", "val"))
+    names = class_names(ids, words(root / MAPPING) or _published_words(ids))
+    return _photographs("imagenet", root, names, files["train"], files["val"], None, size)
+
+
+def photographs(part: str, size: int | None = None) -> ImageSet:
+    """Photographs of your own, of any size: PATH/train/CLASS/*.jpg, and PATH/test/ or PATH/val/, seen at `size` (224).
+
+    The folders are those of folder:PATH. Every image of a batch is a random crop of the whole photograph, decoded as it
+    is needed; for testing it is the central crop. The normalisation is ImageNet's.
+    """
+    root = Path(part).expanduser()
+    classes, files = listed(root)
+    test = files.get("test", files.get("val", []))
+    return _photographs(
+        f"photographs:{part}", root, classes, files["train"], test, files["val"] if len(files) == 3 else None, size
+    )  # fmt: skip
+
+
+def _photographs(
+    name: str, root: Path, classes: tuple[str, ...], train: Files, test: Files, val: Files | None, size: int | None
+) -> ImageSet:  # fmt: skip
+    def read(files: Files) -> tuple[Photographs, torch.Tensor]:
+        return Photographs([file for file, _ in files], size or SIZE), torch.tensor([label for _, label in files])
+
+    held = read(val) if val is not None else (None, None)
+    images = ImageSet(
+        name, classes, *read(train), *read(test), style="photographs", mean=MEAN, std=STD, val_x=held[0], val_y=held[1]
+    )  # fmt: skip
+    images.is_known_by(_fingerprint(root, classes, [*train, *test, *(val or ())], size or SIZE))
+    return images
+
+
+def _fingerprint(root: Path, classes: tuple[str, ...], files: Files, size: int) -> str:
+    """Of names, bytes and labels of the files: what is in a million of them is not read for it."""
+    digest, start = blake2b(repr((classes, size)).encode(), digest_size=8), len(str(root))
+    for file, label in files:
+        try:
+            count = os.stat(file).st_size  # noqa: PTH116  # a Path for each of a million files costs more than the call
+        except OSError as error:
+            raise unreadable(file, error) from error
+        digest.update(os.fsencode(f"{file[start:].replace(os.sep, '/')}\0{count}\0{label}\n"))
+    return digest.hexdigest()
+
+
+def _solution(table: Path, ids: tuple[str, ...]) -> list[tuple[str, int]]:
+    """The validation images of the classes `ids`, which lie in val/ without folders, and their labels."""
+    if not table.is_file():
+        raise Error(f"{table.parent / 'val'} has no folder for each class: sort its images so, or put {table} there")
+    label = {wnid: i for i, wnid in enumerate(ids)}
+    with table.open(newline="") as file:
+        rows = [(row["ImageId"], row["PredictionString"].split()[0]) for row in csv.DictReader(file)]
+    found = [(str(table.parent / "val" / f"{image}.JPEG"), label[wnid]) for image, wnid in rows if wnid in label]
+    if not found:
+        raise Error(f"{table} names no image of the classes in {table.parent / 'train'}: take the challenge's own")
+    return found
+
+
+def _published_words(ids: tuple[str, ...]) -> dict[str, str]:
+    """Of all 1,000 classes torchvision knows the names, in the order of the ids."""
+    from torchvision.models import ResNet18_Weights
+
+    known = ResNet18_Weights.IMAGENET1K_V1.meta["categories"]
+    return dict(zip(ids, known, strict=True)) if len(ids) == len(known) else {}

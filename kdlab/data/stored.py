@@ -1,0 +1,151 @@
+"""Images that are not in memory: only the rows that are asked for are read."""
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import Error
+
+AHEAD = 2  # batches that are read while a step computes
+SHARE = 0.25  # of the machine's memory, which the images of one data set may take
+T = TypeVar("T")
+
+
+def memory_limit() -> int:
+    """Bytes that the images of a data set may take in memory: $KDLAB_MEMORY megabytes, else a quarter of what is there.
+
+    What is larger streams.
+    """
+    given = os.environ.get("KDLAB_MEMORY")
+    if given is None:
+        return round(SHARE * installed_memory())
+    try:
+        megabytes = float(given)
+    except ValueError:
+        megabytes = -1.0
+    if not megabytes > 0:
+        raise Error(f"KDLAB_MEMORY={given}: give the megabytes that the images of a data set may take, such as 4000")
+    return round(megabytes * 1e6)
+
+
+def installed_memory() -> int:
+    """Bytes of memory in this machine; 16 GiB where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return 16 << 30
+
+
+class Streamed:
+    """Images on a disk, read like a uint8 tensor (n, C, H, W).
+
+    `x[rows]` and `x.split(n)` read; `x.only(rows)` is a selection that reads nothing; `len`, `shape` as of a tensor.
+    """
+
+    shape: torch.Size
+
+    def __init__(self, rows: Tensor, each: Iterable[int]) -> None:
+        self.rows, self.shape = rows, torch.Size((len(rows), *each))  # `rows`: int64 (n,), places in what is stored
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, places: Tensor) -> Tensor:
+        """The images (m, C, H, W) at these places (m,) of what is stored."""
+        raise NotImplementedError
+
+    def only(self, rows: Tensor) -> "Streamed":
+        """A selection, by a mask (n,) or by positions (m,)."""
+        raise NotImplementedError
+
+    def __getitem__(self, rows: Tensor | slice | list[int] | int) -> Tensor:
+        if isinstance(rows, int):
+            return self.read(self.rows[rows : rows + 1 or None])[0]
+        return self.read(self.rows[rows])
+
+    def split(self, count: int) -> Iterator[Tensor]:
+        """All images in their order, `count` at a time; the next ones are read meanwhile."""
+        return ahead(self.read, self.rows.split(count))
+
+
+class Stored(Streamed):
+    """Images of one size that lie one after another in a file of bytes; `each` is (C, H, W) of one.
+
+    They are read, not mapped: of a map every page that was touched counts as this process's memory.
+    """
+
+    def __init__(self, file: Path, each: Iterable[int], rows: Tensor, opened: "Opened | None" = None) -> None:
+        super().__init__(rows, each)
+        self.opened = opened or Opened(file)
+
+    def read(self, places: Tensor) -> Tensor:
+        images = torch.empty(len(places), *self.shape[1:], dtype=torch.uint8)
+        size = self.shape[1:].numel()
+        flat = images.view(len(places), size).numpy()
+        if len(places) and (places.diff() == 1).all():
+            self.opened.fill(flat, int(places[0]) * size)
+        else:
+            for row, place in zip(flat, places.tolist(), strict=True):
+                self.opened.fill(row, place * size)
+        return images
+
+    def only(self, rows: Tensor) -> "Stored":
+        return Stored(self.opened.place, self.shape[1:], self.rows[rows], self.opened)
+
+
+class Opened:
+    """A file that several selections read, from several threads; it is closed with the last of them."""
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.file, self.lock = place, place.open("rb", buffering=0), Lock()
+
+    def fill(self, array: np.ndarray, start: int) -> None:
+        """Read what lies in the file from byte `start` on."""
+        left = array.data.cast("B")
+        with self.lock:
+            self.file.seek(start)
+            while left:
+                if not (count := self.file.readinto(left)):
+                    raise Error(f"{self.place} has become shorter than it was: kdlab data clear")
+                left = left[count:]
+
+
+Images = Tensor | Streamed  # uint8 (n, C, H, W)
+
+
+def pick(images: Images, rows: Tensor) -> Images:
+    """The images at `rows`, a mask (n,) or positions (m,); of those on a disk none is read."""
+    return images.only(rows) if isinstance(images, Streamed) else images[rows]
+
+
+def ahead(read: Callable[[T], Tensor], batches: Iterable[T]) -> Iterator[Tensor]:
+    """`read(batch)` for each of `batches`, in their order; a thread reads the next ones meanwhile."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting, left = deque(), iter(batches)
+        try:
+            while True:
+                while len(waiting) < AHEAD and (batch := next(left, None)) is not None:
+                    waiting.append(thread.submit(read, batch))
+                if not waiting:
+                    return
+                yield waiting.popleft().result()
+        finally:
+            for each in waiting:
+                each.cancel()
+
+
+def say_streams(name: str, count: int) -> None:
+    """Say that a data set of `count` bytes streams."""
+    warnings.warn(
+        f"{name} streams: its images take {count / 1e6:,.0f} MB, and KDLAB_MEMORY allows {memory_limit() / 1e6:,.0f}",
+        stacklevel=2,
+    )  # fmt: skip

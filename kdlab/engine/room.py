@@ -1,0 +1,34 @@
+"""Whether what a method keeps for every image fits into memory, asked before any of it is allocated."""
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..data import installed_memory, memory_limit
+from ..errors import Error
+from ..methods import METHODS, Method
+
+MANY = 100_000  # images; below them no table is large
+FEW, MORE = 100, 300  # images that are enough to see how what is kept grows with them
+
+
+def check_room(name: str, make: Callable[[Tensor], Method], labels: Tensor, device: torch.device | str) -> None:
+    """Say how large the tables of method `name` become for images with these labels (n,), if they are large.
+
+    `make(labels)` makes the method. What it keeps is linear in n, so that two small ones tell. An `Error` where it is
+    more than the device has, with what the method offers `instead`.
+    """
+    if len(labels) <= MANY:
+        return
+    few, more = (make(labels[:: len(labels) // count][:count]).held_megabytes for count in (FEW, MORE))
+    needed = few + (more - few) / (MORE - FEW) * (len(labels) - FEW)
+    gpu = torch.device(device).type == "cuda"
+    there = (torch.cuda.get_device_properties(device).total_memory if gpu else installed_memory()) / 1e6
+    instead = f": {METHODS[name].instead}" if METHODS[name].instead else ""
+    told = f"{name} keeps {needed:,.0f} MB beside the network for {len(labels):,} images"
+    if needed > there:
+        raise Error(f"{told}, and {device} has {there:,.0f}{instead or ', give it fewer images'}")
+    if needed > memory_limit() / 1e6:
+        warnings.warn(told + instead, stacklevel=2)

@@ -1,0 +1,63 @@
+"""Recipes on ImageNet: ResNet-18 taught by torchvision's ResNet-34, 224 pixels."""
+
+from typing import Any
+
+from .recipe import Recipe
+
+EXAMPLE, TORCHDISTILL = "PyTorch's ImageNet example", "torchdistill, SSKD on ImageNet"
+LSSKD = "LSSKD, section IV-A"
+OPTIMIZER = Recipe(
+    EXAMPLE, size=224, validation=0.0, width=1.0, augment="photographs", epochs=100, batch=256, optimizer="sgd", lr=0.1,
+    momentum=0.9, nesterov=False, weight_decay=1e-4, decay_all=True, schedule="step", milestones=(0.3, 0.6, 0.9),
+    decay=0.1, warmup=0.0,
+)  # fmt: skip
+
+
+def _task(model: str, dataset: str) -> Recipe:
+    return OPTIMIZER | Recipe(EXAMPLE, model=model, dataset=dataset)
+
+
+def classifier(model: str = "resnet18_imagenet", dataset: str = "imagenet") -> Recipe:
+    """A network by labels alone."""
+    return _task(model, dataset) | Recipe(EXAMPLE, method="supervised")
+
+
+def teacher(model: str = "resnet34_imagenet", dataset: str = "imagenet") -> Recipe:
+    """The teacher of all tables: torchvision's weights, as they are (ResNet-34: 73.31 %)."""
+    return classifier(model, dataset) | Recipe("torchvision, IMAGENET1K_V1", pretrained=True, epochs=0)
+
+
+def pair(
+    model: str = "resnet18_imagenet", teacher: str = "resnet34_imagenet", dataset: str = "imagenet", **own: Any
+) -> Recipe:  # fmt: skip
+    """A student of that teacher by the example's recipe; `own`: fields of the method's own."""
+    return _task(model, dataset) | Recipe(EXAMPLE, teacher=_teacher(teacher, dataset), **own)
+
+
+def sskd_head(model: str = "resnet34_imagenet", dataset: str = "imagenet") -> Recipe:
+    """SSKD's head on the teacher: 30 epochs, 85 images (340 with their versions) a batch."""
+    return _task(model, dataset) | Recipe(
+        TORCHDISTILL, method="sskd_head", epochs=30, milestones=(10 / 30, 20 / 30), batch=85, weight_decay=5e-4,
+        init=_teacher(model, dataset),
+    )  # fmt: skip
+
+
+def sskd(
+    model: str = "resnet18_imagenet", teacher: str = "resnet34_imagenet", dataset: str = "imagenet"
+) -> Recipe:  # fmt: skip
+    """SSKD's student of that."""
+    return _task(model, dataset) | Recipe(
+        TORCHDISTILL, batch=85, weight_decay=5e-4, teacher=sskd_head(teacher, dataset)
+    )  # fmt: skip
+
+
+def lsskd(model: str = "resnet18_imagenet", dataset: str = "imagenet") -> Recipe:
+    """LSSKD: 240 epochs of 64 images, the text says, as on CIFAR-100.
+
+    It pads by 4 pixels as there; the crops here are ImageNet's. Tables of the past would take 164 GB.
+    """
+    text = Recipe(LSSKD, epochs=240, batch=64, lr=0.05, milestones=(150 / 240, 210 / 240))
+    return _task(model, dataset) | text | Recipe("reconstruction", weight_decay=5e-4, hp={"past": "snapshot"})
+
+
+_teacher = teacher  # a parameter has its name
