@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .augment import AUGMENTATIONS
-from .data import check_name, origin
+from .data import check_name, origin, overlap
 from .errors import Error, known, sentence
 from .methods import METHODS, keepers
 from .models import MODELS
@@ -86,6 +86,7 @@ class Config(BaseModel):
     weights: dict[str, float] = Field({}, description="loss term -> weight, where it differs from the method's")
     hp: dict[str, Any] = Field({}, description="hyper-parameters of the method, where they differ from its defaults")
     evaluate_every: int = Field(1, ge=1, description="epochs between validations; the last epoch is always validated")
+    track_test: bool = Field(False, description="log test accuracy after every epoch: shown, never chosen by")
     precision: Precision = Field("32-true", description="32-true, bf16-mixed or 16-mixed (CUDA only)")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps; does not enter the hash")
 
@@ -190,7 +191,14 @@ class Config(BaseModel):
     def _check_same_split(self, role: str) -> None:
         """A stage on the same data must hold out the same images, or the validation set would have been trained on."""
         other = getattr(self, role)
-        if other is None or origin(other.dataset) != origin(self.dataset):
+        if other is None:
+            return
+        if METHODS[other.method].trains_head and overlap(other.dataset, self.dataset):
+            raise Error(
+                f"{role} learns labels of {other.dataset} that are those of validation images of {self.dataset}: "
+                "give both the same fold"
+            )
+        if origin(other.dataset) != origin(self.dataset):
             return
         if not other.validation and not self.validation:
             return

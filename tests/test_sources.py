@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torchvision.datasets import CIFAR10, CIFAR100, STL10, cifar, stl10
 
+from kdlab import Config
 from kdlab.data import check_name, load, origin, split
 from kdlab.data.images import channel_statistics
 from kdlab.errors import Error
@@ -130,6 +131,30 @@ def test_stl10_files(data_root, monkeypatch):
         load("stl10")
 
 
+def test_stl10_folds_hide_the_labels_of_the_others(data_root, monkeypatch):
+    write_stl10(data_root, monkeypatch)
+    table = data_root / "stl10_binary" / "fold_indices.txt"
+    with pytest.raises(Error, match="fold_indices.txt does not tell the images of fold 3: put the original file there"):
+        load("stl10:fold-3")
+    table.write_text("\n".join(" ".join(str(row) for row in range(4 * k, 4 * k + 4)) for k in range(10)))
+    load.cache_clear()
+    whole, fold = load("stl10", 16), load("stl10:fold-3", 16)
+    assert (fold.train_y >= 0).nonzero()[:, 0].tolist() == [12, 13, 14, 15] and fold.name == "stl10:fold-3"
+    assert torch.equal(fold.train_x, whole.train_x) and torch.equal(fold.train_y[12:16], whole.train_y[12:16])
+    assert (fold.mean, fold.std) == (whole.mean, whole.std) and torch.equal(fold.test_y, whole.test_y)
+    assert fold.fingerprint() != whole.fingerprint() and len(split(fold, validation=0.0).labelled) == 4
+    assert len({tuple(load(f"stl10:fold-{k}").train_y.tolist()) for k in range(10)}) == 10
+
+
+def test_a_fold_stands_on_no_labels_of_another():
+    fold = {"dataset": "stl10:fold-1", "method": "supervised", "model": "resnet8"}
+    for other in ("stl10", "stl10:fold-2"):
+        with pytest.raises(Error, match=f"init learns labels of {other} that are those of validation images of stl10:"):
+            Config(**fold, init=Config(**{**fold, "dataset": other}))
+    unlabelled = Config(**{**fold, "dataset": "stl10:train+unlabeled", "method": "simclr"})
+    assert Config(**fold, init=unlabelled).init == unlabelled and Config(**fold, init=Config(**fold)).init.seed == 0
+
+
 def test_stl10_with_and_without_unlabelled_images_is_split_alike(data_root, monkeypatch):
     write_stl10(data_root, monkeypatch)
     for options in ({}, {"labels": 10}, {"labels": 0.5, "noise": 0.5}, {"noise": 0.3, "noise_kind": "asymmetric"}):
@@ -216,7 +241,7 @@ def test_broken_tiny_imagenet(data_root, damage, message):
 
 @pytest.mark.parametrize("name, message", [
     ("cifar", "did you mean 'cifar1"), ("folder", "needs a path"), ("folder:", "needs a path"),
-    ("stl10:unlabeled", "choose stl10 or stl10:train\\+unlabeled"), ("stl10:", "choose stl10 or"),
+    ("stl10:unlabeled", "choose stl10 or stl10:train\\+unlabeled or stl10:fold-0"), ("stl10:", "choose stl10 or"),
     ("mnist:train", "nothing may follow mnist"), ("cifar10:", "nothing may follow cifar10"),
 ])  # fmt: skip
 def test_names_are_checked_before_anything_is_read(data_root, name, message):

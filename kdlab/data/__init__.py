@@ -25,7 +25,7 @@ DATASETS: dict[str, Callable[..., ImageSet]] = {
     "fashion-mnist": fashion_mnist,
     "cifar10": cifar10,
     "cifar100": cifar100,
-    "stl10": stl10,  # also "stl10:train+unlabeled"
+    "stl10": stl10,  # also "stl10:train+unlabeled", and "stl10:fold-0" to "stl10:fold-9"
     "tiny-imagenet": tiny_imagenet,
     "imagenet": imagenet,
     "folder": folder,  # "folder:PATH"
@@ -48,9 +48,15 @@ def check_name(name: str) -> tuple[str, str]:
 
 
 def origin(name: str) -> str:
-    """What two data sets share if one seed splits the labelled images of both alike: all listed parts of one do."""
-    key, _ = check_name(name)
-    return key if _parts_of(key)[0] is not None else name
+    """What two data sets share if one seed splits the labelled images of both alike: all listed parts do, but folds."""
+    key, part = check_name(name)
+    return key if _parts_of(key)[0] is not None and not part.startswith("fold-") else name
+
+
+def overlap(name: str, other: str) -> bool:
+    """Whether two data sets have labelled images in common, which one seed splits differently: folds of one have."""
+    key = check_name(name)[0]
+    return key == check_name(other)[0] and _parts_of(key)[0] is not None and origin(name) != origin(other)
 
 
 def _parts_of(key: str) -> tuple[tuple[str, ...] | None, bool]:
@@ -73,5 +79,6 @@ def load(name: str, size: int | None = None) -> ImageSet:
 
 __all__ = [
     "DATASETS", "NOISES", "PLACES", "SAMPLINGS", "Batch", "Batches", "ImageSet", "Images", "Normalise", "Split",
-    "check_name", "clear", "data_root", "installed_memory", "kept", "load", "memory_limit", "origin", "pick", "split",
+    "check_name", "clear", "data_root", "installed_memory", "kept", "load", "memory_limit", "origin", "overlap", "pick",
+    "split",
 ]  # fmt: skip

@@ -41,7 +41,7 @@ def imagenet(size: int | None = None) -> ImageSet:
         files["val"] = _solution(root / SOLUTION, ids)
     else:
         ids, files = listed(root, ("train", "val"))
-    names = class_names(ids, words(root / MAPPING) or _published_words(ids))
+    names = class_names(ids, words(root / MAPPING) or published_words(ids))
     return _photographs("imagenet", root, names, files["train"], files["val"], None, size)
 
 
@@ -98,7 +98,7 @@ def _solution(table: Path, ids: tuple[str, ...]) -> list[tuple[str, int]]:
     return found
 
 
-def _published_words(ids: tuple[str, ...]) -> dict[str, str]:
+def published_words(ids: tuple[str, ...]) -> dict[str, str]:
     """Of all 1,000 classes torchvision knows the names, in the order of the ids."""
     from torchvision.models import ResNet18_Weights
 

@@ -7,11 +7,13 @@ and for `size`, where it can bring the images to that size while it reads.
 import os
 import pickle
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..errors import Error
 from .images import ImageSet
@@ -104,21 +106,45 @@ def _cifar(
     return ImageSet(name, tuple(train.classes), *parts, style="colour", mean=mean, std=std, similar=similar or {})
 
 
-def stl10(part: Literal["", "train+unlabeled"] = "") -> ImageSet:
+StlPart = Literal[
+    "", "train+unlabeled",
+    "fold-0", "fold-1", "fold-2", "fold-3", "fold-4", "fold-5", "fold-6", "fold-7", "fold-8", "fold-9",
+]  # fmt: skip
+
+
+def stl10(part: StlPart = "", size: int | None = None) -> ImageSet:
     """STL-10, 5,000 + 8,000 images of 96 x 96 pixels, through torchvision (downloaded when absent and possible).
 
-    `part` "train+unlabeled" appends the 100,000 images without labels to the training images.
+    `part` "train+unlabeled" appends the 100,000 images without labels to the training images. "fold-0" to "fold-9" are
+    the ten predefined folds: 1,000 images keep their labels, those of the other 4,000 are hidden; accuracy is reported
+    as a mean over the folds (Coates et al. 2011).
     """
     from torchvision.datasets import STL10
 
+    fold = part.startswith("fold-")
+
     def read(root: Path, train: bool) -> STL10:
-        return STL10(root, (part or "train") if train else "test", download=True)
+        return STL10(root, ("train" if fold else part or "train") if train else "test", download=True)
 
     parts = []
     for each in _parts("STL-10", Path(PLACES["stl10"]), read):
         parts += [torch.from_numpy(each.data).contiguous(), torch.from_numpy(each.labels).long()]
     names = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
-    return ImageSet(f"stl10:{part}" if part else "stl10", names, *parts, style="colour")
+    images = ImageSet(f"stl10:{part}" if part else "stl10", names, *parts, style="colour").resized(size)
+    if not fold:
+        return images
+    y = images.train_y
+    return replace(images, train_y=torch.where(_in_fold(int(part[5:]), len(y)), y, -1))  # normalised like all of them
+
+
+def _in_fold(fold: int, count: int) -> Tensor:
+    """(count,): which training images are in a predefined fold of STL-10."""
+    table = data_root() / PLACES["stl10"] / "fold_indices.txt"
+    try:
+        rows = torch.tensor([int(row) for row in table.read_text().splitlines()[fold].split()])
+        return torch.zeros(count, dtype=torch.bool).index_fill_(0, rows, True)
+    except (OSError, ValueError, IndexError) as error:
+        raise Error(f"{table} does not tell the images of fold {fold}: put the original file there") from error
 
 
 def _parts(title: str, place: Path, read: Callable[..., Any]) -> tuple[Any, Any]:
