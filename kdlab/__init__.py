@@ -10,7 +10,8 @@ _HOME = {
     "Config": "config", "Setup": "setup", "Result": "engine.result", "Error": "errors",
     "run": "engine.experiment", "run_seeds": "engine.experiment", "assemble": "engine.assemble",
     "watch": "engine.watch", "evaluate": "metrics", "table": "report", "compare": "report", "show": "source",
-    "parameters": "namespace", "Method": "methods", "Distill": "methods", "Metric": "metrics",
+    "transfer": "transferring", "parameters": "namespace",
+    "Method": "methods", "Distill": "methods", "Metric": "metrics",
     "DATASETS": "data", "MODELS": "models", "METHODS": "methods", "AUGMENTATIONS": "augment",
     "OPTIMIZERS": "optimizers", "SCHEDULES": "schedules", "METRICS": "metrics", "DIAGNOSTICS": "metrics",
     "STUDIES": "studies", "Study": "studies", "Question": "studies",
@@ -55,3 +56,4 @@ if TYPE_CHECKING:
     from .setup import Setup
     from .source import show
     from .studies import STUDIES, Question, Study
+    from .transferring import transfer

@@ -135,7 +135,8 @@ Each method's `sampling`:
 def metrics_page() -> str:
     """docs/metrics.md."""
     lines = [
-        [f"`{key}`", m.unit or "-", m.better, f"{m.due}, of {first_sentence(m.due_for)}", first_sentence(m.measure),
+        [f"`{key}`", m.unit or "-", m.better,
+         "no" if m.due == "request" else f"{m.due}, of {first_sentence(m.due_for)}", first_sentence(m.measure),
          first_sentence(m.suits)]
         for key, m in METRICS.items()
     ]  # fmt: skip
@@ -146,6 +147,10 @@ def metrics_page() -> str:
 Columns are named `val/accuracy`, `test/ece`, ... A run computes some at every validation and others at the end;
 `result["test/knn"]` computes from the stored weights what is not there. `train/accuracy` is that of the labelled
 training images. Early stopping (`patience`) watches the metric that `monitor` names.
+
+`result["test/per_class"]` is a number a class, by name; rows of evidence leave it out. `result.confusion("test")` is
+the table behind it, images by true and by predicted class, for `plots.plot_confusion` and `plots.plot_per_class`.
+`kdlab.transfer(result, "stl10", shots=5)` tells what the frozen features are worth on another data set.
 
 {rows("metric | unit | better | computed without being asked | what it is | can be measured on", lines)}
 

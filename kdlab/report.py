@@ -68,6 +68,17 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float
     return float(numbers.mean()), float(half)
 
 
+def wilson(right: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Ends of the confidence interval of a share of which `right` of `n` were counted, in percent (Wilson 1927).
+
+    It says what other images of the same kind might give; unlike mean ± width it stays within 0 and 100.
+    """
+    from scipy.stats import binomtest
+
+    low, high = binomtest(right, n).proportion_ci(level, method="wilson")
+    return 100 * float(low), 100 * float(high)
+
+
 def difference(
     system: Sequence[Result], baseline: Sequence[Result], metric: str = "test/accuracy"
 ) -> tuple[float, float]:

@@ -23,7 +23,7 @@ FLOORS = [
     {"metrics"},
     {"engine"},
     {"report", "catalogue", "source", "notebooks", "tables"},
-    {"studies"},
+    {"studies", "transferring"},
     {"plots", "docs", "study_cli", "checking"},
     {"data_cli"},
     {"widgets"},

@@ -10,7 +10,7 @@ from torch import nn
 from ..config import Config
 from ..data import ImageSet, Normalise
 from ..errors import Error, known, unknown
-from ..metrics import METRICS, evaluate, extract
+from ..metrics import METRICS, classifies, confusion, distinct, evaluate, extract
 from ..models import Features, Network
 from ..setup import PARTS, Setup
 from .assemble import assemble, build_network, stage_of
@@ -68,6 +68,22 @@ class Result:
             fitting = ", ".join(name for name, m in METRICS.items() if m.suits(setup.method))
             return f"of method {setup.config.method!r} there are {fitting}"
         return f"{metric} gave no such number"
+
+    def confusion(self, part: str = "test") -> "pd.DataFrame":
+        """How many images of each class, a row, the network takes for each class, a column; on one of PARTS.
+
+        Class names as in "test/per_class": where several share one, with their numbers.
+        """
+        import pandas as pd
+
+        setup = self.setup(teacher=False)
+        y = setup.part(part)[1]
+        if not len(y) or not classifies(setup.method):
+            why = self._why(setup, part, "per_class")
+            raise Error(f"{part} confusion cannot be measured on {self.folder.name}: {why}")
+        names = distinct(setup.images.classes)
+        rows, columns = (pd.Index(names, name=f"{which} class") for which in ("true", "predicted"))
+        return pd.DataFrame(confusion(setup.features(part).logits, y).numpy(), rows, columns)
 
     @property
     def images(self) -> ImageSet:

@@ -11,15 +11,16 @@ from ..setup import Setup, extract
 from . import branches, classifier, embeddings, probes, teacher
 from .base import Measured, Metric, always, classifies, has_features_only
 from .branches import branch_accuracy
-from .classifier import accuracy, calibration_error, nll
+from .classifier import accuracy, calibration_error, confusion, distinct, nll
 from .embeddings import collapse
-from .probes import knn, linear_probe
-from .teacher import agreement, divergence
+from .probes import knn, linear_probe, nearest_centroid
+from .teacher import agreement, cka, divergence
 
 METRICS: dict[str, Metric] = {
     # of a classifier
     "accuracy": Metric(classifier.of_accuracy, "%", due="validation"),
     "top5": Metric(classifier.of_top5, "%"),
+    "per_class": Metric(classifier.of_per_class, "%", due="request"),
     "nll": Metric(classifier.of_nll, "nats", "lower"),
     "omitted": Metric(classifier.of_omitted, "%"),
     "ece": Metric(classifier.of_ece, "%", "lower"),
@@ -36,6 +37,7 @@ METRICS: dict[str, Metric] = {
     "agreement": Metric(teacher.of_agreement, "%", suits=teacher.has_a_teacher),
     "kl_1": Metric(teacher.of_kl_1, "nats", "lower", suits=teacher.has_a_teacher),
     "kl_4": Metric(teacher.of_kl_4, "nats", "lower", suits=teacher.has_a_teacher),
+    "cka": Metric(teacher.of_cka, "", due="request", suits=teacher.has_a_teachers_features),
 }
 
 
@@ -104,6 +106,7 @@ def diagnose(epoch: int, setup: Setup) -> dict[str, float]:
 
 __all__ = [
     "DIAGNOSTICS", "METRICS", "Diagnostic", "Metric", "accuracy", "agreement", "always", "branch_accuracy",
-    "calibration_error", "check_monitor", "classifies", "collapse", "diagnose", "divergence", "due", "evaluate",
-    "extract", "has_features_only", "knn", "linear_probe", "monitored", "named", "nll",
+    "calibration_error", "check_monitor", "cka", "classifies", "collapse", "confusion", "diagnose", "distinct",
+    "divergence", "due", "evaluate", "extract", "has_features_only", "knn", "linear_probe", "monitored", "named",
+    "nearest_centroid", "nll",
 ]  # fmt: skip

@@ -1,4 +1,7 @@
-"""What the logits of a classifier are worth: accuracy, likelihood, calibration."""
+"""What the logits of a classifier are worth: accuracy, by class too, likelihood, calibration."""
+
+from collections import Counter
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +14,23 @@ def accuracy(logits: Tensor, y: Tensor, k: int = 1) -> float:
     """How often the right class is among the `k` largest logits: the share of rows (n, K), in percent."""
     best = logits.topk(min(k, logits.shape[1]), dim=1).indices if k > 1 else logits.argmax(1, keepdim=True)
     return 100.0 * (best == y[:, None]).any(1).double().mean().item()
+
+
+def confusion(logits: Tensor, y: Tensor) -> Tensor:
+    """Which class is taken for which: (K, K) counts of the rows of logits (n, K), int64.
+
+    Row i holds those of class y = i, column j those whose largest logit is the j-th: the diagonal counts what is right,
+    the sums of the rows how many each class has.
+    """
+    K = logits.shape[1]
+    return torch.bincount(y * K + logits.argmax(1), minlength=K * K).view(K, K)
+
+
+def distinct(classes: Sequence[str]) -> list[str]:
+    """Names of classes as keys: where several share a name, each has its number behind it, counted from 0."""
+    count = Counter(classes)
+    names = [f"{name} ({k})" if count[name] > 1 else name for k, name in enumerate(classes)]
+    return names if len(set(names)) == len(names) else distinct(names)
 
 
 def nll(logits: Tensor, y: Tensor) -> float:
@@ -47,6 +67,14 @@ def of_accuracy(setup: Setup, part: str) -> float:
 def of_top5(setup: Setup, part: str) -> float:
     """How often the right class is among the five largest logits."""
     return accuracy(setup.features(part).logits, setup.part(part)[1], k=5)
+
+
+def of_per_class(setup: Setup, part: str) -> dict[str, float]:
+    """How often it is right on the images of each class, by the class's name; of a class without images, nothing."""
+    counts = confusion(setup.features(part).logits, setup.part(part)[1]).double()
+    images = counts.sum(1)
+    shares = zip(distinct(setup.images.classes), (100 * counts.diag() / images).tolist(), images.tolist(), strict=True)
+    return {name: share for name, share, n in shares if n}
 
 
 def of_omitted(setup: Setup, part: str) -> float | None:

@@ -21,9 +21,29 @@ def divergence(student: Tensor, teacher: Tensor, T: float = 1.0) -> float:
     return F.kl_div(ours, theirs, reduction="batchmean", log_target=True).item()
 
 
+def cka(x: Tensor, y: Tensor) -> float:
+    """How alike two networks see the same images: linear centred kernel alignment of features (n, D1) and (n, D2).
+
+    |Y'X|^2 / (|X'X| |Y'Y|), Frobenius norms, columns centred (Kornblith et al., ICML 2019): their equation 4 with
+    linear kernels and the biased HSIC of equation 3, in the form that needs no n x n matrix. 1 where y is x turned,
+    mirrored, moved or scaled as a whole; 0 where no feature is correlated with one of the other, or one side is
+    constant. Being biased, it stays above 0 for few images: independent normal features give about
+    sqrt(D1 D2 / ((n + D1) (n + D2))).
+    """
+    x, y = (z.double() - z[:1].double() for z in (x, y))  # constant features become 0 exactly
+    x, y = x - x.mean(0), y - y.mean(0)
+    sizes = (x.T @ x).norm() * (y.T @ y).norm()
+    return ((y.T @ x).square().sum() / sizes).clamp(max=1).item() if sizes > 0 else 0.0
+
+
 def has_a_teacher(method: Method) -> bool:
     """methods that train a classifier with a teacher"""
     return method.trains_head and method.teacher is not None
+
+
+def has_a_teachers_features(method: Method) -> bool:
+    """methods with a teacher"""
+    return method.teacher is not None
 
 
 def of_agreement(setup: Setup, part: str) -> float:
@@ -39,3 +59,8 @@ def of_kl_1(setup: Setup, part: str) -> float:
 def of_kl_4(setup: Setup, part: str) -> float:
     """The same, both softened at T = 4."""
     return divergence(setup.features(part).logits, setup.teacher_features(part).logits, T=4.0)
+
+
+def of_cka(setup: Setup, part: str) -> float:
+    """How alike student and teacher see the images: linear centred kernel alignment of pooled features, 0 to 1."""
+    return cka(setup.features(part).pooled, setup.teacher_features(part).pooled)

@@ -1,4 +1,4 @@
-"""Figures of label budgets, label noise, views, and what self-supervised methods keep and learn."""
+"""Figures of views, batches, and what self-supervised methods keep and learn."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,34 +9,7 @@ from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from ..engine.result import Result
-from .style import PALETTE, STYLE, colours, picture
-
-_PICTURES = {**STYLE, "axes.grid": False, "axes.titlelocation": "center", "axes.titleweight": "normal"}
-_MANY = 20  # classes; beyond them their names are left out
-
-
-def plot_balance(counts: Mapping[str, Sequence[int]], classes: Sequence[str]) -> plt.Figure:
-    """Images of each class, part upon part: {part: one number a class}."""
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(8, 3.4))
-        below = np.zeros(len(classes))
-        for (name, numbers), colour in zip(counts.items(), colours(list(counts)).values(), strict=True):
-            axis.bar(range(len(classes)), numbers, 0.8, below, color=colour, label=name)
-            below += np.asarray(numbers)
-        axis.grid(axis="x", visible=False)
-        axis.set(xlabel="class", ylabel="images")
-        _name_classes(axis, classes, "x")
-        axis.legend(ncols=len(counts), loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    return figure
-
-
-def _name_classes(axis: plt.Axes, classes: Sequence[str], which: str) -> None:
-    """Ticks with class names along `which` axis, numbers where there are too many of them."""
-    if len(classes) > _MANY:
-        return
-    long = max(map(len, classes)) > 3
-    turn = {"rotation": 45, "ha": "right"} if long and which == "x" else {}
-    getattr(axis, f"set_{which}ticks")(range(len(classes)), classes, **turn)
+from .style import PALETTE, PICTURES, STYLE, colours, picture
 
 
 def plot_strips(
@@ -51,7 +24,7 @@ def plot_strips(
     """
     longest, most = max(map(len, rows)), max(map(len, rows.values()))
     side = min(1.1, 8.4 / most)  # inches
-    with plt.rc_context(_PICTURES):
+    with plt.rc_context(PICTURES):
         size = side * most + 0.09 * longest + 0.2, (side + 0.06) * len(rows) + 0.3 * bool(columns) + 0.3 * bool(notes)
         figure, axes = plt.subplots(len(rows), most, figsize=size, squeeze=False)
         for line, (name, images) in zip(axes, rows.items(), strict=True):
@@ -76,24 +49,6 @@ def plot_strips(
     return figure
 
 
-def plot_confusion(panels: Mapping[str, Tensor], classes: Sequence[str], rows: str, columns: str) -> plt.Figure:
-    """Matrices (K, K) of counts, one scale for all, the numbers in the cells while there is room for them."""
-    high, K = max(int(matrix.max()) for matrix in panels.values()), len(classes)
-    with plt.rc_context(_PICTURES):
-        figure, axes = plt.subplots(1, len(panels), figsize=(4.4 * len(panels) + 0.6, 4.6), squeeze=False, sharey=True)
-        for axis, (name, matrix) in zip(axes[0], panels.items(), strict=True):
-            shown = axis.imshow(matrix.numpy(), cmap="Blues", vmin=0, vmax=high)
-            for (i, j), count in np.ndenumerate(matrix.numpy()) if K <= _MANY else ():
-                tint = "white" if count > 0.6 * high else "0.15"
-                axis.text(j, i, count or "", ha="center", va="center", fontsize=8.5, color=tint)
-            axis.set(title=name, xlabel=columns)
-            _name_classes(axis, classes, "x")
-            _name_classes(axis, classes, "y")
-        axes[0, 0].set_ylabel(rows)
-        figure.colorbar(shown, ax=axes[0], label="images", shrink=0.8)
-    return figure
-
-
 def plot_cosines(
     panels: Mapping[str, Tensor], groups: Sequence[str] = (), counts: Sequence[int] = (), shared: bool = True
 ) -> plt.Figure:
@@ -102,7 +57,7 @@ def plot_cosines(
     One scale for all, or (not `shared`) a scale a panel, which shows what lies within a narrow range.
     """
     low, edges = min(float(m.min()) for m in panels.values()), np.cumsum(counts)
-    with plt.rc_context(_PICTURES):
+    with plt.rc_context(PICTURES):
         figure, axes = plt.subplots(1, len(panels), figsize=(3.3 * len(panels) + 0.9, 3.7), squeeze=False)
         for axis, (name, matrix) in zip(axes[0], panels.items(), strict=True):
             least = min(0.0, low) if shared else float(matrix.min())
@@ -126,7 +81,7 @@ def plot_cosines(
 
 def plot_parts(draws: Mapping[str, Sequence[tuple[str, Sequence[str]]]], classes: Sequence[str]) -> plt.Figure:
     """What one batch is made of: {draw: [(part, class of each image, "?" where unlabelled)]}, a square an image."""
-    with plt.rc_context({**_PICTURES, "axes.titlelocation": "left"}):
+    with plt.rc_context({**PICTURES, "axes.titlelocation": "left"}):
         widest = max(sum(len(labels) for _, labels in parts) + len(parts) for parts in draws.values())
         figure, axis = plt.subplots(figsize=(min(10, 0.34 * widest + 1.5), 0.85 * len(draws) + 0.3))
         for row, parts in enumerate(draws.values()):

@@ -23,6 +23,7 @@ STYLE = {
     "axes.axisbelow": True, "legend.frameon": False, "figure.dpi": 100, "savefig.dpi": 150,
     "figure.constrained_layout.use": True,
 }  # fmt: skip
+PICTURES = {**STYLE, "axes.grid": False, "axes.titlelocation": "center", "axes.titleweight": "normal"}
 
 
 def seed_of(scored: Scored) -> int:

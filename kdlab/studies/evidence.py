@@ -13,6 +13,7 @@ from ..config import Config
 from ..engine.assemble import chain_images
 from ..engine.identity import hash_of, identity
 from ..engine.result import Result
+from ..metrics import METRICS
 from ..tables import figures_root, places, save_table
 
 KEY = ["system", "seed", "settings"]  # one row each: what is measured anew under other code takes the old one's place
@@ -23,6 +24,8 @@ ABOUT = ("parameters", "trained_parameters", "labels", "epochs", "images_seen", 
 def row(system: str, result: Result) -> dict[str, Any]:
     """A finished run as a row: whose it is, every metric that it computed, what it cost, and on what device.
 
+    Several numbers of a metric that is due on request, one a class say, are left out: they would be as many columns.
+
     `identity` covers settings, data and the code that makes the loss, `settings` the same without the code; `code` is
     all code that the run stood on, whatever its seed.
     """
@@ -30,10 +33,17 @@ def row(system: str, result: Result) -> dict[str, Any]:
     return {
         "system": system, "seed": result.config.seed, "settings": hash_of(settings(about)), "identity": hash_of(about),
         "code": code(about, result.metrics["code"]["far"]),
-        **{name: value for name, value in result.metrics.items() if name.startswith(("val/", "test/"))},
+        **{name: value for name, value in result.metrics.items() if _is_told(name)},
         **{name: result.metrics.get(name) for name in ABOUT},  # what is stored of an older version lacks some
         "device": result.metrics["environment"]["device"],
     }  # fmt: skip
+
+
+def _is_told(column: str) -> bool:
+    """Whether a result's column goes into a row."""
+    part, name, several = [*column.split("/", 2), "", ""][:3]
+    metric = METRICS.get(name)
+    return part in ("val", "test") and not (several and metric and metric.due == "request")
 
 
 def load(study: str) -> pd.DataFrame:
