@@ -1,0 +1,152 @@
+"""What data cost: decoding, a batch from memory, streaming; each as a ratio of two things measured in one run.
+
+    python tests/bench/bench_data.py [FOLDER]    FOLDER/train/CLASS/*.jpg; else noise is written; prints a table
+
+Decoding and crops run on all processors, everything else on one thread. Ratios are medians of ROUNDS interleaved pairs;
+seconds are by the clock, as decoding is done by other processes, so nothing else should run meanwhile.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, TensorDataset
+
+from kdlab import AUGMENTATIONS, Config, assemble
+from kdlab.data import Batches, decoded, load, split
+from kdlab.data.photographs import Crop, Photographs
+from kdlab.decoding import decode_into, picture, processors
+from kdlab.engine.train import make_optimizer
+
+torch.set_num_threads(1)
+ROUNDS, COUNT, BATCH = 5, 6000, 64
+CROP = Crop((0.08, 1.0), (3 / 4, 4 / 3))
+
+
+def noise(root):
+    """COUNT images of 64 pixels in two classes, and a few for testing."""
+    draw = np.random.default_rng(0)
+    for part, count in (("train", COUNT), ("test", 100)):
+        for i in range(count):
+            file = root / part / f"class{i % 2}" / f"{i:05}.jpg"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            small = Image.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+            small.resize((64, 64), Image.Resampling.BICUBIC).save(file, quality=90)
+    return root
+
+
+def timed(function, *given):
+    began = time.perf_counter()
+    function(*given)
+    return time.perf_counter() - began
+
+
+def ratio(ours, theirs):
+    """Median of theirs / ours: the share of the other's speed that ours has."""
+    return median(timed(theirs) / timed(ours) for _ in range(ROUNDS))
+
+
+def bare_decoding(files):
+    for file in files:
+        np.asarray(Image.open(file).convert("RGB"))
+
+
+def bare_crops(job):
+    files, seed = job
+    draw = np.random.default_rng(seed)
+    for file in files:
+        image = picture(file)
+        np.asarray(image.crop(CROP.box(*image.size, draw)).resize((56, 56), Image.Resampling.BILINEAR))
+
+
+def decoding(files, folder):
+    """decode_into against a bare loop over the same decoder on as many processes."""
+    parts = [files[i :: processors()] for i in range(processors())]
+    place = Path(folder) / "pixels"
+    shape = (len(files), 3, 64, 64)
+
+    def ours():
+        place.write_bytes(bytes(int(np.prod(shape))))
+        decode_into(place, shape, files, None)
+
+    def theirs():
+        with get_context("fork").Pool(processors()) as pool:
+            pool.map(bare_decoding, parts, chunksize=1)
+
+    return ratio(ours, theirs)
+
+
+def crops(files):
+    """Batches of cropped photographs against a bare loop over decoder and crop on as many processes."""
+    photographs = Photographs(files, 56)
+    order = torch.randperm(len(files))[: len(files) // BATCH * BATCH].view(-1, BATCH)
+    parts = [(files[i :: processors()], i) for i in range(processors())]
+
+    def theirs():
+        with get_context("fork").Pool(processors()) as pool:
+            pool.map(bare_crops, parts, chunksize=1)
+
+    return ratio(lambda: list(photographs.crops(order, [CROP], (0, 0))), theirs)
+
+
+def memory(images):
+    """An epoch of batches of bytes, 32 pixels, against DataLoader over the same tensor without workers."""
+    data = split(images.resized(32), validation=0.0)
+    batches = Batches(data, [AUGMENTATIONS["none"]["clean"]], sampling="all", batch=BATCH)
+    loader = DataLoader(TensorDataset(data.x, data.y), BATCH, shuffle=True, drop_last=True)
+
+    def ours():  # before they are augmented and normalised, which DataLoader does not do
+        order = batches.pools[0].order(batches.steps, [], torch.Generator().manual_seed(0))
+        for index, _ in zip(order, batches._read(order, (0, 0), 0), strict=True):
+            data.y.index_select(0, index)
+
+    return 1 / ratio(ours, lambda: list(loader))
+
+
+def streaming(name, images):
+    """Images a second of training steps on streamed images, as a share of the same steps on images in memory."""
+    config = Config(dataset=name, model="resnet20", width=1.0, batch=BATCH, steps=30, validation=0.0)
+
+    def steps(setup):
+        optimizer = make_optimizer(setup.method.train(), config)
+        for batch in setup.batches.epoch(0, 0):
+            loss, _ = setup.method(batch, 0.5)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    inside, outside = (assemble(config, {(name, None): each}) for each in images)
+    return ratio(lambda: steps(outside), lambda: steps(inside))
+
+
+def main(root):
+    name = f"folder:{root}"
+    files = sorted(str(f) for f in (Path(root) / "train").rglob("*") if f.is_file())[:COUNT]
+    whole = load(name)
+    os.environ["KDLAB_MEMORY"] = "1"
+    load.cache_clear()
+    streamed = load(name)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = {
+            "decoding, share of a bare loop's speed": decoding(files, folder),
+            "random crops of photographs, share of a bare loop's speed": crops(files),
+            "a batch from memory, share of DataLoader's time": memory(whole),
+            "streamed training, share of the speed in memory": streaming(name, (whole, streamed)),
+        }
+    print(f"{len(files):,} images, {processors()} processors\n\n| measured | ratio |\n|---|---|")
+    for what, value in rows.items():
+        print(f"| {what} | {value:.2f} |")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["KDLAB_CACHE"] = f"{place}/decoded"
+        decoded.FEW = 100
+        main(sys.argv[1] if len(sys.argv) > 1 else noise(Path(place) / "noise"))
