@@ -62,6 +62,19 @@ Any method whose weights name `kd` takes the teacher's logits on top with `weigh
 """
 
 
+VARIABLES = [
+    ["`KDLAB_RUNS`", "where run folders lie", "`runs/` beside the package"],
+    ["`KDLAB_DATA`", "where data sets lie", "`data/` beside the package"],
+    ["`KDLAB_CACHE`", "where decoded images are kept", "`decoded/` in that"],
+    ["`KDLAB_FIGURES`", "where figures and one's own evidence are written", "`figures/` in the runs folder"],
+    ["`KDLAB_VENV`", "where `lab.py` makes its environment", "`.venv/` beside it"],
+    ["`KDLAB_MEMORY`", "megabytes that the images of a data set may take; more streams", "a quarter of the memory"],
+    ["`KDLAB_WORKERS`", "processes that decode photographs; 0: none but the one that trains", "one a processor"],
+    ["`KDLAB_PROGRESS`", "0: no progress bars", "bars"],
+    ["`KDLAB_WIDGETS`", "0: pictures in place of explorers, as on paper", "explorers where there is a kernel"],
+]
+
+
 def networks_page() -> str:
     """docs/networks.md."""
     lines = []
@@ -129,6 +142,12 @@ Label noise (`noise`, `noise_kind`): {", ".join(f"`{kind}`" for kind in NOISES)}
 Each method's `sampling`:
 
 {rows("sampling | a batch", named(SAMPLINGS))}
+
+## Places and limits
+
+None of these environment variables changes a number.
+
+{rows("variable | what it says | default", VARIABLES)}
 """
 
 

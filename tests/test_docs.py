@@ -6,6 +6,7 @@ import pytest
 
 from kdlab import DATASETS, METHODS, METRICS, MODELS, docs
 
+WITHIN = {"KDLAB_OWNER"}  # what one process of kdlab tells another
 WRITTEN = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/measurements.md", "docs/papers.md"]
 
 
@@ -44,3 +45,9 @@ def test_first_sentences():
         another. A second sentence."""
 
     assert docs.first_sentence(thing) == "One thing (He et al. 2016): and another"
+
+
+def test_every_environment_variable_is_told():
+    files = [docs.ROOT / "lab.py", *(docs.ROOT / "kdlab").rglob("*.py")]
+    read = {name for file in files for name in re.findall(r"KDLAB_[A-Z]+", file.read_text(encoding="utf-8"))}
+    assert read - WITHIN == set(re.findall(r"KDLAB_[A-Z]+", docs.configuration_page()))
