@@ -6,14 +6,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .augment import AUGMENTATIONS
-from .data import check_name, origin, overlap
+from .data import check_name
 from .errors import Error, known, sentence
-from .methods import METHODS, keepers
+from .methods import METHODS
 from .models import MODELS
 from .namespace import parameters
 from .optimizers import optimizer_options
 from .presets import complete
 from .schedules import SCHEDULES
+from .stages import check_same_split, check_teacher
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -138,7 +139,7 @@ class Config(BaseModel):
         if self.teacher is not None and not method.needs_teacher:
             raise Error(f"method {self.method!r} uses no teacher: leave teacher out, or choose a method that distils")
         if self.teacher is not None:
-            self._check_teacher(self.teacher)
+            check_teacher(self, self.teacher)
         if method.needs_init and (self.init is None or method.first_phase not in (None, self.init.method)):
             first = f"method={method.first_phase!r}, ..." if method.first_phase else "..."
             raise Error(f"method {self.method!r} goes on from a trained network: give init=Config({first})")
@@ -159,54 +160,8 @@ class Config(BaseModel):
                 f"{self.width}: weights fit only the same network"
             )
         for role in ("teacher", "init"):
-            self._check_same_split(role)
+            check_same_split(self, role)
         return self
-
-    def _check_teacher(self, stage: "Config") -> None:
-        """A teacher must have what the method reads of it: a trained classifier, and the parts it needs."""
-        method, teacher, trained = METHODS[self.method], METHODS[stage.method], stage
-        while "model" in METHODS[trained.method].frozen and trained.init is not None:
-            if origin(trained.init.dataset) != origin(trained.dataset):
-                raise Error(
-                    f"the teacher's network was trained on {trained.init.dataset}, and {trained.method!r} on "
-                    f"{trained.dataset} trains no classifier: give it an init on {trained.dataset}"
-                )
-            trained = trained.init  # a head or branches were added to what that run trained
-        for part in method.needs_parts:
-            if part not in teacher.keeps:
-                having = " or ".join(f"Config(method={name!r}, ...)" for name in keepers(part))
-                raise Error(f"method {self.method!r} needs its teacher's {part}: give teacher={having}")
-        if stage.dataset == self.dataset and stage.size != self.size:
-            raise Error(
-                f"the teacher was trained at size={stage.size}, this run has size={self.size}: give both the same"
-            )
-        if stage.normalise != self.normalise:
-            raise Error("teacher and student must see the same images: give both the same normalise")
-        if not METHODS[trained.method].trains_head:
-            raise Error(
-                f"{trained.method!r} leaves the teacher's classifier untrained: fine-tune it first, "
-                "teacher=Config(init=...)"
-            )
-
-    def _check_same_split(self, role: str) -> None:
-        """A stage on the same data must hold out the same images, or the validation set would have been trained on."""
-        other = getattr(self, role)
-        if other is None:
-            return
-        if METHODS[other.method].trains_head and overlap(other.dataset, self.dataset):
-            raise Error(
-                f"{role} learns labels of {other.dataset} that are those of validation images of {self.dataset}: "
-                "give both the same fold"
-            )
-        if origin(other.dataset) != origin(self.dataset):
-            return
-        if not other.validation and not self.validation:
-            return
-        if (other.split_seed, other.validation) != (self.split_seed, self.validation):
-            raise Error(
-                f"{role} holds out other validation images (split {other.split_seed}, share {other.validation}) than "
-                f"this run (split {self.split_seed}, share {self.validation}): give both the same split and validation"
-            )
 
     @property
     def split_seed(self) -> int:

@@ -109,11 +109,16 @@ def _counts(split: "Split") -> "pd.DataFrame":
 def _verify(name: str, size: int | None, fingerprint: str) -> None:
     """Read a data set with nothing kept of it; an `Error` where it gives other images."""
     from . import data
+    from .data.photographs import Photographs
     from .engine.store import environment
 
     with tempfile.TemporaryDirectory() as place, environment(KDLAB_CACHE=place):
         data.load.cache_clear()
-        again = data.load(name, size).fingerprint()
+        images = data.load(name, size)
+        again = images.fingerprint()
+        for part in (images.train_x, images.val_x, images.test_x):
+            if isinstance(part, Photographs):  # which nothing has decoded yet
+                all(len(chunk) for chunk in part.split(1000))
         data.load.cache_clear()
     if again != fingerprint:
         raise Error(f"the files of {name} hold other images than those that are kept: kdlab data clear")

@@ -68,7 +68,11 @@ VARIABLES = [
     ["`KDLAB_CACHE`", "where decoded images are kept", "`decoded/` in that"],
     ["`KDLAB_FIGURES`", "where figures and one's own evidence are written", "`figures/` in the runs folder"],
     ["`KDLAB_VENV`", "where `lab.py` makes its environment", "`.venv/` beside it"],
-    ["`KDLAB_MEMORY`", "megabytes that the images of a data set may take; more streams", "a quarter of the memory"],
+    [
+        "`KDLAB_MEMORY`",
+        "megabytes that decoded images of a folder, or of Tiny-ImageNet, may take; more streams",
+        "a quarter of the memory",
+    ],
     ["`KDLAB_WORKERS`", "processes that decode photographs; 0: none but the one that trains", "one a processor"],
     ["`KDLAB_PROGRESS`", "0: no progress bars", "bars"],
     ["`KDLAB_WIDGETS`", "0: pictures in place of explorers, as on paper", "explorers where there is a kernel"],

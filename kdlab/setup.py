@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import Config
-from .data import Batches, Images, ImageSet, Normalise, Split, pick
+from .data import Batches, Pixels, ImageSet, Normalise, Split, pick
 from .errors import known
 from .methods import Method
 from .models import Features, Network, evaluating
@@ -54,7 +54,7 @@ class Setup:
         """Where the run trains."""
         return self.batches.device
 
-    def part(self, name: str) -> tuple[Images, Tensor]:
+    def part(self, name: str) -> tuple[Pixels, Tensor]:
         """uint8 images (n, C, H, W) and labels (n,) of one of PARTS; "train" has the images whose label is visible."""
         match known("part", name, PARTS):
             case "train":
@@ -93,7 +93,7 @@ class Setup:
         return self._kept[key]
 
 
-def extract(net: Network, images: Images, normalise: Normalise, batch: int = 512) -> Features:
+def extract(net: Network, images: Pixels, normalise: Normalise, batch: int = 512) -> Features:
     """Pooled features and logits of uint8 images (n, C, H, W), on the CPU, in eval mode; `maps` is empty."""
     with evaluating(net) as device:
         seen = [net.features(normalise(chunk.to(device)))[1:] for chunk in images.split(batch)]

@@ -17,7 +17,7 @@ FLOORS = [
     {"optimizers", "losses", "models", "augment"},
     {"cost", "data"},
     {"methods"},
-    {"presets"},
+    {"presets", "stages"},
     {"config"},
     {"setup"},
     {"metrics"},

@@ -66,6 +66,14 @@ def test_both_layouts_give_the_same_images(place):
     assert load("imagenet").classes == ("tench", "crane (n02012849)", "crane (n03126707)")
 
 
+def test_pixels_of_ones_own_photographs_are_in_the_fingerprint(place):
+    name = f"photographs:{place}"
+    before, file = load(name).fingerprint(), place / "train" / IDS[0] / f"{IDS[0]}_0.JPEG"
+    file.write_bytes(file.read_bytes()[:-3] + b"abc")  # of the same size
+    load.cache_clear()
+    assert load(name).fingerprint() != before
+
+
 def test_size_and_fingerprint(place):
     small, large = load("imagenet", 32), load("imagenet")
     assert small.train_x.shape[-2:] == (32, 32) and small.fingerprint() != large.fingerprint()
@@ -105,14 +113,14 @@ def test_names_of_all_classes_are_torchvisions(tmp_path):
 
 # Presets
 
-EXAMPLE = {"epochs": 100, "batch": 256, "lr": 0.1, "weight_decay": 1e-4, "milestones": (0.3, 0.6, 0.9)}
-TEACHER = {**EXAMPLE, "method": "supervised", "model": "resnet34_imagenet", "pretrained": True, "epochs": 0}
-SSKD = {**EXAMPLE, "batch": 85, "weight_decay": 5e-4}
+BASE = {"epochs": 100, "batch": 256, "lr": 0.1, "weight_decay": 1e-4, "milestones": (0.3, 0.6, 0.9)}
+TEACHER = {**BASE, "method": "supervised", "model": "resnet34_imagenet", "pretrained": True, "epochs": 0}
+SSKD = {**BASE, "batch": 85, "weight_decay": 5e-4}
 HEAD = {**SSKD, "method": "sskd_head", "model": "resnet34_imagenet", "epochs": 30, "milestones": (10 / 30, 20 / 30)}
-CHAINS = {  # torchvision's and PyTorch's example; torchdistill's configuration of SSKD; LSSKD, section IV-A
-    "supervised": {"": EXAMPLE},
-    "kd": {"": EXAMPLE, "teacher": TEACHER},
-    "sskd": {"": SSKD, "teacher": HEAD, "teacher.init": TEACHER},
+CHAINS = {  # torchdistill's configurations of KD and of SSKD; LSSKD, section IV-A
+    "supervised": {"": BASE},
+    "kd": {"": {**BASE, "hp": {"T": 1.0}, "weights": {"ce": 0.5, "kd": 0.5}}, "teacher": TEACHER},
+    "sskd": {"": {**SSKD, "weights": {"ce": 1.0}}, "teacher": HEAD, "teacher.init": TEACHER},
     "sskd_head": {"": HEAD, "init": TEACHER},
     "lsskd": {"": {"epochs": 240, "batch": 64, "lr": 0.05, "weight_decay": 5e-4, "milestones": (150 / 240, 210 / 240),
                    "hp": {"past": "snapshot"}}},
@@ -145,7 +153,7 @@ def test_every_field_of_the_presets_and_one_step(method, place, weights):
     found = dict(stages(config))
     assert set(found) == set(CHAINS[method])
     for path, own in CHAINS[method].items():
-        wanted = {"model": "resnet18_imagenet", "method": method, "pretrained": False, **COMMON, **own}
+        wanted = {"model": "resnet18_imagenet", "method": method, "pretrained": False, "weights": {}, **COMMON, **own}
         assert {n: v for n, v in wanted.items() if getattr(found[path], n) != v} == {}, path or "run"
     small = cut(Config(method=method, preset="imagenet", size=64), 4)
     setup = assemble(small)

@@ -151,6 +151,12 @@ def test_a_fold_stands_on_no_labels_of_another():
     for other in ("stl10", "stl10:fold-2"):
         with pytest.raises(Error, match=f"init learns labels of {other} that are those of validation images of stl10:"):
             Config(**fold, init=Config(**{**fold, "dataset": other}))
+    learned = Config(**{**fold, "dataset": "stl10:fold-2"})
+    hidden = Config(**{**fold, "dataset": "stl10:fold-2", "method": "simclr"}, init=learned)
+    with pytest.raises(
+        Error, match="init learns labels of stl10:fold-2 that are those of validation images of stl10:fold-1"
+    ):
+        Config(**fold, init=hidden)
     unlabelled = Config(**{**fold, "dataset": "stl10:train+unlabeled", "method": "simclr"})
     assert Config(**fold, init=unlabelled).init == unlabelled and Config(**fold, init=Config(**fold)).init.seed == 0
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import lru_cache
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import get_args
 
 from ..errors import Error, known
@@ -15,7 +16,7 @@ from .images import ImageSet
 from .noise import NOISES
 from .sources import PLACES, cifar10, cifar100, data_root, digits, fashion_mnist, mnist, stl10
 from .splits import Split, split
-from .stored import Images, installed_memory, memory_limit, pick
+from .stored import Pixels, installed_memory, memory_limit, pick
 from .tiny import tiny_imagenet
 
 # A reader's own signature says what it can be asked for: `part`, what follows the colon in the name, and `size`
@@ -48,9 +49,14 @@ def check_name(name: str) -> tuple[str, str]:
 
 
 def origin(name: str) -> str:
-    """What two data sets share if one seed splits the labelled images of both alike: all listed parts do, but folds."""
+    """What two data sets share if one seed splits the labelled images of both alike: all listed parts do, but folds.
+
+    Of images of one's own it is their folder, however one gets there.
+    """
     key, part = check_name(name)
-    return key if _parts_of(key)[0] is not None and not part.startswith("fold-") else name
+    if _parts_of(key)[1]:
+        return str(Path(part).expanduser().resolve())
+    return name if part.startswith("fold-") else key
 
 
 def overlap(name: str, other: str) -> bool:
@@ -78,7 +84,7 @@ def load(name: str, size: int | None = None) -> ImageSet:
 
 
 __all__ = [
-    "DATASETS", "NOISES", "PLACES", "SAMPLINGS", "Batch", "Batches", "ImageSet", "Images", "Normalise", "Split",
+    "DATASETS", "NOISES", "PLACES", "SAMPLINGS", "Batch", "Batches", "ImageSet", "Normalise", "Pixels", "Split",
     "check_name", "clear", "data_root", "installed_memory", "kept", "load", "memory_limit", "origin", "overlap", "pick",
     "split",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from ..seeds import generator
 from .classes import rows_by_class
 from .photographs import Crop, Photographs
 from .splits import Split
-from .stored import Images, Streamed, ahead
+from .stored import Pixels, Streamed, ahead
 
 View = Callable[[Tensor, torch.Generator], Tensor]  # images and a generator -> float images, augmented
 
@@ -126,12 +126,13 @@ class Batches:
         self.views, self.shared, self.cutout, self.cutmix = list(views), shared, cutout, cutmix
         self.device, self.images, self.y = torch.device(device), split.x, split.y.to(device)
         self.crops: list[Crop | None] = []
+        self._views, self._shared = self.views, shared  # what is left to do when the images are there
         if isinstance(split.x, Photographs):  # are cropped as they are decoded: once for all views, or once for each
             self.crops = [_crop(recipe) for recipe in ([shared] if shared else views)]
             if shared:
-                self.shared = _uncropped(shared)
+                self._shared = _uncropped(shared)
             else:
-                self.views = [_uncropped(view) for view in views]
+                self._views = [_uncropped(view) for view in views]
         self.pools = lookup("sampling", sampling, SAMPLINGS)(self.y, batch, ratio)
         self.steps = steps or max(1, len(self.pools[-1].rows) // self.pools[-1].count)
         self.images_per_step = len(views) * sum(pool.count for pool in self.pools)
@@ -148,9 +149,9 @@ class Batches:
         if drawn is not None:
             draw.set_state(drawn)
         for index, read in zip(order[start:], self._read(order, (seed, epoch), start), strict=True):
-            images = read if self.shared is None else [self.shared(read[0], draw)] * len(self.views)
+            images = read if self._shared is None else [self._shared(read[0], draw)] * len(self.views)
             x = torch.stack([
-                self._view(view(each, draw), draw) for view, each in zip(self.views, images, strict=True)
+                self._view(view(each, draw), draw) for view, each in zip(self._views, images, strict=True)
             ])  # fmt: skip
             partner = kept = None
             if self.cutmix:
@@ -162,7 +163,7 @@ class Batches:
         return self._draw.get_state()
 
     @cached_property
-    def x(self) -> Images:
+    def x(self) -> Pixels:
         """The training images (n, C, H, W); those in memory are on the device from the first batch on."""
         return self.images if isinstance(self.images, Streamed) else self.images.to(self.device)
 

@@ -23,13 +23,13 @@ from ..decoding import FEW, decode, decode_into, same_size, unreadable
 from ..errors import Error
 from .images import ImageSet
 from .sources import data_root
-from .stored import Images, Stored, memory_limit, pick, say_streams
+from .stored import Opened, Pixels, Stored, memory_limit, pick, say_streams
 
 VERSION = 1  # of what is in the files
-CHUNK = 1 << 24
+CHUNK = 1 << 20
 FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 Files = Mapping[str, Sequence[tuple[str, int]]]  # part -> (file, label)
-Kept = tuple[Images, dict[str, Any]]  # uint8 (n, C, H, W), and what is known of them
+Kept = tuple[Pixels, dict[str, Any]]  # uint8 (n, C, H, W), and what is known of them
 
 
 def cache_root() -> Path:
@@ -63,7 +63,7 @@ def decoded(
     images = make(_parted(parts, pixels), mean=tuple(known["mean"]), std=tuple(known["std"]))
     images.is_known_by(known["digest"])
     if isinstance(pixels, Stored):
-        say_streams(images.name, place.stat().st_size)
+        say_streams(images.name, int(np.prod(pixels.shape)))
     return images
 
 
@@ -93,7 +93,7 @@ def _remove(files: Iterable[Path]) -> int:
     return freed
 
 
-def _parted(parts: Files, pixels: Images) -> dict[str, Images]:
+def _parted(parts: Files, pixels: Pixels) -> dict[str, Pixels]:
     counts = [len(files) for files in parts.values()]
     if isinstance(pixels, Tensor):
         return dict(zip(parts, pixels.split(counts), strict=True))
@@ -161,14 +161,14 @@ def _kept(place: Path) -> Kept | None:
     return None
 
 
-def _as_written(place: Path, pixels: Images, total: int) -> bool:
+def _as_written(place: Path, pixels: Pixels, total: int) -> bool:
     """Whether the bytes add up; of what streams that would take as long as an epoch, and is not asked."""
     return isinstance(pixels, Stored) or _sum(place) == total
 
 
-def _images(place: Path, shape: Sequence[int]) -> Images:
+def _images(place: Path, shape: Sequence[int]) -> Pixels:
     if np.prod(shape) > memory_limit():
-        return Stored(place, shape[1:], torch.arange(shape[0]))
+        return Stored(Opened(place), shape[1:], torch.arange(shape[0]))
     return torch.from_numpy(np.memmap(place, np.uint8, "c", shape=tuple(shape)))
 
 

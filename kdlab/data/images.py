@@ -10,9 +10,9 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
 from ..errors import Error
-from .stored import Images, pick
+from .stored import Pixels, pick
 
-CHUNK = 1024  # images that are looked at together
+CHUNK, BYTES = 1024, 1 << 20  # images that are looked at together, and what they take, at most
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class ImageSet:
 
     name: str
     classes: tuple[str, ...]
-    train_x: Images
+    train_x: Pixels
     train_y: Tensor
-    test_x: Images
+    test_x: Pixels
     test_y: Tensor
     style: str
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
-    val_x: Images | None = None
+    val_x: Pixels | None = None
     val_y: Tensor | None = None
     similar: Mapping[str, str] = field(default_factory=dict)
 
@@ -62,7 +62,10 @@ class ImageSet:
         return replace(self, **parts, mean=(), std=())
 
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change when any pixel, label or class name does."""
+        """16 hexadecimal digits that change when any pixel, label or class name does.
+
+        Of photographs that stay in their files: when a file's name, its size or one of its ends does.
+        """
         return self._fingerprint
 
     def is_known_by(self, fingerprint: str) -> None:
@@ -75,25 +78,31 @@ class ImageSet:
         for tensor in (self.train_x, self.train_y, self.test_x, self.test_y, self.val_x, self.val_y):
             if tensor is not None:
                 digest.update(repr(tuple(tensor.shape)).encode())
-                for chunk in tensor.split(CHUNK) if len(tensor) else ():
+                for chunk in tensor.split(together(tensor)) if len(tensor) else ():
                     digest.update(chunk.contiguous().numpy().data)
         return digest.hexdigest()
 
 
-def _resize(images: Images, size: int) -> Tensor:
+def _resize(images: Pixels, size: int) -> Tensor:
     """In chunks: the resizing computes in floating point, four times the memory of the bytes."""
     resized = torch.empty(*images.shape[:2], size, size, dtype=torch.uint8)
-    for old, new in zip(images.split(CHUNK), resized.split(CHUNK), strict=True):
+    count = together(images)
+    for old, new in zip(images.split(count), resized.split(count), strict=True):
         new.copy_(TF.resize(old, [size, size], antialias=True))
     return resized
 
 
-def channel_statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def together(images: Pixels) -> int:
+    """How many images to look at together: in double precision they take eight times their bytes, and copies."""
+    return max(1, min(CHUNK, BYTES // max(1, images.shape[1:].numel())))
+
+
+def channel_statistics(images: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of uint8 images (n, C, H, W), on the scale [0, 1]."""
     if not len(images):
         raise Error("there is no training image")
     sums, squares = torch.zeros(2, images.shape[1], dtype=torch.float64)
-    for chunk in images.split(CHUNK):
+    for chunk in images.split(together(images)):
         pixels = chunk.transpose(0, 1).flatten(1).double() / 255
         sums += pixels.sum(1)
         squares += pixels.square().sum(1)

@@ -11,7 +11,7 @@ from ..errors import Error
 from ..seeds import generator
 from .images import ImageSet
 from .noise import Noise
-from .stored import Images, pick
+from .stored import Pixels, pick
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Split:
     """
 
     images: ImageSet
-    x: Images  # uint8 (n, C, H, W)
+    x: Pixels  # uint8 (n, C, H, W)
     y: Tensor  # int64 (n,), -1 = unlabelled
-    val_x: Images
+    val_x: Pixels
     val_y: Tensor
     truth: Tensor  # int64 (n,), the labels without noise and budget, -1 = the data set itself has none
 

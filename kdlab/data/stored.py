@@ -5,6 +5,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
@@ -16,6 +17,7 @@ from torch import Tensor
 from ..errors import Error
 
 AHEAD = 2  # batches that are read while a step computes
+CONTAINER = Path("/sys/fs/cgroup/memory.max")
 SHARE = 0.25  # of the machine's memory, which the images of one data set may take
 T = TypeVar("T")
 
@@ -32,17 +34,20 @@ def memory_limit() -> int:
         megabytes = float(given)
     except ValueError:
         megabytes = -1.0
-    if not megabytes > 0:
+    if not 0 < megabytes < float("inf"):
         raise Error(f"KDLAB_MEMORY={given}: give the megabytes that the images of a data set may take, such as 4000")
     return round(megabytes * 1e6)
 
 
 def installed_memory() -> int:
-    """Bytes of memory in this machine; 16 GiB where the system does not say."""
+    """Bytes of memory in this machine, or that its container may take; 16 GiB where the system does not say."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows
-        return 16 << 30
+        there = 16 << 30
+    with suppress(OSError, ValueError):  # no such file, or "max"
+        there = min(there, int(CONTAINER.read_text()))
+    return there
 
 
 class Streamed:
@@ -68,9 +73,8 @@ class Streamed:
         raise NotImplementedError
 
     def __getitem__(self, rows: Tensor | slice | list[int] | int) -> Tensor:
-        if isinstance(rows, int):
-            return self.read(self.rows[rows : rows + 1 or None])[0]
-        return self.read(self.rows[rows])
+        places = self.rows[rows]
+        return self.read(places) if places.ndim else self.read(places[None])[0]
 
     def split(self, count: int) -> Iterator[Tensor]:
         """All images in their order, `count` at a time; the next ones are read meanwhile."""
@@ -78,28 +82,28 @@ class Streamed:
 
 
 class Stored(Streamed):
-    """Images of one size that lie one after another in a file of bytes; `each` is (C, H, W) of one.
+    """Images of one size, (C, H, W) each, that lie one after another in a file of bytes.
 
     They are read, not mapped: of a map every page that was touched counts as this process's memory.
     """
 
-    def __init__(self, file: Path, each: Iterable[int], rows: Tensor, opened: "Opened | None" = None) -> None:
+    def __init__(self, file: "Opened", each: Iterable[int], rows: Tensor) -> None:
         super().__init__(rows, each)
-        self.opened = opened or Opened(file)
+        self.file = file
 
     def read(self, places: Tensor) -> Tensor:
         images = torch.empty(len(places), *self.shape[1:], dtype=torch.uint8)
         size = self.shape[1:].numel()
         flat = images.view(len(places), size).numpy()
         if len(places) and (places.diff() == 1).all():
-            self.opened.fill(flat, int(places[0]) * size)
+            self.file.fill(flat, int(places[0]) * size)
         else:
             for row, place in zip(flat, places.tolist(), strict=True):
-                self.opened.fill(row, place * size)
+                self.file.fill(row, place * size)
         return images
 
     def only(self, rows: Tensor) -> "Stored":
-        return Stored(self.opened.place, self.shape[1:], self.rows[rows], self.opened)
+        return Stored(self.file, self.shape[1:], self.rows[rows])
 
 
 class Opened:
@@ -119,10 +123,10 @@ class Opened:
                 left = left[count:]
 
 
-Images = Tensor | Streamed  # uint8 (n, C, H, W)
+Pixels = Tensor | Streamed  # uint8 (n, C, H, W)
 
 
-def pick(images: Images, rows: Tensor) -> Images:
+def pick(images: Pixels, rows: Tensor) -> Pixels:
     """The images at `rows`, a mask (n,) or positions (m,); of those on a disk none is read."""
     return images.only(rows) if isinstance(images, Streamed) else images[rows]
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from ..errors import Error
 from ..methods import Method
 from ..setup import Setup
 
@@ -67,6 +68,11 @@ class Course:
             self.epoch, self.stop, self.seconds = state["epoch"], state["stop"], state["seconds"]
             self.cpu_seconds = state.get("cpu_seconds", 0.0)  # a checkpoint of version 0.2 does not say
             self.within, self.epoch_seconds = state.get("within"), state.get("epoch_seconds", 0.0)
+            if self.within and (then := self.within["device"]) != setup.device.type:
+                raise Error(
+                    f"this run stopped within an epoch on {then}, whose random numbers {setup.device.type} does not "
+                    f"have: go on with device={then}, or train it anew (fresh=True, kdlab run --fresh)"
+                )
 
     def save(self) -> None:
         """Write a checkpoint."""
@@ -80,7 +86,10 @@ class Course:
     def save_within(self, step: int, losses: Tensor) -> None:
         """Write a checkpoint between two steps of an epoch."""
         self.count()
-        self.within = {"step": step, "losses": losses, "batches": self.setup.batches.state(), "random": self._random()}
+        self.within = {
+            "step": step, "losses": losses, "batches": self.setup.batches.state(), "random": self._random(),
+            "device": self.setup.device.type,
+        }  # fmt: skip
         self.save()
         self.start()
 
@@ -101,12 +110,19 @@ class Course:
 
     def _random(self) -> dict[str, Tensor]:
         """The states of torch's global generators, of which dropout draws."""
-        device = self.setup.device
-        on_device = {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
-        return {"cpu": torch.get_rng_state(), **on_device}
+        match self.setup.device.type:
+            case "cuda":
+                there = torch.cuda.get_rng_state(self.setup.device)
+            case "mps":
+                there = torch.mps.get_rng_state()
+            case _:
+                return {"cpu": torch.get_rng_state()}
+        return {"cpu": torch.get_rng_state(), "device": there}
 
     def restore_random(self, states: dict[str, Tensor]) -> None:
         """Put them back."""
         torch.set_rng_state(states["cpu"])
-        if "cuda" in states:
-            torch.cuda.set_rng_state(states["cuda"], self.setup.device)
+        if self.setup.device.type == "cuda":
+            torch.cuda.set_rng_state(states["device"], self.setup.device)
+        elif self.setup.device.type == "mps":
+            torch.mps.set_rng_state(states["device"])

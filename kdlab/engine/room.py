@@ -10,7 +10,7 @@ from ..data import installed_memory, memory_limit
 from ..errors import Error
 from ..methods import METHODS, Method
 
-MANY = 100_000  # images; below them no table is large
+MANY = 10_000  # images; below them no table is large
 FEW, MORE = 100, 300  # images that are enough to see how what is kept grows with them
 
 

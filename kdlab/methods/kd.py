@@ -22,7 +22,7 @@ class KD(Distill):
 
     paper = "Hinton, Vinyals & Dean 2015"
     weights = {"ce": 0.1, "kd": 0.9}
-    presets = {"paper": published.benchmark.pair, "imagenet": published.imagenet.pair}
+    presets = {"paper": published.benchmark.pair, "imagenet": published.imagenet.kd}
 
     def build(self, *, T: Positive = 4.0) -> None:
         self.T = T

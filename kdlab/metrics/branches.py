@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..augment import ops
-from ..data import Images, Normalise
+from ..data import Pixels, Normalise
 from ..losses import class_log_probabilities, class_logits
 from ..methods import Method
 from ..models import Branch, Network, evaluating
@@ -14,7 +14,7 @@ from ..setup import Setup
 
 
 def branch_accuracy(
-    net: Network, branches: nn.ModuleList, images: Images, y: Tensor, normalise: Normalise,
+    net: Network, branches: nn.ModuleList, images: Pixels, y: Tensor, normalise: Normalise,
     read: Callable[[Tensor], Tensor] = class_logits, batch: int = 128,
 ) -> list[tuple[float, float]]:  # fmt: skip
     """Accuracy of each branch of HSAKD and LSSKD, by depth, in percent: (all four rotations, upright images only).

@@ -1,10 +1,8 @@
 """Recipes on ImageNet: ResNet-18 taught by torchvision's ResNet-34, 224 pixels."""
 
-from typing import Any
-
 from .recipe import Recipe
 
-EXAMPLE, TORCHDISTILL = "PyTorch's ImageNet example", "torchdistill, SSKD on ImageNet"
+EXAMPLE, SSKD = "torchdistill, KD on ImageNet", "torchdistill, SSKD on ImageNet"  # ResNet-18 of ResNet-34, both
 LSSKD = "LSSKD, section IV-A"
 OPTIMIZER = Recipe(
     EXAMPLE, size=224, validation=0.0, width=1.0, augment="photographs", epochs=100, batch=256, optimizer="sgd", lr=0.1,
@@ -27,17 +25,18 @@ def teacher(model: str = "resnet34_imagenet", dataset: str = "imagenet") -> Reci
     return classifier(model, dataset) | Recipe("torchvision, IMAGENET1K_V1", pretrained=True, epochs=0)
 
 
-def pair(
-    model: str = "resnet18_imagenet", teacher: str = "resnet34_imagenet", dataset: str = "imagenet", **own: Any
+def kd(
+    model: str = "resnet18_imagenet", teacher: str = "resnet34_imagenet", dataset: str = "imagenet"
 ) -> Recipe:  # fmt: skip
-    """A student of that teacher by the example's recipe; `own`: fields of the method's own."""
-    return _task(model, dataset) | Recipe(EXAMPLE, teacher=_teacher(teacher, dataset), **own)
+    """A student of that teacher by KD at T = 1, half of it labels."""
+    kd = Recipe(EXAMPLE, hp={"T": 1.0}, weights={"ce": 0.5, "kd": 0.5}, teacher=_teacher(teacher, dataset))
+    return _task(model, dataset) | kd
 
 
 def sskd_head(model: str = "resnet34_imagenet", dataset: str = "imagenet") -> Recipe:
     """SSKD's head on the teacher: 30 epochs, 85 images (340 with their versions) a batch."""
     return _task(model, dataset) | Recipe(
-        TORCHDISTILL, method="sskd_head", epochs=30, milestones=(10 / 30, 20 / 30), batch=85, weight_decay=5e-4,
+        SSKD, method="sskd_head", epochs=30, milestones=(10 / 30, 20 / 30), batch=85, weight_decay=5e-4,
         init=_teacher(model, dataset),
     )  # fmt: skip
 
@@ -45,16 +44,17 @@ def sskd_head(model: str = "resnet34_imagenet", dataset: str = "imagenet") -> Re
 def sskd(
     model: str = "resnet18_imagenet", teacher: str = "resnet34_imagenet", dataset: str = "imagenet"
 ) -> Recipe:  # fmt: skip
-    """SSKD's student of that."""
+    """SSKD's student of that; cross-entropy has weight 1 here, 0.1 on CIFAR-100."""
     return _task(model, dataset) | Recipe(
-        TORCHDISTILL, batch=85, weight_decay=5e-4, teacher=sskd_head(teacher, dataset)
+        SSKD, batch=85, weight_decay=5e-4, weights={"ce": 1.0}, teacher=sskd_head(teacher, dataset)
     )  # fmt: skip
 
 
 def lsskd(model: str = "resnet18_imagenet", dataset: str = "imagenet") -> Recipe:
     """LSSKD: 240 epochs of 64 images, the text says, as on CIFAR-100.
 
-    It pads by 4 pixels as there; the crops here are ImageNet's. Tables of the past would take 164 GB.
+    It pads by 4 pixels as there; the crops here are ImageNet's. Tables of the past, 64 probabilities a row,
+    would take 5.6 GB.
     """
     text = Recipe(LSSKD, epochs=240, batch=64, lr=0.05, milestones=(150 / 240, 210 / 240))
     return _task(model, dataset) | text | Recipe("reconstruction", weight_decay=5e-4, hp={"past": "snapshot"})
