@@ -14,7 +14,7 @@ _HOME = {
     "Method": "methods", "Distill": "methods", "Metric": "metrics",
     "DATASETS": "data", "MODELS": "models", "METHODS": "methods", "AUGMENTATIONS": "augment",
     "OPTIMIZERS": "optimizers", "SCHEDULES": "schedules", "METRICS": "metrics", "DIAGNOSTICS": "metrics",
-    "STUDIES": "studies", "Study": "studies", "Question": "studies",
+    "STUDIES": "studies", "PUBLISHED": "studies", "Study": "studies", "Question": "studies",
 }  # fmt: skip
 
 __all__ = sorted([*_HOME, "__version__"])
@@ -55,5 +55,5 @@ if TYPE_CHECKING:
     from .schedules import SCHEDULES
     from .setup import Setup
     from .source import show
-    from .studies import STUDIES, Question, Study
+    from .studies import PUBLISHED, STUDIES, Question, Study
     from .transferring import transfer

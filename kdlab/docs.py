@@ -20,6 +20,7 @@ from .models import MODELS, build
 from .optimizers import OPTIMIZERS
 from .presets import PRESETS
 from .schedules import SCHEDULES
+from .settings import VARIABLES
 from .studies import STUDIES
 from .tables import shipped_only
 
@@ -60,23 +61,6 @@ Methods of two phases (`ab`, `fsp`) go on from a run of their first (`init=Confi
 `hsakd` need a teacher that another run has given a head or branches (`teacher=Config(method="sskd_head", init=...)`).
 Any method whose weights name `kd` takes the teacher's logits on top with `weights={{"kd": 0.9}}`.
 """
-
-
-VARIABLES = [
-    ["`KDLAB_RUNS`", "where run folders lie", "`runs/` beside the package"],
-    ["`KDLAB_DATA`", "where data sets lie", "`data/` beside the package"],
-    ["`KDLAB_CACHE`", "where decoded images are kept", "`decoded/` in that"],
-    ["`KDLAB_FIGURES`", "where figures and one's own evidence are written", "`figures/` in the runs folder"],
-    ["`KDLAB_VENV`", "where `lab.py` makes its environment", "`.venv/` beside it"],
-    [
-        "`KDLAB_MEMORY`",
-        "megabytes that decoded images of a folder, or of Tiny-ImageNet, may take; more streams",
-        "a quarter of the memory",
-    ],
-    ["`KDLAB_WORKERS`", "processes that decode photographs; 0: none but the one that trains", "one a processor"],
-    ["`KDLAB_PROGRESS`", "0: no progress bars", "bars"],
-    ["`KDLAB_WIDGETS`", "0: pictures in place of explorers, as on paper", "explorers where there is a kernel"],
-]
 
 
 def networks_page() -> str:

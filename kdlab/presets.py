@@ -14,10 +14,10 @@ Fields = Mapping[str, Any]
 SMOKE = Recipe("does it run at all: seconds", epochs=2, steps=4, batch=16)
 # What every method has by these names; where "paper" is not its own, it is the benchmark's of CRD
 PRESETS = ("smoke", "paper")
-# Fields that decide the task: stages have them from the run that they lead to
+# Fields that decide the task, or how it is watched: stages have them from the run that they lead to
 TASK = (
     "dataset", "size", "labels", "validation", "split", "noise", "noise_kind", "imbalance", "seed", "normalise",
-    "precision", "device",
+    "track_test", "precision", "device",
 )  # fmt: skip
 STAGES = ("teacher", "init")
 NAMED = (*STAGES, "method", "model")  # headings of `describe`, not its fields

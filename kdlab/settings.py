@@ -1,6 +1,7 @@
 """Settings as they are typed on a command line: field=value."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from .errors import Error
@@ -23,6 +24,18 @@ def parse(settings: list[str]) -> dict[str, Any]:
     return fields
 
 
+def typed(fields: Mapping[str, Any], prefix: str = "") -> str:
+    """Nested fields as one would type them, what `parse` reads: "method=kd teacher.model=resnet56"."""
+    words = []
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            words += [typed(value, f"{prefix}{name}.")] if value else []
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+            words.append(f"{prefix}{name}={text}")
+    return " ".join(words)
+
+
 def _value(text: str) -> Any:
     special = {"none": None, "true": True, "false": False}
     if text.lower() in special:
@@ -31,3 +44,21 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
+
+
+# Environment variables, what they say, and what holds without them
+VARIABLES = [
+    ["`KDLAB_RUNS`", "where run folders lie", "`runs/` beside the package"],
+    ["`KDLAB_DATA`", "where data sets lie", "`data/` beside the package"],
+    ["`KDLAB_CACHE`", "where decoded images are kept", "`decoded/` in that"],
+    ["`KDLAB_FIGURES`", "where figures and one's own evidence are written", "`figures/` in the runs folder"],
+    ["`KDLAB_VENV`", "where `lab.py` makes its environment", "`.venv/` beside it"],
+    [
+        "`KDLAB_MEMORY`",
+        "megabytes that decoded images of a folder, or of Tiny-ImageNet, may take; more streams",
+        "a quarter of the memory",
+    ],
+    ["`KDLAB_WORKERS`", "processes that decode photographs; 0: none but the one that trains", "one a processor"],
+    ["`KDLAB_PROGRESS`", "0: no progress bars", "bars"],
+    ["`KDLAB_WIDGETS`", "0: pictures in place of explorers, as on paper", "explorers where there is a kernel"],
+]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import Config
-from .data import Batches, Pixels, ImageSet, Normalise, Split, pick
+from .data import Batches, ImageSet, Normalise, Pixels, Split, pick
 from .errors import known
 from .methods import Method
 from .models import Features, Network, evaluating

@@ -1,6 +1,7 @@
 """The `kdlab study` commands."""
 
 import inspect
+import textwrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,9 +20,9 @@ Budget = Annotated[str, typer.Option(help="smoke, lab or paper")]
 
 def make(name: str, budget: str = "lab", parameters: list[str] | None = None) -> "Study":
     """The study of that name."""
-    from .studies import STUDIES
+    from .studies import PUBLISHED, STUDIES
 
-    function, given = lookup("study", name, STUDIES), parse(parameters or [])
+    function, given = lookup("study", name, {**STUDIES, **PUBLISHED}), parse(parameters or [])
     own = [parameter for parameter in inspect.signature(function).parameters if parameter != "budget"]  # has an option
     for parameter in given:
         known(f"parameter of study {name}", parameter, own)
@@ -41,37 +42,42 @@ def numbers(text: str) -> list[int]:
 
 @app.command(name="list")
 def list_() -> None:
-    """All studies, and the question of each."""
-    from .studies import STUDIES
+    """All studies, and the question of each; then what papers published, table by table."""
+    from .studies import PUBLISHED, STUDIES
+    from .studies.published import ABSENT, TABLES
 
     for name, function in STUDIES.items():
         print(f"{name:24} {function().question}")
+    print("\npublished experiments, cell by cell (kdlab study show NAME --budget paper):")
+    for name in PUBLISHED:
+        about = {**TABLES, **ABSENT}[name]
+        print(f"{name:24} {about.title} ({about.paper})")
 
 
 @app.command()
 def show(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> None:
-    """The systems of a study, its questions, and how many seeds each system was measured with."""
-    study = make(name, budget, parameter)
-    counts = study.rows().system.value_counts()
-    print(f"{study.question}\n")
-    for system, config in study.systems.items():
-        print(f"{system} (n = {counts.get(system, 0)})\n    {config}")
-    for asked in study.questions:
-        print(f"\n{asked.text}\n    {asked.system}, minus {asked.baseline}, in {asked.metric}", end="")
-    print()
+    """The systems of a study, its questions, and how many seeds each system was measured with.
+
+    Of a published experiment its cells: what was printed, what was measured here, and what would be run.
+    """
+    print(make(name, budget, parameter).told())
 
 
 @app.command()
 def run(
     name: Name, seeds: Annotated[str, typer.Option(help="0-19, or 0,2,5; default: the study's")] = "",
     budget: Budget = "lab",
-    only: Annotated[list[str] | None, typer.Option(help="a system; may be repeated")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="a system, or words that names have; may be repeated")] = None,
     parameter: Parameters = None,
 ) -> None:  # fmt: skip
     """Run a study and add to its evidence; what is stored comes back at once."""
     study = make(name, budget, parameter)
+    chosen = study.chosen(only or ())
+    if study.scale:
+        print(textwrap.fill(study.scale, 120))
+        print(f"{name}: {len(chosen)} of {len(study.systems)} systems", flush=True)
     for seed in numbers(seeds) if seeds else study.seeds:
-        study.run([seed], only or ())
+        study.run([seed], chosen)
         print(f"{name}: seed {seed} done", flush=True)
 
 
@@ -80,16 +86,14 @@ def table(
     name: Name, metric: str | None = None, baseline: str | None = None, budget: Budget = "lab",
     parameter: Parameters = None,
 ) -> None:  # fmt: skip
-    """Mean, 95 % interval and n of every system."""
-    from . import report
-
-    print(report.tidy(make(name, budget, parameter).table(metric, baseline)).to_string())
+    """Mean, 95 % interval and n of every system; of a published experiment its table, as printed and as measured."""
+    print(make(name, budget, parameter).tabulated(metric, baseline))
 
 
 @app.command()
 def answers(
     name: Annotated[str | None, typer.Argument()] = None,
-    everything: Annotated[bool, typer.Option("--all", help="of every study")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="of all studies but the published tables")] = False,
     budget: Budget = "lab", parameter: Parameters = None,
 ) -> None:  # fmt: skip
     """Difference, interval, n and verdict of every question."""
@@ -101,7 +105,16 @@ def answers(
     names = list(STUDIES) if everything else [name] if name else []
     if not names:
         raise Error(f"give a study, or --all: {', '.join(STUDIES)}")
-    frames = {each: make(each, budget, parameter).answers() for each in names}
+    studies = {each: make(each, budget, parameter) for each in names}
+    frames = {each: study.answers() for each, study in studies.items()}
+    if len(names) == 1 and (scale := studies[names[0]].scale):  # a published table asks much of which little was run
+        found = frames[names[0]]
+        print(textwrap.fill(scale, 120))
+        print(f"no seed was run for {(found.n == 0).sum()} of {len(found)} questions")
+        told = found[found.n > 0].set_index("question").drop(columns=["system", "minus", "metric"])
+        if len(told):
+            print(report.tidy(told).to_string())
+        return
     shown = pd.concat(frames, names=["study"]).reset_index(level=1, drop=True)
     print(report.tidy(shown.drop(columns=["system", "minus"])).to_string())
 

@@ -25,15 +25,20 @@ def shipped_only() -> AbstractContextManager[None]:
     return environment(KDLAB_FIGURES=str(SHIPPED))
 
 
+def file_of(name: str, root: Path | None = None) -> Path:
+    """Where the table `name` lies under `root`, else in one's own place: "lsskd/table-2" in lsskd_table-2.csv."""
+    return (root or figures_root()) / "data" / f"{name.replace('/', '_')}.csv"
+
+
 def places(name: str) -> list[Path]:
     """The files of table `name`: the one that came with the package and one's own, as far as they exist."""
-    files = [root / "data" / f"{name}.csv" for root in dict.fromkeys((SHIPPED, figures_root()))]
+    files = [file_of(name, root) for root in dict.fromkeys((SHIPPED, figures_root()))]
     return [file for file in files if file.exists()]
 
 
 def save_table(frame: pd.DataFrame, name: str) -> None:
     """Write the numbers behind a figure or a table as data/`name`.csv."""
-    path = figures_root() / "data" / f"{name}.csv"
+    path = file_of(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     frame.to_csv(temporary, lineterminator="\n", float_format="%.6g")

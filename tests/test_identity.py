@@ -39,7 +39,7 @@ def key(config):
     {"labels": 0.5}, {"epochs": 3}, {"steps": 3}, {"batch": 3}, {"optimizer": "sgd"}, {"optimizer_hp": {"beta2": 0.9}},
     {"lr": 0.1}, {"head_lr": 2.0}, {"momentum": 0.5}, {"nesterov": True}, {"weight_decay": 0.1}, {"schedule": "step"},
     {"milestones": (0.5,)}, {"decay": 0.5}, {"warmup": 0.5}, {"augment": "none"}, {"weights": {"kd": 2}},
-    {"noise": 0.2}, {"noise_kind": "asymmetric"}, {"omit": (3,)}, {"imbalance": 10},
+    {"noise": 0.2}, {"noise_kind": "asymmetric"}, {"omit": (3,)}, {"imbalance": 10}, {"track_test": True},
     {"decay_all": False}, {"patience": 3}, {"monitor": "nll"},
     {"select": "test"}, {"pretrained": True}, {"cutout": 4}, {"cutmix": 0.5}, {"hp": {"T": 2}},
     {"precision": "bf16-mixed"},
@@ -83,7 +83,7 @@ def test_a_new_field_with_a_default_changes_no_hash(monkeypatch):
 DEFAULTS = {
     "method": "supervised", "model": "litenet_dsc", "width": 0.25, "pretrained": False, "dataset": "digits",
     "size": None, "labels": None, "validation": 0.1, "split": None, "seed": 0, "noise": 0.0,
-    "noise_kind": "symmetric", "omit": (), "imbalance": 1.0,
+    "noise_kind": "symmetric", "omit": (), "imbalance": 1.0, "track_test": False,
     "epochs": 20, "steps": None, "batch": 64, "optimizer": "adamw", "optimizer_hp": {},
     "lr": 2e-3, "head_lr": 1.0, "momentum": 0.9, "nesterov": False, "weight_decay": 1e-2, "decay_all": True,
     "schedule": "cosine", "milestones": (0.625, 0.75, 0.875), "decay": 0.1, "warmup": 0.1, "patience": None,

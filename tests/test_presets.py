@@ -59,7 +59,7 @@ def test_a_whole_config_replaces_a_stage():
 @pytest.mark.parametrize("field, value", [
     ("dataset", "cifar10"), ("size", 16), ("labels", 500), ("validation", 0.2), ("split", 4), ("noise", 0.2),
     ("noise_kind", "asymmetric"), ("imbalance", 10.0), ("seed", 5), ("device", "cpu"),
-    ("normalise", False),
+    ("normalise", False), ("track_test", True),
 ])  # fmt: skip
 def test_the_task_reaches_every_stage(field, value):
     assert field in TASK

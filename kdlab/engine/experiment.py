@@ -17,7 +17,8 @@ from .assemble import assemble, build_method, chain, chain_images, own_generator
 from .device import environment
 from .identity import Images, changed_rooms, metric_code
 from .result import Result, trusted
-from .store import RunFolder
+from .store import RunFolder, log_lines
+from .tracking import track, tracked
 from .train import fit
 
 FEW_STEPS = 100  # below that hardly any network leaves chance
@@ -97,13 +98,14 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
     quiet = os.environ.get("KDLAB_PROGRESS") == "0"
     name = f"{config.method} {config.model} seed {config.seed}"
     with tqdm(total=config.epochs * batches.steps, desc=name, unit="step", leave=False, disable=quiet) as bar:
-        trained = fit(setup, folder, [diagnose], bar)
+        trained = fit(setup, folder, [diagnose, track] if config.track_test else [diagnose], bar)
     columns: dict[str, float] = {}
     for part in ("val", "test"):
         columns |= evaluate(setup, part, due(setup, "validation", "end"))
     return folder.finish(method, {
         **columns,
         **diagnose(trained["epochs"], setup),
+        **tracked(log_lines(folder.path)),
         **cost.report(method.model, setup.data.x.shape[1:]),
         "trained_parameters": sum(p.numel() for p in method.parameters() if p.requires_grad),
         "labels": len(setup.data.labelled),

@@ -50,9 +50,7 @@ class LSSKD(Layered):
     instead = "hp past=snapshot predicts anew what the tables remember"
     weights = {"ce": 1.0, "joint": 1.0, "kl": 1.0, "feature": 0.1}
     frozen = ("past",)
-    presets = {
-        "paper": published.rotations.lsskd, "coc": published.rotations.lsskd_coc, "imagenet": published.imagenet.lsskd,
-    }  # fmt: skip
+    presets = published.LSSKD
 
     def build(
         self, *, alpha: Share = 0.8, schedule: Literal["linear", "constant"] = "linear", T: Positive = 3.0,

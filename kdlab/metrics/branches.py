@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..augment import ops
-from ..data import Pixels, Normalise
+from ..data import Normalise, Pixels
 from ..losses import class_log_probabilities, class_logits
 from ..methods import Method
 from ..models import Branch, Network, evaluating

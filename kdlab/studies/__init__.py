@@ -1,4 +1,8 @@
-"""Studies, by name: functions of a notebook's parameters. A new one is one file and one line, or a notebook cell."""
+"""Studies, by name: functions of a notebook's parameters. A new one is one file and one line, or a notebook cell.
+
+STUDIES are the questions of the notebooks; what papers published stands in PUBLISHED, by the name of its table, and is
+left out where all studies are told of, because most of it was never measured here.
+"""
 
 from collections.abc import Callable
 
@@ -12,6 +16,7 @@ from .label_budgets import label_budgets
 from .lsskd import lsskd
 from .noise import noise
 from .omitted import omitted
+from .papers import PUBLISHED
 from .pretraining import pretraining
 from .rivals import rivals
 from .scheduled import scheduled
@@ -38,4 +43,4 @@ STUDIES: dict[str, Callable[..., Study]] = {
     "ablate_views": ablate_views,
 }
 
-__all__ = ["STUDIES", "Question", "Study"]
+__all__ = ["PUBLISHED", "STUDIES", "Question", "Study"]

@@ -11,10 +11,10 @@ from filelock import FileLock
 
 from ..config import Config
 from ..engine.assemble import chain_images
-from ..engine.identity import hash_of, identity
+from ..engine.identity import hash_of, identity, place
 from ..engine.result import Result
 from ..metrics import METRICS
-from ..tables import figures_root, places, save_table
+from ..tables import file_of, places, save_table
 
 KEY = ["system", "seed", "settings"]  # one row each: what is measured anew under other code takes the old one's place
 SAME = [*KEY, "identity"]  # the same experiment, repeated: the first measurement stands
@@ -31,7 +31,8 @@ def row(system: str, result: Result) -> dict[str, Any]:
     """
     about = json.loads((result.folder / "config.json").read_text())["identity"]
     return {
-        "system": system, "seed": result.config.seed, "settings": hash_of(settings(about)), "identity": hash_of(about),
+        "system": system, "seed": result.config.seed, "dataset": place(result.config.dataset),
+        "settings": hash_of(settings(about)), "identity": hash_of(about),
         "code": code(about, result.metrics["code"]["far"]),
         **{name: value for name, value in result.metrics.items() if _is_told(name)},
         **{name: result.metrics.get(name) for name in ABOUT},  # what is stored of an older version lacks some
@@ -43,7 +44,7 @@ def _is_told(column: str) -> bool:
     """Whether a result's column goes into a row."""
     part, name, several = [*column.split("/", 2), "", ""][:3]
     metric = METRICS.get(name)
-    return part in ("val", "test") and not (several and metric and metric.due == "request")
+    return part in ("val", "test", "track") and not (several and metric and metric.due == "request")
 
 
 def load(study: str) -> pd.DataFrame:
@@ -111,10 +112,9 @@ def _replace(study: str, own: pd.DataFrame, row: Mapping[str, Any]) -> None:
 @contextmanager
 def _own(study: str) -> Iterator[pd.DataFrame]:
     """One's own table of a study, locked."""
-    folder = figures_root() / "data"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f".{study}.lock"):
-        file = folder / f"{study}.csv"
+    file = file_of(study)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_name(f".{file.stem}.lock")):
         yield _read(file) if file.exists() else pd.DataFrame(columns=SAME)
 
 

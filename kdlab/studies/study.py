@@ -1,5 +1,6 @@
 """A study: a question with systems to compare, seeds, and what is asked of them."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +12,12 @@ from ..engine.device import one_thread
 from ..engine.experiment import run
 from ..engine.result import Result
 from ..errors import Error, known
-from ..report import interval, summary
+from ..report import interval, summary, tidy
 from . import evidence, tuning, verdicts, verifying
 from .verdicts import Question
 
 SEEDS = range(20)
+MANY = 30  # systems that nobody reads in one sentence
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Study:
 
     `grid`: what may be tuned, system -> Config field -> values; `tune` chooses on validation images of other seeds.
     `shown`: the systems of its table, all where it is empty. `published`: numbers of a paper by system, if it is one's.
+    `scale`: what its budget means, in a sentence, where that must be said.
     """
 
     name: str
@@ -34,10 +37,11 @@ class Study:
     grid: tuning.Grid = field(default_factory=dict)
     shown: Sequence[str] = ()
     published: Mapping[str, float] = field(default_factory=dict)
+    scale: str = ""
 
     def __post_init__(self) -> None:
         self._check_seeds(self.seeds)
-        asked = [name for each in self.questions for name in (each.system, each.baseline)]
+        asked = [name for each in self.questions for pair in each.pairs for name in pair]
         for name in (*asked, *self.grid, *self.shown, *self.published):
             self._known(name)
 
@@ -51,13 +55,35 @@ class Study:
     def _shown(self, systems: Iterable[str]) -> list[str]:
         return [self._known(name) for name in systems] or list(self.shown or self.systems)
 
-    def run(self, seeds: Iterable[int] | None = None, only: Collection[str] = ()) -> dict[str, list[Result]]:
-        """Run systems (`only` these, else all) for each seed, and add them to the evidence; what is stored comes back.
+    def matching(self, text: str) -> list[str]:
+        """The system of that name, or else all that have every word of `text` in their names, in whatever case.
 
-        Seed by seed, so that what is there after a stop can be compared.
+        Words are runs of letters, digits and any of _ . % = +, so that "kd" is no word of "lsskd".
         """
-        wanted = [self._known(name) for name in only] or self.systems
-        chosen = {name: config for name, config in self.systems.items() if name in wanted}
+        if text in self.systems:
+            return [text]
+        wanted = _words(text)
+        if found := [name for name in self.systems if wanted and wanted <= _words(name)]:
+            return found
+        try:
+            return [self._known(text)]
+        except Error as error:
+            if len(self.systems) < MANY:
+                raise
+            said = str(error).partition("choose from")[0]
+            raise Error(f"{said}kdlab study show {self.name} prints all {len(self.systems)}") from None
+
+    def chosen(self, only: Collection[str] = ()) -> dict[str, Config]:
+        """The systems that match a text of `only`; without one, all."""
+        wanted = [name for text in only for name in self.matching(text)] or self.systems
+        return {name: config for name, config in self.systems.items() if name in wanted}
+
+    def run(self, seeds: Iterable[int] | None = None, only: Collection[str] = ()) -> dict[str, list[Result]]:
+        """Run systems (those that match a text of `only`, else all) for each seed, and add them to the evidence.
+
+        What is stored comes back. Seed by seed, so that what is there after a stop can be compared.
+        """
+        chosen = self.chosen(only)
         results: dict[str, list[Result]] = {name: [] for name in chosen}
         given = list(self.seeds if seeds is None else seeds)
         self._check_seeds(given)
@@ -142,8 +168,24 @@ class Study:
     def answers(self) -> pd.DataFrame:
         """A row for every question: difference, 95 % interval, n, and the verdict: "open" where no seed was run."""
         rows = self.rows()
-        gained = [_gained(rows, asked.system, asked.baseline, asked.metric).tolist() for asked in self.questions]
+        gained = [_mean_gained(rows, asked).tolist() for asked in self.questions]
         return pd.DataFrame([verdicts.answer(*each) for each in zip(self.questions, gained, strict=True)])
+
+    def told(self) -> str:
+        """Its systems, how many seeds each was measured with, and its questions, as lines to read."""
+        counts = self.rows().system.value_counts()
+        lines = [f"{self.question}\n"]
+        lines += [f"{name} (n = {counts.get(name, 0)})\n    {config}" for name, config in self.systems.items()]
+        lines += ["", *(f"{q.text}\n    {q.system}, minus {q.baseline}, in {q.metric}" for q in self.questions)]
+        return "\n".join(lines)
+
+    def tabulated(self, metric: str | None = None, baseline: str | None = None) -> str:
+        """Its `table` as lines to read."""
+        return tidy(self.table(metric, baseline)).to_string()
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[\w.%=+]+", text.casefold()))
 
 
 def _wide(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -158,3 +200,9 @@ def _gained(rows: pd.DataFrame, system: str, baseline: str, metric: str) -> "pd.
     """What a system has more than a baseline, for every seed that has both."""
     wide = _wide(rows, metric)
     return (wide[system] - wide[baseline]).dropna() if {system, baseline} <= set(wide) else pd.Series(dtype=float)
+
+
+def _mean_gained(rows: pd.DataFrame, asked: Question) -> "pd.Series[float]":
+    """The mean of a question's differences, for every seed that has all of them."""
+    gained = [_gained(rows, *pair, asked.metric) for pair in asked.pairs]
+    return gained[0] if len(gained) == 1 else pd.concat(gained, axis=1).dropna().mean(axis=1)

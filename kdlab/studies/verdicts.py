@@ -17,7 +17,8 @@ class Question:
     """Does `system` score higher than `baseline` in `metric`, a column such as "test/accuracy"?
 
     A metric of which less is better counts with the sign turned. `matters` is the smallest difference worth speaking
-    of, in the metric's unit: where there is none that large, the answer is not open.
+    of, in the metric's unit: where there is none that large, the answer is not open. With `also`, further pairs of a
+    system and its baseline, the question is about the mean of all these differences, seed by seed.
     """
 
     text: str
@@ -25,11 +26,17 @@ class Question:
     baseline: str
     metric: str = "test/accuracy"
     matters: float = 2.0
+    also: Sequence[tuple[str, str]] = ()
 
     def __post_init__(self) -> None:
         part, _, name = self.metric.partition("/")
         known("part of a metric", part, ("val", "test"))
         known("metric", name.partition("/")[0], METRICS)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """All pairs of a system and its baseline."""
+        return [(self.system, self.baseline), *self.also]
 
 
 def verdict(mean: float, half: float, n: int, matters: float) -> str:

@@ -4,7 +4,10 @@ from . import benchmark, imagenet, pretraining, rotations, self_distillation, st
 from .pairs import PAIRS
 from .recipe import Preset, Recipe
 
+LSSKD: dict[str, Preset] = {"paper": rotations.lsskd, "coc": rotations.lsskd_coc, "imagenet": imagenet.lsskd}
+
 __all__ = [
+    "LSSKD",
     "PAIRS",
     "Preset",
     "Recipe",

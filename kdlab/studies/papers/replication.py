@@ -1,0 +1,85 @@
+"""A published experiment as a study: its cells, what was printed in them, and what was measured here."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from ...config import Config
+from ...engine.identity import place
+from .. import evidence
+from ..published import Table
+from ..study import Study
+from . import shown
+from .cells import METRIC, Cell
+
+NOWHERE = Table("", "")
+
+
+@dataclass(frozen=True)
+class Replication(Study):
+    """A study of an experiment that was published: its table, cell by cell, at a `budget`.
+
+    At "paper" it is the published experiment; at "lab" and "smoke" the same scaled down, of which nothing compares with
+    the published numbers. `typed`: the fields of each system as one types them, but for `usual` ones, which nearly all
+    have.
+    """
+
+    cells: Sequence[Cell] = ()
+    source: Table = NOWHERE
+    budget: str = "lab"
+    usual: str = ""
+    typed: Mapping[str, str] = field(default_factory=dict)
+
+    def rows(self) -> pd.DataFrame:
+        """The evidence. Of systems that were measured on other data only, at another budget say, no file is opened."""
+        found = evidence.load(self.name)
+        if "dataset" not in found:
+            return found[:0]
+        seen = set(zip(found.system, found.dataset, strict=True))
+        return evidence.split(self.name, {n: c for n, c in self.systems.items() if (n, place(c.dataset)) in seen})[0]
+
+    def measured(self) -> list[dict[str, Any]]:
+        """What the evidence has for each cell, by name: mean of the last epoch, of the epoch that is best on validation
+        images and of the one that is best on test images, n, mean of the seconds that the last stage took.
+
+        A name is missing where nothing was measured; of `last` the epoch that early stopping put back counts.
+        """
+        rows = self.rows()
+        return [_measured(cell, rows[rows.system == cell.system]) for cell in self.cells]
+
+    def told(self) -> str:
+        """Its cells as lines to read: what was printed, what is in the evidence, and what would be run."""
+        return shown.cells(self._sheet())
+
+    def tabulated(self, metric: str | None = None, baseline: str | None = None) -> str:
+        """Its table as printed, and as measured; with a metric or a baseline that of every study."""
+        return super().tabulated(metric, baseline) if metric or baseline else shown.grids(self._sheet())
+
+    def _sheet(self) -> shown.Sheet:
+        return shown.Sheet(
+            self.name, self.budget, self.source, self.scale, self.usual, self.cells, self.measured(), self.typed,
+            len(self.questions),
+        )  # fmt: skip
+
+
+def _measured(cell: Cell, rows: pd.DataFrame) -> dict[str, Any]:
+    if not cell.system or not len(rows):
+        return {}
+    name = METRIC.get(cell.metric, "")
+    columns = {"last": cell.column, **{w: f"track/{name}/{w}" for w in ("best_val", "best_test")}}
+    means = {which: rows[column].mean() for which, column in columns.items() if column in rows}
+    sign, at = (-1, 100) if cell.metric == "error" else (1, 0)
+    told = {which: at + sign * mean for which, mean in means.items() if not math.isnan(mean)}
+    return {**told, "n": len(rows), "seconds": rows.seconds.mean()}
+
+
+def differing(config: Config, usual: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a chain, stage by stage, that differ from `usual`, or from the defaults where that has no word."""
+    default = {name: known.default for name, known in Config.model_fields.items()} | dict(usual)
+    told = config.model_dump(mode="json", exclude={"teacher", "init"})
+    fields = {name: value for name, value in told.items() if getattr(config, name) != default[name]}
+    stages = {role: stage for role in ("teacher", "init") if (stage := getattr(config, role))}
+    return fields | {role: differing(stage, usual) for role, stage in stages.items()}
