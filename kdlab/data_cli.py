@@ -118,7 +118,8 @@ def _verify(name: str, size: int | None, fingerprint: str) -> None:
         again = images.fingerprint()
         for part in (images.train_x, images.val_x, images.test_x):
             if isinstance(part, Photographs):  # which nothing has decoded yet
-                all(len(chunk) for chunk in part.split(1000))
+                for _ in part.split(1000):
+                    pass
         data.load.cache_clear()
     if again != fingerprint:
         raise Error(f"the files of {name} hold other images than those that are kept: kdlab data clear")

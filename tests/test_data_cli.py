@@ -77,3 +77,11 @@ def test_kept_images_are_listed(photos):
 def test_mistakes_are_one_sentence(words, message):
     with pytest.raises(Error, match=message):
         data("inspect", "digits", *words)
+
+
+def test_verify_decodes_photographs_which_reading_them_does_not(photos):
+    file = photos / "test" / "dog" / "1.png"
+    file.write_bytes(file.read_bytes()[:40])
+    assert "12 images for training, 4 for testing" in data("inspect", f"photographs:{photos}", "--size", 8)
+    with pytest.raises(Error, match=r"dog/1.png is not a readable image"):
+        data("inspect", f"photographs:{photos}", "--size", 8, "--verify")

@@ -90,6 +90,24 @@ def test_interrupted_in_the_middle_of_an_epoch_the_same_call_goes_on(runs, inter
     assert log.equals(log_again) and metrics == metrics_again
 
 
+def test_a_run_that_stopped_within_an_epoch_goes_on_on_the_same_kind_of_device(runs, monkeypatch):
+    monkeypatch.setattr(store, "WITHIN_SECONDS", 0.0)
+    save = store.RunFolder.save
+
+    def die(self, state):
+        if state["within"]:
+            save(self, {**state, "within": {**state["within"], "device": "cuda"}})
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.RunFolder, "save", die)
+        with pytest.raises(KeyboardInterrupt):
+            kdlab.run(Config(**TINY))
+    with pytest.raises(Error, match="stopped within an epoch on cuda, whose random numbers cpu does not have"):
+        kdlab.run(Config(**TINY))
+    assert kdlab.run(Config(**TINY), fresh=True)["epochs"] == TINY["epochs"]
+
+
 @pytest.mark.parametrize("key", METHODS)
 def test_half_precision_trains_with_losses_that_make_sense(key, runs):
     result = kdlab.run(config_of(key, precision="bf16-mixed", epochs=1))

@@ -117,7 +117,7 @@ BASE = {"epochs": 100, "batch": 256, "lr": 0.1, "weight_decay": 1e-4, "milestone
 TEACHER = {**BASE, "method": "supervised", "model": "resnet34_imagenet", "pretrained": True, "epochs": 0}
 SSKD = {**BASE, "batch": 85, "weight_decay": 5e-4}
 HEAD = {**SSKD, "method": "sskd_head", "model": "resnet34_imagenet", "epochs": 30, "milestones": (10 / 30, 20 / 30)}
-CHAINS = {  # torchdistill's configurations of KD and of SSKD; LSSKD, section IV-A
+CHAINS = {  # PyTorch's example with torchdistill's epochs; torchdistill's KD and SSKD; LSSKD, section IV-A
     "supervised": {"": BASE},
     "kd": {"": {**BASE, "hp": {"T": 1.0}, "weights": {"ce": 0.5, "kd": 0.5}}, "teacher": TEACHER},
     "sskd": {"": {**SSKD, "weights": {"ce": 1.0}}, "teacher": HEAD, "teacher.init": TEACHER},

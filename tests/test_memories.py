@@ -1,11 +1,14 @@
 """CRD and its kind: negatives of other classes, memories that move after the step."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from making import make
+from making import config_of, make, size_of
 from torch import nn
 
-from kdlab import METHODS, Error, models
+from kdlab import METHODS, Error, assemble, models
+from kdlab.data import load
 from kdlab.data.classes import rows_by_class
 from kdlab.engine import room
 from kdlab.methods.negatives import OtherClasses
@@ -130,6 +133,15 @@ def test_tables_say_their_size_before_they_are_allocated(key, options, bytes_an_
     instead = {"crd": "hp half=True halves it", "lsskd": "hp past=snapshot", "pskd": "give it fewer images"}[key]
     with pytest.raises(Error, match=rf"{key} keeps .* MB .*, and cpu has 1.* {instead}"):
         room.check_room(key, build, labels, "cpu")
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_every_method_is_put_together_for_many_images_of_which_few_have_a_label(key):
+    """Its size is asked of a hundred of them, which may all be without one."""
+    config, images = config_of(key), load("digits", size_of(key))
+    x, y = images.train_x[:1].expand(11_000, -1, -1, -1), torch.arange(11_000) // 1100
+    many = replace(images, train_x=x, train_y=y, mean=images.mean, std=images.std)
+    assert len(assemble(config, {("digits", size_of(key)): many}).data.labelled) == 20
 
 
 # What every method has

@@ -2,13 +2,12 @@
 
 from .recipe import Recipe
 
-EXAMPLE, SSKD = "torchdistill, KD on ImageNet", "torchdistill, SSKD on ImageNet"  # ResNet-18 of ResNet-34, both
-LSSKD = "LSSKD, section IV-A"
+EXAMPLE, LSSKD = "PyTorch's ImageNet example", "LSSKD, section IV-A"
+KD, SSKD = "torchdistill, KD on ImageNet", "torchdistill, SSKD on ImageNet"  # both ResNet-18 of ResNet-34
 OPTIMIZER = Recipe(
-    EXAMPLE, size=224, validation=0.0, width=1.0, augment="photographs", epochs=100, batch=256, optimizer="sgd", lr=0.1,
-    momentum=0.9, nesterov=False, weight_decay=1e-4, decay_all=True, schedule="step", milestones=(0.3, 0.6, 0.9),
-    decay=0.1, warmup=0.0,
-)  # fmt: skip
+    EXAMPLE, size=224, validation=0.0, width=1.0, augment="photographs", batch=256, optimizer="sgd", lr=0.1,
+    momentum=0.9, nesterov=False, weight_decay=1e-4, decay_all=True, schedule="step", decay=0.1, warmup=0.0,
+) | Recipe(KD, epochs=100, milestones=(0.3, 0.6, 0.9))  # fmt: skip
 
 
 def _task(model: str, dataset: str) -> Recipe:
@@ -29,8 +28,8 @@ def kd(
     model: str = "resnet18_imagenet", teacher: str = "resnet34_imagenet", dataset: str = "imagenet"
 ) -> Recipe:  # fmt: skip
     """A student of that teacher by KD at T = 1, half of it labels."""
-    kd = Recipe(EXAMPLE, hp={"T": 1.0}, weights={"ce": 0.5, "kd": 0.5}, teacher=_teacher(teacher, dataset))
-    return _task(model, dataset) | kd
+    own = Recipe(KD, hp={"T": 1.0}, weights={"ce": 0.5, "kd": 0.5}, teacher=_teacher(teacher, dataset))
+    return _task(model, dataset) | own
 
 
 def sskd_head(model: str = "resnet34_imagenet", dataset: str = "imagenet") -> Recipe:
