@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -11,11 +12,18 @@ from kdlab import METHODS, Error, cli
 TINY = ["labels=20", "width=0.125", "epochs=1", "steps=1", "batch=8"]
 
 
-def kdlab(*words, **options):
-    done = subprocess.run(
-        [sys.executable, "-m", "kdlab.cli", *words], capture_output=True, text=True, check=False, **options
-    )  # fmt: skip
-    return done.returncode, done.stdout, done.stderr
+@pytest.fixture
+def kdlab(monkeypatch, capsys):
+    """Calls the command in this process: its exit code, output and errors."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["kdlab", *words])
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # which `main` replaces
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code or 0, *capsys.readouterr()
+
+    return call
 
 
 def test_settings_are_nested_json_or_text():
@@ -35,7 +43,7 @@ def test_settings_are_nested_json_or_text():
         cli.parse(["teacher=3", "teacher.seed=1"])
 
 
-def test_run_table_and_a_file_of_fields(tmp_path):
+def test_run_table_and_a_file_of_fields(kdlab, tmp_path):
     (tmp_path / "fields.json").write_text(json.dumps({"model": "resnet18", "seed": 5}))
     code, out, err = kdlab("run", "--file", str(tmp_path / "fields.json"), *TINY)
     assert code == 0, err
@@ -55,27 +63,25 @@ def test_run_table_and_a_file_of_fields(tmp_path):
     (["notebooks", "execute", "00_tor"], "unknown notebook '00_tor': did you mean '00_tour'"),
     (["tour", "-p", "sed=1"], "unknown parameter of 00_tour.ipynb 'sed': did you mean 'seeds'"),
 ])  # fmt: skip
-def test_mistakes_are_one_line_and_exit_code_2(words, message, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["kdlab", *words])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    out, err = capsys.readouterr()
-    assert stop.value.code == 2 and out == "" and err.count("\n") == 1 and err.startswith("kdlab: ") and message in err
+def test_mistakes_are_one_line_and_exit_code_2(words, message, kdlab):
+    code, out, err = kdlab(*words)
+    assert code == 2 and out == "" and err.count("\n") == 1 and err.startswith("kdlab: ") and message in err
 
 
 @pytest.mark.parametrize("text, message", [
     ("[1", "is no JSON file"), ("[1]", "must hold fields by name"),
 ])  # fmt: skip
-def test_a_file_that_holds_no_fields(text, message, tmp_path, monkeypatch, capsys):
+def test_a_file_that_holds_no_fields(text, message, tmp_path, kdlab):
     (tmp_path / "fields.json").write_text(text)
-    test_mistakes_are_one_line_and_exit_code_2(
-        ["run", "--file", str(tmp_path / "fields.json")], message, monkeypatch, capsys
-    )
+    test_mistakes_are_one_line_and_exit_code_2(["run", "--file", str(tmp_path / "fields.json")], message, kdlab)
 
 
 def test_a_mistake_in_a_process_of_its_own():
-    code, out, err = kdlab("run", "method=suprvised")
-    assert code == 2 and out == "" and err.count("\n") == 1 and "Traceback" not in err
+    done = subprocess.run(
+        [sys.executable, "-m", "kdlab.cli", "run", "method=suprvised"], capture_output=True, text=True, check=False
+    )  # fmt: skip
+    err = done.stderr
+    assert done.returncode == 2 and done.stdout == "" and err.count("\n") == 1 and "Traceback" not in err
 
 
 def test_importing_kdlab_imports_no_heavy_room():
@@ -97,7 +103,7 @@ def test_public_names():
         package.nonsense  # noqa: B018
 
 
-def test_methods_of_another_pair_and_one_method():
+def test_methods_of_another_pair_and_one_method(kdlab):
     code, out, _ = kdlab("methods", "--student", "shufflenet_v1", "--teacher", "resnet18")
     assert code == 0 and "at cannot be used for this pair: at pairs stages one to one" in out
     assert all(key in out for key in METHODS)

@@ -1,6 +1,5 @@
 """run(): idempotent, unkillable, bit-identical; what stays behind after mistakes."""
 
-import itertools
 import json
 import os
 import shutil
@@ -51,22 +50,23 @@ def outcome(config, root, monkeypatch):
     return result.network().state_dict() | parts, log, metrics
 
 
+MOMENTS = [(1, "log"), (1, "save"), (2, "within"), (2, "log"), (2, "save"), (3, "log"), (3, "save")]
+
+
 @pytest.mark.parametrize("key", METHODS)
 def test_continuation_is_bit_identical(key, runs, monkeypatch):
-    """Killed after an epoch's log line (before its checkpoint), after its checkpoint, and in the middle of one."""
-    config = config_of(key)
+    """Killed after each epoch's log line (before its checkpoint), after its checkpoint, and in the middle of one."""
+    config, again = config_of(key), runs / "again"
     weights, log, metrics = outcome(config, runs / "through", monkeypatch)
-    folder = kdlab.run(config).folder.name
-    for epoch, moment in [*itertools.product((1, 2, 3), ("log", "save")), (2, "within")]:
-        place = runs / f"{epoch}-{moment}"
-        shutil.copytree(runs / "through", place)  # its stages are finished
-        shutil.rmtree(place / folder)
-        monkeypatch.setenv("KDLAB_RUNS", str(place))
+    shutil.copytree(runs / "through", again)  # its stages are finished
+    shutil.rmtree(again / kdlab.run(config).folder.name)
+    monkeypatch.setenv("KDLAB_RUNS", str(again))
+    for seed, (epoch, moment) in enumerate(MOMENTS):
         killed(config, monkeypatch, epoch, moment)
-        torch.manual_seed(999)  # whatever the next process's generators hold
-        again, log_again, metrics_again = outcome(config, place, monkeypatch)
-        assert all(torch.equal(weights[name], again[name]) for name in weights), (epoch, moment)
-        assert log.equals(log_again) and metrics == metrics_again, (epoch, moment)
+        torch.manual_seed(seed)  # whatever the next process's generators hold
+    weights_again, log_again, metrics_again = outcome(config, again, monkeypatch)
+    assert all(torch.equal(weights[name], weights_again[name]) for name in weights)
+    assert log.equals(log_again) and metrics == metrics_again
 
 
 def test_interrupted_in_the_middle_of_an_epoch_the_same_call_goes_on(runs, interrupts, monkeypatch):

@@ -69,7 +69,8 @@ def test_symmetric_sums_both_directions_and_queues_both_keys():
     loss = method.terms(batch, 0.0)["info_nce"]
     one_way, _ = make("moco", queue=64, splits=1)
     there, back = (one_way.terms(batch._replace(x=x), 0.0)["info_nce"] for x in (batch.x, batch.x.flip(0)))
-    assert loss.item() == pytest.approx(there.item() + back.item(), rel=1e-5) and there.item() != back.item()
+    both = there.item() + back.item()  # to what convolutions in batches of another size round
+    assert loss.item() == pytest.approx(both, rel=1e-4) and there.item() != pytest.approx(back.item(), rel=1e-2)
     method.after_step(0.0)
     assert method.pointer == 32 and len(method.new_keys) == 32
 
