@@ -58,7 +58,8 @@ teacher included.
 {catalogue.markdown(catalogue.catalogue())}
 
 Methods of two phases (`ab`, `fsp`) go on from a run of their first (`init=Config(method="ab_init", ...)`); `sskd` and
-`hsakd` need a teacher that another run has given a head or branches (`teacher=Config(method="sskd_head", init=...)`).
+`hsakd` need a teacher that another run has given a head or branches (`teacher=Config(method="sskd_head", init=...)`);
+`sskd_pretext` takes task and transform from its teacher's head (`teacher.hp.task=jigsaw` of `sskd_pretext_head`).
 Any method whose weights name `kd` takes the teacher's logits on top with `weights={{"kd": 0.9}}`.
 """
 

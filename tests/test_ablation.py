@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import torch
 from making import TEACHER, TINY, make
+from test_studies import ON_DIGITS
 
 from kdlab import STUDIES, Config, Error, Study
 from kdlab.studies.ablation import CELL, ablation, cells_of, changed, crossed, worth
@@ -62,7 +63,7 @@ def test_worth_and_cells_by_hand(monkeypatch):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_system_of_a_study_is_another_experiment(name):
-    systems = STUDIES[name]().systems
+    systems = STUDIES[name](**ON_DIGITS.get(name, {})).systems
     cells = {system for system in systems if CELL.fullmatch(system)}  # one of them is the whole
     hashes = [hash_of(found) for system, found in identities(systems).items() if system not in cells]
     assert len(set(hashes)) == len(hashes)

@@ -16,6 +16,7 @@ from kdlab.studies.evidence import reseeded
 from kdlab.studies.verdicts import seeds_needed, verdict
 
 TEACHER = Config(**{**TINY, "model": "resnet18"})
+ON_DIGITS = {"real_images": {"dataset": "digits", "photographs": None}}  # studies of other data, on these
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_names_must_be_systems():
 @pytest.mark.parametrize("name", STUDIES)
 @pytest.mark.parametrize("budget", ["smoke", "lab"])
 def test_every_study_is_put_together_on_digits(name, budget):
-    study = STUDIES[name](budget=budget)
+    study = STUDIES[name](**ON_DIGITS.get(name, {}), budget=budget)
     assert study.name == name and study.question.endswith("?") and study.questions
     for config in study.systems.values():
         kdlab.assemble(config)

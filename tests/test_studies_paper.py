@@ -11,6 +11,7 @@ DATASETS = {  # where it is not CIFAR-10
     "scheduled": "stl10", "ablate_scheduled": "stl10", "sskd": "cifar100", "ablate_sskd": "cifar100",
     "lsskd": "cifar100", "ablate_lsskd": "cifar100", "rivals": "cifar100",
 }  # fmt: skip
+FURTHER = {"real_images": {"photographs": None}}
 
 
 @cache
@@ -22,7 +23,7 @@ def put_together(config):
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_is_put_together_on_its_papers_data(name, small_files):
     dataset = DATASETS.get(name, "cifar10")
-    study = STUDIES[name](dataset=dataset, budget="paper")
+    study = STUDIES[name](dataset=dataset, budget="paper", **FURTHER.get(name, {}))
     for system, config in study.systems.items():
         small = cut(config, 16)
         assert put_together(small).config == small, system

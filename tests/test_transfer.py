@@ -7,7 +7,7 @@ import torch
 from making import TINY, config_of
 
 import kdlab
-from kdlab import DATASETS, Config, Error, metrics, transfer
+from kdlab import DATASETS, Config, Error, Question, Study, metrics, transfer
 from kdlab.data import ImageSet, load
 from kdlab.report import interval
 from kdlab.transferring import transfer_scores
@@ -104,6 +104,33 @@ def test_a_row_a_network_with_its_interval_over_draws(result, other):
 
 def test_methods_without_a_classifier_are_judged_too(runs, other):
     assert 0 <= transfer(kdlab.run(config_of("simclr")), other(patterns()), seeds=[0, 1])["mean"].item() <= 100
+
+
+# Columns of a study
+
+
+def test_a_study_has_columns_of_other_data_sets_computed_once(runs, other, monkeypatch):
+    monkeypatch.setenv("KDLAB_FIGURES", str(runs / "figures"))
+    untrained = {**TINY, "epochs": 0}
+    name, systems = other(patterns()), {"a": Config(**untrained), "b": Config(**untrained, model="resnet8")}
+    asked = Question("Is b worth more elsewhere?", "b", "a", f"transfer/{name}")
+    study = Study("there", "?", systems, [asked], seeds=[0], transfers=(name,))
+    results = study.run()
+    expected = {s: round(transfer_scores(r, name, shots=None)[0], 4) for s, (r,) in results.items()}
+    assert study.metric == f"transfer/{name}" and study.scores().loc[0].to_dict() == expected and asked.sign == 1
+    assert study.answers().difference.item() == pytest.approx(expected["b"] - expected["a"])
+    monkeypatch.setattr("kdlab.studies.transfers.transfer_scores", None)
+    study.run()
+    assert study.scores().loc[0].to_dict() == expected and not Study("there", "?", systems).transfers
+
+
+def test_a_data_set_that_is_not_there_is_refused_before_anything_trains(runs):
+    study = Study("there", "?", {"a": Config(**TINY)}, transfers=("folder:nowhere",))
+    with pytest.raises(Error, match="nowhere"):
+        study.run([0])
+    assert not list(runs.glob("*/"))
+    with pytest.raises(Error, match="unknown data set 'stl': did you mean 'stl10'"):
+        Question("?", "a", "b", "transfer/stl")
 
 
 @pytest.mark.parametrize("fields, message", [

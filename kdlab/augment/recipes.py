@@ -119,6 +119,10 @@ AUGMENTATIONS: dict[str, dict[str, Recipe]] = {
     # Strong is SimCLR (Chen et al. 2020) with the jitter and the grey of MoCo's CIFAR demonstration, solo-learn's blur
     # (p 0.5, sigma 0.1 to 2 pixels, as PIL blurs) and a crop that keeps at least a fifth of the area
     "colour": _family(_CIFAR, _ssl((0.4, 0.4, 0.4, 0.1), crop=(0.2, 1.0))),
+    # The same for images of 16 pixels: shifts and blurs at most half as far
+    "colour_small": _family(
+        replace(_CIFAR, pad=2), replace(_ssl((0.4, 0.4, 0.4, 0.1), crop=(0.2, 1.0)), blur_sigma=(0.1, 1.0))
+    ),
     # The next three are solo-learn's for CIFAR, where crops are resized bicubically, here bilinearly
     "simclr": _family(_CIFAR, _ssl((0.8, 0.8, 0.8, 0.2))),
     "moco": _family(_CIFAR, _ssl((0.4, 0.4, 0.4, 0.1))),

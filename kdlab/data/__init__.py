@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import lru_cache
 from inspect import Parameter, signature
-from pathlib import Path
 from typing import get_args
 
 from ..errors import Error, known
@@ -12,9 +11,9 @@ from .decoded import clear
 from .decoded import sizes as kept
 from .folder import folder
 from .imagenet import imagenet, photographs
-from .images import ImageSet
+from .images import ImageSet, Recorded
 from .noise import NOISES
-from .sources import PLACES, cifar10, cifar100, data_root, digits, fashion_mnist, mnist, stl10
+from .sources import PLACES, cifar10, cifar100, data_root, digits, fashion_mnist, located, mnist, stl10
 from .splits import Split, split
 from .stored import Pixels, installed_memory, memory_limit, pick
 from .tiny import tiny_imagenet
@@ -55,8 +54,16 @@ def origin(name: str) -> str:
     """
     key, part = check_name(name)
     if _parts_of(key)[1]:
-        return str(Path(part).expanduser().resolve())
+        return str(located(part).resolve())
     return name if part.startswith("fold-") else key
+
+
+def is_here(name: str) -> bool:
+    """Whether a data set's files lie where they are looked for. Nothing is opened or downloaded."""
+    key, part = check_name(name)
+    if key in ("folder", "photographs"):
+        return located(part).is_dir()
+    return key not in PLACES or any(data_root().glob(f"{PLACES[key]}/*"))
 
 
 def overlap(name: str, other: str) -> bool:
@@ -84,7 +91,7 @@ def load(name: str, size: int | None = None) -> ImageSet:
 
 
 __all__ = [
-    "DATASETS", "NOISES", "PLACES", "SAMPLINGS", "Batch", "Batches", "ImageSet", "Normalise", "Pixels", "Split",
-    "check_name", "clear", "data_root", "installed_memory", "kept", "load", "memory_limit", "origin", "overlap", "pick",
-    "split",
+    "DATASETS", "NOISES", "PLACES", "SAMPLINGS", "Batch", "Batches", "ImageSet", "Normalise", "Pixels", "Recorded",
+    "Split", "check_name", "clear", "data_root", "installed_memory", "is_here", "kept", "load", "memory_limit",
+    "origin", "overlap", "pick", "split",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 from ..errors import Error
 from .decoded import decoded
 from .images import ImageSet
+from .sources import data_root, located
 
 PARTS = ("train", "test", "val")
 
@@ -22,7 +23,7 @@ def folder(part: str, size: int | None = None) -> ImageSet:
     Images of different sizes are brought to `size`; without it they must agree. Greyscale throughout gives one channel,
     otherwise three. Where test/ and val/ both exist, val/ is for validation.
     """
-    root = Path(part).expanduser()
+    root = located(part)
     classes, files = listed(root)
 
     def make(pixels: Mapping[str, Tensor], **known: Any) -> ImageSet:
@@ -39,7 +40,8 @@ def folder(part: str, size: int | None = None) -> ImageSet:
 def listed(root: Path, names: Sequence[str] = PARTS) -> tuple[tuple[str, ...], dict[str, list[tuple[str, int]]]]:
     """The classes in `root`, and for each of its folders `names` the image files with their labels."""
     if not root.is_dir():
-        raise Error(f"there is no folder {root}: it needs {_wanted(names)} folder, with one for each class")
+        where = "" if root.is_absolute() else f", here or under {data_root()}"
+        raise Error(f"there is no folder {root}{where}: it needs {_wanted(names)} folder, with one for each class")
     places = {name: root / name for name in names if (root / name).is_dir()}
     if "train" not in places or len(places) < min(2, len(names)):
         raise Error(f"{root} needs {_wanted(names)} folder, it has {_names(root) or 'no folders'}")

@@ -13,7 +13,7 @@ from ..errors import Error
 from .folder import listed
 from .images import ImageSet
 from .photographs import Files, Photographs
-from .sources import data_root
+from .sources import data_root, located
 from .wordnet import class_names, words
 
 SIZE = 224
@@ -52,7 +52,7 @@ def photographs(part: str, size: int | None = None) -> ImageSet:
     The folders are those of folder:PATH. Every image of a batch is a random crop of the whole photograph, decoded as it
     is needed; for testing it is the central crop. The normalisation is ImageNet's.
     """
-    root = Path(part).expanduser()
+    root = located(part)
     classes, files = listed(root)
     test = files.get("test", files.get("val", []))
     return _photographs(

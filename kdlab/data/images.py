@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -81,6 +82,16 @@ class ImageSet:
                 for chunk in tensor.split(together(tensor)) if len(tensor) else ():
                     digest.update(chunk.contiguous().numpy().data)
         return digest.hexdigest()
+
+
+class Recorded(NamedTuple):
+    """What was written down of images that are not here: all that an identity asks of an `ImageSet`."""
+
+    style: str
+    digest: str
+
+    def fingerprint(self) -> str:
+        return self.digest
 
 
 def _resize(images: Pixels, size: int) -> Tensor:

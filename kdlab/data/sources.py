@@ -37,6 +37,13 @@ def data_root() -> Path:
     return Path(os.environ.get("KDLAB_DATA") or Path(__file__).parents[2] / "data")
 
 
+def located(path: str) -> Path:
+    """The folder of one's own images at `path`: as it is given, else the one of that name under the data root."""
+    given = Path(path).expanduser()
+    kept = data_root() / given
+    return kept if not given.exists() and kept.is_dir() else given
+
+
 def digits() -> ImageSet:
     """Optical recognition of handwritten digits, 1,797 images of 8 x 8 pixels, embedded in scikit-learn.
 

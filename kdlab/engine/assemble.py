@@ -69,7 +69,7 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
     method = build_method(config, own, data.y, {role: stage_of(setup) for role, setup in stages.items()}, device)
     family = AUGMENTATIONS[config.augment or own.style]
     batches = Batches(
-        data, [family[role] for role in method.views], shared=family[method.shared] if method.shared else None,
+        data, method.augmentations(family), shared=family[method.shared] if method.shared else None,
         sampling=method.sampling, batch=config.batch, steps=config.steps, ratio=method.ratio, cutout=config.cutout,
         cutmix=config.cutmix, normalise=config.normalise, device=device,
     )  # fmt: skip

@@ -14,7 +14,7 @@ import torch
 
 from ..augment import AUGMENTATIONS
 from ..config import Config
-from ..data import ImageSet
+from ..data import ImageSet, Recorded
 from ..errors import Error
 from ..methods import METHODS, Distill, Method
 from ..metrics import METRICS, monitored
@@ -43,7 +43,7 @@ FAR_ROOMS = {
 Images = Mapping[tuple[str, int | None], ImageSet]  # (data set, size) -> images, for every stage of a chain
 
 
-def identity(config: Config, images: Images) -> dict[str, Any]:
+def identity(config: Config, images: Mapping[tuple[str, int | None], ImageSet | Recorded]) -> dict[str, Any]:
     """Everything that decides the result of a run and of what it stands on.
 
     Fields of the Config at their defaults are left out, so that a new field changes no hash; so is the device.

@@ -38,6 +38,8 @@ from .simclr import SimCLR
 from .sp import SP
 from .sskd import SSKD
 from .sskd_head import SSKDHead
+from .sskd_pretext import SSKDPretext
+from .sskd_pretext_head import SSKDPretextHead
 from .supervised import Supervised
 from .tfkd_reg import TfKDReg
 from .tfkd_self import TfKDSelf
@@ -75,6 +77,8 @@ METHODS: dict[str, type[Method]] = {
     "litenet_ssd": LiteNetSSD,
     "sskd_head": SSKDHead,
     "sskd": SSKD,
+    "sskd_pretext_head": SSKDPretextHead,
+    "sskd_pretext": SSKDPretext,
     "hsakd_teacher": HSAKDTeacher,
     "hsakd_branches": HSAKDBranches,
     "hsakd": HSAKD,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Batch
+from ..data.batches import View
 from ..errors import Error, known
 from ..hyper import hyper as checked_hyper
 from ..hyper import hyper_parameters
@@ -83,6 +84,10 @@ class Method(nn.Module):
 
     def build(self) -> None:
         """Make what the method needs beside the model. The keyword arguments are the method's hyper-parameters."""
+
+    def augmentations(self, family: Mapping[str, View]) -> list[View]:
+        """One augmentation per view, from those of the roles in a `family`; what changes views by a setting adds it."""
+        return [family[role] for role in self.views]
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         """The unweighted loss terms of one batch, at `progress` in [0, 1]."""

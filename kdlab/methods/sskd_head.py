@@ -25,8 +25,8 @@ class SSKDHead(Method):
 
     h are the projections (linear, ReLU, linear, all as wide as the features) of the pooled features. Four versions of
     an image share one flip; each has a crop of its own and is turned by 0, 90, 180 or 270 degrees (the released code;
-    the paper lists more transforms). Only the projector trains; the network of `init` stays as it is, batch statistics
-    included. The cosines are divided by no temperature in this phase.
+    `sskd_pretext_head` has the transforms that the paper lists, and its other tasks). Only the projector trains; the
+    network of `init` stays as it is, batch statistics included. No temperature divides the cosines in this phase.
     """
 
     paper = "Xu et al., ECCV 2020 (phase 2)"

@@ -18,6 +18,7 @@ from .noise import noise
 from .omitted import omitted
 from .papers import PUBLISHED
 from .pretraining import pretraining
+from .real_images import real_images
 from .rivals import rivals
 from .scheduled import scheduled
 from .sskd import sskd
@@ -28,6 +29,7 @@ from .verdicts import Question
 STUDIES: dict[str, Callable[..., Study]] = {
     "tour": tour,
     "label_budgets": label_budgets,
+    "real_images": real_images,
     "noise": noise,
     "pretraining": pretraining,
     "omitted": omitted,

@@ -1,6 +1,7 @@
 """What was measured: one long table a study, a row for each system and seed, with the identity of the run."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,8 @@ import pandas as pd
 from filelock import FileLock
 
 from ..config import Config
-from ..engine.assemble import chain_images
+from ..data import ImageSet, Recorded, is_here
+from ..engine.assemble import chain, chain_images
 from ..engine.identity import hash_of, identity, place
 from ..engine.result import Result
 from ..metrics import METRICS
@@ -18,6 +20,7 @@ from ..tables import file_of, places, save_table
 
 KEY = ["system", "seed", "settings"]  # one row each: what is measured anew under other code takes the old one's place
 SAME = [*KEY, "identity"]  # the same experiment, repeated: the first measurement stands
+DATA = re.compile(r"(?:^|; )(.+?) (\d+|own) (\S+) ([0-9a-f]{16})(?=; |$)")  # name, size, style, fingerprint
 ABOUT = ("parameters", "trained_parameters", "labels", "epochs", "images_seen", "seconds", "cpu_seconds")
 
 
@@ -27,12 +30,15 @@ def row(system: str, result: Result) -> dict[str, Any]:
     Several numbers of a metric that is due on request, one a class say, are left out: they would be as many columns.
 
     `identity` covers settings, data and the code that makes the loss, `settings` the same without the code; `code` is
-    all code that the run stood on, whatever its seed.
+    all code that the run stood on, whatever its seed. `data` names the images, from which the identity can be made
+    again where their files are not.
     """
     about = json.loads((result.folder / "config.json").read_text())["identity"]
+    images = chain_images(result.config)
+    data = [f"{place(name)} {size or 'own'} {each.style} {each.fingerprint()}" for (name, size), each in images.items()]
     return {
         "system": system, "seed": result.config.seed, "dataset": place(result.config.dataset),
-        "settings": hash_of(settings(about)), "identity": hash_of(about),
+        "data": "; ".join(data), "settings": hash_of(settings(about)), "identity": hash_of(about),
         "code": code(about, result.metrics["code"]["far"]),
         **{name: value for name, value in result.metrics.items() if _is_told(name)},
         **{name: result.metrics.get(name) for name in ABOUT},  # what is stored of an older version lacks some
@@ -78,10 +84,42 @@ def identities(systems: Mapping[str, Config]) -> dict[str, dict[str, Any]]:
     return {name: identity(config, chain_images(config)) for name, config in systems.items()}
 
 
+def measured(systems: Mapping[str, Config], rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """The identities of the systems that `rows` may be about: of that name, on data of that name.
+
+    Where files of theirs are not here nothing is opened or downloaded: the images are those that the rows name, and a
+    system is left out where none does.
+    """
+    about = rows.reindex(columns=["system", "dataset"]).astype(object).fillna("")  # "": an older row does not say
+    seen, named = set(about.itertuples(index=False, name=None)), _named(rows)
+    near = {name: config for name, config in systems.items() if {(name, place(config.dataset)), (name, "")} & seen}
+    images = {name: _images(config, named) for name, config in near.items()}
+    return {name: identity(systems[name], found) for name, found in images.items() if found}
+
+
+def _named(rows: pd.DataFrame) -> dict[tuple[str, int | None], Recorded]:
+    """What rows say of the images that they were measured on; where they differ the first, so those that came along."""
+    found: dict[tuple[str, int | None], Recorded] = {}
+    for text in rows.reindex(columns=["data"])["data"].dropna().unique():
+        for name, size, style, fingerprint in DATA.findall(text):
+            found.setdefault((name, None if size == "own" else int(size)), Recorded(style, fingerprint))
+    return found
+
+
+def _images(
+    config: Config, named: Mapping[tuple[str, int | None], Recorded]
+) -> Mapping[tuple[str, int | None], ImageSet | Recorded]:
+    """The images of a chain, as far as rows name them where files are not here; empty where they do not."""
+    wanted = {(stage.dataset, stage.size): (place(stage.dataset), stage.size) for stage in chain(config)}
+    if all(is_here(dataset) for dataset, _ in wanted):
+        return chain_images(config)
+    return {key: named[name] for key, name in wanted.items()} if set(wanted.values()) <= set(named) else {}
+
+
 def split(study: str, systems: Mapping[str, Config]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows whose identity is that of the study's systems today, and the others: of other settings or other code."""
     rows = load(study)
-    now = identities({name: config for name, config in systems.items() if name in set(rows.system)})
+    now = measured(systems, rows)
     fits = [
         system in now and hash_of(reseeded(now[system], seed)) == known
         for system, seed, known in rows[["system", "seed", "identity"]].to_numpy().tolist()

@@ -115,6 +115,18 @@ ABSENT: dict[str, Table] = {
     "sskd/noisy": Table("Wrong labels", SSKD, "the abstract speaks of them; the numbers are not transcribed"),
     "sskd/terms": Table("The loss, term by term", SSKD, "the numbers are not transcribed"),
     "sskd/selective": Table("How much of the teacher's mistakes to learn", SSKD, "the numbers are not transcribed"),
+    "sskd/pretext": Table(
+        "What the head is asked", SSKD,
+        "the numbers are not transcribed; how the other tasks are put together is a reconstruction",
+    ),
+    "sskd/transformations": Table(
+        "How the versions of an image differ", SSKD,
+        "no numbers: the paper lists four transforms, its code has one; their strengths are a reconstruction",
+    ),
+    "sskd/linear": Table(
+        "Linear probes of CIFAR-100's features on other images", SSKD,
+        "the numbers are not transcribed, nor the pair; HSAKD's README has two of its own (hsakd/transfer)",
+    ),
 }  # fmt: skip
 
 UNITS = {

@@ -14,6 +14,7 @@ from ..engine.result import Result
 from ..errors import Error, known
 from ..report import interval, summary, tidy
 from . import evidence, tuning, verdicts, verifying
+from .transfers import check_there, transferred
 from .verdicts import Question
 
 SEEDS = range(20)
@@ -26,7 +27,8 @@ class Study:
 
     `grid`: what may be tuned, system -> Config field -> values; `tune` chooses on validation images of other seeds.
     `shown`: the systems of its table, all where it is empty. `published`: numbers of a paper by system, if it is one's.
-    `scale`: what its budget means, in a sentence, where that must be said.
+    `scale`: what its budget means, in a sentence, where that must be said. `transfers`: other data sets, on which the
+    frozen features of every system are judged; columns transfer/NAME (see `transfers.transferred`).
     """
 
     name: str
@@ -38,6 +40,7 @@ class Study:
     shown: Sequence[str] = ()
     published: Mapping[str, float] = field(default_factory=dict)
     scale: str = ""
+    transfers: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self._check_seeds(self.seeds)
@@ -87,11 +90,14 @@ class Study:
         results: dict[str, list[Result]] = {name: [] for name in chosen}
         given = list(self.seeds if seeds is None else seeds)
         self._check_seeds(given)
+        check_there(self.transfers)
         with one_thread():
             for seed in given:
                 for name, config in chosen.items():
                     results[name].append(run(config.seeded(seed)))
-                    evidence.add(self.name, evidence.row(name, results[name][-1]))
+                    row = evidence.row(name, results[name][-1])
+                    more = transferred(self.name, row["identity"], results[name][-1], self.transfers)
+                    evidence.add(self.name, row | more)
         return results
 
     def tune(self) -> dict[str, Config]:
@@ -125,7 +131,7 @@ class Study:
         rows, metric = self.rows(), metric or self.metric
         wide = _wide(rows, metric)
         if not len(wide):
-            measured = [str(c) for c in rows if str(c).startswith(("val/", "test/"))]
+            measured = [str(c) for c in rows if str(c).startswith(("val/", "test/", "transfer/"))]
             how = f"choose from {', '.join(measured)}" if len(rows) else f"kdlab study run {self.name}"
             raise Error(f"study {self.name} has no evidence in {metric!r}: {how}")
         return wide.reindex(columns=[name for name in self.systems if name in wide])

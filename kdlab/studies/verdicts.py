@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..data import check_name
 from ..errors import known
 from ..metrics import METRICS
 from ..report import interval
@@ -14,7 +15,7 @@ MANY = 1000  # seeds that nobody runs
 
 @dataclass(frozen=True)
 class Question:
-    """Does `system` score higher than `baseline` in `metric`, a column such as "test/accuracy"?
+    """Does `system` score higher than `baseline` in `metric`, a column such as "test/accuracy" or "transfer/stl10"?
 
     A metric of which less is better counts with the sign turned. `matters` is the smallest difference worth speaking
     of, in the metric's unit: where there is none that large, the answer is not open. With `also`, further pairs of a
@@ -30,8 +31,16 @@ class Question:
 
     def __post_init__(self) -> None:
         part, _, name = self.metric.partition("/")
-        known("part of a metric", part, ("val", "test"))
-        known("metric", name.partition("/")[0], METRICS)
+        if known("part of a metric", part, ("val", "test", "transfer")) == "transfer":
+            check_name(name)
+        else:
+            known("metric", name.partition("/")[0], METRICS)
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better, else -1."""
+        part, name = self.metric.split("/")[:2]
+        return 1 if part == "transfer" else METRICS[name].sign
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -74,7 +83,7 @@ def seeds_needed(mean: float, half: float, n: int, matters: float) -> int | None
 
 def answer(asked: Question, differences: Sequence[float]) -> dict[str, Any]:
     """A question as a row of a table, from its differences, one a seed."""
-    sign, (mean, half) = METRICS[asked.metric.split("/")[1]].sign, (math.nan, math.nan)
+    sign, (mean, half) = asked.sign, (math.nan, math.nan)
     said = "open: no seed was run"
     if differences:
         mean, half = interval(differences)

@@ -10,6 +10,7 @@ from ..config import Config
 from ..engine.experiment import run
 from ..engine.identity import far_code, hash_of
 from ..engine.store import environment, runs_root
+from ..errors import Error
 from ..tables import figures_root
 from . import evidence
 
@@ -19,23 +20,24 @@ def verify(study: str, systems: Mapping[str, Config]) -> pd.DataFrame:
 
     Of the rows that have a system's settings and came from other code than today's, the smallest seed of each code is
     trained anew. Where every metric agrees in all digits that the table has, the rows of that code are stamped with
-    today's; else they stay as they are, and `moved` says which metrics are others, before and after.
+    today's; else they stay as they are, and `moved` says which metrics are others, before and after, or why nothing
+    could be trained: the data are not here, say.
     """
-    now, far, told = evidence.identities(systems), far_code(), []
-    rows, place = evidence.load(study), runs_root() / f"verify-{hash_of(far)}"
+    rows, far, told = evidence.load(study), far_code(), []
+    now, place = evidence.measured(systems, rows), runs_root() / f"verify-{hash_of(far)}"
     # Runs in a folder of their own: what is stored elsewhere may come from the older code
     with environment(KDLAB_RUNS=str(place), KDLAB_FIGURES=str(figures_root())):
-        for name, config in systems.items():
-            today = evidence.code(now[name], far)
+        for name, about in now.items():
+            today = evidence.code(about, far)
             of_system = rows[rows.system == name]
             verified = of_system[of_system.code == today].seed
             other = of_system[(of_system.code != today) & ~of_system.seed.isin(verified)]
-            fits = [_has_settings(each, now[name]) for each in other[["seed", "settings"]].to_numpy().tolist()]
+            fits = [_has_settings(each, about) for each in other[["seed", "settings"]].to_numpy().tolist()]
             for _, group in other[pd.Series(fits, index=other.index, dtype=bool)].groupby("code"):
                 first = group.sort_values("seed").iloc[0].to_dict()
-                moved = _moved(first, evidence.row(name, run(config.seeded(int(first["seed"])))))
+                moved = _moved(first, systems[name])
                 for old in group.to_dict("records") if not moved else ():
-                    identity = hash_of(evidence.reseeded(now[name], int(old["seed"])))
+                    identity = hash_of(evidence.reseeded(about, int(old["seed"])))
                     evidence.stamp(study, {**{str(c): v for c, v in old.items()}, "identity": identity, "code": today})
                 told.append(
                     {"system": name, "seed": int(first["seed"]), "rows": len(group), "holds": not moved, "moved": moved}
@@ -49,8 +51,12 @@ def _has_settings(row: list[Any], identity: Mapping[str, Any]) -> bool:
     return evidence.hash_of(evidence.settings(evidence.reseeded(identity, int(seed)))) == settings
 
 
-def _moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """The metrics that are others, as text."""
+def _moved(old: Mapping[str, Any], config: Config) -> str:
+    """The metrics of a row that are others when it is measured anew, as text; or why that cannot be."""
+    try:
+        new = evidence.row(old["system"], run(config.seeded(int(old["seed"]))))
+    except Error as error:
+        return f"not repeated: {error}"
     metrics = [name for name in new if name.startswith(("val/", "test/")) and name in old]
     return ", ".join(
         f"{name} {old[name]:g} -> {new[name]:g}" for name in metrics if f"{old[name]:.6g}" != f"{new[name]:.6g}"

@@ -8,10 +8,11 @@ file holds one idea: `geometry` moves pixels, `colour` changes their values, `de
 
 from .colour import JITTER, LUMINANCE, brightness, contrast, greyscale, hue, jitter, saturation, solarize
 from .detail import blur, cutout, erase
-from .geometry import affine, crop_resize, hflip, pad_crop, rotations, turned
+from .geometry import affine, crop_resize, hflip, jigsaw, pad_crop, rotations, turned
 from .mixing import cutmix, cutmix_box
 
 __all__ = [
     "JITTER", "LUMINANCE", "affine", "blur", "brightness", "contrast", "crop_resize", "cutmix", "cutmix_box", "cutout",
-    "erase", "greyscale", "hflip", "hue", "jitter", "pad_crop", "rotations", "saturation", "solarize", "turned",
+    "erase", "greyscale", "hflip", "hue", "jigsaw", "jitter", "pad_crop", "rotations", "saturation", "solarize",
+    "turned",
 ]  # fmt: skip

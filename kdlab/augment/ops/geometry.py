@@ -78,6 +78,19 @@ def rotations(x: Tensor) -> Tensor:
     return turned([x] * 4)
 
 
+def jigsaw(x: Tensor, order: Tensor) -> Tensor:
+    """Every image cut in 2 x 2 patches, which change places; any values, any dtype, even sides.
+
+    (B, C, H, W) and `order` (B, 4), permutations of the patches 0 .. 3, counted row by row: place p has patch
+    order[p]. The inverse permutation, `order.argsort(1)`, restores the image.
+    """
+    if x.shape[2] % 2 or x.shape[3] % 2:
+        raise Error(f"images of {x.shape[2]} x {x.shape[3]} pixels have no four equal patches: give an even size")
+    patches = x.unflatten(3, (2, -1)).unflatten(2, (2, -1)).permute(0, 2, 4, 1, 3, 5).flatten(1, 2)  # (B, 4, C, h, w)
+    patches = patches[torch.arange(len(x), device=x.device)[:, None], order]
+    return patches.unflatten(1, (2, 2)).permute(0, 3, 1, 4, 2, 5).reshape(x.shape)
+
+
 def turned(versions: Sequence[Tensor] | Tensor) -> Tensor:
     """Four versions (B, C, H, H) of a batch, version j turned as `rotations` does.
 

@@ -50,6 +50,7 @@ PAIRS: dict[str, tuple[Pair, ...]] = {
     **dict.fromkeys(_CRD_METHODS, CRD),
     "ab_init": CRD, "fsp": FSP, "fsp_init": FSP, "dkd": DKD, "ft_paraphraser": _alone(_TEACHERS),
     "sskd": SSKD, "sskd_head": _alone(tuple(dict.fromkeys(teacher for _, teacher in SSKD))),
+    "sskd_pretext": (), "sskd_pretext_head": (),  # for which pair the paper has them is not known
     "hsakd": HSAKD, "hsakd_online": _alone(HSAKD_ONLINE),
     **dict.fromkeys(("hsakd_teacher", "hsakd_branches"), _alone(tuple(dict.fromkeys(t for _, t in HSAKD)))),
     "lsskd": _alone(LSSKD),

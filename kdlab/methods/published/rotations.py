@@ -24,6 +24,19 @@ def sskd(
     return classifier(model, dataset) | Recipe(SSKD, teacher=sskd_head(teacher, dataset), **own)
 
 
+def sskd_pretext_head(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
+    """The head of another pretext task, trained as SSKD's own."""
+    return sskd_head(model, dataset) | Recipe("reconstruction: as SSKD's own task", method="sskd_pretext_head")
+
+
+def sskd_pretext(
+    model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100"
+) -> Recipe:  # fmt: skip
+    """The student of that head."""
+    phase = Recipe("reconstruction: as SSKD's own task", teacher=sskd_pretext_head(teacher, dataset))
+    return sskd(model, teacher, dataset) | phase
+
+
 def _nesterov(model: str, dataset: str) -> Recipe:
     return classifier(model, dataset) | Recipe(HSAKD, nesterov=True)
 

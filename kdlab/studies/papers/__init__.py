@@ -8,6 +8,7 @@ from .compact import components, ordering, scheduled
 from .lsskd import coc, figure_5, figure_6, hold_out
 from .replication import Replication
 from .sskd import few_shot, noisy, selective, terms
+from .sskd_pretext import linear, pretext, transformations
 from .tables import SPECS, table
 
 _OTHERS: dict[str, Callable[..., Replication]] = {
@@ -23,6 +24,9 @@ _OTHERS: dict[str, Callable[..., Replication]] = {
     "sskd/noisy": noisy,
     "sskd/terms": terms,
     "sskd/selective": selective,
+    "sskd/pretext": pretext,
+    "sskd/transformations": transformations,
+    "sskd/linear": linear,
 }
 _EVERY: dict[str, Callable[..., Replication]] = {**{name: partial(table, name) for name in SPECS}, **_OTHERS}
 _PAPERS = ("litenet-ssd", "ss-kd", "lsskd", "sskd", "crd", "hsakd", "after-crd")

@@ -1,7 +1,7 @@
 """A published experiment as a study: its cells, what was printed in them, and what was measured here."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,11 +9,14 @@ import pandas as pd
 
 from ...config import Config
 from ...engine.identity import place
+from ...engine.result import Result
+from ...report import interval
 from .. import evidence
 from ..published import Table
 from ..study import Study
 from . import shown
 from .cells import METRIC, Cell
+from .page import Page, frame, html
 
 NOWHERE = Table("", "")
 
@@ -42,13 +45,30 @@ class Replication(Study):
         return evidence.split(self.name, {n: c for n, c in self.systems.items() if (n, place(c.dataset)) in seen})[0]
 
     def measured(self) -> list[dict[str, Any]]:
-        """What the evidence has for each cell, by name: mean of the last epoch, of the epoch that is best on validation
-        images and of the one that is best on test images, n, mean of the seconds that the last stage took.
+        """What the evidence has for each cell, by name: mean of the last epoch, its 95 % interval, means of the epoch
+        that is best on validation images and of the one that is best on test images, n, seconds of the last stage.
 
         A name is missing where nothing was measured; of `last` the epoch that early stopping put back counts.
         """
         rows = self.rows()
         return [_measured(cell, rows[rows.system == cell.system]) for cell in self.cells]
+
+    def table(
+        self, metric: str | None = None, baseline: str | None = None, systems: Iterable[str] = (),
+        live: Mapping[str, Sequence[Result]] | None = None,
+    ) -> pd.DataFrame:  # fmt: skip
+        """A row for each cell: what was "printed" and what was measured "here", in columns under two heads.
+
+        With a metric, a baseline, systems or `live` it is the table of every study, of what was measured alone.
+        """
+        if metric or baseline or live is not None or (systems := list(systems)):
+            return super().table(metric, baseline, systems, live)
+        return frame(self._sheet())
+
+    def page(self) -> Page:
+        """Its table for a notebook: as printed, with whose each number is, and apart from it as measured here."""
+        sheet = self._sheet()
+        return Page(html(sheet), shown.grids(sheet))
 
     def told(self) -> str:
         """Its cells as lines to read: what was printed, what is in the evidence, and what would be run."""
@@ -61,7 +81,7 @@ class Replication(Study):
     def _sheet(self) -> shown.Sheet:
         return shown.Sheet(
             self.name, self.budget, self.source, self.scale, self.usual, self.cells, self.measured(), self.typed,
-            len(self.questions),
+            len(self.questions), ", ".join(dict.fromkeys(config.dataset for config in self.systems.values())),
         )  # fmt: skip
 
 
@@ -73,6 +93,8 @@ def _measured(cell: Cell, rows: pd.DataFrame) -> dict[str, Any]:
     means = {which: rows[column].mean() for which, column in columns.items() if column in rows}
     sign, at = (-1, 100) if cell.metric == "error" else (1, 0)
     told = {which: at + sign * mean for which, mean in means.items() if not math.isnan(mean)}
+    if "last" in told:
+        told["± 95 %"] = interval(rows[cell.column].dropna().tolist())[1]
     return {**told, "n": len(rows), "seconds": rows.seconds.mean()}
 
 

@@ -32,6 +32,7 @@ class Sheet(NamedTuple):
     measured: Sequence[Mapping[str, Any]]
     typed: Mapping[str, str]
     questions: int
+    data: str  # the data sets that it is run on
 
 
 def cells(study: Sheet) -> str:
@@ -39,13 +40,15 @@ def cells(study: Sheet) -> str:
     protocols = {cell.protocol for cell in study.cells if cell.protocol}
     shared = protocols.pop() if len(protocols) == 1 else ""
     table = [
-        (f"  {_label(study, cell)}", _value(cell), _whose(cell, shared), *_here(found))
+        (f"  {label(study, cell)}", value_of(cell), whose_of(cell, shared), *_here(found))
         for cell, found in zip(study.cells, study.measured, strict=True)
     ]
     widths = [max(map(len, column)) for column in zip(("", "", "", *HEAD), *table, strict=True)]
     if below := sum(width + 2 for width in widths if width) - 2 > COLUMNS:  # no room for protocols beside the numbers
         table = [(line[0], line[1], cell.whose, *line[3:]) for line, cell in zip(table, study.cells, strict=True)]
         widths[2] = max(len(cell.whose) for cell in study.cells)
+    longest = max(len(cell.group) for cell in study.cells) + 2
+    widths[0] += max(0, longest - sum(width + 2 for width in widths[:3] if width))
     gap = sum(width + 2 for width in widths[:3] if width)
     head = "  ".join(f"{name:>{width}}" for name, width in zip(HEAD, widths[3:], strict=True))
     lines = [*_heading(study, shared), *_legend(study)]
@@ -59,7 +62,7 @@ def cells(study: Sheet) -> str:
                 t.rjust(w) if k == 1 or k > 2 else t.ljust(w) for k, (t, w) in enumerate(zip(line, widths, strict=True))
             ]
             lines.append("  ".join(text for text, width in zip(each, widths, strict=True) if width))
-            more = [_whose(cell._replace(whose=""), shared)] if below else []
+            more = [whose_of(cell._replace(whose=""), shared)] if below else []
             more += [study.typed[cell.system] if cell.system else f"nothing to run: {cell.why}"]
             more += [f"note: {cell.note}"] if cell.note else []
             lines += [part for text in more if text not in told for part in _wrapped(text, "      ")]
@@ -70,17 +73,43 @@ def cells(study: Sheet) -> str:
 
 def grids(study: Sheet) -> str:
     """Rows by groups: what was printed, and below it what was measured."""
-    frames = {f"printed, {_metric(study)}": [cell.value for cell in study.cells]}
+    frames = {f"printed, {metric_of(study)}": [cell.value for cell in study.cells]}
     for which, title in WHICH.items():
         frames[f"here, {title}"] = [found.get(which, math.nan) for found in study.measured]
-    lines, names = _heading(study, ""), [(_label(study, cell), cell.group) for cell in study.cells]
+    lines, names = _heading(study, ""), [(label(study, cell), cell.group) for cell in study.cells]
     for title, values in frames.items():
         given = pd.Series(values, pd.MultiIndex.from_tuples(names)).dropna()
         if len(given):
             lines += ["", f"{title}:", *_grid(given)]
+            lines += _sources(study) if title.startswith("printed") else []
+    return "\n".join([*lines, "", *_wrapped(f"{state(study)}; {command(study)} adds to it", "")])
+
+
+def state(study: Sheet) -> str:
+    """How much of it was measured."""
     seeds = [found["n"] for found in study.measured if found]
-    told = f"{min(seeds)} to {max(seeds)} seeds a cell were measured" if seeds else "nothing was measured so far"
-    return "\n".join([*lines, "", f"{told}; kdlab study run {study.name} --budget {study.budget} adds to it"])
+    told = "1 seed a cell was" if set(seeds) == {1} else f"{seeds_of(seeds)} seeds a cell were"
+    return f"{told} measured" if seeds else "nothing was measured so far"
+
+
+def command(study: Sheet) -> str:
+    """What measures more of it."""
+    return f"kdlab study run {study.name} --budget {study.budget}"
+
+
+def seeds_of(counts: Sequence[int]) -> str:
+    """Numbers of seeds in a word: "3", "1 to 3"."""
+    low, high = min(counts, default=0), max(counts, default=0)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _sources(study: Sheet) -> list[str]:
+    """Whose the printed numbers are and which epoch counts, with the rows of each where they differ."""
+    found: dict[str, list[str]] = {}
+    for cell in filter(is_printed, study.cells):
+        found.setdefault(whose_of(cell), []).append(label(study, cell))
+    told = {whose: f": {', '.join(dict.fromkeys(rows))}" if len(found) > 1 else "" for whose, rows in found.items()}
+    return [part for whose, rows in told.items() for part in _wrapped(f"{whose}{rows}", "")]
 
 
 def _grid(given: "pd.Series[float]") -> list[str]:
@@ -117,7 +146,7 @@ def _legend(study: Sheet) -> list[str]:
     """What the columns and the lines below a cell are."""
     columns = {cell.column for cell in study.cells}
     run = "fields of the run and its stages" if study.usual else "what kdlab run takes"
-    printed = f"{_metric(study)} as printed, whose it is, its protocol; " if any(map(_is_printed, study.cells)) else ""
+    printed = f"{metric_of(study)} as printed, whose it is, its protocol; " if any(map(is_printed, study.cells)) else ""
     what = f" of {columns.pop()}" if len(columns) == 1 else ""
     return _wrapped(
         f"columns: {printed}measured here, means{what} over n seeds, {'; '.join(WHICH.values())}; seconds of the last "
@@ -133,25 +162,28 @@ def _wrapped(text: str, indent: str) -> list[str]:
     )  # fmt: skip
 
 
-def _is_printed(cell: Cell) -> bool:
+def is_printed(cell: Cell) -> bool:
+    """Whether its number was published."""
     return not math.isnan(cell.value)
 
 
-def _metric(study: Sheet) -> str:
+def metric_of(study: Sheet) -> str:
     """What most of its numbers are."""
-    return next(filter(_is_printed, study.cells), study.cells[0]).metric
+    return next(filter(is_printed, study.cells), study.cells[0]).metric
 
 
-def _label(study: Sheet, cell: Cell) -> str:
+def label(study: Sheet, cell: Cell) -> str:
     """The row, with the metric of a printed number where it is another than the first one's."""
-    return f"{cell.row}, {cell.metric}" if _is_printed(cell) and cell.metric != _metric(study) else cell.row
+    return f"{cell.row}, {cell.metric}" if is_printed(cell) and cell.metric != metric_of(study) else cell.row
 
 
-def _value(cell: Cell) -> str:
+def value_of(cell: Cell) -> str:
+    """Its number as printed, with the ± that was printed."""
     return "" if math.isnan(cell.value) else f"{cell.value:.2f}" + (f" ± {cell.spread:.2f}" if cell.spread > 0 else "")
 
 
-def _whose(cell: Cell, shared: str) -> str:
+def whose_of(cell: Cell, shared: str = "") -> str:
+    """Whose a printed number is, of how many runs, and its protocol where that is not the `shared` one."""
     protocol = {"unstated": "protocol unstated", shared: ""}.get(cell.protocol, cell.protocol)
     return "; ".join(filter(None, (cell.whose, f"n = {cell.n}" if cell.n else "", protocol)))
 

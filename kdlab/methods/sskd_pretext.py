@@ -1,0 +1,68 @@
+"""SSKD's student of a teacher with another pretext task, or with the transformations that the paper lists."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from .. import losses
+from ..data import Batch
+from ..data.batches import View
+from ..ranges import Positive, Share
+from . import published
+from .adapters import square
+from .pretext import Pretext
+from .sskd import SSKD
+from .sskd_head import split_versions
+from .sskd_pretext_head import SSKDPretextHead
+
+
+class SSKDPretext(SSKD):
+    """SSKD's student with the task and the transform of its teacher, a run of `sskd_pretext_head`.
+
+        loss = 0.1 ce + 0.9 kd + 2.7 tf + 10 ss
+
+    as in `sskd`: `tf` is KD on the three versions of each image that the task changes, and `ss` KD at `T_ss` between
+    the two networks' answers to the task, row by row: of the rows that the teacher gets wrong the share `ratio_ss`.
+    The student trains a head of its own. That weights, `T_ss` and `ratio_ss`, which are those of the contrastive task,
+    serve the others is a *reconstruction*; their logits are no cosines, and can grow.
+    """
+
+    paper = "Xu et al., ECCV 2020 (its other tasks)"
+    learns_from = "answers about versions of images"
+    instead = SSKDPretextHead.instead
+    needs_parts = ("pretext",)
+    keeps = ("pretext",)
+    presets = {"paper": published.rotations.sskd_pretext}
+
+    def build(
+        self, *, T: Positive = 4.0, T_ss: Positive = 0.5, ratio_tf: Share = 1.0, ratio_ss: Share = 0.75,
+    ) -> None:  # fmt: skip
+        square("sskd_pretext", self.shape)
+        self.T, self.T_ss, self.ratio_tf, self.ratio_ss = T, T_ss, ratio_tf, ratio_ss
+        theirs = self.teacher_parts["pretext"]
+        assert isinstance(theirs, Pretext)
+        self.pretext = theirs.for_student(self.model.feature_width, self.samples)
+        if not self.uses("ss"):
+            self.pretext.head = nn.Identity()  # the images are shown all the same, for `tf`
+
+    def augmentations(self, family: Mapping[str, View]) -> list[View]:
+        return self.pretext.augmentations(super().augmentations(family))
+
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        if not (self.uses("tf") or self.uses("ss")):
+            return super().terms(batch, progress)
+        x, answers = self.pretext.show(batch)
+        student, teacher = self.model.features(x), self.ask_teacher(x)
+        s_normal, s_changed = split_versions(student.logits)
+        t_normal, t_changed = split_versions(teacher.logits)
+        tf = losses.select(t_changed, batch.y.repeat_interleave(3), self.ratio_tf)
+        terms = {
+            "ce": self.ce(s_normal, batch),
+            "kd": losses.kd(s_normal, t_normal, self.T),
+            "tf": losses.kd(s_changed[tf], t_changed[tf], self.T),
+        }
+        if self.uses("ss"):
+            ours, theirs = self.pretext(student.pooled), self.teacher_parts["pretext"](teacher.pooled)
+            ss = losses.select(theirs, answers, self.ratio_ss)
+            terms["ss"] = losses.kd(ours[ss], theirs[ss], self.T_ss)
+        return terms
