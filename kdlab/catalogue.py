@@ -47,14 +47,14 @@ def catalogue(
     names, y = tuple(map(str, range(classes))), torch.arange(samples) % classes
     images = ImageSet("blank", names, blank, y[:1], blank, y[:1], "colour", mean=(0.5,) * 3, std=(0.5,) * 3)
     common = {"width": 1.0, "batch": batch}
-    rows = {}
+    rows, known = {}, dict[str, Method]()
     for key, method in METHODS.items():
         config = pipeline(key, {**common, "model": student}, {**common, "model": teacher})
         rows[key] = {
             **dict(zip(("paper", "year"), _reference(method.paper), strict=True)),
             "learns from": method.learns_from,
             "loss": loss_text(method),
-            **_cost(config, images, y),
+            **_cost(config, images, y, known),
         }
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
     return frame.astype({"extra parameters": "Int64"})
@@ -71,9 +71,9 @@ def _reference(paper: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else (paper, "")
 
 
-def _cost(config: Config, images: ImageSet, labels: torch.Tensor) -> dict[str, Any]:
+def _cost(config: Config, images: ImageSet, labels: torch.Tensor, known: dict[str, Method]) -> dict[str, Any]:
     try:
-        method = _untrained(config, images, labels)
+        method = _untrained(config, images, labels, known)
     except Error as error:
         return {"extra parameters": None, "memory": None, "refused": str(error)}
     own = set(method.model.parameters())
@@ -81,10 +81,13 @@ def _cost(config: Config, images: ImageSet, labels: torch.Tensor) -> dict[str, A
     return {"extra parameters": extra, "memory": round(method.held_megabytes, 1)}
 
 
-def _untrained(config: Config, images: ImageSet, labels: torch.Tensor) -> Method:
-    """The method of a run without any numbers in it."""
-    methods = {role: _untrained(stage, images, labels) for role, stage in stages_of(config).items()}
-    stages = {role: Stage(method.model, method.parts) for role, method in methods.items()}
+def _untrained(config: Config, images: ImageSet, labels: torch.Tensor, known: dict[str, Method]) -> Method:
+    """The method of a run without any numbers in it. Of what it stands on, `known` keeps what was built before."""
+    stages = {}
+    for role, stage in stages_of(config).items():
+        if (key := repr(stage)) not in known:
+            known[key] = _untrained(stage, images, labels, known)
+        stages[role] = Stage(known[key].model, known[key].parts)
     with torch.device("meta"):
         return build_method(config, images, labels, stages, "meta")
 

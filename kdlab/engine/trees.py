@@ -27,8 +27,14 @@ def code_text(function: types.FunctionType) -> str:
     file, own = function.__code__.co_filename, function.__code__
     for node, code in definitions("".join(linecache.getlines(file)), file):
         if code.co_firstlineno == own.co_firstlineno and code.co_name == own.co_name and same(code, own):
-            return canonical(node)
+            return _whole(node)
     return bytecode(own)
+
+
+@lru_cache(maxsize=4096)
+def _whole(node: ast.AST) -> str:
+    """`canonical` of a definition; a node is its own key, and nothing changes it."""
+    return canonical(node)
 
 
 @lru_cache(maxsize=512)
@@ -86,12 +92,15 @@ def bytecode(code: types.CodeType) -> str:
     return f"{code.co_code.hex()} {' '.join(consts)} {code.co_names} {code.co_varnames} {code.co_freevars}"
 
 
-def global_names(code: types.CodeType) -> set[str]:
+@lru_cache(maxsize=4096)
+def global_names(code: types.CodeType) -> frozenset[str]:
     """Global names that a function reads, inner functions and comprehensions included."""
-    return {step.argval for each in inner(code) for step in dis.get_instructions(each) if step.opname == "LOAD_GLOBAL"}
+    steps = (step for each in inner(code) for step in dis.get_instructions(each))
+    return frozenset(step.argval for step in steps if step.opname == "LOAD_GLOBAL")
 
 
-def attribute_chains(code: types.CodeType, name: str) -> set[tuple[str, ...]]:
+@lru_cache(maxsize=4096)
+def attribute_chains(code: types.CodeType, name: str) -> frozenset[tuple[str, ...]]:
     """What a function reads behind a global name: {("losses", "kd")} for `kdlab.losses.kd`."""
     found: set[tuple[str, ...]] = set()
     for each in inner(code):
@@ -100,4 +109,4 @@ def attribute_chains(code: types.CodeType, name: str) -> set[tuple[str, ...]]:
             if step.opname == "LOAD_GLOBAL" and step.argval == name:
                 behind = itertools.takewhile(lambda s: s.opname in ("LOAD_ATTR", "LOAD_METHOD"), steps[i + 1 :])
                 found.add(tuple(s.argval for s in behind))
-    return found
+    return frozenset(found)
