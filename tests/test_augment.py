@@ -149,7 +149,7 @@ def test_draws_come_from_the_generator_alone_and_differ_by_image(recipe):
     x = recipe(images, generator())
     torch.manual_seed(2)
     assert torch.equal(x, recipe(images, generator()))
-    variants = 2 if recipe == Recipe(flip=0.5) else 33
+    variants = 2 if recipe == Recipe(flip=0.5) else 17  # of 25, where they are shifts by up to two pixels
     assert len(x.flatten(1).unique(dim=0)) >= variants
 
 
