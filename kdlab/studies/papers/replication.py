@@ -8,10 +8,8 @@ from typing import Any
 import pandas as pd
 
 from ...config import Config
-from ...engine.identity import place
 from ...engine.result import Result
 from ...report import interval
-from .. import evidence
 from ..published import Table
 from ..study import Study
 from . import shown
@@ -35,14 +33,6 @@ class Replication(Study):
     budget: str = "lab"
     usual: str = ""
     typed: Mapping[str, str] = field(default_factory=dict)
-
-    def rows(self) -> pd.DataFrame:
-        """The evidence. Of systems that were measured on other data only, at another budget say, no file is opened."""
-        found = evidence.load(self.name)
-        if "dataset" not in found:
-            return found[:0]
-        seen = set(zip(found.system, found.dataset, strict=True))
-        return evidence.split(self.name, {n: c for n, c in self.systems.items() if (n, place(c.dataset)) in seen})[0]
 
     def measured(self) -> list[dict[str, Any]]:
         """What the evidence has for each cell, by name: mean of the last epoch, its 95 % interval, means of the epoch
