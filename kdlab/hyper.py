@@ -30,12 +30,22 @@ def _value(owner: str, parameter: inspect.Parameter, given: Mapping[str, Any]) -
         raise Error(f"{owner} needs a value for its hyper-parameter {name}: give hp={{{name!r}: ...}}")
     annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
     try:
-        checked = TypeAdapter(annotation).validate_python(value)
+        checked = _adapter(annotation).validate_python(value)
     except ValidationError as error:
         raise Error(f"hyper-parameter {name}={value!r} of {owner}: {complaint(error)}") from None
     if not _finite(checked):
         raise Error(f"hyper-parameter {name}={value!r} of {owner}: give a finite number")
     return checked
+
+
+_ADAPTERS: dict[int, tuple[Any, TypeAdapter[Any]]] = {}  # id of an annotation -> itself, so that its id stays its own
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    """What checks values of an annotation, which need not be hashable; made once, which takes a thousand checks."""
+    if id(annotation) not in _ADAPTERS:
+        _ADAPTERS[id(annotation)] = annotation, TypeAdapter(annotation)
+    return _ADAPTERS[id(annotation)][1]
 
 
 def _finite(value: Any) -> bool:

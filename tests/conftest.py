@@ -1,4 +1,4 @@
-"""What several tests need: an empty runs folder that keeps a checkpoint of every epoch, figures closed."""
+"""What several tests need: an empty runs folder that keeps a checkpoint of every epoch, small files, cheap stages."""
 
 import signal
 import sys
@@ -57,3 +57,37 @@ def small_files(tmp_path_factory):
         load.cache_clear()
         yield
         load.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def stages():
+    """What `shared_stages` has put together for the tests of a module."""
+    return {}
+
+
+@pytest.fixture
+def shared_stages(stages, monkeypatch):
+    """Stages that several runs stand on are put together once, with weights of zero.
+
+    Random ones are half of the time that a large network takes.
+    """
+    import torch
+
+    from kdlab.engine import assemble as assembling
+
+    original = assembling._assemble
+
+    def shared(config, images, splits):
+        own = {role: shared_stage(stage, images, splits) for role, stage in assembling.stages_of(config).items()}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(assembling, "_assemble", lambda stage, *_: next(s for s in own.values() if s.config == stage))
+            return original(config, images, splits)
+
+    def shared_stage(config, images, splits):
+        if config not in stages:
+            stages[config] = shared(config, images, splits)
+        return stages[config]
+
+    monkeypatch.setattr(assembling, "_assemble", shared)
+    for name in ("normal_", "uniform_"):
+        monkeypatch.setattr(torch.Tensor, name, lambda self, *_, **__: self.zero_())

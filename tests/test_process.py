@@ -20,14 +20,15 @@ from kdlab.engine.assemble import chain_images
 from kdlab.engine.process import Process
 from kdlab.engine.store import RunFolder, environment, log_lines
 
+TICK = 1.0  # seconds between two looks at a panel, which draws at each
 LONG = Config(**{**TINY, "epochs": 80, "steps": 10, "evaluate_every": 1000})
 
 
-def until(condition, seconds=300):  # a limit for busy cores, far above what is usual
+def until(condition, every=0.05, seconds=300):  # a limit for busy cores, far above what is usual
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it takes too long"
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_a_panel_follows_a_run(runs):
     with pytest.raises(Error, match="this run is not done"):
         _ = panel.result
     panel.start()
-    until(lambda: not panel.tick())
+    until(lambda: not panel.tick(), every=TICK)
     assert "done" in panel.told.value and panel.png != empty and panel.buttons["start"].disabled
     assert panel.result["epochs"] == 5 and panel.result.config == config
 
@@ -131,7 +132,7 @@ def test_two_panels_of_a_notebook_move_one_process(folder, undisturbed):
     assert "paused" in one.told.value and one.buttons["pause"].disabled and not one.buttons["start"].disabled
     one.start()
     one.close()
-    until(lambda: not other.tick())
+    until(lambda: not other.tick(), every=TICK)
     assert "done" in other.told.value and as_if_undisturbed(undisturbed)
 
 
@@ -152,7 +153,7 @@ def test_the_panel_of_another_notebook_waits_and_takes_over(folder, undisturbed)
     other.start()
     one.process.child.stdin.close()  # as its notebook is closed
     until(lambda: other.tick() and "training" in other.told.value)
-    until(lambda: not other.tick() and not other.process.alive)
+    until(lambda: not other.tick() and not other.process.alive, every=TICK)
     one.tick()
     assert "done" in other.told.value and "done" in one.told.value and as_if_undisturbed(undisturbed)
 
@@ -166,7 +167,7 @@ def test_a_panel_that_pauses_before_its_turn_ends_with_the_run(folder):
     until(lambda: len(log_lines(folder.path)) > 3)
     other.start()
     other.pause()
-    until(lambda: not other.tick())
+    until(lambda: not other.tick(), every=TICK)
     until(lambda: not other.process.alive)
     assert "done" in other.told.value and not other.process.failure
 

@@ -17,14 +17,14 @@ def cut(config, batch):
 
 
 @pytest.mark.parametrize("method, student, teacher", EVERY)
-def test_every_published_pair_is_put_together(method, student, teacher, small_files):
+def test_every_published_pair_is_put_together(method, student, teacher, small_files, shared_stages):
     config = cut(paper(method, student, teacher), 16)
     assert assemble(config).config == config
 
 
 @pytest.mark.parametrize("student, teacher", sorted(set(PAIRS["kd"]) - set(PAIRS["fsp"])))
 @pytest.mark.parametrize("method", ["fsp", "fsp_init"])
-def test_flow_is_refused_where_crd_has_no_result_of_it(method, student, teacher, small_files):
+def test_flow_is_refused_where_crd_has_no_result_of_it(method, student, teacher, small_files, shared_stages):
     with pytest.raises(Error, match="needs equal channels|pairs stages one to one"):
         assemble(cut(paper(method, student, teacher), 16))
 

@@ -21,7 +21,7 @@ def put_together(config):
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_every_study_is_put_together_on_its_papers_data(name, small_files):
+def test_every_study_is_put_together_on_its_papers_data(name, small_files, shared_stages):
     dataset = DATASETS.get(name, "cifar10")
     study = STUDIES[name](dataset=dataset, budget="paper", **FURTHER.get(name, {}))
     for system, config in study.systems.items():

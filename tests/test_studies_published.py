@@ -14,7 +14,6 @@ from torchvision.models import get_model, get_model_weights
 import kdlab
 from kdlab import PUBLISHED, STUDIES, Config, Error, Question, Study, assemble
 from kdlab.data import load
-from kdlab.engine import assemble as assembling
 from kdlab.engine.assemble import chain
 from kdlab.settings import parse
 from kdlab.studies.published import ABSENT, TABLES, published
@@ -57,29 +56,6 @@ def published_files(small_files, tmp_path_factory):
 
 
 ASSEMBLED = set()
-
-
-@pytest.fixture(scope="module")
-def shared_stages():
-    """Stages that several runs stand on are put together once."""
-    once, original = {}, assembling._assemble
-
-    def shared(config, images, splits):
-        stages = {role: shared_stage(stage, images, splits) for role, stage in assembling.stages_of(config).items()}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                assembling, "_assemble", lambda stage, *_: next(s for s in stages.values() if s.config == stage)
-            )
-            return original(config, images, splits)
-
-    def shared_stage(config, images, splits):
-        if config not in once:
-            once[config] = shared(config, images, splits)
-        return once[config]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(assembling, "_assemble", shared)
-        yield
 
 
 # --- every cell
