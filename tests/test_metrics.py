@@ -9,6 +9,7 @@ import torch
 from kdlab import metrics
 from kdlab.data import Normalise, load
 from kdlab.losses import class_logits
+from kdlab.metrics import probes
 from kdlab.models import BranchOutput, Features, branches, build
 
 
@@ -139,6 +140,16 @@ def test_knn_on_its_own_bank_and_k_1_is_independent_of_T():
 def test_knn_of_the_bank_itself_leaves_each_row_out():
     bank, y = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]]), torch.tensor([0, 1, 2, 2])
     assert metrics.knn(bank, y, bank, k=1, same=True).tolist() == [1, 0, 2, 2]
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_knn_of_a_few_queries_at_a_time_says_the_same(same, monkeypatch):
+    bank, y = clusters()
+    queries = bank if same else clusters(seed=1)[0]
+    whole = metrics.knn(bank, y, queries, k=3, same=same)
+    monkeypatch.setattr(probes, "COSINES", 7 * len(bank))
+    assert torch.equal(metrics.knn(bank, y, queries, k=3, same=same), whole)
+    assert metrics.knn(bank, y, queries[:0]).shape == (0,)
 
 
 def test_knn_votes_by_hand():

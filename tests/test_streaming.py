@@ -1,6 +1,7 @@
 """Images larger than memory: read from the file that they were decoded into, with the bits they would have in it."""
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,8 @@ def test_what_streams_is_what_is_in_memory(even, monkeypatch):
     assert torch.equal(images.test_x[:4], whole.test_x[:4]) and torch.equal(images.train_x[rows], whole.train_x[rows])
     assert torch.equal(images.train_x[-1], whole.train_x[-1]) and torch.equal(images.train_x[2], whole.train_x[2])
     assert len(images.train_x[rows[:0]]) == 0
+    sent = pickle.loads(pickle.dumps(images.train_x.only(rows)))  # as to a process of its own
+    assert torch.equal(sent[:], whole.train_x[rows])
     a, b = split(images, 12, seed=3), split(whole, 12, seed=3)
     assert torch.equal(a.x[torch.arange(len(a.x))], b.x) and torch.equal(a.y, b.y)
     assert torch.equal(a.val_x[:], b.val_x) and torch.equal(a.truth, b.truth)

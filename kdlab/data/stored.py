@@ -112,6 +112,9 @@ class Opened:
     def __init__(self, place: Path) -> None:
         self.place, self.file, self.lock = place, place.open("rb", buffering=0), Lock()
 
+    def __reduce__(self) -> tuple[type["Opened"], tuple[Path]]:
+        return Opened, (self.place,)  # another process opens it anew
+
     def fill(self, array: np.ndarray, start: int) -> None:
         """Read what lies in the file from byte `start` on."""
         left = array.data.cast("B")

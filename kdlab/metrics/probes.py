@@ -12,6 +12,7 @@ from ..setup import Setup
 if TYPE_CHECKING:  # scikit-learn takes a second to load, and most runs need no probe
     from sklearn.pipeline import Pipeline
 
+COSINES = 2**26  # a quarter of a gigabyte
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # scikit-learn's C: the inverse of the L2 penalty
 
 
@@ -22,14 +23,17 @@ def knn(
 
     The k rows of the bank (m, D) with the largest cosine vote with weight exp(cos / T) (Wu et al. 2018; solo-learn's
     defaults). A bank with fewer rows than k votes as a whole; k=1 does not depend on T. `same`: the queries are the
-    bank, and no row votes for itself.
+    bank, and no row votes for itself. Of the cosines at most `COSINES` are in memory at a time.
     """
-    similarity = F.normalize(queries, dim=1) @ F.normalize(bank, dim=1).T
-    if same:
-        similarity.fill_diagonal_(-float("inf"))
-    near, rows = similarity.topk(min(k, len(bank)), dim=1)
-    votes = torch.zeros(len(queries), int(bank_y.max()) + 1).scatter_add_(1, bank_y[rows], ((near - 1) / T).exp())
-    return votes.argmax(1)
+    queries, unit, found = F.normalize(queries, dim=1), F.normalize(bank, dim=1).T, []
+    for start in range(0, len(queries), step := max(1, COSINES // len(bank))):
+        similarity = queries[start : start + step] @ unit
+        if same:
+            similarity.diagonal(start).fill_(-float("inf"))
+        near, rows = similarity.topk(min(k, len(bank)), dim=1)
+        votes = torch.zeros(len(rows), int(bank_y.max()) + 1).scatter_add_(1, bank_y[rows], ((near - 1) / T).exp())
+        found.append(votes.argmax(1))
+    return torch.cat(found) if found else torch.zeros(0, dtype=torch.long)
 
 
 def linear_probe(
