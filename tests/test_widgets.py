@@ -198,6 +198,13 @@ def test_the_circle_collapses_where_its_text_says_so(change, low, high):
     assert torch.equal(toy.seen[60], before) and len(toy.seen) == 61, "trained once"
 
 
+def test_the_circle_trains_its_target_where_nothing_stops_the_gradient():
+    toys = [Toy("BYOL", 0.5, 16, True, stop, momentum=0.0) for stop in (True, False)]
+    for toy in toys:
+        toy.train(1)
+    assert toys[0].losses[1] == toys[1].losses[1] and not torch.equal(toys[0].net[0], toys[1].net[0])
+
+
 def test_stopping_by_hand():
     scores = [50.0, 60.0, 58.0, 60.0, 59.0, 70.0]
     assert stopping(scores, patience=2, settled=0) == (4, 2), "equal is no better"

@@ -64,7 +64,7 @@ def plot_answers(answers: pd.DataFrame) -> plt.Figure:
                 color=colour, fontsize=10,
             )  # fmt: skip
         axis.set(yticks=range(len(answers)), yticklabels=answers["question"], ylim=(len(answers) - 0.5, -0.6))
-        axis.set_xlabel("difference, with its 95 % interval")
+        axis.set_xlabel("difference in points, with its 95 % interval")
         axis.grid(axis="y", visible=False)
     return figure
 
@@ -80,7 +80,7 @@ def plot_worth(table: pd.DataFrame) -> plt.Figure:
             places = np.arange(len(table)) + 0.2 * (i - (len(ways) - 1) / 2)
             axis.errorbar(
                 table[f"points, {way}"], places, xerr=np.nan_to_num(table[f"± 95 %, {way}"]), fmt="os"[i],
-                color=PALETTE[i], ms=7, lw=2.2, capsize=3, label=titles[way],
+                color=PALETTE[(0, 4)[i]], ms=7, lw=2.2, capsize=3, label=titles[way],  # orange is "open" elsewhere
             )  # fmt: skip
         for row, cost in enumerate(table.to_dict("records")):
             told = f"{cost['CPU time, %']:+.0f} % time\n{cost['parameters']:+,} parameters"

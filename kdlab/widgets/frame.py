@@ -104,7 +104,8 @@ def picture_of() -> ipywidgets.Image:
 def png_of(figure: plt.Figure) -> bytes:
     """A figure as a picture; it is closed."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    fast = {"compress_level": 1}  # a tenth larger
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs=fast)
     plt.close(figure)
     return buffer.getvalue()
 
