@@ -12,13 +12,13 @@ from .toy import Toy, angles
 
 PREDICT = (
     "Choose BYOL, take its predictor away and set its momentum to 0: no loss falls lower. Where will the points be "
-    "after sixty steps? Which of the two brings them back alone, and what does the stopped gradient do?"
+    "after forty steps? Which of the two brings them back alone, and what does the stopped gradient do?"
 )
 
 
 def circle(
     method: str = "SimCLR", T: float = 0.5, batch: int = 16, predictor: bool = True, stop_gradient: bool = True,
-    momentum: float = 0.99, step: int = 60,
+    momentum: float = 0.99, step: int = 40,
 ) -> Explorer:  # fmt: skip
     """Pre-training in a picture: images are points on a circle, a small network puts views of them on another one."""
     return explore(
