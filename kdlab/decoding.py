@@ -109,7 +109,6 @@ def _rows(place: Path, shape: Sequence[int], start: int, files: Sequence[str], s
         same_size(file, pixels.shape, rows.shape[2:])
         grey &= pixels.ndim == 2
         rows[row] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    rows.flush()
     return grey
 
 

@@ -41,13 +41,16 @@ def plot_comparison(
             axis.plot([mean, mean], [row - 0.22, row + 0.22], color=palette[name], lw=3)
             now = [result[metric] for result in (live or {}).get(name, ())]
             axis.plot(now, [row] * len(now), "*", color="0.15", mec="white", ms=14, zorder=5)
-            axis.annotate(f"{mean:.1f}", (mean, row - 0.25), ha="center", va="bottom", fontsize=10)
+            axis.annotate(
+                f"{mean:.1f}", (mean, row - 0.25), ha="center", va="bottom", fontsize=10,
+                bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
+            )  # fmt: skip
         if beside:
             axis.axvline(interval([result[metric] for result in groups[beside]])[0], color="0.4", lw=1.2, ls="--")
         if families:
             for kind, colour in by_kind.items():
                 axis.plot([], [], "o", color=colour, label=kind)
-            axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+            figure.legend(loc="outside lower center", ncols=len(by_kind), columnspacing=1, handletextpad=0.1)
         axis.set(yticks=range(len(groups)), yticklabels=groups, ylim=(len(groups) - 0.5, -0.75))
         axis.set_xlabel(label or label_of(metric))
         axis.set_xlim(right=min(axis.get_xlim()[1], 101))

@@ -1,8 +1,10 @@
 """What data cost: decoding, a batch from memory, streaming; each as a ratio of two things measured in one run.
 
-    python tests/bench/bench_data.py [FOLDER]    FOLDER/train/CLASS/*.jpg; else noise is written; prints a table
+    python tests/bench/bench_data.py [FOLDER]    FOLDER/train/CLASS/*.jpg, of one size; else noise; prints a table
 
-Decoding and crops run on all processors, everything else on one thread. Ratios are medians of ROUNDS interleaved pairs;
+Decoding and crops run on all processors, everything else on one thread. Decoding reads the files over again until there
+are DECODED, so that the start of its processes weighs what it does in a set of that size; crops are of photographs that
+are written as noise, as large as ImageNet's. Ratios are medians of ROUNDS interleaved pairs;
 seconds are by the clock, as decoding is done by other processes, so nothing else should run meanwhile.
 """
 
@@ -21,24 +23,24 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from kdlab import AUGMENTATIONS, Config, assemble
 from kdlab.data import Batches, decoded, load, split
-from kdlab.data.photographs import Crop, Photographs
+from kdlab.data.photographs import Crop, Files, Photographs
 from kdlab.decoding import decode_into, picture, processors
 from kdlab.engine.train import make_optimizer
 
 torch.set_num_threads(1)
-ROUNDS, COUNT, BATCH = 5, 6000, 64
+ROUNDS, COUNT, BATCH, DECODED, PHOTOGRAPHS = 5, 6000, 64, 50_000, 1920
 CROP = Crop((0.08, 1.0), (3 / 4, 4 / 3))
 
 
-def noise(root):
-    """COUNT images of 64 pixels in two classes, and a few for testing."""
+def noise(root, count=COUNT, width=64, height=64):
+    """`count` images in two classes, and a few for testing."""
     draw = np.random.default_rng(0)
-    for part, count in (("train", COUNT), ("test", 100)):
-        for i in range(count):
+    for part, images in (("train", count), ("test", 100)):
+        for i in range(images):
             file = root / part / f"class{i % 2}" / f"{i:05}.jpg"
             file.parent.mkdir(parents=True, exist_ok=True)
-            small = Image.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8))
-            small.resize((64, 64), Image.Resampling.BICUBIC).save(file, quality=90)
+            small = Image.fromarray(draw.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8))
+            small.resize((width, height), Image.Resampling.BICUBIC).save(file, quality=90)
     return root
 
 
@@ -63,17 +65,19 @@ def bare_crops(job):
     draw = np.random.default_rng(seed)
     for file in files:
         image = picture(file)
-        np.asarray(image.crop(CROP.box(*image.size, draw)).resize((56, 56), Image.Resampling.BILINEAR))
+        np.asarray(image.crop(CROP.box(*image.size, draw)).resize((224, 224), Image.Resampling.BILINEAR))
 
 
 def decoding(files, folder):
     """decode_into against a bare loop over the same decoder on as many processes."""
+    files = [files[i % len(files)] for i in range(DECODED)]
     parts = [files[i :: processors()] for i in range(processors())]
-    place = Path(folder) / "pixels"
-    shape = (len(files), 3, 64, 64)
+    place, (width, height) = Path(folder) / "pixels", Image.open(files[0]).size
+    shape = (len(files), 3, height, width)
 
     def ours():
-        place.write_bytes(bytes(int(np.prod(shape))))
+        place.touch()
+        os.truncate(place, int(np.prod(shape)))
         decode_into(place, shape, files, None)
 
     def theirs():
@@ -85,7 +89,7 @@ def decoding(files, folder):
 
 def crops(files):
     """Batches of cropped photographs against a bare loop over decoder and crop on as many processes."""
-    photographs = Photographs(files, 56)
+    photographs = Photographs(Files(files, 224))
     order = torch.randperm(len(files))[: len(files) // BATCH * BATCH].view(-1, BATCH)
     parts = [(files[i :: processors()], i) for i in range(processors())]
 
@@ -126,21 +130,25 @@ def streaming(name, images):
     return ratio(lambda: steps(outside), lambda: steps(inside))
 
 
+def files_of(root):
+    return sorted(str(f) for f in (Path(root) / "train").rglob("*") if f.is_file())[:COUNT]
+
+
 def main(root):
-    name = f"folder:{root}"
-    files = sorted(str(f) for f in (Path(root) / "train").rglob("*") if f.is_file())[:COUNT]
+    name, files = f"folder:{root}", files_of(root)
     whole = load(name)
     os.environ["KDLAB_MEMORY"] = "1"
     load.cache_clear()
     streamed = load(name)
+    del os.environ["KDLAB_MEMORY"]  # it also limits the processes
     with tempfile.TemporaryDirectory() as folder:
         rows = {
             "decoding, share of a bare loop's speed": decoding(files, folder),
-            "random crops of photographs, share of a bare loop's speed": crops(files),
+            "random crops of photographs, share of a bare loop's speed": crops(files_of(noise(Path(folder) / "photographs", PHOTOGRAPHS, 500, 375))),
             "a batch from memory, share of DataLoader's time": memory(whole),
             "streamed training, share of the speed in memory": streaming(name, (whole, streamed)),
         }
-    print(f"{len(files):,} images, {processors()} processors\n\n| measured | ratio |\n|---|---|")
+    print(f"{len(files):,} files, {processors()} processors\n\n| measured | ratio |\n|---|---|")
     for what, value in rows.items():
         print(f"| {what} | {value:.2f} |")
 
