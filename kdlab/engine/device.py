@@ -5,6 +5,8 @@ import platform
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +22,6 @@ if TYPE_CHECKING:  # it takes a second to load, and a stored result needs none
 
 def make_fabric(config: Config) -> "Fabric":
     """lightning-fabric for the config's device and precision; a device that is not there is an `Error`."""
-    from lightning_fabric import Fabric
-
     kind, _, index = config.device.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (index and (kind != "cuda" or not index.isdigit())):
         raise Error(f"device={config.device!r}: choose auto, cpu, cuda, cuda:0, cuda:1, ..., or mps")
@@ -29,8 +29,16 @@ def make_fabric(config: Config) -> "Fabric":
     count = torch.cuda.device_count()
     if not available[kind] or (index and int(index) >= count):
         raise Error(f"device={config.device!r} is not there: torch sees {count} CUDA devices; 'auto' takes the best")
+    return deepcopy(_fabric(kind, int(index) if index else None, config.precision))  # the loss scale is a run's own
+
+
+@cache
+def _fabric(kind: str, index: int | None, precision: Any) -> "Fabric":
+    """Made once: it looks through all installed distributions for plugins."""
+    from lightning_fabric import Fabric
+
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)  # it announces AMP every time
-    return Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=config.precision)
+    return Fabric(accelerator=kind, devices=1 if index is None else [index], precision=precision)
 
 
 def environment(device: torch.device) -> dict[str, Any]:

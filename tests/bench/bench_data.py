@@ -142,9 +142,10 @@ def main(root):
     streamed = load(name)
     del os.environ["KDLAB_MEMORY"]  # it also limits the processes
     with tempfile.TemporaryDirectory() as folder:
+        photographs = files_of(noise(Path(folder) / "photographs", PHOTOGRAPHS, 500, 375))
         rows = {
             "decoding, share of a bare loop's speed": decoding(files, folder),
-            "random crops of photographs, share of a bare loop's speed": crops(files_of(noise(Path(folder) / "photographs", PHOTOGRAPHS, 500, 375))),
+            "random crops of photographs, share of a bare loop's speed": crops(photographs),
             "a batch from memory, share of DataLoader's time": memory(whole),
             "streamed training, share of the speed in memory": streaming(name, (whole, streamed)),
         }
