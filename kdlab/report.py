@@ -60,11 +60,11 @@ def _row(file: Path, now: dict[str, str]) -> dict[str, Any]:
 
 def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
     """Mean and half-width of its confidence interval (Student's t, n - 1 degrees of freedom); NaN width for n = 1."""
-    from scipy.stats import t
+    from scipy.special import stdtrit  # of scipy.stats, which would call it, the import takes a second
 
     numbers = np.asarray(values, dtype=float)
     n = len(numbers)
-    half = t.ppf(0.5 + level / 2, n - 1) * numbers.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+    half = stdtrit(n - 1, 0.5 + level / 2) * numbers.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
     return float(numbers.mean()), float(half)
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from kdlab.augment import AUGMENTATIONS, Recipe
-from kdlab.data import Batches, load, split
+from kdlab.data import Batches, load, sources, split
 from kdlab.errors import Error
 
 DIGITS = load("digits")
@@ -25,6 +26,17 @@ def test_digits():
     pixels = DIGITS.train_x.double() / 255
     assert DIGITS.mean[0] == pytest.approx(pixels.mean().item(), abs=1e-4)
     assert DIGITS.std[0] == pytest.approx(pixels.std().item(), abs=1e-4)
+
+
+def test_digits_are_those_of_scikit_learn_wherever_it_keeps_them(monkeypatch):
+    bunch = load_digits()
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "DIGITS_FILE", "sklearn/elsewhere.csv.gz")
+        elsewhere = sources.digits()
+    for found in (DIGITS, elsewhere):
+        assert torch.equal(torch.cat([found.train_y, found.test_y]), torch.from_numpy(bunch.target))
+        pixels = torch.cat([found.train_x, found.test_x])[:, 0].double() * 16 / 255
+        assert torch.equal(pixels.round(), torch.from_numpy(bunch.images))
 
 
 @pytest.mark.parametrize("labels, expected", [(20, [2] * 10), (100, [10] * 10), (10, [1] * 10)])

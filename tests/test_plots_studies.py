@@ -74,7 +74,7 @@ def test_evidence_under_what_was_trained_here():
     ).axes[0]
     stars = [line for line in axis.lines if line.get_marker() == "*" and len(line.get_xdata())]
     assert [list(line.get_xdata()) for line in stars] == [[65.5]] and "star" in axis.get_title("left")
-    assert {t.get_text() for t in axis.get_legend().get_texts()} == {"plain", "taught"}
+    assert {t.get_text() for t in axis.figure.legends[0].get_texts()} == {"plain", "taught"}
     (through,) = [line for line in axis.lines if line.get_linestyle() == "--"]
     assert set(through.get_xdata()) == {81.0}
 

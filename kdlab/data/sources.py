@@ -8,6 +8,7 @@ import os
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +28,7 @@ PLACES = {
     "cifar100": "cifar-100-python", "stl10": "stl10_binary", "tiny-imagenet": "tiny-imagenet-*",
     "imagenet": "imagenet",
 }  # fmt: skip
+DIGITS_FILE = "sklearn/datasets/data/digits.csv.gz"  # of scikit-learn
 # Classes that resemble each other, true -> taken for: Patrini et al. 2017
 SIMILAR_DIGITS = {"2": "7", "3": "8", "5": "6", "6": "5", "7": "1"}
 SIMILAR_PHOTOGRAPHS = {"truck": "automobile", "bird": "airplane", "deer": "horse", "cat": "dog", "dog": "cat"}
@@ -50,15 +52,24 @@ def digits() -> ImageSet:
     The first 1,200 images are for training, the last 597 for testing: they come from other writers, and no official
     split exists for this excerpt of the UCI set.
     """
-    from sklearn.datasets import load_digits
-
-    bunch: Any = load_digits()
-    x = torch.from_numpy(bunch.images).mul(255 / 16).round().to(torch.uint8)[:, None]
-    y = torch.from_numpy(bunch.target).long()
-    names = tuple(str(name) for name in bunch.target_names)
+    table = torch.from_numpy(_digits_table())
+    x = table[:, :-1].mul(255 / 16).round().to(torch.uint8).view(-1, 1, 8, 8)
+    y = table[:, -1].long()
+    names = tuple(str(label) for label in range(10))
     return ImageSet(
         "digits", names, x[:1200], y[:1200], x[1200:], y[1200:], style="digits", similar=SIMILAR_DIGITS
     )  # fmt: skip
+
+
+def _digits_table() -> np.ndarray:
+    """(1797, 65): 64 pixels from 0 to 16 and the label. The file itself: `load_digits` first imports for a second."""
+    try:
+        return np.loadtxt(str(distribution("scikit-learn").locate_file(DIGITS_FILE)), delimiter=",")
+    except FileNotFoundError:  # another version keeps it elsewhere
+        from sklearn.datasets import load_digits
+
+        bunch: Any = load_digits()
+        return np.column_stack([bunch.data, bunch.target])
 
 
 def mnist() -> ImageSet:

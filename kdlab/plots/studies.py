@@ -94,15 +94,14 @@ def plot_worth(table: pd.DataFrame) -> plt.Figure:
 
 def plot_cells(table: pd.DataFrame, label: str = "test accuracy, %") -> plt.Figure:
     """A grid of two settings (`studies.ablation.cells_of`) as a heat map with its numbers."""
+    from seaborn import heatmap  # it takes a second to load
+
     with plt.rc_context({**STYLE, "axes.grid": False}):
         figure, axis = plt.subplots(figsize=(1.3 * len(table.columns) + 2.4, 0.8 * len(table) + 1.4))
-        drawn = axis.imshow(table.to_numpy(), cmap="cividis", aspect="auto")
-        middle = (np.nanmin(table.to_numpy()) + np.nanmax(table.to_numpy())) / 2
-        for i, j in np.ndindex(table.shape):
-            value = table.iloc[i, j]
-            axis.annotate(f"{value:.1f}", (j, i), ha="center", va="center", color="w" if value < middle else "k")
-        axis.set(xlabel=table.columns.name, ylabel=table.index.name)
-        axis.set_xticks(range(len(table.columns)), [f"{value:g}" for value in table.columns])
-        axis.set_yticks(range(len(table)), [f"{value:g}" for value in table.index])
-        figure.colorbar(drawn, label=label)
+        names = [[f"{value:g}" for value in values] for values in (table.columns, table.index)]
+        heatmap(
+            table, cmap="cividis", annot=True, fmt=".1f", cbar_kws={"label": label}, xticklabels=names[0],
+            yticklabels=names[1], ax=axis,
+        )  # fmt: skip
+        axis.tick_params(axis="y", rotation=0)
     return figure

@@ -5,7 +5,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
+from matplotlib.colors import to_rgb
 from torch import Tensor
 
 from ..engine.result import Result
@@ -16,7 +16,9 @@ from ..tables import figures_root
 plt.switch_backend(plt.get_backend())
 Scored = Result | Mapping[str, Any]  # a run, or what a row of evidence says of it: x[metric] is a number
 PART_NAMES = {"val": "validation", "train": "training"}
-PALETTE = sns.color_palette("colorblind")
+# "colorblind" of seaborn, which takes a second to load
+COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9")
+PALETTE = [to_rgb(colour) for colour in COLOURS]
 STYLE = {
     "font.size": 11, "axes.titlesize": 12, "axes.titleweight": "bold", "axes.titlelocation": "left",
     "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25,

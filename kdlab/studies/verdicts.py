@@ -71,11 +71,11 @@ def verdict(mean: float, half: float, n: int, matters: float) -> str:
 
 def seeds_needed(mean: float, half: float, n: int, matters: float) -> int | None:
     """The smallest number of seeds with which mean ± interval would exclude 0 or lie within ±`matters`."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    spread = half * math.sqrt(n) / t.ppf(0.975, n - 1)
+    spread = half * math.sqrt(n) / stdtrit(n - 1, 0.975)
     for more in range(n + 1, MANY + 1):
-        width = t.ppf(0.975, more - 1) * spread / math.sqrt(more)
+        width = stdtrit(more - 1, 0.975) * spread / math.sqrt(more)
         if width < abs(mean) or abs(mean) + width <= matters:
             return more
     return None

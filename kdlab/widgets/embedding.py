@@ -5,19 +5,20 @@ import torch
 from sklearn.manifold import TSNE
 from torch import Tensor
 
+from ..data import Normalise
 from ..engine.result import Result
 from ..losses import similarity as cosines_of
 from ..metrics import extract
 from ..plots.explorers_runs import plot_map
 from .controls import Slider
 from .frame import Explorer, explore
-from .moments import watch_at
+from .moments import MOMENTS, methods_at
 
 PREDICT = (
     "Set the moment to 0 and move on: which two classes will be the last to part? And are the nearest neighbours of "
     "the chosen image of its class (green) before the map shows it?"
 )
-COUNT, MOMENTS, NEAREST = 240, 7, 5
+COUNT, NEAREST = 240, 5
 
 
 def embedding(result: Result, moment: int = MOMENTS - 1, image: int = 0) -> Explorer:
@@ -28,7 +29,8 @@ def embedding(result: Result, moment: int = MOMENTS - 1, image: int = 0) -> Expl
     """
     images = result.images
     x, y = images.test_x[:COUNT], images.test_y[:COUNT]
-    seen = watch_at(result.config, MOMENTS, lambda setup: extract(setup.method.model, x, setup.normalise).pooled)
+    normalise = Normalise(images.mean, images.std)
+    seen = {epoch: extract(method.model, x, normalise).pooled for epoch, method in methods_at(result).items()}
     moments = list(seen)
     maps, nearest, place = [], [], None
     for features in seen.values():

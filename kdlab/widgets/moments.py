@@ -1,21 +1,34 @@
 """A run looked at from inside at a few moments of its training."""
 
-from collections.abc import Callable
+import copy
+from functools import lru_cache
 from itertools import count
-from typing import TypeVar
+from pathlib import Path
 
 import torch
 
 from ..config import Config
+from ..engine.result import Result
 from ..engine.watch import watch
+from ..methods import Method
 from ..setup import Setup
 
-Seen = TypeVar("Seen")
+MOMENTS = 7
 
 
-def watch_at(config: Config, most: int, look: Callable[[Setup], Seen]) -> dict[int, Seen]:
-    """What `look` gave at up to `most` moments, evenly from before training to its end: {epochs done: seen}."""
-    moments = {round(e) for e in torch.linspace(0, config.epochs, most).tolist()}
-    epochs = count()
-    seen = watch(config, lambda setup: (epoch, look(setup)) if (epoch := next(epochs)) in moments else None)
-    return dict(filter(None, seen))
+def methods_at(result: Result) -> dict[int, Method]:
+    """The method, on the CPU, at up to seven moments, evenly from before training to its end: {epochs done: method}.
+
+    The run is trained once more for it, once for all explorers that look at it one after the other.
+    """
+    return _methods_at(result.config, result.folder)
+
+
+@lru_cache(maxsize=1)
+def _methods_at(config: Config, _: Path) -> dict[int, Method]:  # the folder tells apart what other code has trained
+    moments, epochs = {round(e) for e in torch.linspace(0, config.epochs, MOMENTS).tolist()}, count()
+
+    def look(setup: Setup) -> tuple[int, Method] | None:
+        return (epoch, copy.deepcopy(setup.method).cpu()) if (epoch := next(epochs)) in moments else None
+
+    return dict(filter(None, watch(config, look)))

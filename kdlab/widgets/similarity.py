@@ -1,6 +1,5 @@
 """The similarity matrix of a batch: what a contrastive loss sees, and what the temperature makes of it."""
 
-import copy
 from functools import cache
 
 import matplotlib.pyplot as plt
@@ -10,31 +9,30 @@ from torch import Tensor
 from ..engine.result import Result
 from ..errors import Error
 from ..losses import similarity as cosines_of
-from ..methods import Method
 from ..metrics.embeddings import embeds
 from ..models import evaluating
 from ..plots.explorers_runs import plot_batch
-from ..setup import Setup
 from .controls import Slider
 from .frame import Explorer, explore
-from .moments import watch_at
+from .moments import MOMENTS, methods_at
 
 PREDICT = (
     "Two views of one image meet on the diagonal. At T = 0.1 it holds more of the probability than an equal share. "
     "What is left of that at T = 2, though no cosine changes? And at the first moment, untrained?"
 )
-MOMENTS = 6
 
 
 def similarity(result: Result, T: float = 0.1, batch: int = 12, again: int = 0, moment: int = MOMENTS - 1) -> Explorer:
     """Cosines between the embeddings of two views of a batch, and the softmax over each row at a temperature.
 
     The images are test images, in an order that `again` draws, their views those of the run's own method. The run is
-    trained once more and looked at from inside at up to six moments: the heads that make embeddings are not kept.
+    trained once more and looked at from inside at up to seven moments: the heads that make embeddings are not kept.
     """
-    seen = watch_at(result.config, MOMENTS, _copied)
-    moments = list(seen)
     setup, images = result.setup(teacher=False), result.images
+    if not embeds(setup.method):
+        raise Error(f"a run of {result.config.method!r} has no embeddings: give one of simclr, moco or byol")
+    seen = methods_at(result)
+    moments = list(seen)
 
     @cache  # moving T moves no image
     def looked(batch: int, again: int, moment: int) -> tuple[Tensor, Tensor]:
@@ -43,7 +41,7 @@ def similarity(result: Result, T: float = 0.1, batch: int = 12, again: int = 0, 
         method = seen[moments[moment]]
         with evaluating(method):
             first, second = (method.embed(setup.normalise(view(x, draw))) for view in setup.batches.views[:2] if view)
-        assert first is not None  # `_copied` refuses a method without embeddings
+        assert first is not None  # as asked above
         assert second is not None
         return x, cosines_of(first, second).cpu()
 
@@ -57,9 +55,3 @@ def similarity(result: Result, T: float = 0.1, batch: int = 12, again: int = 0, 
         again=Slider(again, 0, 20, label="draw again"),
         moment=Slider(min(moment, len(moments) - 1), 0, len(moments) - 1, label="moment of training"),
     )  # fmt: skip
-
-
-def _copied(setup: Setup) -> Method:
-    if not embeds(setup.method):
-        raise Error(f"a run of {setup.config.method!r} has no embeddings: give one of simclr, moco or byol")
-    return copy.deepcopy(setup.method).cpu()
