@@ -20,8 +20,9 @@ from kdlab.engine.assemble import chain_images
 from kdlab.engine.process import Process
 from kdlab.engine.store import RunFolder, environment, log_lines
 
+DUE = store.CHECKPOINT_SECONDS  # of the processes; here `runs` makes it 0
 TICK = 1.0  # seconds between two looks at a panel, which draws at each
-LONG = Config(**{**TINY, "epochs": 80, "steps": 10, "evaluate_every": 1000})
+LONG = Config(**{**TINY, "epochs": 40, "steps": 10, "evaluate_every": 1000})
 
 
 def until(condition, every=0.05, seconds=300):  # a limit for busy cores, far above what is usual
@@ -59,10 +60,10 @@ def test_paused_stopped_and_continued_it_ends_as_if_undisturbed(folder, undistur
     process.pause()
     time.sleep(0.5)
     still = len(log_lines(folder.path))
-    time.sleep(0.5)
+    time.sleep(DUE)  # it will want to write one as soon as it goes on, on a fast machine, too
     assert len(log_lines(folder.path)) == still and process.alive and process.paused, "it holds still"
     process.go_on()
-    until((folder.path / "checkpoint.pt").exists)  # after five seconds
+    until((folder.path / "checkpoint.pt").exists, every=0.005)
     process.stop()
     assert not process.alive and not folder.owner() and not process.failure
     assert folder.result() is None and 0 < len(log_lines(folder.path)) < LONG.epochs, "stopped half-way"
