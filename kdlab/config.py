@@ -108,7 +108,7 @@ class Config(BaseModel):
     @field_validator("labels")
     @classmethod
     def _labels_in_range(cls, labels: int | float | None) -> int | float | None:
-        if labels is not None and not labels > 0:
+        if labels is not None and (isinstance(labels, bool) or not labels > 0):
             raise Error(f"labels={labels!r}: give a number of images (20), a share of them (0.1), or None for all")
         if isinstance(labels, float) and labels > 1:
             raise Error(f"labels={labels}: a share is at most 1.0; for a number of images give an integer")

@@ -1,6 +1,7 @@
 """The `kdlab data` commands."""
 
 import inspect
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,10 +57,10 @@ def inspect_(
     from .settings import parse
 
     budget = parse([f"labels={labels}"])["labels"] if labels else None
-    if not isinstance(budget, int | float | None):
+    if isinstance(budget, bool) or not isinstance(budget, int | float | None):
         raise Error(f"labels={labels}: give a number of images, or a share such as 0.1")
-    if sheet is not None and (sheet.suffix != ".png" or not sheet.parent.is_dir()):
-        raise Error(f"--sheet {sheet}: give a name that ends in .png, in a folder that is there")
+    if sheet is not None and (sheet.suffix != ".png" or sheet.is_dir() or not os.access(sheet.parent, os.W_OK)):
+        raise Error(f"--sheet {sheet}: give a name that ends in .png, in a folder that can be written to")
     images = data.load(name, size)
     split = data.split(images, budget, seed=seed)
     print(f"{_headline(images)}\n\n{_counts(split).to_string()}")
@@ -72,7 +73,7 @@ def inspect_(
         plot_images(images.train_x[rows], names, columns=EACH).savefig(sheet)
         print(f"\ncontact sheet: {sheet}")
     if verify:
-        _verify(name, size, images.fingerprint())
+        _verify(name, size, images)
         print("\nverified: the files, decoded once more, give these images")
 
 
@@ -106,7 +107,7 @@ def _counts(split: "Split") -> "pd.DataFrame":
     return pd.concat([frame, frame.sum().to_frame("all").T])
 
 
-def _verify(name: str, size: int | None, fingerprint: str) -> None:
+def _verify(name: str, size: int | None, kept: "ImageSet") -> None:
     """Read a data set with nothing kept of it; an `Error` where it gives other images."""
     from . import data
     from .data.photographs import Photographs
@@ -115,11 +116,12 @@ def _verify(name: str, size: int | None, fingerprint: str) -> None:
     with tempfile.TemporaryDirectory() as place, environment(KDLAB_CACHE=place):
         data.load.cache_clear()
         images = data.load(name, size)
-        again = images.fingerprint()
+        streams = isinstance(kept.train_x, Photographs)  # of which nothing is kept
+        alike = images.fingerprint() == (kept.fingerprint() if streams else kept.contents())
         for part in (images.train_x, images.val_x, images.test_x):
             if isinstance(part, Photographs):  # which nothing has decoded yet
                 for _ in part.split(1000):
                     pass
         data.load.cache_clear()
-    if again != fingerprint:
+    if not alike:
         raise Error(f"the files of {name} hold other images than those that are kept: kdlab data clear")

@@ -36,9 +36,10 @@ def picture(file: str) -> Image.Image:
             frames = getattr(opened, "n_frames", 1)
             if frames > 1 and opened.format != "MPO":  # a photograph with a second picture, as many cameras make
                 raise Error(f"{file} is an animation or a stack of {frames} images: save the one you want")
-            if opened.mode in ("I", "F"):
+            sixteen = opened.mode.startswith("I;16") or (opened.mode == "I" and opened.format == "PPM")
+            if opened.mode in ("I", "F") and not sixteen:
                 raise Error(f"{file} has 32 bits a pixel and so no fixed range: save it with 8 or 16")
-            if opened.mode.startswith("I;16"):
+            if sixteen:
                 return Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8))
             return opened.convert("L" if opened.mode in GREY else "RGB")
     except Error:
@@ -52,7 +53,9 @@ def unreadable(file: str, error: Exception) -> Error:
     with suppress(OSError):
         if not Path(file).stat().st_size:
             return Error(f"{file} is not a readable image (it is empty): mend or remove it")
-    told = getattr(error, "strerror", None) or type(error).__name__
+    said = str(error).splitlines()
+    brief = said[0] if said and file not in said[0] else type(error).__name__
+    told = getattr(error, "strerror", None) or brief
     return Error(f"{file} is not a readable image ({told}): mend or remove it")
 
 
@@ -69,7 +72,7 @@ def decode_into(place: Path, shape: Sequence[int], files: Sequence[str], size: i
     paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     started = [
         subprocess.Popen(
-            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-P", "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
         for _ in jobs
@@ -131,5 +134,7 @@ if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         print(json.dumps({"grey": _rows(Path(given), *job)}), flush=True)
+    except KeyboardInterrupt:  # of the parent's group: it says so itself
+        os._exit(130)
     except Exception as error:  # the parent raises it
         print(json.dumps({"error": str(error) or type(error).__name__}), flush=True)

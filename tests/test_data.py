@@ -44,6 +44,18 @@ def test_a_number_of_labels_is_spread_evenly(labels, expected):
     assert counts(split(DIGITS, labels, seed=3).y) == expected
 
 
+@pytest.mark.parametrize("fields, message", [
+    ({"labels": 1.5}, "labels=1.5: a share is above 0 and at most 1.0"),
+    ({"labels": -0.5}, "labels=-0.5: a share is above 0"),
+    ({"labels": float("nan")}, "labels=nan: a share is above 0"),
+    ({"validation": 1.5}, "validation=1.5: give a share of at least 0 and below 1"),
+    ({"imbalance": 0}, "imbalance=0: give at least 1, which is none"),
+])  # fmt: skip
+def test_impossible_splits(fields, message):
+    with pytest.raises(Error, match=message):
+        split(DIGITS, **fields)
+
+
 def test_classes_that_are_left_out_change_nothing_else():
     images = DIGITS
     whole, without = split(images, 40, seed=1), split(images, 40, seed=1, omit=(3, 5))

@@ -1,19 +1,25 @@
 """Decoded images: read once and kept, noticed when they change; every format that a folder may hold."""
 
+import errno
 import json
 import multiprocessing
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
 import torch
 from filelock import FileLock
 from PIL import Image
+from typer.testing import CliRunner
 
+from kdlab import cli, decoding
 from kdlab.data import decoded, load
 from kdlab.data.decoded import cache_root, clear, sizes
+from kdlab.data.stored import Stored
 from kdlab.decoding import decode
 from kdlab.errors import Error
 
@@ -131,10 +137,13 @@ def test_a_damaged_image_leaves_nothing_that_looks_finished(many, broken):
     assert not left()
 
 
-@pytest.mark.parametrize("facts", ["", "{}", "[1]", '{"shape": [2, 3, 6, 5], "sum": 0}'])
+@pytest.mark.parametrize("facts", ["", "{}", "[1]", '{"shape": [2, 3, 6, 5], "sum": 0}', "another mean"])
 def test_damaged_facts_are_noticed_and_mended(many, facts):
     before = read(many).fingerprint()
     (file,) = cache_root().glob("*.json")
+    if facts == "another mean":
+        told = json.loads(file.read_text())
+        facts = json.dumps(told | {"mean": [0.9, *told["mean"][1:]]})
     file.write_text(facts)
     with pytest.warns(UserWarning, match="is damaged: its images are decoded anew"):
         assert read(many).fingerprint() == before
@@ -148,9 +157,51 @@ def test_a_missing_file_is_named(many):
 
 def test_what_a_killed_build_left_goes_with_the_next(many):
     cache_root().mkdir()
-    (cache_root() / "0123.part").write_bytes(b"12345")
+    (cache_root() / f"{uuid4().hex}.part").write_bytes(b"12345")
     read(many)
     assert left() == [".json", ".uint8"]
+
+
+def test_other_files_in_the_folder_stay(many):
+    cache_root().mkdir()
+    others = [cache_root() / name for name in ("package.json", "film.mkv.part", "mine.uint8", "my-own-notes.json")]
+    for other in others:
+        other.write_text("mine")
+    read(many)
+    assert len(sizes()) == 1 and clear() > 0 and not sizes()
+    assert [other.read_text() for other in others] == ["mine"] * 4
+
+
+@pytest.mark.parametrize("limit", ["1000", "0.0005"])
+def test_verify_looks_at_what_is_kept_also_where_it_streams(many, limit, monkeypatch):
+    monkeypatch.setenv("KDLAB_MEMORY", limit)
+    verify = ["data", "inspect", f"folder:{many}", "--verify"]
+    assert "verified" in CliRunner().invoke(cli.app, verify, catch_exceptions=False).output
+    (file,) = cache_root().glob("*.uint8")
+    content = bytearray(file.read_bytes())
+    content[1000] ^= 4
+    load.cache_clear()
+    file.write_bytes(content)
+    if limit == "1000":
+        with pytest.warns(UserWarning, match="is damaged: its images are decoded anew"):
+            read(many)
+    else:
+        with pytest.raises(Error, match="hold other images than those that are kept: kdlab data clear"):
+            CliRunner().invoke(cli.app, verify, catch_exceptions=False)
+
+
+def test_few_images_that_are_too_large_are_kept_and_stream(many, monkeypatch):
+    monkeypatch.setattr(decoded, "FEW", 400)
+    assert isinstance(read(many).train_x, torch.Tensor) and not sizes()
+    monkeypatch.setenv("KDLAB_MEMORY", "0.0005")
+    assert isinstance(read(many).train_x, Stored) and len(sizes()) == 1
+
+
+def test_no_file_of_the_current_folder_is_run(many, tmp_path, monkeypatch):
+    (tmp_path / "numbers.py").write_text("raise SystemExit('run')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(decoding, "FEW", 1)  # processes decode
+    assert len(read(many).train_y) == TRAIN
 
 
 def test_what_is_of_an_older_source_goes_with_the_next(many):
@@ -180,13 +231,14 @@ def test_processes_that_decode_end_with_their_parent(many):
     assert child.wait(60) == 1
 
 
-def test_a_full_disk_is_one_sentence(many, monkeypatch):
+@pytest.mark.parametrize("of, call", [(decoded.os, "posix_fallocate"), (Path, "write_text")])  # of pixels, of facts
+def test_a_full_disk_is_one_sentence(many, of, call, monkeypatch):
     def full(*_):
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(decoded.os, "posix_fallocate", full, raising=False)
+    monkeypatch.setattr(of, call, full, raising=False)
     with pytest.raises(
-        Error, match=r"decoded images of 0 MB do not fit into .*kept, where [\d,]+ MB are free: make room"
+        Error, match=r"decoded images of 0.0 MB do not fit into .*kept, where [\d,.]+ MB are free: make room"
     ):
         read(many)
     assert not left()
@@ -223,7 +275,8 @@ def test_what_a_file_may_hold(tmp_path, mode):
 
 def test_of_16_bits_the_upper_8_count(tmp_path):
     Image.fromarray(GREY.astype(np.uint16) * 257).save(tmp_path / "a.png")
-    assert (decode(str(tmp_path / "a.png"), None) == GREY).all()
+    (tmp_path / "a.pgm").write_bytes(b"P5 5 6 65535\n" + (GREY.astype(">u2") * 257).tobytes())
+    assert all((decode(str(tmp_path / name), None) == GREY).all() for name in ("a.png", "a.pgm"))
     Image.fromarray(GREY.astype(np.float32)).save(tmp_path / "b.tif")
     with pytest.raises(Error, match="b.tif has 32 bits a pixel and so no fixed range: save it with 8 or 16"):
         decode(str(tmp_path / "b.tif"), None)
@@ -231,9 +284,18 @@ def test_of_16_bits_the_upper_8_count(tmp_path):
 
 def test_an_animation_is_refused(tmp_path):
     frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
-    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
-    with pytest.raises(Error, match="a.webp is an animation or a stack of 2 images: save the one you want"):
-        decode(str(tmp_path / "a.webp"), None)
+    for name in ("a.webp", "a.gif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        with pytest.raises(Error, match=f"{name} is an animation or a stack of 2 images: save the one you want"):
+            decode(str(tmp_path / name), None)
+
+
+def test_a_truncated_file_says_so(tmp_path):
+    Image.fromarray(GREY).resize((60, 60)).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[: len(content) - 300])
+    with pytest.raises(Error, match=r"a.jpg is not a readable image \(image file is truncated"):
+        decode(str(tmp_path / "a.jpg"), None)
 
 
 def test_of_a_photograph_with_a_second_picture_the_first_counts(tmp_path):
@@ -242,14 +304,51 @@ def test_of_a_photograph_with_a_second_picture_the_first_counts(tmp_path):
     assert abs(decode(str(tmp_path / "a.jpg"), None).astype(int).mean() - GREY.mean()) < 3
 
 
-def test_a_link_to_the_folder_itself_ends(tmp_path):
+@pytest.fixture
+def pets(tmp_path):
     for part in ("train", "test"):
         for name in ("cat", "dog"):
             (tmp_path / part / name).mkdir(parents=True)
             Image.fromarray(GREY).save(tmp_path / part / name / "a.png")
-    (tmp_path / "train" / "cat" / "again").symlink_to(tmp_path / "train" / "cat")
-    (tmp_path / "test" / "dog" / "b.png").symlink_to("b.png")
+    return tmp_path
+
+
+def test_a_link_to_the_folder_itself_ends(pets):
+    (pets / "train" / "cat" / "again").symlink_to(pets / "train" / "cat")
+    (pets / "test" / "dog" / "b.png").symlink_to("b.png")
     with pytest.raises(Error, match="dog/b.png is not a readable image .Too many levels of symbolic links"):
+        read(pets)
+    (pets / "test" / "dog" / "b.png").unlink()
+    assert len(read(pets).train_y) == 2
+
+
+@pytest.mark.parametrize("to, message", [
+    ("train/dog", "cat/more and .*train/dog are one folder, of the classes cat and dog: remove the link"),
+    ("train", "cat/more/dog and .*train/dog are one folder, of the classes cat and dog: remove the link"),
+])  # fmt: skip
+def test_a_link_to_another_class_is_refused(pets, to, message):
+    (pets / "train" / "cat" / "more").symlink_to(pets / to)
+    with pytest.raises(Error, match=message):
+        read(pets)
+
+
+def test_a_folder_that_cannot_be_read_is_named(pets):
+    (pets / "train" / "loop").symlink_to("loop")
+    with pytest.raises(Error, match="train/loop cannot be read .Too many levels of symbolic links.: mend or remove it"):
+        read(pets)
+
+
+def test_gif_and_jfif_are_images(pets):
+    Image.fromarray(GREY).save(pets / "train" / "cat" / "b.gif")
+    Image.fromarray(GREY).save(pets / "train" / "dog" / "b.jfif", "JPEG")
+    assert len(read(pets).train_y) == 4
+
+
+@pytest.mark.parametrize("one, other", [("Cat", "cat"), ("stra\u00dfe", "STRASSE"), ("caf\u00e9", "cafe\u0301")])
+def test_names_that_are_one_elsewhere(tmp_path, one, other):
+    for name in (one, other):
+        (tmp_path / "train" / name).mkdir(parents=True)
+        Image.fromarray(GREY).save(tmp_path / "train" / name / "a.png")
+    (tmp_path / "test").mkdir()
+    with pytest.raises(Error, match="which are one and the same on other systems: rename one"):
         read(tmp_path)
-    (tmp_path / "test" / "dog" / "b.png").unlink()
-    assert len(read(tmp_path).train_y) == 2

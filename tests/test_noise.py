@@ -92,5 +92,8 @@ def test_a_validation_set_of_the_data_set_stays_clean():
 def test_mistakes(noise, kind, message):
     with pytest.raises(Error, match=message):
         split(DIGITS, noise=noise, noise_kind=kind)
+    for odd in ({"2": "7", "3": "cow"}, {"cow": "3"}):
+        with pytest.raises(Error, match="the similar classes name 'cow': the classes are 0, 1, 2"):
+            split(replace(DIGITS, similar=odd), noise=0.1, noise_kind="asymmetric")
     with pytest.raises(Error, match="the only class, a, cannot be wrong"):
         Noise(torch.zeros(3, dtype=torch.long), ("a",), 0.1, "symmetric", 0)

@@ -25,7 +25,9 @@ from .images import ImageSet
 from .sources import data_root
 from .stored import Opened, Pixels, Stored, memory_limit, pick, say_streams
 
-VERSION = 1  # of what is in the files
+VERSION = 2  # of what is in the files
+# What these files are called: the folder may hold others, which stay
+OURS = re.compile(r".*-(\d+|own)-[0-9a-f]{12}-[0-9a-f]{16}\.(uint8|json)|[0-9a-f]{32}(-facts)?\.part")
 CHUNK = 1 << 20
 FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 Files = Mapping[str, Sequence[tuple[str, int]]]  # part -> (file, label)
@@ -45,10 +47,10 @@ def decoded(
     C is 1 where all files are greyscale, else 3, or `channels`. What is kept counts as long as names, sizes and times
     of the files, their labels and `about` are the same; `make` then gets mean and std too, and the set its fingerprint.
     They are mapped into memory, or `Stored` where they take more than the `memory_limit`; then the contents of what is
-    kept are not checked at every start. Fewer than 400 files are read anew each time.
+    kept are not checked at every start. Fewer than 400 files that fit into memory are read anew each time.
     """
     files = [file for listed in parts.values() for file, _ in listed]
-    if len(files) < FEW:
+    if len(files) < FEW and 3 * len(files) * np.prod(_sides(files[0], size)) <= memory_limit():
         return make(_parted(parts, _few(files, size, channels)))
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", root.name)[-40:].lstrip(".-")
     key = blake2b(repr((VERSION, str(root.resolve()), size, channels)).encode(), digest_size=6).hexdigest()
@@ -69,9 +71,7 @@ def decoded(
 
 def sizes() -> dict[str, int]:
     """What is kept, and its bytes, by name."""
-    return {
-        place.stem: place.stat().st_size for place in sorted(cache_root().glob("*.uint8")) if _facts(place).exists()
-    }
+    return {place.stem: place.stat().st_size for place in sorted(_ours("uint8")) if _facts(place).exists()}
 
 
 def clear() -> int:
@@ -79,7 +79,11 @@ def clear() -> int:
     if not cache_root().is_dir():
         return 0
     with _held(cache_root(), wait=False):
-        return _remove(file for end in ("uint8", "json", "part") for file in cache_root().glob(f"*.{end}"))
+        return _remove(_ours())
+
+
+def _ours(end: str = "*") -> list[Path]:
+    return [file for file in cache_root().glob(f"*.{end}") if OURS.fullmatch(file.name)]
 
 
 def _remove(files: Iterable[Path]) -> int:
@@ -149,9 +153,11 @@ def _kept(place: Path) -> Kept | None:
     """What is kept, or None where there is nothing, or damage."""
     try:
         known = json.loads(_facts(place).read_text())
+        if known.pop("check") != _check(known):
+            raise ValueError
         pixels = _images(place, known["shape"])
         whole = place.stat().st_size == np.prod(known["shape"])
-        if whole and {"mean", "std", "digest"} <= set(known) and _as_written(place, pixels, known["sum"]):
+        if whole and _as_written(place, pixels, known["sum"]):
             return pixels, known
     except OSError:  # not there
         return None
@@ -172,6 +178,10 @@ def _images(place: Path, shape: Sequence[int]) -> Pixels:
     return torch.from_numpy(np.memmap(place, np.uint8, "c", shape=tuple(shape)))
 
 
+def _check(known: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(known, sort_keys=True).encode())
+
+
 def _sum(place: Path) -> int:
     total = 0
     with place.open("rb") as file:
@@ -182,9 +192,8 @@ def _sum(place: Path) -> int:
 
 def _build(place: Path, parts: Files, size: int | None, channels: int, make: Callable[..., ImageSet]) -> Kept:
     files = [file for listed in parts.values() for file, _ in listed]
-    height, width = (size, size) if size else decode(files[0], None).shape[:2]
-    shape = [len(files), 3, height, width]
-    _remove([*place.parent.glob("*.part"), place, _facts(place)])  # of builds that were killed, or what is damaged
+    shape = [len(files), 3, *_sides(files[0], size)]
+    _remove([*_ours("part"), place, _facts(place)])  # of builds that were killed, or what is damaged
     part, told = (place.with_name(f"{uuid.uuid4().hex}{end}.part") for end in ("", "-facts"))
     try:
         _reserve(part, int(np.prod(shape)))
@@ -194,34 +203,38 @@ def _build(place: Path, parts: Files, size: int | None, channels: int, make: Cal
         images = make(_parted(parts, pixels))
         known = {"shape": shape, "sum": _sum(part), "mean": images.mean, "std": images.std,
                  "digest": images.fingerprint()}  # fmt: skip
-        told.write_text(json.dumps(known))
+        told.write_text(json.dumps(known | {"check": _check(known)}))
         del pixels, images  # Windows renames no file that is mapped or open
         part.replace(place)
         told.replace(_facts(place))
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        needed, free = int(np.prod(shape)), shutil.disk_usage(place.parent).free
+        raise Error(
+            f"decoded images of {needed / 1e6:,.1f} MB do not fit into {place.parent}, where {free / 1e6:,.1f} MB are "
+            "free: make room (kdlab data clear), give a smaller size, or set KDLAB_CACHE to a folder on another disk"
+        ) from error
     finally:
         _remove([part, told])
     return _images(place, shape), known
 
 
+def _sides(file: str, size: int | None) -> tuple[int, ...]:
+    """Height and width of all images."""
+    return (size, size) if size else decode(file, None).shape[:2]
+
+
 def _reserve(part: Path, count: int) -> None:
     """A file of `count` bytes whose room on the disk is taken before anything is written."""
-    free = shutil.disk_usage(part.parent).free
-    try:
-        with part.open("wb") as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, count)
-            except (AttributeError, OSError) as error:  # there is no such call here, or not for this kind of disk
-                if getattr(error, "errno", None) in FULL:
-                    raise
-                for start in range(0, count, CHUNK):
-                    file.write(bytes(min(CHUNK, count - start)))
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        raise Error(
-            f"decoded images of {count / 1e6:,.0f} MB do not fit into {part.parent}, where {free / 1e6:,.0f} MB are "
-            "free: make room (kdlab data clear), give a smaller size, or set KDLAB_CACHE to a folder on another disk"
-        ) from error
+    with part.open("wb") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, count)
+        except (AttributeError, OSError) as error:  # there is no such call here, or not for this kind of disk
+            if getattr(error, "errno", None) in FULL:
+                raise
+            for start in range(0, count, CHUNK):
+                file.write(bytes(min(CHUNK, count - start)))
 
 
 def _thinned(part: Path, shape: list[int]) -> list[int]:

@@ -1,6 +1,7 @@
 """Images in folders: PATH/train/<class>/*.png, and PATH/test/ (or PATH/val/) with the same classes."""
 
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from .images import ImageSet
 from .sources import data_root, located
 
 PARTS = ("train", "test", "val")
+EXTENSIONS = (*IMG_EXTENSIONS, ".jfif", ".gif")
 
 
 def folder(part: str, size: int | None = None) -> ImageSet:
@@ -39,6 +41,13 @@ def folder(part: str, size: int | None = None) -> ImageSet:
 
 def listed(root: Path, names: Sequence[str] = PARTS) -> tuple[tuple[str, ...], dict[str, list[tuple[str, int]]]]:
     """The classes in `root`, and for each of its folders `names` the image files with their labels."""
+    try:
+        return _listed(root, names)
+    except OSError as error:  # no permission, a link that leads to itself
+        raise Error(f"{error.filename} cannot be read ({error.strerror}): mend or remove it") from error
+
+
+def _listed(root: Path, names: Sequence[str]) -> tuple[tuple[str, ...], dict[str, list[tuple[str, int]]]]:
     if not root.is_dir():
         where = "" if root.is_absolute() else f", here or under {data_root()}"
         raise Error(f"there is no folder {root}{where}: it needs {_wanted(names)} folder, with one for each class")
@@ -70,28 +79,42 @@ def _names(root: Path) -> str:
 def _listing(place: Path) -> dict[str, list[str]]:
     """Class name -> its image files, both sorted."""
     folders = sorted(entry.name for entry in os.scandir(place) if entry.is_dir() and not entry.name.startswith("."))
-    found = {name: sorted(_images(f"{place}/{name}"), key=_as_everywhere) for name in folders}
+    seen: dict[str, tuple[str, str]] = {}
+    found = {name: sorted(_images(place, name, seen), key=_as_everywhere) for name in folders}
     if empty := [name for name, files in found.items() if not files] or ([place.name] if not found else []):
         raise Error(
-            f"no images in {place} for {', '.join(empty)}: each class needs a folder with {', '.join(IMG_EXTENSIONS)}"
+            f"no images in {place} for {', '.join(empty)}: each class needs a folder with {', '.join(EXTENSIONS)}"
         )
-    first = {name.lower(): name for name in reversed(folders)}
-    if alike := [name for name in folders if first[name.lower()] != name]:
-        both = f"{first[alike[0].lower()]} and {alike[0]}"
+    first = {_elsewhere(name): name for name in reversed(folders)}
+    if alike := [name for name in folders if first[_elsewhere(name)] != name]:
+        both = f"{first[_elsewhere(alike[0])]} and {alike[0]}"
         raise Error(f"{place} has folders {both}, which are one and the same on other systems: rename one")
     return found
 
 
-def _images(folder: str) -> Iterator[str]:
-    """The image files in a folder and those below it; what a link leads to counts, but no folder twice."""
-    seen = set()
-    for place, below, files in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(place)) in seen:
+def _images(part: Path, name: str, seen: dict[str, tuple[str, str]]) -> Iterator[str]:
+    """The image files of a class and of the folders below it; what a link leads to counts, but no folder twice.
+
+    `seen`: folder -> its class, and the way there; one that two classes lead to is an `Error`.
+    """
+    for place, below, files in os.walk(f"{part}/{name}", onerror=_raised, followlinks=True):
+        owner, way = seen.setdefault(os.path.realpath(place), (name, place))
+        if owner != name:
+            raise Error(f"{way} and {place} are one folder, of the classes {owner} and {name}: remove the link")
+        if way != place:
             below.clear()
             continue
-        seen.add(real)
         below.sort()
-        yield from (f"{place}/{name}" for name in files if name.lower().endswith(IMG_EXTENSIONS))
+        yield from (f"{place}/{file}" for file in files if file.lower().endswith(EXTENSIONS))
+
+
+def _raised(error: OSError) -> None:
+    raise error
+
+
+def _elsewhere(name: str) -> str:
+    """What two names share that are one and the same on some system."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _as_everywhere(path: str) -> str:

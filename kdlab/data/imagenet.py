@@ -100,7 +100,7 @@ def _solution(table: Path, ids: tuple[str, ...]) -> list[tuple[str, int]]:
     if not table.is_file():
         raise Error(f"{table.parent / 'val'} has no folder for each class: sort its images so, or put {table} there")
     label = {wnid: i for i, wnid in enumerate(ids)}
-    with table.open(newline="") as file:
+    with table.open(newline="", errors="replace") as file:
         rows = [row[:2] for row in csv.reader(file) if len(row) > 1]  # image, "ID box ID box ..."
     rows = [(image, boxes.split()[0]) for image, boxes in rows if boxes.split()]
     found = [(str(table.parent / "val" / f"{image}.JPEG"), label[wnid]) for image, wnid in rows if wnid in label]

@@ -18,6 +18,8 @@ def asymmetric(y: Tensor, classes: Sequence[str], similar: Mapping[str, str], dr
     """Always the same similar class: that of `similar` (Patrini et al. 2017), without it the next (Han et al. 2018)."""
     pairs = similar or dict(zip(classes, [*classes[1:], classes[0]], strict=True))
     index = {name: i for i, name in enumerate(classes)}
+    if odd := [name for pair in pairs.items() for name in pair if name not in index]:
+        raise Error(f"the similar classes name {odd[0]!r}: the classes are {', '.join(classes)}")
     return torch.tensor([index[pairs[name]] if name in pairs else -1 for name in classes])[y]
 
 

@@ -93,6 +93,9 @@ def _mnist(
     similar: Mapping[str, str] | None = None,
 ) -> ImageSet:  # fmt: skip
     train, test = _parts(title, Path(PLACES[name]), lambda root, train: reader(root, train, download=True))
+    if any(len(part.data) != len(part.targets) or not part.targets.max() < len(classes) for part in (train, test)):
+        where = data_root() / PLACES[name]
+        raise Error(f"the {title} files in {where} have labels that do not fit: put the original ones there")
     parts = train.data[:, None], train.targets, test.data[:, None], test.targets
     return ImageSet(name, classes, *parts, style="digits", mean=(mean,), std=(std,), similar=similar or {})
 

@@ -57,6 +57,10 @@ def split(
     `omit`: classes of which no image is in `x`, labelled or not; all else, validation images included, is as without.
     """
     count = len(images.classes)
+    if not 0 <= validation < 1:
+        raise Error(f"validation={validation}: give a share of at least 0 and below 1")
+    if not imbalance >= 1:
+        raise Error(f"imbalance={imbalance}: give at least 1, which is none")
     if odd := [label for label in omit if not 0 <= label < count]:
         raise Error(f"omit={odd[0]}: there are {count} classes, counted from 0 to {count - 1}")
     spoil = Noise(images.train_y, images.classes, noise, noise_kind, seed, images.similar)
@@ -96,6 +100,8 @@ def _quota(labels: int | float | None, sizes: list[int]) -> list[int]:
     if labels is None:
         return sizes
     if isinstance(labels, float):
+        if not 0 < labels <= 1:
+            raise Error(f"labels={labels}: a share is above 0 and at most 1.0; a number of images is an integer")
         return [min(size, max(1, round(labels * size))) for size in sizes]
     if labels < len(sizes):
         raise Error(f"labels={labels} is less than one a class: {len(sizes)} classes need at least {len(sizes)}")

@@ -26,7 +26,7 @@ def tiny_imagenet(size: int | None = None) -> ImageSet:
     train = root / "train"
     folders = sorted(p.name for p in train.iterdir() if p.is_dir()) if train.is_dir() else []
     listed = root / "wnids.txt"
-    ids = sorted(set(listed.read_text().split())) if listed.is_file() else folders
+    ids = sorted(set(listed.read_text(errors="replace").split())) if listed.is_file() else folders
     if missing := sorted(set(ids) - set(folders)) or ([] if ids else ["a folder for each class"]):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise Error(f"{train} has no {missing[0]}{more}: unpack the archive anew, or mend wnids.txt")
@@ -71,7 +71,7 @@ def _annotations(table: Path, ids: list[str]) -> list[tuple[str, int]]:
     if not table.is_file():
         raise Error(f"{table} is missing: unpack the archive anew")
     label = {wnid: i for i, wnid in enumerate(ids)}
-    rows = [line.split() for line in table.read_text().splitlines() if line.strip()]
+    rows = [line.split() for line in table.read_text(errors="replace").splitlines() if line.strip()]
     found = [(str(table.parent / "images" / row[0]), label[row[1]]) for row in rows if len(row) > 1 and row[1] in label]
     if not found:
         raise Error(f"{table} names no image of the classes in {table.parents[1] / 'train'}: unpack the archive anew")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 def words(table: Path) -> dict[str, str]:
     """WordNet id -> its words, from a file with a line for each; without the file nothing."""
-    lines = table.read_text().splitlines() if table.is_file() else []
+    lines = table.read_text(errors="replace").splitlines() if table.is_file() else []
     return {line.split(None, 1)[0]: line.split(None, 1)[1] for line in lines if len(line.split(None, 1)) == 2}
 
 
