@@ -42,6 +42,11 @@ def test_mnist_files(data_root):
         1
     ].tolist()
     assert mnist.mean == (0.1307,) and mnist.style == "digits" and split(mnist, 10).labelled.numel() == 10
+    for labels in (np.full(40, 200, np.uint8), np.zeros(39, np.uint8)):  # of no class, one too few
+        write_idx(data_root / "MNIST/raw/train-labels-idx1-ubyte", labels)
+        load.cache_clear()
+        with pytest.raises(Error, match="the MNIST files in .*raw have labels that do not fit"):
+            load("mnist")
 
 
 def test_mnist_that_is_not_there(data_root, monkeypatch):
