@@ -12,10 +12,10 @@ TINY = {"labels": 20, "width": 0.125, "epochs": 3, "steps": 2, "batch": 8}
 TEACHER = Config(model="resnet18", **TINY)
 
 
-def config_of(key, **fields):
+def config_of(key, student="litenet_dsc", teacher=None, **fields):
     """A tiny run of a method, with the stages that it needs."""
     tiny = {**TINY, "size": size_of(key)}
-    return pipeline(key, {**tiny, "model": "resnet8"}, {**tiny, "model": "resnet14"}, **fields)
+    return pipeline(key, {**tiny, "model": student}, {**tiny, "model": teacher or teacher_of(key)}, **fields)
 
 
 def size_of(key):

@@ -76,7 +76,7 @@ def replicate(
         fields = {**given, **{n: value for n, value in chosen.items() if value is not None and n not in given}}
         config = Config(**fields)
         if task.small:
-            if why := too_small(config.method, config.model, *([config.teacher.model] if config.teacher else [])):
+            if why := too_small(config, task.scale):
                 cells.append(cell._replace(system="", why=why))
                 continue
             config = scaled(config, task.scale, teaches)
@@ -117,7 +117,8 @@ def compared(cells: Sequence[Cell], rows: Rows) -> list[Question]:
 
 def _published_scale(systems: Iterable[Config]) -> str:
     data = ", ".join(dict.fromkeys(config.dataset for config in systems))
-    return f"budget paper: the published experiment, on {data or 'no data: nothing of it can be run'}"
+    on = data or "no data: nothing of it can be run"
+    return f"budget paper: the published experiment, on {on}; what the paper does not print is a reconstruction"
 
 
 def _small_scale(task: Task, systems: Iterable[Config]) -> tuple[str, Fields]:

@@ -150,8 +150,7 @@ def _heads(groups: Sequence[str]) -> list[tuple[str, int]]:
 
 def _named(study: Sheet, cell: Cell) -> str:
     """The row, with its unit where that is not the table's."""
-    unit = UNITS[cell.metric] if is_printed(cell) and cell.metric != metric_of(study) else ""
-    return escape(f"{label(study, cell)}{f', {unit}' if unit else ''}")
+    return escape(label(study, cell))
 
 
 def _there(study: Sheet) -> str:

@@ -38,7 +38,8 @@ class Replication(Study):
         """What the evidence has for each cell, by name: mean of the last epoch, its 95 % interval, means of the epoch
         that is best on validation images and of the one that is best on test images, n, seconds of the last stage.
 
-        A name is missing where nothing was measured; of `last` the epoch that early stopping put back counts.
+        A name is missing where nothing was measured. Where test scores are not logged by epoch, `last` is of the epoch
+        that early stopping put back.
         """
         rows = self.rows()
         return [_measured(cell, rows[rows.system == cell.system]) for cell in self.cells]
@@ -79,12 +80,14 @@ def _measured(cell: Cell, rows: pd.DataFrame) -> dict[str, Any]:
     if not cell.system or not len(rows):
         return {}
     name = METRIC.get(cell.metric, "")
-    columns = {"last": cell.column, **{w: f"track/{name}/{w}" for w in ("best_val", "best_test")}}
+    columns = {which: f"track/{name}/{which}" for which in ("last", "best_val", "best_test")}
+    if columns["last"] not in rows or rows[columns["last"]].isna().any():
+        columns["last"] = cell.column
     means = {which: rows[column].mean() for which, column in columns.items() if column in rows}
     sign, at = (-1, 100) if cell.metric == "error" else (1, 0)
     told = {which: at + sign * mean for which, mean in means.items() if not math.isnan(mean)}
     if "last" in told:
-        told["± 95 %"] = interval(rows[cell.column].dropna().tolist())[1]
+        told["± 95 %"] = interval(rows[columns["last"]].dropna().tolist())[1]
     return {**told, "n": len(rows), "seconds": rows.seconds.mean()}
 
 

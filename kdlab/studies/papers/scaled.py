@@ -22,8 +22,8 @@ TRAINING = (
     "warmup",
 )  # fmt: skip
 DEFAULTS = {name: Config.model_fields[name].default for name in TRAINING}
-# Of these networks, 8 pixels leave a last map of one point, in which factor transfer has nothing to compare
-POINTS = ("vgg", "mobilenet", "shufflenet", "resnet50")
+# Of these networks, so many pixels leave a last map of one point, in which factor transfer has nothing to compare
+POINTS = {8: ("vgg", "mobilenet", "shufflenet", "resnet50"), 16: ("mobilenet_v2_half",)}
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _stage(config: Config, scale: Scale, share: float) -> Config:
     tuned_on = config.init is not None and config.method == "supervised"
     small: dict[str, Any] = {
         "model": FOR_SMALL.get(config.model, config.model), "width": WIDTH, "pretrained": False,
-        "dataset": scale.dataset, "size": None if scale.dataset == "digits" else 16, "augment": None,
+        "dataset": scale.dataset, "size": size_of(scale), "augment": None,
         "labels": fewer, "validation": config.validation or 0.1,
         "epochs": epochs, "steps": scale.steps, "batch": scale.batch,
         "hp": {**config.hp, **HP.get(config.method, {})}, "cutout": 2 if config.cutout else 0,
@@ -75,7 +75,16 @@ def _stage(config: Config, scale: Scale, share: float) -> Config:
     return config.replace(**DEFAULTS, **small, **stages)
 
 
-def too_small(method: str, *models: str) -> str:
-    """Why a method has no scaled form for these networks; "" where it has."""
-    points = [model for model in models if model.startswith(POINTS)]
-    return f"at 8 pixels {points[0]} ends in one point: no factor to transfer" if method == "ft" and points else ""
+def too_small(config: Config, scale: Scale) -> str:
+    """Why an experiment has no scaled form; "" where it has."""
+    size = size_of(scale) or 8
+    models = [config.model, *([config.teacher.model] if config.teacher else [])]
+    points = [model for model in models if model.startswith(POINTS[size])]
+    if config.method == "ft" and points:
+        return f"at {size} pixels {points[0]} ends in one point: no factor to transfer"
+    return ""
+
+
+def size_of(scale: Scale) -> int | None:
+    """Pixels per side; None: the digits' own, which are 8."""
+    return None if scale.dataset == "digits" else 16

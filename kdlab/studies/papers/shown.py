@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from ...report import tidy
-from ..published import Table
+from ..published import UNITS, Table
 from .cells import Cell
 
 COLUMNS = 120
@@ -173,8 +173,9 @@ def metric_of(study: Sheet) -> str:
 
 
 def label(study: Sheet, cell: Cell) -> str:
-    """The row, with the metric of a printed number where it is another than the first one's."""
-    return f"{cell.row}, {cell.metric}" if is_printed(cell) and cell.metric != metric_of(study) else cell.row
+    """The row, with metric and unit of a printed number where they are others than the first one's."""
+    other = is_printed(cell) and cell.metric != metric_of(study)
+    return ", ".join(filter(None, (cell.row, cell.metric, UNITS[cell.metric]))) if other else cell.row
 
 
 def value_of(cell: Cell) -> str:
