@@ -193,3 +193,27 @@ def test_cells_that_cannot_be_run_say_why(seeds):
         assert (told in html) == bool(seeds)
     if seeds:
         assert "not run: at, cc, sp, rkd, crd, hsakd" in made("lsskd/table-1").page().html
+
+
+# --- as measured
+
+
+def test_the_last_epoch_is_the_last_though_early_stopping_put_another_one_back(monkeypatch):
+    study = made("ss-kd/5000")
+    rows = [{"system": name, "seed": 0, "test/accuracy": 60.0, "track/accuracy/last": 55.0, "seconds": 1.0}
+            for name in study.systems]  # fmt: skip
+    monkeypatch.setattr(Replication, "rows", lambda self: pd.DataFrame(rows))
+    assert {found["last"] for found in study.measured() if found} == {55.0}
+
+
+def test_factor_transfer_runs_where_the_pixels_suffice():
+    study = PUBLISHED["crd/cross"](dataset="cifar10")
+    ft = [cell for cell in study.cells if cell.row == "ft"]
+    assert len(ft) == 6 and sum(cell.system in study.systems for cell in ft) == 4
+    assert {cell.why for cell in ft if not cell.system} == {
+        "at 16 pixels mobilenet_v2_half ends in one point: no factor to transfer"
+    }
+
+
+def test_a_metric_of_its_own_has_its_unit():
+    assert "latency, ms" in made("litenet-ssd/main").told() and "speed-up, times" in made("litenet-ssd/main").told()
