@@ -2,10 +2,13 @@
 
 import os
 import struct
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
+from torchvision.datasets import MNIST
 
 from kdlab.data import load, split
 from kdlab.errors import Error
@@ -58,6 +61,29 @@ def test_mnist_that_is_not_there(data_root, monkeypatch):
     monkeypatch.setattr(reader, "download_and_extract_archive", offline)
     with pytest.raises(Error, match="MNIST is not under .* set KDLAB_DATA"):
         load("mnist")
+
+
+class Halves(BaseHTTPRequestHandler):
+    """Promises a thousand bytes, sends five hundred, and closes."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(bytes(500))
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_download_that_stops_half_way_leaves_nothing(data_root, monkeypatch):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Halves) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+        with pytest.raises(Error, match="MNIST is not under .* and could not be downloaded: put its files into"):
+            load("mnist")
+        server.shutdown()
+    assert not [file for file in data_root.rglob("*") if file.is_file()]
 
 
 @pytest.mark.skipif(

@@ -171,9 +171,12 @@ def _in_fold(fold: int, count: int) -> Tensor:
 def _parts(title: str, place: Path, read: Callable[..., Any]) -> tuple[Any, Any]:
     """What `read(root, train)` gives for the training and the test part; the files lie in root / place."""
     root = data_root()
+    before = _archives(root, place)
     try:
         return read(root, train=True), read(root, train=False)
     except (RuntimeError, OSError, EOFError, ValueError, LookupError, AssertionError, pickle.UnpicklingError) as error:
+        for archive in _archives(root, place) - before:  # what a download that stopped half-way has left
+            archive.unlink()
         if any((root / place).glob("*")):
             raise Error(
                 f"the {title} files in {root / place} are incomplete or damaged and could not be downloaded again: "
@@ -183,3 +186,9 @@ def _parts(title: str, place: Path, read: Callable[..., Any]) -> tuple[Any, Any]
             f"{title} is not under {root} and could not be downloaded: put its files into {root / place} "
             f"or set KDLAB_DATA to the folder that holds {place.parts[0]}/"
         ) from error
+
+
+def _archives(root: Path, place: Path) -> set[Path]:
+    """What was downloaded, where nothing was unpacked from it beside."""
+    found = [*root.glob("*.gz"), *(root / place).glob("*.gz")]
+    return {archive for archive in found if not archive.with_suffix("").exists()}
