@@ -22,7 +22,8 @@ def unknown(kind: str, name: str, allowed: Collection[str]) -> str:
     """The sentence about a name that is not one of `allowed`."""
     near = get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown {kind} {name!r}: {hint}choose from {', '.join(sorted(set(allowed))) or '(none)'}"
+    between = "; " if any("," in each for each in allowed) else ", "
+    return f"unknown {kind} {name!r}: {hint}choose from {between.join(sorted(set(allowed))) or '(none)'}"
 
 
 def lookup(kind: str, name: str, table: Mapping[str, Value]) -> Value:
