@@ -131,7 +131,8 @@ def _check_teacher(theirs: ImageSet, own: ImageSet, config: Config) -> None:
     }
     for what, (known, new) in pairs.items():
         if known != new:
-            raise Error(f"the teacher {what.format(known)} and {config.dataset} has {new}: they must be the same")
+            told = f"the teacher {what.format(known)} and {config.dataset} has {new}"
+            raise Error(f"{told}: they must be the same, give the teacher a dataset that fits")
 
 
 def _start_from(model: Network, source: Network) -> None:
