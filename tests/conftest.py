@@ -46,7 +46,8 @@ def small_files(tmp_path_factory):
     root = tmp_path_factory.mktemp("published")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KDLAB_DATA", str(root))
-        write_cifar(root, CIFAR10, patch, "labels", CIFAR10.meta, [f"c{i}" for i in range(10)])
+        names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+        write_cifar(root, CIFAR10, patch, "labels", CIFAR10.meta, names)
         write_cifar(root, CIFAR100, patch, "fine_labels", CIFAR100.meta, [f"c{i}" for i in range(100)], rows=200)
         write_stl10(root, patch)
         patch.setattr(torch.hub, "get_dir", lambda: str(root / "hub"))
