@@ -49,18 +49,26 @@ def list_() -> None:
     for name, function in STUDIES.items():
         print(f"{name:24} {function().question}")
     print("\npublished experiments, cell by cell (kdlab study show NAME --budget paper):")
+    about = {**TABLES, **ABSENT}
     for name in PUBLISHED:
-        about = {**TABLES, **ABSENT}[name]
-        print(f"{name:24} {about.title} ({about.paper})")
+        print(f"{name:24} {about[name].title} ({about[name].paper})")
+    print("\npublished numbers alone, which no study repeats (kdlab study show NAME):")
+    for name in (name for name in TABLES if name not in PUBLISHED):
+        print(f"{name:24} {about[name].title} ({about[name].paper})")
 
 
 @app.command()
 def show(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> None:
     """The systems of a study, its questions, and how many seeds each system was measured with.
 
-    Of a published experiment its cells: what was printed, what was measured here, and what would be run.
+    Of a published experiment its cells: what was printed, what was measured here, and what would be run. Of published
+    numbers that no study repeats, these.
     """
-    print(make(name, budget, parameter).told())
+    from .studies import PUBLISHED
+    from .studies.papers.reference import reference
+    from .studies.published import TABLES
+
+    print(reference(name) if name in TABLES and name not in PUBLISHED else make(name, budget, parameter).told())
 
 
 @app.command()

@@ -7,14 +7,14 @@ import pytest
 import torch
 from making import TINY
 from PIL import Image
-from test_published_runs import cut
+from test_published_runs import cut, one_step
 from test_sources import write_tiny
 from torchvision.models import get_model, get_model_weights
 
 import kdlab
 from kdlab import PUBLISHED, STUDIES, Config, Error, Question, Study, assemble
 from kdlab.data import load
-from kdlab.engine.assemble import chain
+from kdlab.engine.assemble import chain, stages_of
 from kdlab.settings import parse
 from kdlab.studies.published import ABSENT, TABLES, published
 
@@ -55,7 +55,7 @@ def published_files(small_files, tmp_path_factory):
     load.cache_clear()
 
 
-ASSEMBLED = set()
+ASSEMBLED, TRAINED = set(), set()
 
 
 # --- every cell
@@ -72,6 +72,21 @@ def test_every_cell_is_put_together(name, budget, published_files, shared_stages
         ASSEMBLED.add(small)
 
 
+def recipe(config):
+    """All of an experiment but its networks and what goes with them: every row of a table has one."""
+    own = {"model", "lr", "epochs", "milestones", "teacher", "init"}
+    return " ".join([config.model_dump_json(exclude=own), *map(recipe, stages_of(config).values())])
+
+
+@each
+def test_one_cell_of_every_row_takes_a_step(name, published_files):
+    for config in made(name, "paper").systems.values():
+        if recipe(config) not in TRAINED:
+            few = 4 if config.dataset == "imagenet" else 16 if "moco" in recipe(config) else 8
+            one_step(assemble(cut(narrow(config), few)))
+            TRAINED.add(recipe(config))
+
+
 def test_every_experiment_is_told_of_and_none_is_a_study_of_the_house():
     assert set(PUBLISHED) <= {*TABLES, *ABSENT} and set(ABSENT) <= set(PUBLISHED) and not set(PUBLISHED) & set(STUDIES)
 
@@ -81,7 +96,7 @@ def test_systems_are_different_experiments_and_questions_are_asked_of_them(name)
     for budget in ("paper", "lab"):
         study = made(name, budget)
         assert len(set(study.systems.values())) == len(study.systems)
-        assert study.questions or name in ("litenet-ssd/main", "after-crd/cifar100")
+        assert study.questions or name in ("litenet-ssd/main", "sskd/imagenet", "after-crd/cifar100")
         assert {cell.system for cell in study.cells} - {""} == set(study.systems) == set(study.typed)
         assert all(cell.system or cell.why for cell in study.cells)
         tracked = name not in ("lsskd/hold-out", "litenet-ssd/ordering", "litenet-ssd/components")
@@ -200,7 +215,8 @@ def test_run_show_table_and_answers(runs, monkeypatch, figures):
     assert (runs / "figures" / "data" / "lsskd_table-2.csv").exists()
     study = PUBLISHED["lsskd/table-2"](budget="smoke")
     rows = study.rows()
-    assert len(rows) == 6 and set(rows.system) == set(CELLS) and set(rows.dataset) == {"digits"}
+    assert len(rows) == 6 and set(rows.system) == set(CELLS)
+    assert set(rows.dataset) == {"digits"} and set(rows.budget) == {"smoke"}
     means = rows[rows.system == CELLS[1]].mean(numeric_only=True)
     (line,) = [
         line for line in said("show", "lsskd/table-2").splitlines() if line.startswith("  kd ") and "70.91" in line
@@ -233,6 +249,25 @@ def test_which_systems_match():
         study.run([0], only=["resnet2"])
     with pytest.raises(Error, match="unknown system"):
         study.matching(",")
+    with pytest.raises(Error, match="MOKD: nothing to run, its network is not said"):
+        PUBLISHED["lsskd/table-1"]().run([0], only=["MOKD"])
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if name not in PUBLISHED])
+def test_numbers_that_no_study_repeats_are_shown(name):
+    from typer.testing import CliRunner
+
+    from kdlab.study_cli import app
+
+    text = CliRunner().invoke(app, ["show", name]).output
+    head, _, body = text.partition("\n\n")
+    assert head.startswith(f"{name}: {TABLES[name].title}") and "no study repeats this table" in head
+    for row in published(name).to_dict("records"):
+        told = [row[c] for c in ("dataset", "student", "method", "condition", "provenance", "source")]
+        shared = " ".join(head.split())
+        rest = [word for word in told if word not in shared]
+        assert [line for line in body.splitlines() if all(word in line for word in (f"{row['value']:g}", *rest))], row
+        assert row["note"] in shared or f"note: {row['note']}" in body
 
 
 def test_a_question_about_several_pairs_by_hand(monkeypatch):

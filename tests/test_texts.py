@@ -7,9 +7,9 @@ import nbformat
 import pandas as pd
 import pytest
 
-from kdlab import STUDIES, notebooks
+from kdlab import PUBLISHED, STUDIES, notebooks
 from kdlab.report import interval
-from kdlab.studies.evidence import split
+from kdlab.studies.evidence import DATA, KEY, load, split
 from kdlab.tables import SHIPPED, shipped_only
 
 NUMBER = r"[-\u2212]?\d[\d,]*(?:\.\d+)?"
@@ -27,6 +27,7 @@ def source(path):
     return "\n".join(cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code")
 
 
+MADE = {**STUDIES, **PUBLISHED}
 ON_STUDIES = [path for path in notebooks.find(None) if "STUDIES[" in source(path)]
 each = pytest.mark.parametrize("path", ON_STUDIES, ids=lambda path: path.stem)
 
@@ -88,14 +89,18 @@ def test_a_wrong_number_is_found(monkeypatch):
         assert unfounded(bad, "acc 7.21") == [bad], bad
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_all_evidence_that_is_committed_is_of_todays_study(name):
+@pytest.mark.parametrize("name", [n for n in MADE if (SHIPPED / "data" / f"{n.replace('/', '_')}.csv").exists()])
+def test_all_evidence_that_is_committed_is_of_todays_study_and_says_of_which_images(name):
     with shipped_only():
-        stale = split(name, STUDIES[name]().systems)[1]
+        rows = load(name)
+        budgets = set(rows.budget) if name in PUBLISHED else {"lab"}
+        fresh = [split(name, MADE[name](budget=budget).systems)[0] for budget in budgets]
+    stale = pd.MultiIndex.from_frame(rows[KEY]).difference(pd.MultiIndex.from_frame(pd.concat(fresh)[KEY]))
     assert not len(stale), (
-        f"rows of other settings or other code: {stale[['system', 'seed']].drop_duplicates().to_dict('records')[:5]}; "
+        f"rows of other settings or other code: {stale[:5].tolist()}; "
         f"kdlab study verify {name}, or KDLAB_FIGURES=figures kdlab study run {name}"
     )
+    assert rows.data.str.fullmatch(f"(?:{DATA.pattern})+").all()
 
 
 @pytest.mark.parametrize("name", [name for name in STUDIES if (SHIPPED / "data" / f"{name}_tuning.csv").exists()])

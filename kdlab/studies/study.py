@@ -27,8 +27,9 @@ class Study:
 
     `grid`: what may be tuned, system -> Config field -> values; `tune` chooses on validation images of other seeds.
     `shown`: the systems of its table, all where it is empty. `published`: numbers of a paper by system, if it is one's.
-    `scale`: what its budget means, in a sentence, where that must be said. `transfers`: other data sets, on which the
-    frozen features of every system are judged; columns transfer/NAME (see `transfers.transferred`).
+    `budget` and `scale`: which it is and what it means, in a sentence, where that must be said; rows have the budget.
+    `transfers`: other data sets, on which the frozen features of every system are judged; columns transfer/NAME (see
+    `transfers.transferred`).
     """
 
     name: str
@@ -39,6 +40,7 @@ class Study:
     grid: tuning.Grid = field(default_factory=dict)
     shown: Sequence[str] = ()
     published: Mapping[str, float] = field(default_factory=dict)
+    budget: str = ""
     scale: str = ""
     transfers: Sequence[str] = ()
 
@@ -97,7 +99,7 @@ class Study:
                     results[name].append(run(config.seeded(seed)))
                     row = evidence.row(name, results[name][-1])
                     more = transferred(self.name, row["identity"], results[name][-1], self.transfers)
-                    evidence.add(self.name, row | more)
+                    evidence.add(self.name, row | more | ({"budget": self.budget} if self.budget else {}))
         return results
 
     def tune(self) -> dict[str, Config]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ...config import Config
 from ...engine.result import Result
+from ...errors import Error
 from ...report import interval
 from ..published import Table
 from ..study import Study
@@ -33,6 +34,16 @@ class Replication(Study):
     budget: str = "lab"
     usual: str = ""
     typed: Mapping[str, str] = field(default_factory=dict)
+
+    def matching(self, text: str) -> list[str]:
+        """As for every study; a row of which nothing can be run is answered with the reason."""
+        try:
+            return super().matching(text)
+        except Error:
+            whys = {name.casefold(): cell.why for cell in self.cells for name in (cell.row, cell.group) if cell.why}
+            if why := whys.get(text.casefold()):
+                raise Error(f"{text}: nothing to run, {why}") from None
+            raise
 
     def measured(self) -> list[dict[str, Any]]:
         """What the evidence has for each cell, by name: mean of the last epoch, its 95 % interval, means of the epoch

@@ -33,6 +33,7 @@ SPECS = {
     "lsskd/table-4": Spec(),
     "sskd/similar": Spec([("sskd", "crd")]),
     "sskd/cross": Spec([("sskd", "crd")]),
+    "sskd/imagenet": Spec(preset="imagenet", teacher="imagenet_teacher"),
     "crd/similar": Spec(),
     "crd/cross": Spec(),
     "hsakd/table-1": Spec([("hsakd, frozen teacher", "sskd"), ("hsakd, joint teacher", "hsakd, frozen teacher")]),
