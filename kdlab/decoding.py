@@ -41,11 +41,17 @@ def picture(file: str) -> Image.Image:
                 raise Error(f"{file} has 32 bits a pixel and so no fixed range: save it with 8 or 16")
             if sixteen:
                 return Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8))
-            return opened.convert("L" if opened.mode in GREY else "RGB")
+            opened.load()
+            return in_mode(opened, "L" if opened.mode in GREY else "RGB")
     except Error:
         raise
     except Exception as error:  # what damaged files make the decoder raise is of many kinds
         raise unreadable(file, error) from error
+
+
+def in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The image itself, where it has that mode; Pillow would copy it."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def unreadable(file: str, error: Exception) -> Error:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,19 +152,24 @@ def test_edits_of_the_package(tmp_path):
         assert found[name][1] != taught and found[name][::2] == [supervised, simclr], name
 
 
-def test_a_result_of_other_code_is_told(runs, monkeypatch):
-    result = kdlab.run(Config(**TINY))
-    assert changed_rooms(result.metrics) == []
-    file = result.folder / "result.json"
-    stored = json.loads(file.read_text())
-    stored["code"]["far"]["models"] = "another"
-    file.write_text(json.dumps(stored))
-    with pytest.warns(UserWarning, match="was trained by other code: models"):
-        again = kdlab.run(Config(**TINY))
-    assert again.metrics["test/accuracy"] == result["test/accuracy"]
-    assert list(kdlab.table()["other code"]) == ["models"]
+def test_a_result_of_other_code_is_told_once_for_all_seeds(runs):
+    results = kdlab.run_seeds(Config(**TINY), [0, 1])
+    for result in results:
+        assert changed_rooms(result.metrics) == []
+        file = result.folder / "result.json"
+        stored = json.loads(file.read_text())
+        stored["code"]["far"]["models"] = "another"
+        file.write_text(json.dumps(stored))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        again = kdlab.run_seeds(Config(**TINY), [0, 1])
+    assert [str(each.message).partition("; ")[0] for each in told] == [
+        "a stored supervised was trained by other code: models"
+    ]
+    assert [each["test/accuracy"] for each in again] == [each["test/accuracy"] for each in results]
+    assert list(kdlab.table()["other code"]) == ["models"] * 2
     assert kdlab.run(Config(**TINY), fresh=True).metrics["code"]["far"]["models"] != "another"
-    assert list(kdlab.table()["other code"]) == [""]
+    assert sorted(kdlab.table()["other code"]) == ["", "models"]
 
 
 def test_fresh_trains_the_whole_chain_anew_and_refuses_first(runs, monkeypatch):

@@ -2,25 +2,22 @@
 
 import math
 import os
-import threading
-import time
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from ..decoding import picture, processors
+from ..decoding import in_mode, picture
 from ..errors import Error
-from .stored import AHEAD, Streamed, memory_limit
+from .processes import Arrays, Made, by_processes
+from .stored import Streamed
 
 MARGIN = 8 / 7  # the shorter side over the central crop: 256 to 224 pixels
 TOGETHER = 64  # images that one process decodes at a time for an evaluation
 TRIES = 10
-Made = np.ndarray | Error  # of a process: an error is told, and raised by who asked
 
 
 class Crop(NamedTuple):
@@ -55,25 +52,29 @@ class Files:
 
     def central(self, places: Sequence[int]) -> np.ndarray:
         """(m, 3, size, size): the shorter side is brought to 8/7 of `size` and the middle taken, as in torchvision."""
-        return self._stacked([_central(self._open(place), self.size) for place in places])
+        pixels = self.room(len(places))
+        for row, place in zip(pixels, places, strict=True):
+            row[:] = _channels(_central(self._open(place), self.size))
+        return pixels
 
-    def drawn(self, place: int, wanted: Sequence[Crop | None], draw: np.random.Generator) -> np.ndarray:
-        """(crops, 3, size, size) of one image, which is decoded once."""
+    def draw(self, place: int, wanted: Sequence[Crop | None], draw: np.random.Generator, pixels: np.ndarray) -> None:
+        """Fill `pixels` (crops, 3, size, size) with crops of one image, which is decoded once."""
         image = self._open(place)
-        return self._stacked([
-            _resized(image.crop(crop.box(*image.size, draw)), self.size, self.size)
-            if crop else _central(image, self.size) for crop in wanted
-        ])  # fmt: skip
+        for row, crop in zip(pixels, wanted, strict=True):
+            box = image.crop(crop.box(*image.size, draw)) if crop else None
+            row[:] = _channels(_resized(box, self.size, self.size) if box else _central(image, self.size))
+
+    def room(self, *counts: int) -> np.ndarray:
+        """Bytes for so many images, channels first in memory: another order would make other kernels compute."""
+        return np.empty((*counts, 3, self.size, self.size), np.uint8)
 
     def _open(self, place: int) -> Image.Image:
-        return picture(os.fsdecode(self.names[place])).convert("RGB")
+        return in_mode(picture(os.fsdecode(self.names[place])), "RGB")
 
-    def _stacked(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """Channels first, and so in memory: another order of the same bytes would make other kernels compute."""
-        pixels = np.empty((len(images), 3, self.size, self.size), np.uint8)
-        for row, image in zip(pixels, images, strict=True):
-            row[:] = np.asarray(image).transpose(2, 0, 1)
-        return pixels
+
+def _channels(image: Image.Image) -> np.ndarray:
+    """(3, height, width)."""
+    return np.asarray(image).transpose(2, 0, 1)
 
 
 def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
@@ -121,7 +122,7 @@ class Photographs(Streamed):
         return by_processes(_Drawn(self.files, places, turn, wanted, key), size)
 
 
-class _Central(Dataset[Made]):
+class _Central(Arrays):
     """The chunks of an evaluation."""
 
     def __init__(self, files: Files, chunks: Sequence[np.ndarray]) -> None:
@@ -137,7 +138,7 @@ class _Central(Dataset[Made]):
             return error
 
 
-class _Drawn(Dataset[Made]):
+class _Drawn(Arrays):
     """The batches of an epoch."""
 
     def __init__(
@@ -149,63 +150,14 @@ class _Drawn(Dataset[Made]):
         return len(self.places)
 
     def __getitem__(self, i: int) -> Made:
+        pixels = self.files.room(len(self.wanted), self.places.shape[1])
         try:
-            return np.stack([
-                self.files.drawn(place, self.wanted, np.random.default_rng([*self.key, place, again]))
-                for place, again in zip(self.places[i].tolist(), self.turn[i].tolist(), strict=True)
-            ], axis=1)  # fmt: skip
+            for row, (place, again) in enumerate(zip(self.places[i].tolist(), self.turn[i].tolist(), strict=True)):
+                draw = np.random.default_rng([*self.key, place, again])
+                self.files.draw(place, self.wanted, draw, pixels[:, row])
         except Error as error:
             return error
-
-
-def by_processes(batches: Dataset[Made], size: int) -> Iterator[Tensor]:
-    """What `batches` holds, each of `size` bytes, in order, made by other processes; an `Error` of theirs is raised.
-
-    The arrays come through pipes: of shared memory a container often has less than one batch. There are no more
-    processes than the `memory_limit` has room for what they make ahead.
-    """
-    count = workers()
-    count = min(count, max(1, memory_limit() // (AHEAD * max(1, size))))
-    loader = DataLoader(
-        batches, batch_size=None, num_workers=count, prefetch_factor=AHEAD if count else None,
-        collate_fn=_as_they_are, worker_init_fn=_end_with_parent,
-        generator=torch.Generator(),  # its own: it draws from it, and no run may feel that
-    )  # fmt: skip
-    made = iter(loader)
-    while True:
-        try:
-            found = next(made, None)
-        except RuntimeError as error:  # it was killed, most likely for want of memory
-            raise Error("a process that decodes photographs was ended: set KDLAB_WORKERS to fewer") from error
-        if found is None:
-            return
-        if isinstance(found, Error):
-            raise found
-        yield torch.from_numpy(found)
-
-
-def _as_they_are(found: Any) -> Any:
-    return found
-
-
-def _end_with_parent(_: int) -> None:
-    """A process whose parent was killed would wait for ever for somebody to read what it made."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def workers() -> int:
-    """How many processes decode: $KDLAB_WORKERS, else as many as there are processors; 0: this one alone."""
-    given = os.environ.get("KDLAB_WORKERS", str(processors()))
-    if not given.isdecimal():
-        raise Error(f"KDLAB_WORKERS={given}: give the number of processes that decode images, 0 for none but this one")
-    return int(given)
+        return pixels
 
 
 def turns(order: Tensor) -> Tensor:

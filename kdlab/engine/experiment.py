@@ -83,9 +83,9 @@ def _stored(config: Config, images: Images) -> Result | None:
     if metrics is None:
         return None
     if rooms := changed_rooms(metrics):
-        name = folder.path.name
-        told = f"{name} was trained by other code: {', '.join(rooms)}; fresh=True (kdlab run --fresh) trains it anew"
-        warnings.warn(told, stacklevel=3)
+        # names no single run, so that Python tells it once for all seeds of a study
+        told = f"a stored {config.method} was trained by other code: {', '.join(rooms)}"
+        warnings.warn(f"{told}; fresh=True (kdlab run --fresh) trains it anew", stacklevel=3)
     return Result(config, folder.path, images, trusted(metrics))
 
 

@@ -56,8 +56,17 @@ def config(system: str, folder: str, seed: int, steps: int) -> Config:
     )  # fmt: skip
 
 
-def simclr(net: nn.Module, width: int) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
-    head, criterion = heads.SimCLRProjectionHead(width, width, 128), NTXentLoss()
+def started(head: nn.Module, ours: nn.Module | None) -> nn.Module:
+    """lightly's head with the weights of ours, if that is given."""
+    if ours is not None:
+        head.load_state_dict(dict(zip(head.state_dict(), ours.state_dict().values(), strict=True)))
+    return head
+
+
+def simclr(method: nn.Module, equal: bool = False) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
+    net, width = method.model, method.model.feature_width
+    head = started(heads.SimCLRProjectionHead(width, width, 128), method.projector if equal else None)
+    criterion = NTXentLoss()
 
     def loss(first: Tensor, second: Tensor) -> Tensor:
         return criterion(head(net.features(first).pooled), head(net.features(second).pooled))
@@ -65,12 +74,18 @@ def simclr(net: nn.Module, width: int) -> tuple[nn.Module, Callable[[Tensor, Ten
     return head, loss
 
 
-def moco(net: nn.Module, width: int, queue_once: bool = False) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
+def moco(
+    method: nn.Module, equal: bool = False, queue_once: bool = False
+) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:  # fmt: skip
     """lightly's benchmark queues the keys of one direction before the other, whose queries then find their own image
     among the negatives; with `queue_once` its loss sees both directions together, and the queue moves after them.
     """
+    net, width = method.model, method.model.feature_width
     split_batch_norm(net, 8)
-    head, criterion = heads.MoCoProjectionHead(width, width, 128), NTXentLoss(0.1, memory_bank_size=(4096, 128))
+    head = started(heads.MoCoProjectionHead(width, width, 128), method.projector if equal else None)
+    criterion = NTXentLoss(0.1, memory_bank_size=(4096, 128))
+    if equal:
+        criterion.memory_bank.bank = method.queue.T.clone()
     slow_net, slow_head = copy.deepcopy(net), copy.deepcopy(head)
     deactivate_requires_grad(slow_net)
     deactivate_requires_grad(slow_head)
@@ -91,8 +106,10 @@ def moco(net: nn.Module, width: int, queue_once: bool = False) -> tuple[nn.Modul
     return head, loss
 
 
-def byol(net: nn.Module, width: int) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
-    head, predictor = heads.BYOLProjectionHead(width, 1024, 256), heads.BYOLPredictionHead(256, 1024, 256)
+def byol(method: nn.Module, equal: bool = False) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
+    net, width = method.model, method.model.feature_width
+    head = started(heads.BYOLProjectionHead(width, 1024, 256), method.projector if equal else None)
+    predictor = started(heads.BYOLPredictionHead(256, 1024, 256), method.predictor if equal else None)
     criterion, slow_net, slow_head = NegativeCosineSimilarity(), copy.deepcopy(net), copy.deepcopy(head)
     deactivate_requires_grad(slow_net)
     deactivate_requires_grad(slow_head)
@@ -117,7 +134,7 @@ def lightlys(setup: Setup, make: Callable) -> float:
     """kNN of the network after lightly's code has trained it on the batches of the run."""
     torch.manual_seed(setup.config.seed)
     net = setup.method.model.train()
-    head, loss = make(net, net.feature_width)
+    head, loss = make(setup.method)
     optimizer = torch.optim.SGD(
         [*net.parameters(), *head.parameters()], LR, momentum=0.9, weight_decay=WEIGHT_DECAY
     )  # fmt: skip
