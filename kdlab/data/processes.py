@@ -38,8 +38,8 @@ def by_processes(batches: Arrays, size: int) -> Iterator[Tensor]:
     count = min(workers(), max(1, memory_limit() // (AHEAD * size)))
     shared = _Shared(batches, count * AHEAD + 1, size) if count and get_start_method() == "fork" else None
     loader = DataLoader(
-        shared or batches, batch_size=None, num_workers=count, prefetch_factor=AHEAD if count else None,
-        collate_fn=_as_they_are, worker_init_fn=_end_with_parent,
+        batches if shared is None else shared, batch_size=None, num_workers=count,
+        prefetch_factor=AHEAD if count else None, collate_fn=_as_they_are, worker_init_fn=_end_with_parent,
         generator=torch.Generator(),  # its own: it draws from it, and no run may feel that
     )  # fmt: skip
     made = iter(loader)
@@ -52,7 +52,7 @@ def by_processes(batches: Arrays, size: int) -> Iterator[Tensor]:
             return
         if isinstance(found, Error):
             raise found
-        yield torch.from_numpy(shared.taken(i, found) if shared else found)
+        yield torch.from_numpy(found if shared is None else shared.taken(i, found))
 
 
 class _Shared(Dataset["tuple[int, ...] | Error"]):
