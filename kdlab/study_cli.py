@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .errors import Error, known, lookup
+from .errors import Error, known
 from .settings import parse
 
 if TYPE_CHECKING:  # studies load late
@@ -21,8 +21,12 @@ Budget = Annotated[str, typer.Option(help="smoke, lab or paper")]
 def make(name: str, budget: str = "lab", parameters: list[str] | None = None) -> "Study":
     """The study of that name."""
     from .studies import PUBLISHED, STUDIES
+    from .studies.published import TABLES
 
-    function, given = lookup("study", name, {**STUDIES, **PUBLISHED}), parse(parameters or [])
+    studies, given = {**STUDIES, **PUBLISHED}, parse(parameters or [])
+    if known("study", name, {**studies, **TABLES}) not in studies:
+        raise Error(f"no study repeats {name}: kdlab study show {name} prints its numbers")
+    function = studies[name]
     own = [parameter for parameter in inspect.signature(function).parameters if parameter != "budget"]  # has an option
     for parameter in given:
         known(f"parameter of study {name}", parameter, own)
@@ -118,7 +122,8 @@ def answers(
     if len(names) == 1 and (scale := studies[names[0]].scale):  # a published table asks much of which little was run
         found = frames[names[0]]
         print(textwrap.fill(scale, 120))
-        print(f"no seed was run for {(found.n == 0).sum()} of {len(found)} questions")
+        if idle := (found.n == 0).sum():
+            print(f"no seed was run for {idle} of {len(found)} questions")
         told = found[found.n > 0].set_index("question").drop(columns=["system", "minus", "metric"])
         if len(told):
             print(report.tidy(told).to_string())

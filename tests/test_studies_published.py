@@ -257,8 +257,10 @@ def test_which_systems_match():
 def test_numbers_that_no_study_repeats_are_shown(name):
     from typer.testing import CliRunner
 
-    from kdlab.study_cli import app
+    from kdlab.study_cli import app, make
 
+    with pytest.raises(Error, match=f"no study repeats {name}: kdlab study show {name} prints its numbers"):
+        make(name)
     text = CliRunner().invoke(app, ["show", name]).output
     head, _, body = text.partition("\n\n")
     assert head.startswith(f"{name}: {TABLES[name].title}") and "no study repeats this table" in head
