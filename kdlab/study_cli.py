@@ -21,10 +21,10 @@ Budget = Annotated[str, typer.Option(help="smoke, lab or paper")]
 def make(name: str, budget: str = "lab", parameters: list[str] | None = None) -> "Study":
     """The study of that name."""
     from .studies import PUBLISHED, STUDIES
-    from .studies.published import TABLES
+    from .studies.papers import PRINTED
 
     studies, given = {**STUDIES, **PUBLISHED}, parse(parameters or [])
-    if known("study", name, {**studies, **TABLES}) not in studies:
+    if known("study", name, {**studies, **PRINTED}) in PRINTED:
         raise Error(f"no study repeats {name}: kdlab study show {name} prints its numbers")
     function = studies[name]
     own = [parameter for parameter in inspect.signature(function).parameters if parameter != "budget"]  # has an option
@@ -48,6 +48,7 @@ def numbers(text: str) -> list[int]:
 def list_() -> None:
     """All studies, and the question of each; then what papers published, table by table."""
     from .studies import PUBLISHED, STUDIES
+    from .studies.papers import PRINTED
     from .studies.published import ABSENT, TABLES
 
     for name, function in STUDIES.items():
@@ -57,8 +58,8 @@ def list_() -> None:
     for name in PUBLISHED:
         print(f"{name:24} {about[name].title} ({about[name].paper})")
     print("\npublished numbers alone, which no study repeats (kdlab study show NAME):")
-    for name in (name for name in TABLES if name not in PUBLISHED):
-        print(f"{name:24} {about[name].title} ({about[name].paper})")
+    for name, table in PRINTED.items():
+        print(f"{name:24} {table.title} ({table.paper})")
 
 
 @app.command()
@@ -68,11 +69,10 @@ def show(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> No
     Of a published experiment its cells: what was printed, what was measured here, and what would be run. Of published
     numbers that no study repeats, these.
     """
-    from .studies import PUBLISHED
+    from .studies.papers import PRINTED
     from .studies.papers.reference import reference
-    from .studies.published import TABLES
 
-    print(reference(name) if name in TABLES and name not in PUBLISHED else make(name, budget, parameter).told())
+    print(reference(name) if name in PRINTED else make(name, budget, parameter).told())
 
 
 @app.command()

@@ -92,3 +92,9 @@ def shared_stages(stages, monkeypatch):
     monkeypatch.setattr(assembling, "_assemble", shared)
     for name in ("normal_", "uniform_"):
         monkeypatch.setattr(torch.Tensor, name, lambda self, *_, **__: self.zero_())
+
+
+@pytest.fixture
+def figures(tmp_path, monkeypatch):
+    """No evidence."""
+    monkeypatch.setenv("KDLAB_FIGURES", str(tmp_path / "figures"))

@@ -16,9 +16,9 @@ from kdlab import PUBLISHED, STUDIES, Config, Error, Question, Study, assemble
 from kdlab.data import load
 from kdlab.engine.assemble import chain, stages_of
 from kdlab.settings import parse
-from kdlab.studies.published import ABSENT, TABLES, published
+from kdlab.studies.published import ABSENT, TABLES
 
-PRINTED = [name for name in PUBLISHED if name in TABLES]
+REPEATED = [name for name in PUBLISHED if name in TABLES]
 each = pytest.mark.parametrize("name", PUBLISHED)
 
 
@@ -111,7 +111,7 @@ def test_what_is_shown_below_a_cell_can_be_typed(name):
 
 
 @pytest.mark.parametrize("budget", ["paper", "lab"])
-@pytest.mark.parametrize("name", PRINTED)
+@pytest.mark.parametrize("name", REPEATED)
 def test_a_teachers_own_cell_is_the_teacher_of_its_students(name, budget):
     study = made(name, budget)
     own = {study.systems[cell.system] for cell in study.cells if cell.row.startswith("teacher") and cell.system}
@@ -153,48 +153,8 @@ def test_recipes_where_tables_have_their_own():
     assert PUBLISHED["litenet-ssd/ordering"]().systems["student, moco"].teacher.init.method == "moco"
 
 
-# --- what is printed
-
-
-@pytest.fixture
-def figures(tmp_path, monkeypatch):
-    """No evidence."""
-    monkeypatch.setenv("KDLAB_FIGURES", str(tmp_path / "figures"))
-
-
-def lines_by_group(text, groups):
-    found, group = {}, None
-    for line in text.splitlines():
-        group = next((name for name in groups if line.split("  ")[0] == name), group)
-        found.setdefault(group, []).append(line)
-    return found
-
-
-@pytest.mark.parametrize("budget", ["paper", "lab"])
-@pytest.mark.parametrize("name", PRINTED)
-def test_every_published_cell_is_shown(name, budget, figures):
-    study, rows = made(name, budget), published(name)
-    text = study.told()
-    assert max(map(len, text.splitlines())) <= 120
-    shown = lines_by_group(text, {cell.group for cell in study.cells})
-    for row in rows.to_dict("records"):
-        group = " of ".join(filter(None, (row["student"], row["teacher"])))
-        about = [line for lines in ([shown[group]] if group in shown else shown.values()) for line in lines]
-        wanted = (f"  {row['method']}", f"{row['value']:.2f}", row["provenance"])
-        assert [line for line in about if all(word in line for word in wanted)], wanted
-        assert not row["note"] or "".join(row["note"].split()) in "".join(text.split())
-    assert study.scale.split(":")[0] in text and max(map(len, study.tabulated().splitlines())) <= 120
-
-
-@each
-def test_what_has_no_numbers_is_shown_too(name, figures):
-    text = made(name, "paper").told()
-    for words in made(name, "paper").typed.values():
-        assert "".join(words.split()) in "".join(text.split())
-    assert f"{name}: {({**TABLES, **ABSENT})[name].title}" in text
-
-
 # --- some of it run
+
 
 CELLS = ("supervised, resnet20", "kd, resnet20 of resnet56", "lsskd, resnet20")
 
@@ -251,25 +211,6 @@ def test_which_systems_match():
         study.matching(",")
     with pytest.raises(Error, match="MOKD: nothing to run, its network is not said"):
         PUBLISHED["lsskd/table-1"]().run([0], only=["MOKD"])
-
-
-@pytest.mark.parametrize("name", [name for name in TABLES if name not in PUBLISHED])
-def test_numbers_that_no_study_repeats_are_shown(name):
-    from typer.testing import CliRunner
-
-    from kdlab.study_cli import app, make
-
-    with pytest.raises(Error, match=f"no study repeats {name}: kdlab study show {name} prints its numbers"):
-        make(name)
-    text = CliRunner().invoke(app, ["show", name]).output
-    head, _, body = text.partition("\n\n")
-    assert head.startswith(f"{name}: {TABLES[name].title}") and "no study repeats this table" in head
-    for row in published(name).to_dict("records"):
-        told = [row[c] for c in ("dataset", "student", "method", "condition", "provenance", "source")]
-        shared = " ".join(head.split())
-        rest = [word for word in told if word not in shared]
-        assert [line for line in body.splitlines() if all(word in line for word in (f"{row['value']:g}", *rest))], row
-        assert row["note"] in shared or f"note: {row['note']}" in body
 
 
 def test_a_question_about_several_pairs_by_hand(monkeypatch):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+from ..published import TABLES
 from .cells import Cell
 from .compact import components, ordering, scheduled
 from .lsskd import coc, figure_5, figure_6, hold_out
@@ -32,4 +33,6 @@ _EVERY: dict[str, Callable[..., Replication]] = {**{name: partial(table, name) f
 _PAPERS = ("litenet-ssd", "ss-kd", "lsskd", "sskd", "crd", "hsakd", "after-crd")
 PUBLISHED = {name: _EVERY[name] for paper in _PAPERS for name in _EVERY if name.partition("/")[0] == paper}
 
-__all__ = ["PUBLISHED", "Cell", "Replication"]
+PRINTED = {name: about for name, about in TABLES.items() if name not in PUBLISHED}  # which no study repeats
+
+__all__ = ["PRINTED", "PUBLISHED", "Cell", "Replication"]
