@@ -19,10 +19,10 @@ class SimCLR(SelfSupervised):
                   at the other view of the same image
 
     with embeddings z (2B, dim) from a projection head that is used in training only: one hidden layer, by default as
-    wide as the features; batch norm; ReLU; `dim` outputs (`norm`: see `mlp`). The views go through the network one
-    after the other, each with batch statistics of its own, as in lightly and solo-learn; `joint_views` sends them
-    through as one batch. Preset "paper" is solo-learn's CIFAR recipe (published online probe: 90.74 % on CIFAR-10),
-    "short" lightly's.
+    wide as the features; ReLU; `dim` outputs; batch norm behind both layers, which measured best of the forms that
+    `mlp` has (docs/measurements.md). The views go through the network one after the other, each with batch statistics
+    of its own, as in lightly and solo-learn; `joint_views` sends them through as one batch. Preset "paper" is
+    solo-learn's CIFAR recipe (published online probe: 90.74 % on CIFAR-10), "short" lightly's.
     """
 
     paper = "Chen et al. 2020"
@@ -32,7 +32,7 @@ class SimCLR(SelfSupervised):
     }  # fmt: skip
 
     def build(
-        self, *, T: Positive = 0.5, dim: Count = 128, hidden: Count | None = None, norm: HeadNorm = "hidden",
+        self, *, T: Positive = 0.5, dim: Count = 128, hidden: Count | None = None, norm: HeadNorm = "all",
         joint_views: bool = False,
     ) -> None:  # fmt: skip
         self.T, self.joint_views, width = T, joint_views, self.model.feature_width

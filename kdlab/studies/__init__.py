@@ -21,6 +21,7 @@ from .pretraining import pretraining
 from .real_images import real_images
 from .rivals import rivals
 from .scheduled import scheduled
+from .simclr_forms import simclr_forms
 from .sskd import sskd
 from .study import Study
 from .tour import tour
@@ -32,6 +33,7 @@ STUDIES: dict[str, Callable[..., Study]] = {
     "real_images": real_images,
     "noise": noise,
     "pretraining": pretraining,
+    "simclr_forms": simclr_forms,
     "omitted": omitted,
     "distillation": distillation,
     "rivals": rivals,

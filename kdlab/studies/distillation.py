@@ -4,6 +4,7 @@ from typing import Any
 
 from ..config import Config
 from ..errors import lookup
+from .pretraining import HEAD
 from .study import Study
 from .verdicts import Question
 
@@ -66,7 +67,8 @@ def _small(dataset: str, labels: int, scale: float, ssl: str) -> tuple[Config, C
     }  # fmt: skip
     large = {**common, "model": "resnet18"}
     epochs = [max(1, round(n * scale)) for n in (20, 8, 44, 13)]
-    first = Config(method=ssl, epochs=epochs[0], batch=128, lr=8e-3, weight_decay=1e-3, **large)
+    hp = HEAD if ssl == "simclr" else {}
+    first = Config(method=ssl, hp=hp, epochs=epochs[0], batch=128, lr=8e-3, weight_decay=1e-3, **large)
     teacher = Config(init=first, epochs=epochs[1], lr=1e-3, head_lr=10, **large)
     full = Config(
         method="litenet_ssd", model="litenet_dsc", teacher=teacher, epochs=max(2, epochs[3]), batch=16, **common

@@ -7,6 +7,7 @@ from ..config import Config
 from ..engine.identity import place
 from ..errors import lookup
 from .label_budgets import PRETRAINED, STUDENT, TAUGHT, TEACHER, at
+from .pretraining import HEAD
 from .study import Study
 from .verdicts import Question
 
@@ -52,7 +53,10 @@ def real_images(
         common = {**usual, "dataset": data, "augment": "colour_small" if small_photographs else None}
         small, large = {**common, "model": "litenet_dsc", "steps": 20}, {**common, "model": "resnet18", "steps": 10}
         # One for all numbers of labels: it reads none, and those of the last judge its features
-        simclr = Config(**large, method="simclr", labels=numbers[-1], batch=128, lr=lr[SIMCLR], weight_decay=1e-3)
+        simclr = Config(
+            **large, method="simclr", hp=HEAD, labels=numbers[-1], batch=128, lr=lr[SIMCLR],
+            weight_decay=1e-3,
+        )  # fmt: skip
         random, pretrained = f"{RANDOM}, {name}", f"{SIMCLR}, {name}"
         systems |= {random: simclr.replace(epochs=0), pretrained: simclr}
         asked.append(Question(f"Has SimCLR learned anything of {name}?", pretrained, random, "test/knn"))

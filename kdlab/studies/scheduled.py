@@ -4,6 +4,7 @@ from typing import Any
 
 from ..config import Config
 from ..errors import lookup
+from .pretraining import HEAD
 from .study import Study
 from .verdicts import Question
 
@@ -90,7 +91,8 @@ def _small(dataset: str, labels: int, scale: float) -> tuple[Config, ...]:
         patience=5, lr=0.128,
     )  # fmt: skip
     simclr = teacher.replace(
-        method="simclr", epochs=round(10 * scale), steps=2 * common["steps"], batch=64, lr=8e-3, weight_decay=1e-3
+        method="simclr", hp=HEAD, epochs=round(10 * scale), steps=2 * common["steps"], batch=64, lr=8e-3,
+        weight_decay=1e-3,
     )  # fmt: skip
     fine_tuned = teacher.replace(init=simclr, epochs=round(15 * scale), lr=8e-3, head_lr=10)
     return teacher, linear, teacher.replace(epochs=round(95 * scale), lr=1.6e-2), fine_tuned

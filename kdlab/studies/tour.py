@@ -2,6 +2,7 @@
 
 from ..config import Config
 from ..errors import lookup
+from .pretraining import HEAD
 from .study import Study
 from .verdicts import Question
 
@@ -17,7 +18,9 @@ def tour(dataset: str = "digits", labels: int = 20, budget: str = "lab") -> Stud
     }  # fmt: skip
     small = {**common, "model": "litenet_dsc", "epochs": round(30 * scale)}
     large = {**common, "model": "resnet18", "evaluate_every": 1000}
-    simclr = Config(**large, method="simclr", epochs=round(20 * scale), batch=128, lr=1.6e-2, weight_decay=1e-3)
+    simclr = Config(
+        **large, method="simclr", hp=HEAD, epochs=round(20 * scale), batch=128, lr=1.6e-2, weight_decay=1e-3
+    )  # fmt: skip
     by_labels = Config(**large, epochs=round(45 * scale), batch=128, lr=1.6e-2)
     by_ssl = Config(**large, init=simclr, epochs=round(10 * scale), lr=2.5e-4, head_lr=10)
     student = Config(**small, method="litenet_ssd", teacher=by_ssl, batch=16, lr=6.4e-2)
