@@ -22,6 +22,7 @@ from .presets import PRESETS
 from .schedules import SCHEDULES
 from .settings import VARIABLES
 from .studies import STUDIES
+from .studies.verdicts import MEANT
 from .tables import shipped_only
 
 ROOT = Path(__file__).parents[1]
@@ -186,17 +187,21 @@ def studies_page() -> str:
     verdicts = [verdict for found in answers.values() for verdict in found.verdict]
     settled = sum(not verdict.startswith("open") for verdict in verdicts)
     without = ", ".join(f"`{name}`" for name in made if name not in run)
+    meant = "\n".join(f"- *{word}*: {what}" for word, what in MEANT.items())
     missing = f"\n\nWithout evidence so far: {without}." if without else ""
     return f"""# Studies
 
 {NOTE}
 
 The questions that the notebooks ask, and what the committed evidence (`figures/data/`) answers: {settled} of
-{len(verdicts)} are settled. *Yes*: the 95 % interval of the difference, paired by seed, excludes 0; *no, worse*: it
-excludes 0 the other way; *at most x*: it lies within what would matter (2 points); *open*: none of these. A metric of
-which less is better counts with the sign turned. An interval is about seeds, on one fixed test set; and of twenty
-questions where there is no effect, one is answered yes or no by chance: many are asked here. `kdlab study show NAME`
-prints the systems of a study; `run`, `table`, `answers`, `tune` and `verify` do what they say.{missing}
+{len(verdicts)} are settled.
+
+{meant}
+
+A metric of which less is better counts with the sign turned. An interval is about seeds, on one fixed test set; and of
+twenty questions where there is no effect, one is answered yes or no by chance: many are asked here.
+`kdlab study show NAME` prints the systems of a study; `run`, `table`, `answers`, `tune` and `verify` do what they
+say.{missing}
 {"".join(parts)}"""
 
 

@@ -113,12 +113,14 @@ def answers(
 
     from . import report
     from .studies import STUDIES
+    from .studies.verdicts import MEANT
 
     names = list(STUDIES) if everything else [name] if name else []
     if not names:
         raise Error(f"give a study, or --all: {', '.join(STUDIES)}")
     studies = {each: make(each, budget, parameter) for each in names}
     frames = {each: study.answers() for each, study in studies.items()}
+    meant = textwrap.fill("; ".join(f"{word}: {what}" for word, what in MEANT.items()), 120)
     if len(names) == 1 and (scale := studies[names[0]].scale):  # a published table asks much of which little was run
         found = frames[names[0]]
         print(textwrap.fill(scale, 120))
@@ -126,10 +128,10 @@ def answers(
             print(f"no seed was run for {idle} of {len(found)} questions")
         told = found[found.n > 0].set_index("question").drop(columns=["system", "minus", "metric"])
         if len(told):
-            print(report.tidy(told).to_string())
+            print(f"{report.tidy(told).to_string()}\n\n{meant}")
         return
     shown = pd.concat(frames, names=["study"]).reset_index(level=1, drop=True)
-    print(report.tidy(shown.drop(columns=["system", "minus"])).to_string())
+    print(f"{report.tidy(shown.drop(columns=['system', 'minus'])).to_string()}\n\n{meant}")
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Explorers on a page in a browser: wait for their pictures, move their controls, time what comes of it."""
 
 START_SECONDS, MOVE_SECONDS = 120, 10  # limits for busy cores, far above what is usual
+STILL_SECONDS = 2  # where nothing moves meanwhile, another control is tried first
 EXPLORER = ".widget-vbox:has(> img.widget-image):has(> .widget-textarea)"
 PANEL = ".widget-vbox:has(> img.widget-image):not(:has(> .widget-textarea))"  # the live panel has buttons and no state
 CONTROLS = ("[role=slider]", "input[type=checkbox]", "select", "canvas[tabindex]")
@@ -64,21 +65,22 @@ class Explorer:
         kind = control.evaluate("e => e.getAttribute('role') === 'slider' ? 'slider' : e.tagName.toLowerCase()")
         control.press(KEYS[kind][self.back[number]])
 
-    def move(self, number=0):
+    def move(self, number=0, seconds=MOVE_SECONDS):
         """Press, and give the milliseconds from the key to the new picture; None where none came."""
-        self.image.evaluate(MOVED, 1000 * MOVE_SECONDS)
+        self.image.evaluate(MOVED, 1000 * seconds)
         self.press(number)
         return self.page.evaluate("window.moved")
 
     def try_controls(self):
-        """Move controls until one gives another picture, and tell which; the state follows every one that is moved."""
+        """Move controls until one gives another picture, which the state follows, and tell which."""
         self.wait()
-        for number in range(len(self.controls)):
-            before = self.state
-            milliseconds = self.move(number)
-            assert self.state != before, f"the state stays {before}"
-            if milliseconds is not None:
-                return number
+        for seconds in (STILL_SECONDS, MOVE_SECONDS):  # a temperature that BYOL does not have changes no picture
+            for number in range(len(self.controls)):
+                before = self.state
+                milliseconds = self.move(number, seconds)
+                if milliseconds is not None:
+                    assert self.state != before, f"the state stays {before}"
+                    return number
         raise AssertionError(f"no control of {self.state} changes the picture")
 
 

@@ -57,9 +57,9 @@ def opened(lab, browser):
         assert not page.complaints
 
 
-@pytest.mark.parametrize("path", [None, *browsing.with_explorers()], ids=lambda path: path.stem if path else "small")
-def test_every_explorer_of_a_notebook_moves(path, lab, opened, tmp_path):
-    path = browsing.copy(path or browsing.write(tmp_path / "small.ipynb", *SMALL), lab[1])
+@pytest.mark.parametrize("path", browsing.with_explorers(), ids=lambda path: path.stem)
+def test_every_explorer_of_a_notebook_moves(path, lab, opened):
+    path = browsing.copy(path, lab[1])
     notebook = opened(path)
     notebook.run_all()
     notebook.first_picture()

@@ -11,6 +11,12 @@ from ..metrics import METRICS
 from ..report import interval
 
 MANY = 1000  # seeds that nobody runs
+MEANT = {  # by verdict
+    "yes": "the 95 % interval of the difference, paired by seed, excludes 0",
+    "no, worse": "it excludes 0 the other way",
+    "at most x": "it lies within what would matter (2 points)",
+    "open": "none of these",
+}
 
 
 @dataclass(frozen=True)

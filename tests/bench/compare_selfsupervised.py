@@ -39,10 +39,11 @@ OURS = {  # what the preset "short" of each method takes from lightly, and for S
     "simclr, norm hidden, joint views": {"norm": "hidden", "joint_views": True},
     "moco": {"splits": 8, "symmetric": True},
     "moco, queue moved once": {"splits": 8, "symmetric": True},
+    "moco, equal start": {"splits": 8, "symmetric": True},
     "byol": {"hidden": 1024, "dim": 256, "tau_end": 0.99},
 }
 CODES = {"simclr": ("kdlab", "lightly"), "moco": ("kdlab", "lightly"), "byol": ("kdlab", "lightly"),
-         "moco, queue moved once": ("lightly",)}  # fmt: skip
+         "moco, queue moved once": ("lightly",), "moco, equal start": ("lightly",)}  # fmt: skip
 WEIGHTS = {"moco": {"info_nce": 0.5}, "byol": {"byol": 0.25}}  # lightly averages both directions, and takes -cos
 
 
@@ -127,7 +128,10 @@ def byol(method: nn.Module, equal: bool = False) -> tuple[nn.Module, Callable[[T
     return nn.ModuleList([head, predictor]), loss
 
 
-LIGHTLYS = {"simclr": simclr, "moco": moco, "moco, queue moved once": partial(moco, queue_once=True), "byol": byol}
+LIGHTLYS = {
+    "simclr": simclr, "moco": moco, "moco, queue moved once": partial(moco, queue_once=True),
+    "moco, equal start": partial(moco, equal=True, queue_once=True), "byol": byol,
+}  # fmt: skip
 
 
 def lightlys(setup: Setup, make: Callable) -> float:
