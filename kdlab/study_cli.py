@@ -120,7 +120,8 @@ def answers(
         raise Error(f"give a study, or --all: {', '.join(STUDIES)}")
     studies = {each: make(each, budget, parameter) for each in names}
     frames = {each: study.answers() for each, study in studies.items()}
-    meant = textwrap.fill("; ".join(f"{word}: {what}" for word, what in MEANT.items()), 120)
+    meant = "; ".join(f"{word}: {what}" for word, what in MEANT.items())
+    meant = textwrap.fill(f"{meant}. A metric of which less is better counts with the sign turned.", 120)
     if len(names) == 1 and (scale := studies[names[0]].scale):  # a published table asks much of which little was run
         found = frames[names[0]]
         print(textwrap.fill(scale, 120))

@@ -1,6 +1,7 @@
 """The rooms of the package are in order: imports run downwards, files are short, private names stay at home."""
 
 import ast
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,11 @@ def test_methods_are_made_in_one_place():
             if isinstance(entry, ast.Subscript) and ast.unparse(entry.value) == "METHODS":
                 calls.append(file.name)
     assert calls == ["assemble.py"]
+
+
+def test_nothing_large_is_kept_in_git():
+    found = subprocess.run(["git", "ls-files", "-z"], cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+    if found.returncode:
+        pytest.skip("this is no checkout")
+    files = [PACKAGE.parent / name for name in found.stdout.split("\0") if name]
+    assert not [file.name for file in files if file.is_file() and file.stat().st_size > 2_000_000]

@@ -23,7 +23,7 @@ from ..optimizers import OPTIMIZERS
 from ..schedules import SCHEDULES
 from .trees import attribute_chains, code_text, digest, file_digest, global_names
 
-VERSION = 2  # of what a Config means: raise it when a default changes, so that no old result is taken for a new one
+VERSION = 2  # raise it when a default of Config's fields changes; a method's own defaults count with its code
 PACKAGE = Path(__file__).parents[1]
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 # Code that makes the loss counts as part of a run. Of the two base classes only what computes does.

@@ -19,10 +19,11 @@ class SimCLR(SelfSupervised):
                   at the other view of the same image
 
     with embeddings z (2B, dim) from a projection head that is used in training only: one hidden layer, by default as
-    wide as the features; ReLU; `dim` outputs; batch norm behind both layers, which measured best of the forms that
-    `mlp` has (docs/measurements.md). The views go through the network one after the other, each with batch statistics
-    of its own, as in lightly and solo-learn; `joint_views` sends them through as one batch. Preset "paper" is
-    solo-learn's CIFAR recipe (published online probe: 90.74 % on CIFAR-10), "short" lightly's.
+    wide as the features; ReLU; `dim` outputs; batch norm behind both layers (`norm`: see `mlp`), as in lightly and, but
+    for the last one's shift, in the authors' code: on photographs a point better than behind the hidden one alone
+    (docs/measurements.md). The views go through the network one after the other, each with batch statistics of its own,
+    as in lightly and solo-learn; `joint_views` sends them through as one batch. Preset "paper" is solo-learn's CIFAR
+    recipe (published online probe: 90.74 % on CIFAR-10), "short" lightly's.
     """
 
     paper = "Chen et al. 2020"

@@ -9,7 +9,7 @@ from .verdicts import Question
 
 GRID = (7.5e-3, 1.5e-2, 3e-2, 6e-2, 0.12)
 TITLES = {"simclr": "SimCLR", "moco": "MoCo v2", "byol": "BYOL"}
-HEAD = {"norm": "hidden"}  # SimCLR's when the studies were tuned; on digits `simclr_forms` finds no better
+HEAD = {"norm": "hidden"}  # SimCLR's default when the studies were tuned; on digits `simclr_forms` finds no better
 LR = {"simclr": 6e-2, "moco": 7.5e-3, "byol": 6e-2}
 HP: dict[str, dict[str, Any]] = {"simclr": HEAD, "moco": {"queue": 512, "T": 0.2}, "byol": {}}
 

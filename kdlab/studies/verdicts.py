@@ -12,9 +12,9 @@ from ..report import interval
 
 MANY = 1000  # seeds that nobody runs
 MEANT = {  # by verdict
-    "yes": "the 95 % interval of the difference, paired by seed, excludes 0",
-    "no, worse": "it excludes 0 the other way",
-    "at most x": "it lies within what would matter (2 points)",
+    "yes": "the 95 % interval of the difference, paired by seed, lies on the better side of 0",
+    "no, worse": "on the other side",
+    "at most x": "there may be a difference, either way, but none above x, which is less than would matter (2 points)",
     "open": "none of these",
 }
 
