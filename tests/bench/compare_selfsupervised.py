@@ -4,7 +4,8 @@
 
 FOLDER holds train/ and test/ with CIFAR-10's images (or a copy of them). lightly is no dependency of kdlab: install it
 beside it. Each seed gives both codes the same initial network (ResNet-18 at a quarter of its width), batches, views and
-learning rates; heads, losses, queue and momentum are each code's own. Compared is the kNN probe on the test images.
+learning rates; heads, losses, queue and momentum are each code's own ("equal start": lightly's has our head and queue,
+and moves it after both directions, as ours does). Compared is the kNN probe on the test images.
 Rows are added to figures/data/ssl_against_lightly.csv; a row that is there is not measured again.
 """
 
