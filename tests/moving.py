@@ -14,6 +14,7 @@ SETTLED = """image => {
     if (image.dataset.seen !== image.src) { image.dataset.seen = image.src; image.dataset.since = performance.now(); }
     return image.complete && performance.now() - image.dataset.since > 1000;
 }"""
+FOLLOWED = "([line, before]) => line.value !== before"
 # Whether a control is at its last value, or going back at its first; ARIA's numbers are rounded to one digit
 AT_END = """(control, back) => {
     if (control.options) return control.selectedIndex === (back ? 0 : control.options.length - 1);
@@ -72,14 +73,16 @@ class Explorer:
         return self.page.evaluate("window.moved")
 
     def try_controls(self):
-        """Move controls until one gives another picture, which the state follows, and tell which."""
+        """Move controls until one gives another picture, and tell which; the state follows every one that is moved."""
         self.wait()
         for seconds in (STILL_SECONDS, MOVE_SECONDS):  # a temperature that BYOL does not have changes no picture
             for number in range(len(self.controls)):
                 before = self.state
                 milliseconds = self.move(number, seconds)
+                self.page.wait_for_function(
+                    FOLLOWED, arg=[self.line.element_handle(), before], timeout=1000 * MOVE_SECONDS
+                )
                 if milliseconds is not None:
-                    assert self.state != before, f"the state stays {before}"
                     return number
         raise AssertionError(f"no control of {self.state} changes the picture")
 

@@ -32,7 +32,7 @@ def simclr_forms(dataset: str = "digits", labels: int = 20, budget: str = "lab")
         systems = {name: config.replace(lr=LR[name]) for name, config in systems.items()}
     pairs = {
         "a norm behind the last layer": ("all norms, views alone", "hidden norm, views alone"),
-        "one there, where views go together": ("all norms, views together", "hidden norm, views together"),
+        "a norm behind the last layer, views together": ("all norms, views together", "hidden norm, views together"),
         "a norm behind the hidden layer": ("hidden norm, views alone", "no norm, views alone"),
         "both views in one batch": ("hidden norm, views together", "hidden norm, views alone"),
     }
