@@ -9,6 +9,7 @@ from making import config_of
 import kdlab
 from kdlab import METHODS, Config, assemble, run, watch
 from kdlab.engine import assemble as room
+from kdlab.engine import recent, store
 
 TEACHER = Config(model="litenet_dsc", width=0.125, size=8, labels=20, epochs=1, steps=2)
 STUDENT = TEACHER.replace(method="litenet_ssd", teacher=TEACHER, epochs=3, batch=10)
@@ -30,6 +31,55 @@ def test_the_last_look_is_at_the_weights_of_the_run(runs):
 
 def test_early_stopping_does_not_shorten_it(runs):
     assert len(watch(TEACHER.replace(epochs=4, patience=1, evaluate_every=2), lambda setup: None)) == 5
+
+
+def states(setup):
+    return {name: tensor.clone() for name, tensor in setup.method.state_dict().items()}
+
+
+def same(one, other):
+    return len(one) == len(other) and all(
+        torch.equal(a[name], b[name]) for a, b in zip(one, other, strict=True) for name in a
+    )
+
+
+@pytest.mark.parametrize("before", [run, lambda config: watch(config, states)], ids=["run", "watch"])
+@pytest.mark.parametrize("key", ["litenet_ssd", "moco", "lsskd", "crd"])  # adapters, a queue, tables
+def test_what_this_process_has_trained_is_looked_at_and_not_trained_again(key, before, runs, monkeypatch):
+    config = config_of(key, epochs=3)
+    trained = watch(config, states)
+    recent._kept.clear()
+    before(config)
+    monkeypatch.setattr("kdlab.engine.watch.fit", None)
+    assert same(trained, watch(config, states)) and not same(trained[:1], trained[-1:])
+
+
+def test_what_went_on_from_a_checkpoint_is_trained_for_a_look(runs, monkeypatch):
+    def interrupt(epoch, setup):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr("kdlab.engine.experiment.track", lambda epoch, setup: interrupt(0, 0) if epoch == 2 else {})
+    config = STUDENT.replace(track_test=True)
+    with pytest.raises(KeyboardInterrupt):
+        run(config)
+    monkeypatch.undo()
+    monkeypatch.setenv("KDLAB_RUNS", str(runs))
+    run(config)
+    monkeypatch.setattr("kdlab.engine.watch.fit", None)
+    with pytest.raises(TypeError):
+        watch(config, states)
+
+
+def test_what_is_kept_has_a_limit(runs, monkeypatch):
+    run(STUDENT)
+    size = next(reversed(recent._kept.values()))[1]
+    monkeypatch.setattr(recent, "LIMIT", size)
+    other = run(STUDENT.replace(lr=1e-3))
+    assert list(recent._kept) == [other.folder], "the older one goes"
+    monkeypatch.setattr(recent, "LIMIT", size // 2)
+    run(STUDENT.replace(lr=4e-3))
+    assert list(recent._kept) == [other.folder], "larger than all that may be kept"
 
 
 # What it is made from

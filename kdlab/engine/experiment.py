@@ -16,6 +16,7 @@ from ..setup import Setup
 from .assemble import assemble, build_method, chain, chain_images, own_generators, stage_of
 from .device import environment
 from .identity import Images, changed_rooms, metric_code
+from .recent import Recent
 from .result import Result, trusted
 from .store import RunFolder, log_lines
 from .tracking import track, tracked
@@ -98,7 +99,9 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
     quiet = os.environ.get("KDLAB_PROGRESS") == "0"
     name = f"{config.method} {config.model} seed {config.seed}"
     with tqdm(total=config.epochs * batches.steps, desc=name, unit="step", leave=False, disable=quiet) as bar:
-        trained = fit(setup, folder, [diagnose, track] if config.track_test else [diagnose], bar)
+        recent = Recent(folder.path)
+        recent(0, setup)
+        trained = fit(setup, folder, [diagnose, *([track] if config.track_test else []), recent], bar)
     columns: dict[str, float] = {}
     for part in ("val", "test"):
         columns |= evaluate(setup, part, due(setup, "validation", "end"))

@@ -24,8 +24,8 @@ COUNT, NEAREST = 240, 5
 def embedding(result: Result, moment: int = MOMENTS - 1, image: int = 0) -> Explorer:
     """t-SNE of the features of 240 test images at up to seven moments of training, each map begun at the one before.
 
-    The run is trained once more, looked at from inside. Neighbours are the nearest by cosine of the features, not on
-    the map.
+    The run is looked at from inside (`kdlab.watch`). Neighbours are the nearest by cosine of the features, not on the
+    map.
     """
     images = result.images
     x, y = images.test_x[:COUNT], images.test_y[:COUNT]

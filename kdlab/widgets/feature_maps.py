@@ -28,7 +28,7 @@ def feature_maps(result: Result, image: int = 0, stage: int = 2, trained: bool =
     """The eight channels in which the teacher of a LiteNet-SSD run answers most strongly, and the student's in them.
 
     An adapter turns the student's channels into the teacher's, so that column stands by column; the student's own are
-    shown as they are numbered. The run is trained once more, looked at from inside; adapters are not kept otherwise.
+    shown as they are numbered. The run is looked at from inside (`kdlab.watch`); adapters are not kept otherwise.
     """
     if result.config.method != "litenet_ssd":
         raise Error(f"a run of {result.config.method!r} aligns no stages by adapters: give one of litenet_ssd")

@@ -19,7 +19,7 @@ MOMENTS = 7
 def methods_at(result: Result) -> dict[int, Method]:
     """The method, on the CPU, at up to seven moments, evenly from before training to its end: {epochs done: method}.
 
-    The run is trained once more for it, once for all explorers that look at it one after the other.
+    It is watched for that, once for all explorers that look at it one after the other.
     """
     return _methods_at(result.config, result.folder)
 

@@ -22,7 +22,7 @@ Guesses = tuple[Tensor, Tensor]  # confidences, and which are right
 def pseudo_labels(result: Result, threshold: float = 0.95, epoch: int = -1, source: str = "student") -> Explorer:
     """What a student or its teacher guesses of the unlabelled images after each epoch, and what passes a threshold.
 
-    The run is trained once more, looked at from inside; the true classes are known here and not to the training.
+    The run is looked at from inside (`kdlab.watch`); the true classes are known here and not to the training.
     """
     seen = watch(result.config, _guesses)
     sources = list(seen[0])

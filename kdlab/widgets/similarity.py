@@ -26,7 +26,7 @@ def similarity(result: Result, T: float = 0.1, batch: int = 12, again: int = 0, 
     """Cosines between the embeddings of two views of a batch, and the softmax over each row at a temperature.
 
     The images are test images, in an order that `again` draws, their views those of the run's own method. The run is
-    trained once more and looked at from inside at up to seven moments: the heads that make embeddings are not kept.
+    looked at from inside (`kdlab.watch`) at up to seven moments: the heads that make embeddings are not kept otherwise.
     """
     setup, images = result.setup(teacher=False), result.images
     if not embeds(setup.method):

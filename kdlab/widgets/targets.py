@@ -33,7 +33,7 @@ def targets(result: Result, image: int = -1, turn: int = 0, exit: str = "classif
     """The target that an LSSKD run gave to a labelled image in an epoch: the label, softened by what was said before.
 
     The classifier learns the class of the upright image, a branch its class and turn. It starts at the image whose
-    label has the smallest share in the end. The run is trained once more, looked at from inside, where its table of the
+    label has the smallest share in the end. The run is looked at from inside (`kdlab.watch`), where its table of the
     past is read.
     """
     config = result.config
