@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from .style import PALETTE, STYLE
+from .style import PALETTE, STYLE, bare
 
 WIDTH, HEIGHT, GAP = 1.5, 0.62, 0.5
 
@@ -39,7 +39,7 @@ def plot_pipeline(panels: Mapping[str, tuple[Sequence[Sequence[str]], str]]) -> 
                 _arrow(axis, len(lane) * (WIDTH + GAP) - GAP, -row, end, middle)
             _box(axis, end, middle, loss, (0.25, 0.25, 0.25))
             axis.set(xlim=(-0.1, end + WIDTH + 0.1), ylim=(-len(lanes) + 0.45, 0.55), title=title)
-            axis.axis("off")
+            bare(axis)
     return figure
 
 

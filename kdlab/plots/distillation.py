@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from ..engine.result import Result
-from .style import PALETTE, STYLE, Scored, colours, label_of, picture, seed_of
+from .style import PALETTE, STYLE, Scored, bare, colours, label_of, picture, seed_of
 
 Line = tuple[Sequence[float], Sequence[float]]
 
@@ -22,7 +22,7 @@ def plot_softened(
         figure, axes = plt.subplots(1, n + 1, figsize=(1.8 + 2.1 * n, 2.9), width_ratios=[0.85] + [1] * n)
         axes[0].imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
         axes[0].set(title=f"class {classes[truth]}")
-        axes[0].axis("off")
+        bare(axes[0])
         for axis, T in zip(axes[1:], temperatures, strict=True):
             p = (logits / T).softmax(0)
             entropy = -(p * p.clamp(min=1e-12).log()).sum().item()

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from torch import Tensor
 
-from .style import PALETTE, STYLE, picture
+from .style import PALETTE, PICTURES, STYLE, bare, picture
 
 
 def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[str]) -> plt.Figure:
@@ -65,12 +65,12 @@ def halo() -> list[Any]:
 def plot_images(images: Tensor, captions: Sequence[str], columns: int = 8, title: str = "") -> plt.Figure:
     """uint8 images (n, C, H, W) in a grid, a caption above each."""
     rows, side = -(-len(images) // columns), min(1.2, 10 / columns)  # inches
-    with plt.rc_context({**STYLE, "axes.grid": False, "axes.titlelocation": "center", "axes.titleweight": "normal"}):
+    with plt.rc_context(PICTURES):
         figure, axes = plt.subplots(
             rows, columns, figsize=(side * columns, (side + 0.3) * rows + 0.3 * bool(title)), squeeze=False
         )
         for axis in axes.flat:
-            axis.axis("off")
+            bare(axis)
         for axis, image, caption in zip(axes.flat, images, captions, strict=False):
             axis.imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
             axis.set_title(caption, fontsize=9)

@@ -11,16 +11,14 @@ from torch import Tensor
 
 from ..models import Network, branches
 from ..report import interval
-from .style import PALETTE, STYLE, Scored, colours, label_of, picture
-
-PLAIN = {**STYLE, "axes.grid": False, "axes.titlelocation": "center", "axes.titleweight": "normal"}
+from .style import PALETTE, PICTURES, STYLE, Scored, bare, colours, label_of, picture
 
 
 def plot_versions(
     images: Tensor, rows: Sequence[str], columns: Sequence[str], notes: Sequence[str] = (), title: str = ""
 ) -> plt.Figure:
     """uint8 images (n, C, H, W), row by row, in a grid with named rows and columns; `notes` stand below each."""
-    with plt.rc_context(PLAIN):
+    with plt.rc_context(PICTURES):
         side = 1.25
         figure, axes = plt.subplots(
             len(rows), len(columns), squeeze=False,
@@ -47,7 +45,7 @@ def plot_similarity(panels: Mapping[str, Tensor], images: Tensor, turns: Sequenc
     The images stand above their columns; a frame marks the true column of each row, a dot the largest entry.
     """
     B, low = len(images), min(float(A.min()) for A in panels.values())
-    with plt.rc_context(PLAIN):
+    with plt.rc_context(PICTURES):
         figure, axes = plt.subplots(1, len(panels), figsize=(3.1 * len(panels) + 1.2, 6.2), squeeze=False)
         for axis, (name, A) in zip(axes[0], panels.items(), strict=True):
             per = len(A) // B
@@ -58,7 +56,7 @@ def plot_similarity(panels: Mapping[str, Tensor], images: Tensor, turns: Sequenc
                 axis.add_patch(frame)
                 inset = axis.inset_axes([column / B, 1.01, 1 / B, 0.09])
                 inset.imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
-                inset.axis("off")
+                bare(inset)
             axis.plot(A.argmax(1), range(len(A)), "o", color=PALETTE[1], mec="white", ms=7)
             hit = 100 * float(np.mean(A.argmax(1).numpy() == np.arange(len(A)) // per))
             axis.set(xticks=[], yticks=[], xlabel=f"{hit:.0f} % of the rows right")
@@ -127,7 +125,7 @@ def plot_branches(net: Network, outputs: int, side: int, teaching: bool = False)
     """
     count, extra = len(net.blueprints), net.extra
     parameters = [sum(p.numel() for p in branch.parameters()) for branch in branches(net, outputs)]
-    with plt.rc_context({**PLAIN, "figure.constrained_layout.use": False}):
+    with plt.rc_context({**PICTURES, "figure.constrained_layout.use": False}):
         figure, axis = plt.subplots(figsize=(2.1 * (count + 3), 1.15 * (count + 1) + 0.6))
         figure.subplots_adjust(0.01, 0.02, 0.99, 0.98)
 
@@ -184,7 +182,7 @@ def plot_branches(net: Network, outputs: int, side: int, teaching: bool = False)
             axis.text(count + 2.62, -1.5, "KL", fontsize=9, color=PALETTE[3])
         axis.text(-0.4, -count / 2 - 0.5, "used in training only", fontsize=10, color=PALETTE[1], va="center")
         axis.set(xlim=(-0.5, count + 3.4 + 0.75 * teaching), ylim=(-count - 0.5, 0.5))
-        axis.axis("off")
+        bare(axis)
     return figure
 
 
@@ -194,7 +192,7 @@ def plot_targets(
 ) -> plt.Figure:  # fmt: skip
     """How targets soften: an image (C, H, W) and its targets (T, K) a panel, top to bottom; right: weights (T,)."""
     panels = len(targets)
-    with plt.rc_context(PLAIN):
+    with plt.rc_context(PICTURES):
         figure, axes = plt.subplots(
             1, panels + 1, figsize=(4.1 * panels + 2, 0.34 * len(moments) + 2.2), sharey=True,
             width_ratios=[3] * panels + [1.3],
@@ -212,7 +210,7 @@ def plot_targets(
             axis.set(xticks=every, xticklabels=[names[k] for k in every], xlabel="class")
             inset = axis.inset_axes([0, 1.03, 0.2, 0.26])
             inset.imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
-            inset.axis("off")
+            bare(inset)
             axis.text(0.24, 1.1, title, transform=axis.transAxes, fontweight="bold", fontsize=12)
         axes[0].set(yticks=range(len(moments)), yticklabels=[t + 1 for t in moments], ylabel="epoch")
         figure.colorbar(shown, ax=axes[:-1], label="target probability", pad=0.02)

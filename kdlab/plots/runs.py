@@ -8,7 +8,7 @@ import numpy as np
 from ..engine.result import Result
 from ..metrics import METRICS
 from ..report import interval
-from .style import STYLE, Scored, colours, label_of
+from .style import STYLE, Scored, bare, colours, label_of
 
 
 def plot_comparison(
@@ -105,7 +105,7 @@ def plot_log(result: Result) -> plt.Figure:
             if len(names) > 1:
                 axis.legend()
         for axis in others[len(panels) :]:
-            axis.axis("off")
+            bare(axis)
     return figure
 
 

@@ -34,10 +34,18 @@ def seed_of(scored: Scored) -> int:
 
 
 def save(figure: plt.Figure, name: str) -> None:
-    """Write `name`.png, the same bytes for the same figure."""
+    """Write `name`.png, the same bytes for the same figure, whose layout then stays: a notebook draws it once more."""
     path = figures_root() / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})
+    figure.set_layout_engine("none")
+
+
+def bare(axis: plt.Axes) -> None:
+    """Neither frame nor ticks. An axis that is only switched off lays out ticks that nobody sees, most of the time."""
+    axis.set_axis_off()
+    axis.xaxis.set_visible(False)
+    axis.yaxis.set_visible(False)
 
 
 def label_of(column: str) -> str:
