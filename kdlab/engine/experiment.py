@@ -99,7 +99,7 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
     quiet = os.environ.get("KDLAB_PROGRESS") == "0"
     name = f"{config.method} {config.model} seed {config.seed}"
     with tqdm(total=config.epochs * batches.steps, desc=name, unit="step", leave=False, disable=quiet) as bar:
-        recent = Recent(folder.path)
+        recent = Recent(folder, setup)
         recent(0, setup)
         trained = fit(setup, folder, [diagnose, *([track] if config.track_test else []), recent], bar)
     columns: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Look inside a run while it trains: the same training again, with an eye on the method after every epoch."""
+"""Look inside a run: at the method before training and after every epoch."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -8,7 +8,7 @@ from ..models import evaluating
 from ..setup import Setup
 from .assemble import assemble, chain_images, own_generators
 from .experiment import on_trained_stages
-from .recent import Recent, recent
+from .recent import recent
 from .store import RunFolder
 from .train import fit
 
@@ -27,34 +27,30 @@ class _Nowhere:
 
 
 def watch(config: Config, look: Callable[[Setup], Seen]) -> list[Seen]:
-    """Train `config` once more and return what `look(setup)` gave before training and after every epoch.
+    """What `look(setup)` gives before the training of `config` and after every epoch.
 
-    What it stands on comes from `run`. The weights after the last epoch are those of `run(config)`, bit by bit, early
-    stopping aside, which is switched off here. `look` sees the method in eval mode, without gradients, with the true
-    labels in `setup.data.truth`; nothing is written. A run that this process has trained or watched not long ago is
-    looked at as it was then, and not trained again.
+    A run that this process has trained not long ago is looked at as it was then; any other is trained once more, and
+    nothing is written. What it stands on comes from `run`. The weights after the last epoch are those of `run(config)`,
+    bit by bit, early stopping aside, which is switched off here. `look` sees the method in eval mode, without
+    gradients, with the true labels in `setup.data.truth`; of what a method keeps between two steps it may count on
+    parameters and buffers.
     """
     seen: list[Seen] = []
 
     def note(epoch: int, setup: Setup) -> dict[str, float]:
+        setup.method.zero_grad()
         seen.append(look(setup))
         return {}
 
-    whole = config.replace(evaluate_every=config.epochs, patience=None, select="validation", monitor=None)
+    whole = config.replace(evaluate_every=max(1, config.epochs), patience=None, select="validation", monitor=None)
     with own_generators():
         images = chain_images(config)
-        folder = RunFolder(config, images).path
         setup = on_trained_stages(assemble(whole, images), images)
-        before = recent(folder)
-        if before is not None:
-            for epoch, state in enumerate(before):
-                setup.method.load_state_dict(state)
-                with evaluating(setup.method):
-                    note(epoch, setup)
-            return seen
-        keep = Recent(folder)
-        keep(0, setup)
+        before = recent(RunFolder(config, images), setup)
         with evaluating(setup.method):
-            note(0, setup)
-        fit(setup, _Nowhere(), [note, keep])
+            for epoch, state in enumerate(before or [setup.method.state_dict()]):
+                setup.method.load_state_dict(state)
+                note(epoch, setup)
+        if before is None:
+            fit(setup, _Nowhere(), [note])
     return seen

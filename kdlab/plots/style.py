@@ -34,7 +34,7 @@ def seed_of(scored: Scored) -> int:
 
 
 def save(figure: plt.Figure, name: str) -> None:
-    """Write `name`.png, the same bytes for the same figure, whose layout then stays: a notebook draws it once more."""
+    """Write `name`.png, the same bytes for the same figure. It is not laid out again after that: change it before."""
     path = figures_root() / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Software": None})
