@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Stand-alone entry point to kdlab: needs Python 3.11 or newer and nothing else.
 
-    python lab.py tour                 the whole path in a few minutes
+    python lab.py tour                 the whole path in a minute
     python lab.py lab                  JupyterLab with the notebooks
     python lab.py test [arguments]     the tests and every notebook on all cores; the arguments go to pytest
     python lab.py COMMAND ...          any other kdlab command: run, table, methods, notebooks ...

@@ -46,7 +46,7 @@ def _fields(file: Path) -> dict[str, Any]:
 
 @app.command()
 def tour(parameter: Parameters = None) -> None:
-    """The whole path on real digits: teacher, student, tables and pictures, in three minutes."""
+    """The whole path on real digits: teacher, student, tables and pictures, in a minute."""
     from .notebooks import tour
 
     tour(parse(parameter or []))

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
-from moving import EXPLORER, MOVE_SECONDS, PANEL, START_SECONDS, Explorer, Panel
+from moving import EXPLORER, MOVE_SECONDS, PANEL, START_SECONDS, Explorer, Panel, until
 
 from kdlab import notebooks
 
@@ -164,13 +164,11 @@ class Page:
     def first_picture(self):
         """Wait for an explorer's picture, and give the seconds from opening the page to that."""
         shown = self.page.locator(f"{EXPLORER}, {PANEL}")
-        self.page.wait_for_function(
-            f"() => document.querySelector('{EXPLORER}, {PANEL}') || ({DONE})()", timeout=1000 * RUN_SECONDS
-        )
+        until(self.page, f"() => document.querySelector('{EXPLORER}, {PANEL}') || ({DONE})()", RUN_SECONDS)
         assert not (failures := self.failures()), failures
         shown.first.wait_for(timeout=1000 * MOVE_SECONDS)
         first = shown.first.locator("> img")
-        self.page.wait_for_function(SHOWN, arg=first.element_handle(), timeout=1000 * START_SECONDS)
+        until(self.page, SHOWN, START_SECONDS, first.element_handle())
         return time.monotonic() - self.opened
 
     def failures(self):
@@ -233,14 +231,12 @@ class Lab(Page):
         before = prompt.inner_text()
         self.cells.nth(cell).locator(".cm-content").click()
         self.page.keyboard.press("Control+Enter")
-        self.page.wait_for_function(
-            "([prompt, old]) => /\\d/.test(prompt.textContent) && prompt.textContent.trim() !== old.trim()",
-            arg=[prompt.element_handle(), before], timeout=1000 * RUN_SECONDS,
-        )  # fmt: skip
+        again = "([prompt, old]) => /\\d/.test(prompt.textContent) && prompt.textContent.trim() !== old.trim()"
+        until(self.page, again, RUN_SECONDS, [prompt.element_handle(), before])
 
     def wait(self):
         """Until every cell has run or one has failed."""
-        self.page.wait_for_function(DONE, timeout=1000 * RUN_SECONDS)
+        until(self.page, DONE, RUN_SECONDS)
 
     def running(self):
         """How many cells run or wait to be run."""

@@ -1,6 +1,7 @@
 """Explorers on a page in a browser: wait for their pictures, move their controls, time what comes of it."""
 
 START_SECONDS, MOVE_SECONDS = 120, 10  # limits for busy cores, far above what is usual
+POLL = 100  # milliseconds between two looks
 STILL_SECONDS = 2  # where nothing moves meanwhile, another control is tried first
 EXPLORER = ".widget-vbox:has(> img.widget-image):has(> .widget-textarea)"
 PANEL = ".widget-vbox:has(> img.widget-image):not(:has(> .widget-textarea))"  # the live panel has buttons and no state
@@ -32,6 +33,11 @@ MOVED = """(image, patience) => { window.moved = new Promise(done => {
 }) }"""
 
 
+def until(page, condition, seconds, arg=None):
+    """Wait until a condition, in JavaScript, holds on a page; `arg` is given to it."""
+    page.wait_for_function(condition, arg=arg, timeout=1000 * seconds, polling=POLL)
+
+
 class Explorer:
     """One explorer on a page."""
 
@@ -53,7 +59,7 @@ class Explorer:
 
     def wait(self):
         """Until the picture is there and stays."""
-        self.page.wait_for_function(SETTLED, arg=self.image.element_handle(), timeout=1000 * START_SECONDS)
+        until(self.page, SETTLED, START_SECONDS, self.image.element_handle())
 
     def press(self, number=0):
         """Move a control by one step with the keyboard, and back again from its end.
@@ -79,9 +85,7 @@ class Explorer:
             for number in range(len(self.controls)):
                 before = self.state
                 milliseconds = self.move(number, seconds)
-                self.page.wait_for_function(
-                    FOLLOWED, arg=[self.line.element_handle(), before], timeout=1000 * MOVE_SECONDS
-                )
+                until(self.page, FOLLOWED, MOVE_SECONDS, [self.line.element_handle(), before])
                 if milliseconds is not None:
                     return number
         raise AssertionError(f"no control of {self.state} changes the picture")
@@ -99,10 +103,8 @@ class Panel:
         before = self.image.get_attribute("src")
         if self.buttons["start"].is_enabled():
             self.press("start")
-            self.page.wait_for_function(
-                "([image, before]) => image.src !== before", arg=[self.image.element_handle(), before],
-                timeout=1000 * START_SECONDS,
-            )  # fmt: skip
+            other = "([image, before]) => image.src !== before"
+            until(self.page, other, START_SECONDS, [self.image.element_handle(), before])
             if self.buttons["stop"].is_enabled():
                 self.press("stop")
 
@@ -112,7 +114,5 @@ class Panel:
 
     def wait_for(self, *words):
         """Until it says these words."""
-        self.page.wait_for_function(
-            "([told, words]) => words.every(word => told.textContent.includes(word))",
-            arg=[self.told.element_handle(), list(words)], timeout=1000 * START_SECONDS,
-        )  # fmt: skip
+        said = "([told, words]) => words.every(word => told.textContent.includes(word))"
+        until(self.page, said, START_SECONDS, [self.told.element_handle(), list(words)])

@@ -88,9 +88,8 @@ def test_a_control_moved_while_a_cell_runs_arrives_afterwards(lab, opened):
         explorer.press()
     assert notebook.running() == 1 and explorer.state == before
     notebook.wait()
-    explorer.page.wait_for_function(
-        "line => line.value.includes('n=6')", arg=explorer.line.element_handle(), timeout=1000 * moving.MOVE_SECONDS
-    )
+    six = "line => line.value.includes('n=6')"
+    moving.until(explorer.page, six, moving.MOVE_SECONDS, explorer.line.element_handle())
     explorer.try_controls()
     assert not notebook.failures()
 
