@@ -2,6 +2,7 @@
 
 import re
 
+import pandas as pd
 import pytest
 
 from kdlab import DATASETS, METHODS, METRICS, MODELS, docs
@@ -33,6 +34,14 @@ def test_what_pages_name_exists(name):
     text = (docs.ROOT / name).read_text(encoding="utf-8")
     for file in re.findall(r"`((?:tests|kdlab|notebooks|figures)/[\w./-]+\.\w+)`", text):
         assert (docs.ROOT / file).exists() or file.endswith("similarity.py"), f"{name} names {file}"
+
+
+def test_the_readme_prints_todays_tour():
+    tour = pd.read_csv(docs.ROOT / "figures" / "data" / "00_tour.csv", index_col=0)
+    lines = (docs.ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    for name, row in tour.iterrows():
+        told = [f"{value:.0f}" if column == "n" else f"{value:.1f}" for column, value in row.dropna().items()]
+        assert [*str(name).split(), *told] in [line.split() for line in lines]
 
 
 def test_the_readme_is_one_page():
