@@ -3,7 +3,10 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .starting import collect_late
 from .version import __version__
+
+collect_late()
 
 # Public name -> the module that has it; imported at first use, so that `import kdlab` costs next to nothing
 _HOME = {

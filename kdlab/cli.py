@@ -6,13 +6,14 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from . import data_cli, study_cli
 from .errors import Error
 from .settings import parse
+from .starting import leave
 
 app = typer.Typer(
     add_completion=False,
@@ -182,14 +183,23 @@ def run_notebook(notebook: Path, output: Path, parameter: Parameters = None) -> 
     print(notebooks.run_notebook(notebooks.find([notebook])[0], output, parse(parameter or [])))
 
 
-def main() -> None:
-    """Entry point: a user's mistake is one line on stderr and exit code 2; a warning is a line too."""
+def call() -> NoReturn:
+    """Do what was typed: a user's mistake is one line on stderr and exit code 2; a warning is a line too."""
     warnings.showwarning = lambda message, *_, **__: print(f"kdlab: {message}", file=sys.stderr)
     try:
         app(prog_name="kdlab")
     except Error as error:
         print(f"kdlab: {error}", file=sys.stderr)
         sys.exit(2)
+    sys.exit()
+
+
+def main() -> None:
+    """Entry point."""
+    try:
+        call()
+    except SystemExit as done:
+        leave(int(done.code or 0))
 
 
 if __name__ == "__main__":

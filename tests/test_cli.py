@@ -18,9 +18,9 @@ def kdlab(monkeypatch, capsys):
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["kdlab", *words])
-        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # which `main` replaces
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # which `call` replaces
         with pytest.raises(SystemExit) as stop:
-            cli.main()
+            cli.call()
         return stop.value.code or 0, *capsys.readouterr()
 
     return call

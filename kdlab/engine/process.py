@@ -16,6 +16,7 @@ import torch
 from ..config import Config
 from ..errors import Error
 from ..methods import METHODS
+from ..starting import leave
 from .assemble import chain, chain_images
 from .experiment import run
 from .store import RunFolder
@@ -154,4 +155,4 @@ def main(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    leave(main(sys.argv[1]))
