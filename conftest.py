@@ -6,8 +6,11 @@ With pytest-xdist (`-n`) every worker process has such folders, and its kernels 
 import contextlib
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
+
+os.environ["PYTHONSTARTUP"] = str(Path(__file__).parent / "tests" / "startup.py")  # kernels end at once
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # read when torch is imported: on shared cores two threads make a step of a small network 20 to 80 times slower

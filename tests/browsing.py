@@ -75,7 +75,8 @@ def serve(place, *command):
         port = free.getsockname()[1]
     folders = {f"JUPYTER_{name}_DIR": str(place / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     folders |= {f"JUPYTERLAB_{name}_DIR": str(place / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
-    folders |= {f"KDLAB_{name}": str(place / name.lower()) for name in ("RUNS", "FIGURES")} | {"KDLAB_WIDGETS": "1"}
+    folders |= {f"KDLAB_{name}": str(place / name.lower()) for name in ("RUNS", "FIGURES")}
+    folders |= {"KDLAB_WIDGETS": "1", "OMP_NUM_THREADS": "1"}  # the threads of the tests: other threads, other rounding
     quiet = place / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     quiet.parent.mkdir(parents=True)
     quiet.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))  # else a pop-up asks about news
@@ -108,7 +109,7 @@ def jupyterlab(place, folder):
     return serve(
         place, "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--allow-root", "--ServerApp.port_retries=0",
         f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={TOKEN}", "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.expose_app_in_browser=True",
     )  # fmt: skip
 
 
@@ -201,12 +202,22 @@ class Lab(Page):
         super().__init__(browser, f"{address}/lab/tree/{name}?token={TOKEN}&reset")
         self.ready()
 
+    def instead(self, name):
+        """Open another notebook in the place of this one, on the same page; nothing is saved."""
+        self.complaints.clear()
+        self.page.evaluate("() => [...jupyterapp.shell.widgets('main')].forEach(tab => tab.dispose())")
+        self.opened = time.monotonic()
+        self.page.evaluate("path => jupyterapp.commands.execute('docmanager:open', {path})", name)
+        self.ready()
+        return self
+
     def ready(self):
         """Until the notebook is there, and its kernel."""
         self.panel = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
         # sometimes it asks for the kernel although the notebook names one
-        accept = self.page.locator(".jp-Dialog button.jp-mod-accept")
-        self.page.add_locator_handler(self.page.locator(".jp-Dialog"), accept.click)
+        dialog = self.page.locator(".jp-Dialog")
+        self.page.remove_locator_handler(dialog)
+        self.page.add_locator_handler(dialog, self.page.locator(".jp-Dialog button.jp-mod-accept").click)
         self.cells = self.panel.locator(".jp-CodeCell")
         self.cells.first.wait_for(timeout=1000 * START_SECONDS)
         # nothing runs before the kernel is there, and only the status bar says so

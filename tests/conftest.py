@@ -1,13 +1,9 @@
 """What several tests need: an empty runs folder that keeps a checkpoint of every epoch, small files, cheap stages."""
 
-import os
 import signal
 import sys
-from pathlib import Path
 
 import pytest
-
-os.environ["PYTHONSTARTUP"] = str(Path(__file__).with_name("startup.py"))
 
 
 @pytest.fixture(autouse=True)

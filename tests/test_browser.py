@@ -39,19 +39,32 @@ def lab(tmp_path_factory):
         yield address, folder, place / "runs"
 
 
+@pytest.fixture(scope="module")
+def desk():
+    """The page that stays open: notebooks follow each other on it, as they do before a reader."""
+    return []
+
+
 @pytest.fixture
-def opened(lab, browser):
-    """Opens a notebook that lies in JupyterLab's folder; afterwards nothing may have gone wrong on its page."""
+def opened(lab, browser, desk):
+    """Opens a notebook that lies in JupyterLab's folder, or one on a page of its own; afterwards nothing may have gone
+    wrong on its page.
+    """
     address, folder, _ = lab
     pages = []
 
-    def open_notebook(path):
-        pages.append(browsing.Lab(browser, address, path.relative_to(folder).name))
-        return pages[-1]
+    def open_notebook(path, apart=False):
+        name = path.relative_to(folder).name
+        page = desk[0].instead(name) if desk and not apart else browsing.Lab(browser, address, name)
+        pages.append(page)
+        if not (desk or apart):
+            desk.append(page)
+        return page
 
     yield open_notebook
     for page in pages:
-        page.page.close()
+        if page not in desk:
+            page.page.close()
     browsing.stop_kernels(address)
     for page in pages:
         assert not page.complaints
@@ -120,7 +133,8 @@ def assert_undisturbed(config, runs, elsewhere, monkeypatch):
 
 def test_a_training_survives_a_reload_and_ends_as_if_undisturbed(lab, opened, monkeypatch, tmp_path):
     """Started, paused, the page loaded anew, continued: the weights are those of `run`."""
-    notebook = opened(browsing.write(lab[1] / "live.ipynb", SMALL[1], f"kdlab.widgets.training(kdlab.{LONG})"))
+    cell = f"kdlab.widgets.training(kdlab.{LONG})"
+    notebook = opened(browsing.write(lab[1] / "live.ipynb", SMALL[1], cell), apart=True)
     notebook.run_all()
     notebook.wait()
     panel = notebook.panels()[0]
@@ -140,7 +154,7 @@ def test_two_panels_of_a_notebook_and_one_of_another_train_one_run(lab, opened, 
     """Two show one process; the other notebook waits for it, and goes on where it was when the first one is closed."""
     config = LONG.replace("60", "30")  # a run of its own
     cell = f"kdlab.widgets.training(kdlab.{config})"
-    first = opened(browsing.write(lab[1] / "first.ipynb", SMALL[1], cell, cell))
+    first = opened(browsing.write(lab[1] / "first.ipynb", SMALL[1], cell, cell), apart=True)
     first.run_all()
     first.wait()
     one, two = first.panels()
@@ -148,7 +162,7 @@ def test_two_panels_of_a_notebook_and_one_of_another_train_one_run(lab, opened, 
     two.wait_for("training", "about")
     two.press("pause")
     one.wait_for("paused")
-    second = opened(browsing.write(lab[1] / "second.ipynb", SMALL[1], cell))
+    second = opened(browsing.write(lab[1] / "second.ipynb", SMALL[1], cell), apart=True)
     second.run_all()
     second.wait()
     (other,) = second.panels()

@@ -102,6 +102,12 @@ class Study:
                     evidence.add(self.name, row | more | ({"budget": self.budget} if self.budget else {}))
         return results
 
+    def run_missing(self, seeds: Iterable[int], only: Collection[str] = ()) -> dict[str, list[Result]]:
+        """Run those of the systems of which the evidence has no seed: all of them on other data than it was made on."""
+        measured = set(self.rows().system)
+        missing = [name for name in self.chosen(only) if name not in measured]
+        return self.run(seeds, missing) if missing else {}
+
     def tune(self) -> dict[str, Config]:
         """The systems with the best values of the study's grid (see `tuning.tune`)."""
         if not self.grid:
