@@ -6,19 +6,23 @@ With pytest-xdist (`-n`) every worker process has such folders, and its kernels 
 import contextlib
 import os
 import tempfile
-from pathlib import Path
 
 import pytest
-
-os.environ["PYTHONSTARTUP"] = str(Path(__file__).parent / "tests" / "startup.py")  # kernels end at once
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # read when torch is imported: on shared cores two threads make a step of a small network 20 to 80 times slower
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
+FIRST = (  # what takes longest, so that all cores end at about the same time
+    "test_browser.py", ".ipynb", "test_experiment.py", "test_process.py", "test_studies_published.py",
+    "test_published_runs.py", "test_widgets.py", "test_checking.py", "test_studies.py", "test_cli.py",
+)  # fmt: skip
+
+
 def pytest_configure(config):
     config.option.maxworkerrestart = "0"  # what crashes a worker fails and ends the run: it would crash the next too
+    config.option.loadscopereorder = False  # the order is that of `FIRST`, not of the number of tests
 
 
 OPEN = contextlib.ExitStack()  # what lasts as long as the tests
@@ -42,6 +46,7 @@ def pytest_sessionfinish(session):
 
 
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: next((i for i, name in enumerate(FIRST) if item.path.name.endswith(name)), len(FIRST)))
     for item in items:
         if hasattr(item.parent, "skip_compare"):  # a cell of a notebook
             # what libraries print on stderr differs from machine to machine
@@ -53,11 +58,10 @@ def pytest_collection_modifyitems(items):
 def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import LoadScopeScheduling
 
-    class WholeNotebooks(LoadScopeScheduling):
-        """The cells of a notebook stay together, in order; long notebooks go first, every test goes by itself."""
+    class WholeFiles(LoadScopeScheduling):
+        """A file goes to one worker: the cells of a notebook in order, what its tests make once for all of them."""
 
         def _split_scope(self, nodeid):
-            file = nodeid.split("::")[0]
-            return file if file.endswith((".ipynb", "test_browser.py")) else nodeid  # one browser for all of them
+            return nodeid.split("::")[0]
 
-    return WholeNotebooks(config, log)
+    return WholeFiles(config, log)

@@ -37,14 +37,23 @@ def find(names: Sequence[Path] | None) -> list[Path]:
     return [name if name.is_file() else lookup("notebook", name.stem, stems) for name in map(Path, names or stems)]
 
 
+# The kernel reads this before anything else, so that what it registers here runs last at its end
+KERNEL = """
+import atexit, os
+
+atexit.register(os._exit, 0)  # taking the interpreter apart takes two seconds once torch is loaded
+c.IPKernelApp.log_level = 40
+"""
+
+
 @contextmanager
 def quiet_kernels(**environment: str) -> Iterator[None]:
-    """Kernels started inside see `environment`, no start-up files of the user, and print no start-up warnings."""
+    """Kernels started inside see `environment`, no start-up files of the user, print no warnings, and end at once."""
     before = os.environ.copy()
     with tempfile.TemporaryDirectory() as folder:
         profile = Path(folder, "profile_default")
         profile.mkdir()
-        (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
+        (profile / "ipython_kernel_config.py").write_text(KERNEL)
         os.environ.update(
             {
                 "IPYTHONDIR": folder,
@@ -64,6 +73,7 @@ def quiet_kernels(**environment: str) -> Iterator[None]:
 def execute(path: Path) -> None:
     """Execute a notebook from a clean kernel and an empty runs folder, and write it back in canonical form.
 
+    On one thread, as studies are run: other threads round otherwise, and pages should not depend on cores.
     Figures and tables that it saves replace the committed ones when all of it has run; evidence of studies does not:
     one live seed is no evidence that others should find.
     """
@@ -73,7 +83,10 @@ def execute(path: Path) -> None:
 
     notebook: Any = nbformat.read(path, 4)
     before = {cell.id: (cell.source, cell.get("outputs")) for cell in notebook.cells}
-    with tempfile.TemporaryDirectory() as runs, quiet_kernels(KDLAB_RUNS=runs, KDLAB_FIGURES=f"{runs}/figures"):
+    with (
+        tempfile.TemporaryDirectory() as runs,
+        quiet_kernels(KDLAB_RUNS=runs, KDLAB_FIGURES=f"{runs}/figures", OMP_NUM_THREADS="1"),
+    ):
         client = NotebookClient(
             notebook, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
             resources={"metadata": {"path": str(path.parent)}},

@@ -92,6 +92,14 @@ def test_runs_become_rows_and_only_what_is_missing_is_trained(study, monkeypatch
         more.run(only=["allone"])
 
 
+def test_what_has_evidence_is_not_run_again_for_a_seed_more(study):
+    study.run([0], only=["alone"])
+    both = ["alone", "taught"]
+    assert list(study.run_missing([1], both)) == ["taught"] and study.run_missing([2], both) == {}
+    elsewhere = Study("small", "?", {"alone": Config(**{**TINY, "labels": 30})})
+    assert list(elsewhere.run_missing([1])) == ["alone"]
+
+
 def test_rows_of_other_settings_are_told_apart(study):
     study.run([0])
     changed = Study("small", "?", {**study.systems, "alone": Config(**{**TINY, "lr": 0.1})}, study.questions)
