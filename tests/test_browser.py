@@ -21,7 +21,7 @@ if not browsing.CHROMIUM:
 
 SMALL = (
     'budget: str = "lab"', 'import kdlab\n\nkdlab.parameters(globals(), ["budget"])', "kdlab.widgets.circle()",
-    "kdlab.widgets.seeds([3.0, 5.0, -1.0, 2.0, 4.0])",
+    "kdlab.widgets.seeds([3.0, 5.0, -1.0, 2.0, 4.0, 6.0, 1.0])",
 )  # fmt: skip
 
 
@@ -90,27 +90,19 @@ def test_every_explorer_of_a_notebook_moves(path, lab, opened):
     assert not notebook.failures()
 
 
-def test_a_control_moved_while_a_cell_runs_arrives_afterwards(lab, opened):
-    sources = (SMALL[1], "kdlab.widgets.seeds([3.0, 5.0, -1.0, 2.0, 4.0, 6.0, 1.0])", "import time\ntime.sleep(5)")
-    notebook = opened(browsing.write(lab[1] / "busy.ipynb", SMALL[0], *sources))
+def test_a_control_moved_while_a_cell_runs_and_cells_that_run_twice_and_out_of_order(lab, opened):
+    notebook = opened(browsing.write(lab[1] / "cells.ipynb", *SMALL, "import time\ntime.sleep(5)"))
     notebook.run_all()
     notebook.first_picture()
-    (explorer,) = notebook.explorers()
-    before = explorer.state
+    notebook.page.locator(moving.EXPLORER).nth(1).wait_for(timeout=1000 * moving.START_SECONDS)
+    seeds = notebook.explorers()[1]
+    before = seeds.state
     for _ in range(3):
-        explorer.press()
-    assert notebook.running() == 1 and explorer.state == before
+        seeds.press()
+    assert notebook.running() == 1 and seeds.state == before
     notebook.wait()
-    six = "line => line.value.includes('n=6')"
-    moving.until(explorer.page, six, moving.MOVE_SECONDS, explorer.line.element_handle())
-    explorer.try_controls()
-    assert not notebook.failures()
-
-
-def test_cells_that_run_twice_and_out_of_order_give_explorers_that_work(lab, opened):
-    notebook = opened(browsing.write(lab[1] / "twice.ipynb", *SMALL))
-    notebook.run_all()
-    notebook.wait()
+    moving.until(seeds.page, "line => line.value.includes('n=6')", moving.MOVE_SECONDS, seeds.line.element_handle())
+    seeds.try_controls()
     for cell in (3, 2, 1, 0, 2, 0, 1):  # the parameters cell is the first
         notebook.run(cell)
     circle, seeds = notebook.explorers()
@@ -120,48 +112,30 @@ def test_cells_that_run_twice_and_out_of_order_give_explorers_that_work(lab, ope
     assert not notebook.failures()
 
 
-LONG = 'Config(model="resnet8", width=0.25, labels=20, epochs=60, steps=20, evaluate_every=1000)'
+RUN = Config(model="resnet8", width=0.25, labels=20, epochs=40, steps=20, evaluate_every=1000)
 
 
-def assert_undisturbed(config, runs, elsewhere, monkeypatch):
-    """In `runs` are the weights that a run gets which nobody touches."""
-    monkeypatch.setenv("KDLAB_RUNS", str(elsewhere))
-    undisturbed = run(eval(config, {"Config": Config})).folder
-    weights = [load_file(folder / "weights.safetensors") for folder in (undisturbed, runs / undisturbed.name)]
-    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
-
-
-def test_a_training_survives_a_reload_and_ends_as_if_undisturbed(lab, opened, monkeypatch, tmp_path):
-    """Started, paused, the page loaded anew, continued: the weights are those of `run`."""
-    cell = f"kdlab.widgets.training(kdlab.{LONG})"
-    notebook = opened(browsing.write(lab[1] / "live.ipynb", SMALL[1], cell), apart=True)
-    notebook.run_all()
-    notebook.wait()
-    panel = notebook.panels()[0]
-    panel.press("start")
-    panel.wait_for("training", "about")  # it says how long it will take
-    panel.press("pause")
-    panel.wait_for("paused")
-    notebook.reload()
-    panel = notebook.panels()[0]
-    panel.wait_for("paused")
-    panel.press("start")
-    panel.wait_for("done")
-    assert_undisturbed(LONG, lab[2], tmp_path, monkeypatch)
-
-
-def test_two_panels_of_a_notebook_and_one_of_another_train_one_run(lab, opened, monkeypatch, tmp_path):
-    """Two show one process; the other notebook waits for it, and goes on where it was when the first one is closed."""
-    config = LONG.replace("60", "30")  # a run of its own
-    cell = f"kdlab.widgets.training(kdlab.{config})"
+def test_a_training_survives_a_reload_and_another_notebook_and_ends_as_if_undisturbed(
+    lab, opened, monkeypatch, tmp_path
+):
+    """Two panels show one process, also after the page was loaded anew; the panel of another notebook waits for it, and
+    goes on where it was when the first notebook is closed: the weights are those of `run`.
+    """
+    cell = f"kdlab.widgets.training(kdlab.Config.model_validate_json({RUN.model_dump_json()!r}))"
     first = opened(browsing.write(lab[1] / "first.ipynb", SMALL[1], cell, cell), apart=True)
     first.run_all()
     first.wait()
     one, two = first.panels()
     one.press("start")
-    two.wait_for("training", "about")
+    two.wait_for("training", "about")  # it says how long it will take
     two.press("pause")
     one.wait_for("paused")
+    first.reload()
+    one, two = first.panels()
+    one.wait_for("paused")
+    one.press("start")
+    two.wait_for("training")
+    two.press("pause")
     second = opened(browsing.write(lab[1] / "second.ipynb", SMALL[1], cell), apart=True)
     second.run_all()
     second.wait()
@@ -173,7 +147,10 @@ def test_two_panels_of_a_notebook_and_one_of_another_train_one_run(lab, opened, 
     browsing.stop_kernels(lab[0], "first.ipynb")
     other.wait_for("training")
     other.wait_for("done")
-    assert_undisturbed(config, lab[2], tmp_path, monkeypatch)
+    monkeypatch.setenv("KDLAB_RUNS", str(tmp_path))
+    undisturbed = run(RUN).folder
+    weights = [load_file(folder / "weights.safetensors") for folder in (undisturbed, lab[2] / undisturbed.name)]
+    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
 
 
 @pytest.fixture
