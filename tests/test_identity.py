@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -105,20 +104,25 @@ def test_a_changed_default_needs_a_new_version():
 
 PATHS = """
 import sys
-from kdlab import Config
-from kdlab.engine.assemble import chain_images
-from kdlab.engine.store import RunFolder
-teacher = Config(model="resnet18", labels=20)
-for config in (teacher, Config(method="kd", teacher=teacher, labels=20), Config(method="simclr", labels=20)):
-    print(RunFolder(config, chain_images(config)).path.name)
+for root in sys.argv[1:]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "kdlab"]:
+        del sys.modules[name]
+    sys.path.insert(0, root)
+    from kdlab import Config
+    from kdlab.engine.assemble import chain_images
+    from kdlab.engine.store import RunFolder
+    teacher = Config(model="resnet18", labels=20)
+    for config in (teacher, Config(method="kd", teacher=teacher, labels=20), Config(method="simclr", labels=20)):
+        print(RunFolder(config, chain_images(config)).path.name, end=" ")
+    print()
 """
 
 
-def names(root):
-    """Folders of a supervised run, one of KD, one of SimCLR, as the package under `root` would call them."""
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    command = [sys.executable, "-c", PATHS]
-    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True).stdout.split()
+def names(roots):
+    """Folders of a supervised run, one of KD, one of SimCLR, as the package under each of `roots` would call them."""
+    command = [sys.executable, "-c", PATHS, *map(str, roots)]
+    said = subprocess.run(command, cwd=roots[0], capture_output=True, text=True, check=True).stdout
+    return [line.split() for line in said.splitlines()]
 
 
 TWENTY = Config(model="resnet18", labels=20)
@@ -139,14 +143,13 @@ def test_edits_of_the_package(tmp_path):
     here = [RunFolder(c, chain_images(c)).path.name for c in (TWENTY, TAUGHT, Config(method="simclr", labels=20))]
     supervised, taught, simclr = here
     assert len({supervised, taught, simclr}) == 3
-    found = {}
     for name, edits in EDITS.items():
         shutil.copytree(PACKAGE, tmp_path / name / "kdlab", ignore=shutil.ignore_patterns("__pycache__"))
         for file, old, new in edits:
             path = tmp_path / name / "kdlab" / file
             assert old in path.read_text(), f"{file} no longer has {old!r}"
             path.write_text(path.read_text().replace(old, new, 1))
-        found[name] = names(tmp_path / name)
+    found = dict(zip(EDITS, names([tmp_path / name for name in EDITS]), strict=True))
     assert found["what computes no loss"] == here, "the same in every process and folder"
     for name in ("the temperature", "a factor in the loss"):
         assert found[name][1] != taught and found[name][::2] == [supervised, simclr], name

@@ -257,7 +257,8 @@ def test_browsing_says_what_it_did_not_find(runs):
         assert message in html.unescape(browser.told.value)
 
 
-def test_the_gallery_makes_what_is_opened_and_once(every, monkeypatch):
+def test_the_gallery_makes_what_is_opened_and_once(runs, monkeypatch):
+    evidence(runs / "figures", monkeypatch, ["label_budgets", "noise"])
     small = {name: config.replace(epochs=3, steps=2) for name, config in CONFIGS.items()}
     small["student"] = small["student"].replace(teacher=small["teacher"])
     monkeypatch.setattr(sys.modules["kdlab.widgets.gallery"], "CONFIGS", small)  # the name is a function, too
