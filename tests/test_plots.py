@@ -1,5 +1,6 @@
 """Figures: they draw what they are given, with labelled axes, the same bytes each time; in notebooks they all show."""
 
+from base64 import b64decode
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -98,14 +99,19 @@ def test_tidy():
     assert report.tidy(frame).to_numpy().tolist() == [["3", "1.2", "True", "a"], ["12,345", "", "False", "b"]]
 
 
-def test_every_figure_of_a_notebook_shows():
-    draw = "plots.plot_images(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), ['a', 'b']);"
-    cells = [nbformat.v4.new_code_cell(source) for source in ("import torch\nfrom kdlab import plots", draw, draw)]
-    notebook = nbformat.v4.new_notebook(cells=cells)
+def test_every_figure_of_a_notebook_shows_what_was_saved_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setenv("KDLAB_FIGURES", str(tmp_path))
+    draw = "figure = plots.plot_images(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), ['a', 'b']);"
+    save, change = "\nplots.save(figure, 'saved')", "\nfigure.suptitle('later');"
+    own = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
+    sources = ("import torch\nfrom kdlab import plots", draw, draw, draw + save, draw + save + change, own)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
     NotebookClient(
         notebook, kernel_name="python3", resources={"metadata": {"path": str(Path(__file__).parent)}}
     ).execute()
-    assert [["image/png" in o.get("data", {}) for o in cell.outputs] for cell in notebook.cells] == [[], [True], [True]]
+    shown = [[b64decode(o.data["image/png"]) for o in cell.outputs] for cell in notebook.cells]
+    assert [len(pictures) for pictures in shown] == [0, 1, 1, 1, 1, 1]
+    assert shown[3] == [(tmp_path / "saved.png").read_bytes()] != shown[4] != shown[2]
 
 
 def test_committed_figures_are_not_replaced_by_a_readers_own(tmp_path, monkeypatch):

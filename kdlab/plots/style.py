@@ -1,7 +1,11 @@
 """What all figures share: a palette safe for colour-blind readers, a style readable at half size, a way to save."""
 
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from io import BytesIO
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,6 +30,25 @@ STYLE = {
     "figure.constrained_layout.use": True,
 }  # fmt: skip
 PICTURES = {**STYLE, "axes.grid": False, "axes.titlelocation": "center", "axes.titleweight": "normal"}
+SAVED: WeakKeyDictionary[plt.Figure, bytes] = WeakKeyDictionary()  # as PNG
+
+
+def draw_once() -> None:
+    """In a notebook, show what was saved as it was saved, unless it has changed since.
+
+    A figure would be drawn three times otherwise: to be saved, at the end of the cell that changed it, and to be shown.
+    """
+    shell: Any = sys.modules["IPython"].get_ipython() if "inline" in plt.get_backend() else None
+    if shell is None:
+        return
+    plt.uninstall_repl_displayhook()
+    formatter = shell.display_formatter.formatters["image/png"]
+    with suppress(KeyError):  # they are shown in another format
+        usual = formatter.lookup_by_type(plt.Figure)
+        formatter.for_type(plt.Figure, lambda figure: (not figure.stale and SAVED.get(figure)) or usual(figure))
+
+
+draw_once()
 
 
 def seed_of(scored: Scored) -> int:
@@ -37,8 +60,11 @@ def save(figure: plt.Figure, name: str) -> None:
     """Write `name`.png, the same bytes for the same figure. It is not laid out again after that: change it before."""
     path = figures_root() / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Software": None})
+    png = BytesIO()
+    figure.savefig(png, metadata={"Software": None})
+    path.write_bytes(png.getvalue())
     figure.set_layout_engine("none")
+    SAVED[figure], figure.stale = png.getvalue(), False
 
 
 def bare(axis: plt.Axes) -> None:
