@@ -127,6 +127,7 @@ def normalise(notebook: Any) -> None:
         cell.metadata = nbformat.from_dict({key: value for key, value in cell.metadata.items() if key == "tags"})
         if cell.cell_type != "code":
             continue
+        cell.outputs = _joined(cell.outputs)
         for output in cell.outputs:
             output.get("data", {}).pop(WIDGET_VIEW, None)
             output.pop("metadata", None)
@@ -134,6 +135,17 @@ def normalise(notebook: Any) -> None:
                 output["metadata"] = {}
             if output.output_type == "stream":
                 output.text = re.sub(r"\S*ipykernel_\d+[/\\]\d+\.py", "<cell>", output.text)
+
+
+def _joined(outputs: Sequence[Any]) -> list[Any]:
+    """Texts of one stream that follow each other as one: how they are cut depends on the moment."""
+    joined: list[Any] = []
+    for output in outputs:
+        if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def check(paths: Sequence[Path], strict: bool = False) -> int:

@@ -162,9 +162,11 @@ def test_normalise_drops_what_differs_between_runs():
     )
     cell = nbformat.v4.new_code_cell("1", metadata={"tags": ["a"], "execution": {"started": "now"}})
     cell.outputs = [
-        nbformat.v4.new_output("display_data", {"text/plain": "bar", notebooks.WIDGET_VIEW: {"model_id": "9"}})
+        nbformat.v4.new_output("display_data", {"text/plain": "bar", notebooks.WIDGET_VIEW: {"model_id": "9"}}),
+        *(nbformat.v4.new_output("stream", name=name, text=text) for name, text in ("oa", "ob", "ec", "od")),
     ]
     nb.cells = [cell]
     notebooks.normalise(nb)
     assert json.loads(nbformat.writes(nb))["metadata"] == notebooks.METADATA
     assert cell.metadata == {"tags": ["a"]} and list(cell.outputs[0].data) == ["text/plain"]
+    assert [(output.name, output.text) for output in cell.outputs[1:]] == [("o", "ab"), ("e", "c"), ("o", "d")]
