@@ -42,7 +42,7 @@ def compare(path: Path, strict: bool = False, seconds: int = CELL_SECONDS) -> li
     notebook: Any = nbformat.read(path, 4)
     committed = copy.deepcopy(notebook.cells)
     rules, told = _rules(SANITIZE.read_text(encoding="utf-8")), []
-    with tempfile.TemporaryDirectory() as runs, quiet_kernels(KDLAB_RUNS=runs, KDLAB_FIGURES=f"{runs}/figures"):
+    with tempfile.TemporaryDirectory() as runs, quiet_kernels(KDLAB_RUNS=runs, KDLAB_FIGURES=f"{runs}/figures", OMP_NUM_THREADS="1"):
         client = NotebookClient(
             notebook, timeout=seconds, kernel_name="python3", record_timing=False, allow_errors=True,
             resources={"metadata": {"path": str(path.parent)}},

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -183,7 +183,7 @@ def run_notebook(notebook: Path, output: Path, parameter: Parameters = None) -> 
     print(notebooks.run_notebook(notebooks.find([notebook])[0], output, parse(parameter or [])))
 
 
-def call() -> NoReturn:
+def call() -> None:
     """Do what was typed: a user's mistake is one line on stderr and exit code 2; a warning is a line too."""
     warnings.showwarning = lambda message, *_, **__: print(f"kdlab: {message}", file=sys.stderr)
     try:
@@ -191,15 +191,16 @@ def call() -> NoReturn:
     except Error as error:
         print(f"kdlab: {error}", file=sys.stderr)
         sys.exit(2)
-    sys.exit()
 
 
 def main() -> None:
-    """Entry point."""
+    """Entry point: `call`, and the end without delay."""
     try:
         call()
     except SystemExit as done:
-        leave(int(done.code or 0))
+        if not isinstance(done.code, int | None) or (done.code or 0) not in range(256):
+            raise  # a sentence, or what only the interpreter knows how to tell
+        leave(done.code or 0)
 
 
 if __name__ == "__main__":

@@ -37,11 +37,12 @@ def find(names: Sequence[Path] | None) -> list[Path]:
     return [name if name.is_file() else lookup("notebook", name.stem, stems) for name in map(Path, names or stems)]
 
 
-# The kernel reads this before anything else, so that what it registers here runs last at its end
+# A kernel reads this before it runs a cell, so that what cells register runs first at its end. Taking the interpreter
+# apart takes two seconds once torch is loaded; a process that a cell forks ends as it likes
 KERNEL = """
 import atexit, os
 
-atexit.register(os._exit, 0)  # taking the interpreter apart takes two seconds once torch is loaded
+atexit.register(lambda kernel=os.getpid(): os.getpid() == kernel and os._exit(0))
 c.IPKernelApp.log_level = 40
 """
 
@@ -159,7 +160,7 @@ def check(paths: Sequence[Path], strict: bool = False) -> int:
         str(HERE / "tests" / "nbval.cfg"),
     ]
     command = [sys.executable, "-m", "pytest", *(mode if strict else []), *map(str, paths)]
-    return subprocess.call(command, cwd=HERE)
+    return subprocess.call(command, cwd=HERE, env={**os.environ, "OMP_NUM_THREADS": "1"})  # as `execute`
 
 
 def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **environment: str) -> Path:

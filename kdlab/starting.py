@@ -4,7 +4,6 @@ import atexit
 import gc
 import os
 import sys
-from contextlib import suppress
 from typing import NoReturn
 
 MANY = 1_000_000  # objects, about as many as all imports together make
@@ -21,19 +20,26 @@ def collect_late() -> None:
 
     def as_usual(*_: object) -> None:
         gc.callbacks.remove(as_usual)
-        gc.set_threshold(*usual)
+        if gc.get_threshold()[0] == MANY:  # nobody has set another one meanwhile
+            gc.set_threshold(*usual)
 
     gc.callbacks.append(as_usual)
     gc.set_threshold(MANY, *usual[1:])
 
 
 def leave(code: int) -> NoReturn:
-    """End this process with that exit code: what is registered to run at the end runs, what was printed is written.
+    """End this process with that exit code: what is registered with atexit runs, what was printed is written.
 
-    The interpreter itself would be taken apart for two seconds once torch is loaded. No thread may be at work.
+    The interpreter itself would be taken apart for two seconds once torch is loaded. Threads are not waited for. Where
+    output cannot be written the code is 120, as it is without this; only a reader who has gone is nothing to complain of.
     """
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # whoever read it is gone
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # a process may have neither
+        try:
             stream.flush()
+        except BrokenPipeError:
+            pass
+        except (OSError, ValueError) as error:
+            code = code or 120
+            os.write(2, f"kdlab: {error}\n".encode())
     os._exit(code)

@@ -136,6 +136,7 @@ def test_a_training_survives_a_reload_and_another_notebook_and_ends_as_if_undist
     one.press("start")
     two.wait_for("training")
     two.press("pause")
+    one.wait_for("paused")
     second = opened(browsing.write(lab[1] / "second.ipynb", SMALL[1], cell), apart=True)
     second.run_all()
     second.wait()

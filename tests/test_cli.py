@@ -84,6 +84,19 @@ def test_a_mistake_in_a_process_of_its_own():
     assert done.returncode == 2 and done.stdout == "" and err.count("\n") == 1 and "Traceback" not in err
 
 
+@pytest.mark.parametrize("code, left", [(None, 0), (0, 0), (2, 2), (130, 130), ("a sentence", None), (-9, None)])
+def test_an_exit_code_is_the_commands(code, left, monkeypatch):
+    ended = []
+    monkeypatch.setattr(cli, "leave", ended.append)
+    monkeypatch.setattr(cli, "call", lambda: sys.exit(code))
+    if left is None:
+        with pytest.raises(SystemExit, match=str(code)):
+            cli.main()
+    else:
+        cli.main()
+    assert ended == ([] if left is None else [left])
+
+
 def test_importing_kdlab_imports_no_heavy_room():
     heavy = {"pandas", "matplotlib", "sklearn", "lightning_fabric"}
     for statement, rooms in {

@@ -143,6 +143,12 @@ def test_an_unfinished_papermill_run_has_no_final_name(tmp_path):
     assert not (tmp_path / "b.ipynb").exists() and (tmp_path / "b.part.ipynb").exists()
 
 
+def test_what_a_cell_registers_for_the_end_of_its_kernel_runs(tmp_path):
+    source = f"import atexit, pathlib\natexit.register(pathlib.Path({str(tmp_path / 'end')!r}).write_text, 'registered');"
+    notebooks.execute(notebook(tmp_path / "a.ipynb", source))
+    assert (tmp_path / "end").read_text() == "registered"
+
+
 def test_a_kernel_that_dies_is_told(tmp_path):
     path = notebook(tmp_path / "a.ipynb", "x: int = 1", "import os\nos._exit(1)", tags=["parameters"])
     with pytest.raises(Error, match="the kernel died"):

@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+BUFFERED = {**os.environ, "PYTHONUNBUFFERED": ""}
 LATE = """
 import gc
 usual = gc.get_threshold()
@@ -39,9 +41,29 @@ def test_a_collector_that_is_not_wanted_stays_so():
     assert said(NEVER) == "0 []\n"
 
 
+def test_what_somebody_sets_meanwhile_stays():
+    assert said("import gc, kdlab; gc.set_threshold(50_000, 20, 20); gc.collect(); print(gc.get_threshold())") == (
+        "(50000, 20, 20)\n"
+    )
+
+
 @pytest.mark.parametrize("code", [0, 3])
 def test_who_leaves_has_written_everything(code):
     assert said(LEAVING.format(code=code), returns=code) == "written at the end\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_who_cannot_write_says_so():
+    code = "from kdlab.starting import leave\nprint('data')\nleave(0)"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=BUFFERED, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 120 and done.stderr == "kdlab: [Errno 28] No space left on device\n"
+
+
+def test_who_has_no_output_leaves_all_the_same():
+    assert said("import sys\nfrom kdlab.starting import leave\nsys.stdout = None\nleave(5)", returns=5) == ""
 
 
 UNREAD = """
@@ -56,7 +78,7 @@ leave(1)
 
 def test_who_leaves_without_a_reader_says_nothing():
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    child = subprocess.Popen([sys.executable, "-c", UNREAD], env={**os.environ, "PYTHONUNBUFFERED": ""}, **pipes)
+    child = subprocess.Popen([sys.executable, "-c", UNREAD], env=BUFFERED, **pipes)
     with child:
         assert child.stdout.readline() == b"first\n"
         child.stdout.close()

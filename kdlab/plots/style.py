@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from io import BytesIO
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -33,22 +32,25 @@ PICTURES = {**STYLE, "axes.grid": False, "axes.titlelocation": "center", "axes.t
 SAVED: WeakKeyDictionary[plt.Figure, bytes] = WeakKeyDictionary()  # as PNG
 
 
-def draw_once() -> None:
-    """In a notebook, show what was saved as it was saved, unless it has changed since.
+def show_as_saved() -> bool:
+    """In a notebook, let what was saved be shown as it was saved, unless matplotlib has noticed a change since.
 
     A figure would be drawn three times otherwise: to be saved, at the end of the cell that changed it, and to be shown.
     """
     shell: Any = sys.modules["IPython"].get_ipython() if "inline" in plt.get_backend() else None
     if shell is None:
-        return
+        return False
     plt.uninstall_repl_displayhook()
     formatter = shell.display_formatter.formatters["image/png"]
-    with suppress(KeyError):  # they are shown in another format
+    try:
         usual = formatter.lookup_by_type(plt.Figure)
-        formatter.for_type(plt.Figure, lambda figure: (not figure.stale and SAVED.get(figure)) or usual(figure))
+    except KeyError:  # they are shown in another format
+        return False
+    formatter.for_type(plt.Figure, lambda figure: (not figure.stale and SAVED.get(figure)) or usual(figure))
+    return True
 
 
-draw_once()
+AS_SAVED = show_as_saved()
 
 
 def seed_of(scored: Scored) -> int:
@@ -57,14 +59,15 @@ def seed_of(scored: Scored) -> int:
 
 
 def save(figure: plt.Figure, name: str) -> None:
-    """Write `name`.png, the same bytes for the same figure. It is not laid out again after that: change it before."""
+    """Write `name`.png, the same bytes for the same figure. A notebook shows these bytes: change the figure before."""
     path = figures_root() / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     png = BytesIO()
-    figure.savefig(png, metadata={"Software": None})
+    figure.savefig(png, format="png", metadata={"Software": None})
     path.write_bytes(png.getvalue())
     figure.set_layout_engine("none")
-    SAVED[figure], figure.stale = png.getvalue(), False
+    if AS_SAVED:
+        SAVED[figure], figure.stale = png.getvalue(), False
 
 
 def bare(axis: plt.Axes) -> None:

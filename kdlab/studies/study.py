@@ -103,9 +103,12 @@ class Study:
         return results
 
     def run_missing(self, seeds: Iterable[int], only: Collection[str] = ()) -> dict[str, list[Result]]:
-        """Run those of the systems of which the evidence has no seed: all of them on other data than it was made on."""
-        measured = set(self.rows().system)
-        missing = [name for name in self.chosen(only) if name not in measured]
+        """Run those of the systems (`only` as in `run`) that were not measured with all seeds of the study.
+
+        So nothing of what came with the package, and all of it on other data, or at another budget, than that was made.
+        """
+        there = set(self.rows()[["system", "seed"]].itertuples(index=False, name=None))
+        missing = [name for name in self.chosen(only) if not {(name, seed) for seed in self.seeds} <= there]
         return self.run(seeds, missing) if missing else {}
 
     def tune(self) -> dict[str, Config]:
