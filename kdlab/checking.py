@@ -6,13 +6,12 @@ The verdicts are those of nbval (lax, or strict), which the tests use: were it t
 import copy
 import difflib
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .notebooks import CELL_SECONDS, HERE, WIDGET_VIEW, quiet_kernels
+from .notebooks import CELL_SECONDS, HERE, WIDGET_VIEW, clean_kernels
 
 SANITIZE = HERE / "tests" / "nbval.cfg"
 MARKS = {  # as comments in a cell, or as its tags in small letters with hyphens: what is set, and to what
@@ -42,7 +41,7 @@ def compare(path: Path, strict: bool = False, seconds: int = CELL_SECONDS) -> li
     notebook: Any = nbformat.read(path, 4)
     committed = copy.deepcopy(notebook.cells)
     rules, told = _rules(SANITIZE.read_text(encoding="utf-8")), []
-    with tempfile.TemporaryDirectory() as runs, quiet_kernels(KDLAB_RUNS=runs, KDLAB_FIGURES=f"{runs}/figures", OMP_NUM_THREADS="1"):
+    with clean_kernels():
         client = NotebookClient(
             notebook, timeout=seconds, kernel_name="python3", record_timing=False, allow_errors=True,
             resources={"metadata": {"path": str(path.parent)}},

@@ -71,10 +71,22 @@ def quiet_kernels(**environment: str) -> Iterator[None]:
             os.environ.update(before)
 
 
+@contextmanager
+def clean_kernels() -> Iterator[Path]:
+    """Quiet kernels with an empty runs folder, and a figures folder in it; gives the runs folder, which does not last.
+
+    On one thread, as studies are run: other threads round otherwise, and pages should not depend on cores.
+    """
+    with (
+        tempfile.TemporaryDirectory() as runs,
+        quiet_kernels(KDLAB_RUNS=runs, KDLAB_FIGURES=f"{runs}/figures", OMP_NUM_THREADS="1"),
+    ):
+        yield Path(runs)
+
+
 def execute(path: Path) -> None:
     """Execute a notebook from a clean kernel and an empty runs folder, and write it back in canonical form.
 
-    On one thread, as studies are run: other threads round otherwise, and pages should not depend on cores.
     Figures and tables that it saves replace the committed ones when all of it has run; evidence of studies does not:
     one live seed is no evidence that others should find.
     """
@@ -84,10 +96,7 @@ def execute(path: Path) -> None:
 
     notebook: Any = nbformat.read(path, 4)
     before = {cell.id: (cell.source, cell.get("outputs")) for cell in notebook.cells}
-    with (
-        tempfile.TemporaryDirectory() as runs,
-        quiet_kernels(KDLAB_RUNS=runs, KDLAB_FIGURES=f"{runs}/figures", OMP_NUM_THREADS="1"),
-    ):
+    with clean_kernels() as place:
         client = NotebookClient(
             notebook, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
             resources={"metadata": {"path": str(path.parent)}},
@@ -96,7 +105,7 @@ def execute(path: Path) -> None:
             client.execute()
         except CellExecutionError as error:
             raise Error(f"{path.name}: {error.ename}: {error.evalue}") from None
-        _take_figures(Path(runs, "figures"))
+        _take_figures(place / "figures")
     for cell in notebook.cells:
         source, outputs = before[cell.id]
         if "volatile" in cell.metadata.get("tags", ()) and cell.source == source and outputs:

@@ -31,7 +31,7 @@ def leave(code: int) -> NoReturn:
     """End this process with that exit code: what is registered with atexit runs, what was printed is written.
 
     The interpreter itself would be taken apart for two seconds once torch is loaded. Threads are not waited for. Where
-    output cannot be written the code is 120, as it is without this; only a reader who has gone is nothing to complain of.
+    output cannot be written the code is 120, as it would be; that its reader has gone is nothing to complain of.
     """
     atexit._run_exitfuncs()
     for stream in filter(None, (sys.stdout, sys.stderr)):  # a process may have neither

@@ -144,7 +144,9 @@ def test_an_unfinished_papermill_run_has_no_final_name(tmp_path):
 
 
 def test_what_a_cell_registers_for_the_end_of_its_kernel_runs(tmp_path):
-    source = f"import atexit, pathlib\natexit.register(pathlib.Path({str(tmp_path / 'end')!r}).write_text, 'registered');"
+    source = (
+        f"import atexit, pathlib\natexit.register(pathlib.Path({str(tmp_path / 'end')!r}).write_text, 'registered');"
+    )
     notebooks.execute(notebook(tmp_path / "a.ipynb", source))
     assert (tmp_path / "end").read_text() == "registered"
 
