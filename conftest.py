@@ -4,6 +4,7 @@ With pytest-xdist (`-n`) every worker process has such folders, and its kernels 
 """
 
 import contextlib
+import gc
 import os
 import tempfile
 
@@ -42,6 +43,7 @@ def pytest_sessionstart(session):
 
 
 def pytest_sessionfinish(session):
+    gc.unfreeze()  # libraries complain of what is never freed
     OPEN.close()
 
 
@@ -52,6 +54,10 @@ def pytest_collection_modifyitems(items):
             # what libraries print on stderr differs from machine to machine
             item.parent.skip_compare = (*item.parent.skip_compare, "stderr")
             item.output_timeout = 60  # seconds from the end of a cell to its output: on busy cores nbval's 5 are few
+
+
+def pytest_collection_finish():
+    gc.freeze()  # a million objects of imports and tests stay; each full collection looks at them for half a second
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -10,10 +10,10 @@ KEYS = {  # by kind: one step on, one step back
     "slider": ("ArrowRight", "ArrowLeft"), "select": ("ArrowDown", "ArrowUp"), "input": (" ", " "),
     "canvas": (" ", "Delete"),
 }  # fmt: skip
-# A second without a new picture: sliders may correct their value when they are first shown
+# Half a second without a new picture: sliders may correct their value when they are first shown
 SETTLED = """image => {
     if (image.dataset.seen !== image.src) { image.dataset.seen = image.src; image.dataset.since = performance.now(); }
-    return image.complete && performance.now() - image.dataset.since > 1000;
+    return image.complete && performance.now() - image.dataset.since > 500;
 }"""
 FOLLOWED = "([line, before]) => line.value !== before"
 # Whether a control is at its last value, or going back at its first; ARIA's numbers are rounded to one digit
