@@ -34,12 +34,13 @@ def leave(code: int) -> NoReturn:
     output cannot be written the code is 120, as it would be; that its reader has gone is nothing to complain of.
     """
     atexit._run_exitfuncs()
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # a process may have neither
+    for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream and not stream.closed:  # a process may have none
+                stream.flush()
         except BrokenPipeError:
             pass
-        except (OSError, ValueError) as error:
+        except OSError as error:
             code = code or 120
             os.write(2, f"kdlab: {error}\n".encode())
     os._exit(code)

@@ -62,8 +62,9 @@ def test_who_cannot_write_says_so():
     assert done.returncode == 120 and done.stderr == "kdlab: [Errno 28] No space left on device\n"
 
 
-def test_who_has_no_output_leaves_all_the_same():
-    assert said("import sys\nfrom kdlab.starting import leave\nsys.stdout = None\nleave(5)", returns=5) == ""
+@pytest.mark.parametrize("without", ["sys.stdout = None", "sys.stdout.close()"])
+def test_who_has_no_output_leaves_all_the_same(without):
+    assert said(f"import sys\nfrom kdlab.starting import leave\n{without}\nleave(5)", returns=5) == ""
 
 
 UNREAD = """
