@@ -75,8 +75,7 @@ def serve(place, *command):
         port = free.getsockname()[1]
     folders = {f"JUPYTER_{name}_DIR": str(place / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     folders |= {f"JUPYTERLAB_{name}_DIR": str(place / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
-    folders |= {f"KDLAB_{name}": str(place / name.lower()) for name in ("RUNS", "FIGURES")}
-    folders |= {"KDLAB_WIDGETS": "1", "OMP_NUM_THREADS": "1"}  # the threads of the tests: other threads, other rounding
+    folders |= {f"KDLAB_{name}": str(place / name.lower()) for name in ("RUNS", "FIGURES")} | {"KDLAB_WIDGETS": "1"}
     quiet = place / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     quiet.parent.mkdir(parents=True)
     quiet.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))  # else a pop-up asks about news

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from kdlab import Config, run
+from kdlab.engine.store import environment
 
 if not browsing.CHROMIUM:
     pytest.skip("there is no Chromium or Chrome to open notebooks with", allow_module_level=True)
@@ -35,7 +36,8 @@ def browser(tmp_path_factory):
 def lab(tmp_path_factory):
     """Where JupyterLab answers, the folder of its notebooks, and that of its runs."""
     folder, place = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("lab")
-    with browsing.jupyterlab(place, folder) as address:
+    # the threads of the tests, with which weights are compared: other threads, other rounding
+    with environment(OMP_NUM_THREADS="1"), browsing.jupyterlab(place, folder) as address:
         yield address, folder, place / "runs"
 
 

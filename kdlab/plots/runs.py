@@ -55,7 +55,8 @@ def plot_comparison(
         axis.set_xlabel(label or label_of(metric))
         axis.set_xlim(right=min(axis.get_xlim()[1], 101))
         axis.grid(axis="y", visible=False)
-        told = "dots: seeds   line: mean   bar: 95 % interval" + ("   star: trained here" if live else "")
+        stars = not {*groups}.isdisjoint(live or {})
+        told = "dots: seeds   line: mean   bar: 95 % interval" + ("   star: trained here" if stars else "")
         axis.set_title(told, fontsize=10, fontweight="normal")
     return figure
 
