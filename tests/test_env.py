@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,10 @@ LOCK = (ROOT / "requirements.lock").read_text()
 CONDA = (ROOT / "environment.yml").read_text()
 
 GROUPS = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+GROUPS += [TOML["tool"]["uv"]["constraint-dependencies"]]
 DECLARED = [Requirement(text) for group in GROUPS for text in group]
-# one entry of the lock: "name==1.0 ; marker \", then its hashes on lines of their own
-ENTRIES = re.findall(r"^(\S+==[^\\\n]+)((?:\\\n +--hash=sha256:[0-9a-f]{64} ?)*)", LOCK, flags=re.MULTILINE)
+# one entry of the lock: "name[extra, ...]==1.0 ; marker \", then its hashes on lines of their own
+ENTRIES = re.findall(r"^(\S+(?:, \S+)*==[^\\\n]+)((?:\\\n +--hash=sha256:[0-9a-f]{64} ?)*)", LOCK, flags=re.MULTILINE)
 PINS = [Requirement(text) for text, _ in ENTRIES]
 
 SYSTEMS = {
@@ -52,6 +54,22 @@ def test_lock_satisfies_every_requirement(system, minor):
 def test_every_pin_has_a_hash():
     assert len(PINS) == len(re.findall("^[A-Za-z0-9]", LOCK, flags=re.MULTILINE)) > len(DECLARED)
     assert [text for text, hashes in ENTRIES if not hashes] == []
+
+
+def test_pins_keep_the_extras_that_installed_packages_ask_for():
+    """Otherwise pip 23 looks at the newest version of what has extras, and stops when that is not the pinned one."""
+    pinned = {canonicalize_name(pin.name): pin.extras for pin in PINS}
+    asked = 0
+    for name in pinned:
+        try:
+            needs = map(Requirement, metadata.requires(name) or ())
+        except metadata.PackageNotFoundError:
+            continue  # of another system
+        for need in needs:
+            if need.extras and (need.marker is None or need.marker.evaluate({"extra": ""})):
+                asked += 1
+                assert need.extras <= pinned[canonicalize_name(need.name)], f"{name} asks for {need}"
+    assert asked > 2
 
 
 @pytest.mark.parametrize("text", [LOCK, CONDA], ids=["requirements.lock", "environment.yml"])
