@@ -30,8 +30,13 @@ OPEN = contextlib.ExitStack()  # what lasts as long as the tests
 
 
 def pytest_sessionstart(session):
-    if not hasattr(session.config, "workerinput") and getattr(session.config.option, "dist", "no") != "no":
-        return  # the process that distributes the tests runs none
+    import warm
+
+    if not hasattr(session.config, "workerinput"):  # the others are children of this one
+        distributed = getattr(session.config.option, "dist", "no") != "no"
+        OPEN.enter_context(warm.kernels(at_once=distributed))
+        if distributed:
+            return  # this process runs no tests
     import torch
 
     from kdlab.notebooks import quiet_kernels
