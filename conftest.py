@@ -30,13 +30,13 @@ OPEN = contextlib.ExitStack()  # what lasts as long as the tests
 
 
 def pytest_sessionstart(session):
-    import warm
+    option = session.config.option
+    if not hasattr(session.config, "workerinput") and getattr(option, "dist", "no") != "no":
+        from warm import kernels
 
-    if not hasattr(session.config, "workerinput"):  # the others are children of this one
-        distributed = getattr(session.config.option, "dist", "no") != "no"
-        OPEN.enter_context(warm.kernels(at_once=distributed))
-        if distributed:
-            return  # this process runs no tests
+        if OPEN.enter_context(kernels()):  # nbval's too, whose workers get these options
+            option.nbval_current_env, option.nbval_kernel_name = False, "python3"
+        return  # the process that distributes the tests runs none
     import torch
 
     from kdlab.notebooks import quiet_kernels

@@ -1,11 +1,14 @@
 """Kernels that start at once: forked from a process that has imported what every notebook needs, and nothing of kdlab.
 
-Run as `warm.py FD` this is that process: it forks a kernel for everyone who connects to FD, a socket that listens,
-until its standard input ends. Run as `warm.py SOCKET ARGUMENTS` it stands in a kernel's place: it asks there for one
-with these arguments and lasts as long as it does. Ending one ends the other, and what the kernel prints outside its
-cells goes to the streams of this process.
+Run as `warm.py FD` this is that process: it forks a kernel for everyone who connects to FD, a socket that listens.
+Run as `warm.py SOCKET ARGUMENTS` it stands in a kernel's place: it asks there for one with these arguments and lasts
+until that kernel, or who asked for it, has ended. Killing it kills the kernel and its process group.
+
+Such a kernel differs from others in what Python and libraries read once, when they start: the seed of string hashes,
+PYTHONPATH, numbers of threads and what is imported are those of the process it was forked from.
 """
 
+import fcntl
 import importlib
 import json
 import os
@@ -16,7 +19,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,34 +26,38 @@ NEEDED = (  # four seconds; what looks for its kernel while it is imported, as p
     "torchvision", "sklearn.datasets", "sklearn.manifold", "scipy.stats", "pandas", "matplotlib.figure",
     "matplotlib.backends.backend_agg", "pydantic", "ipykernel.kernelapp",
 )  # fmt: skip
+F_SETSIG = 10  # Linux' number; the fcntl module has no name for it
 
 
 @contextmanager
-def kernels(at_once):
-    """Kernels of this process and its children are those of this Python; where they can, they start `at_once`."""
+def kernels():
+    """Let this process and its children find such kernels under the name python3; whether they do."""
     with tempfile.TemporaryDirectory() as folder:
-        if at_once and sys.platform == "linux":  # elsewhere forking is not safe with these libraries loaded
-            # an interrupt is a message: a signal would reach the one who asked, not the kernel
-            with source(f"{folder}/socket"):
-                prefer(Path(folder), ["-ISs", __file__, f"{folder}/socket"], interrupt_mode="message")
-                yield
-        else:
-            prefer(Path(folder), ["-m", "ipykernel_launcher"])
-            yield
+        place = f"{folder}/socket"
+        # elsewhere forking is not safe with these libraries loaded; the name of a socket has 107 bytes
+        if sys.platform != "linux" or len(os.fsencode(place)) > 107:
+            yield False
+            return
+        with source(place):
+            prefer(Path(folder), [sys.executable, "-IS", __file__, place, "-f", "{connection_file}"])
+            yield True
 
 
-def prefer(folder, command, **options):
+def prefer(folder, command):
     """Let Jupyter find a kernel in `folder` before all others of that name."""
+    from ipykernel.kernelspec import get_kernel_dict
+
+    # an interrupt is a message: a signal would reach the one who asked, not the kernel
+    spec = {**get_kernel_dict(), "argv": command, "interrupt_mode": "message"}
     place = folder / "kernels" / "python3"
     place.mkdir(parents=True)
-    spec = {"argv": [sys.executable, *command, "-f", "{connection_file}"], "display_name": "Python 3 (ipykernel)"}
-    (place / "kernel.json").write_text(json.dumps({**spec, "language": "python", **options}))
+    (place / "kernel.json").write_text(json.dumps(spec))
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(folder), os.environ.get("JUPYTER_PATH")]))
 
 
 @contextmanager
 def source(place):
-    """The process that forks them."""
+    """The process that forks them; it ends with this block, and with this process however that ends."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(place)
         listener.listen()
@@ -60,19 +66,23 @@ def source(place):
             [sys.executable, "-P", __file__, str(listener.fileno())], pass_fds=[listener.fileno()],
             start_new_session=True, stdin=subprocess.PIPE, env={**inline, **os.environ, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
-    try:
-        yield
-    finally:
-        process.communicate()  # its standard input ends, and it
+    with process:
+        try:
+            yield
+        finally:
+            process.kill()  # its kernels see that and end
 
 
 def ask(place, *words):
-    """Have a kernel made, and wait for its end."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as source:
-        source.connect(place)
-        wanted = json.dumps([words, str(Path.cwd()), dict(os.environ)]).encode()
-        socket.send_fds(source, [wanted], [1, 2])
-        source.recv(1)
+    """Have a kernel made, and wait for its end or that of this process's parent."""
+    parent = os.getppid()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as kernel:
+        kernel.connect(place)
+        wanted = os.memfd_create("wanted")
+        os.write(wanted, json.dumps([words, str(Path.cwd()), dict(os.environ)]).encode())
+        socket.send_fds(kernel, [b"."], [wanted, 0, 1, 2])
+        while os.getppid() == parent and not select.select([kernel], [], [], 1)[0]:
+            pass
 
 
 def fork_kernels(listener):
@@ -84,24 +94,36 @@ def fork_kernels(listener):
         asker, _ = listener.accept()
         if not os.fork():
             listener.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             become_kernel(asker)
             return
         asker.close()
 
 
 def become_kernel(asker):
-    """Be what `python -m ipykernel_launcher` would be in the place of the asker, and end with it."""
-    wanted, streams, *_ = socket.recv_fds(asker, 1 << 20, 2)
-    words, place, environment = json.loads(wanted)
+    """Be what `python -m ipykernel_launcher` would be in the place of the asker, and die with it."""
+    import numpy
+
+    numpy.random.seed()  # noqa: NPY002 - the generator that Python does not seed anew in a fork, as it does its own
     os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for number, stream in enumerate(streams, 1):
+    # the system kills this group when the asker's end closes: a thread that waits for it would need the interpreter
+    fcntl.fcntl(asker, fcntl.F_SETOWN, -os.getpid())
+    fcntl.fcntl(asker, F_SETSIG, signal.SIGKILL)
+    _, received, *_ = socket.recv_fds(asker, 1, 4)
+    fcntl.fcntl(asker, fcntl.F_SETFL, fcntl.fcntl(asker, fcntl.F_GETFL) | os.O_ASYNC)
+    if select.select([asker], [], [], 0)[0]:
+        return  # it is gone already
+    wanted, *streams = received
+    os.register_at_fork(after_in_child=asker.close)  # what outlives the kernel does not look like it
+    for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    with os.fdopen(wanted) as file:
+        file.seek(0)
+        words, place, environment = json.load(file)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(place)
-    threading.Thread(target=lambda: os._exit(len(asker.recv(1))), daemon=True).start()
     sys.argv = ["ipykernel_launcher", *words, f"--IPKernelApp.parent_handle={os.getppid()}"]
     runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
 
