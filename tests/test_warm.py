@@ -84,12 +84,14 @@ def test_a_kernel_ends_with_the_process_that_started_it():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a cell forks")
-def test_cells_are_interrupted_read_nothing_and_a_dead_kernel_is_known_to_be_dead(kernel):
+def test_cells_are_interrupted_read_nothing_and_a_dead_kernel_is_known_to_be_dead(kernel, tmp_path):
     manager, client = kernel
     read = client.execute("import subprocess; subprocess.run('cat', timeout=10)", reply=True, timeout=30)
     assert read["content"]["status"] == "ok"
-    client.execute("import time; time.sleep(60)")
-    time.sleep(0.5)
+    begun = tmp_path / "begun"
+    # stop_on_error: else what is asked soon after the error may not run
+    client.execute(f"import time\nopen({str(begun)!r}, 'w')\ntime.sleep(60)", stop_on_error=False)
+    until(begun.exists)
     manager.interrupt_kernel()
     assert client.get_shell_msg(timeout=30)["content"]["ename"] == "KeyboardInterrupt"
     client.execute("import os\nif not os.fork():\n    time.sleep(30)\nos._exit(1)")
