@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -158,6 +159,7 @@ def test_augmentations_and_schedules_that_are_objects(monkeypatch):
 
 
 def test_a_default_that_was_edited_after_it_was_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # bytecode of the same second and size would be taken
     file = tmp_path / "edited_default.py"
     file.write_text("def f(x, T=4.0):\n    return T * x\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -190,6 +192,7 @@ def test_networks_optimisers_and_augmentations_of_the_user_count(monkeypatch):
 
 
 def test_a_function_that_was_edited_after_it_was_loaded_is_known_by_what_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # bytecode of the same second and size would be taken
     file = tmp_path / "edited_later.py"
     file.write_text("def f(x):\n    return 2 * x\n")
     monkeypatch.syspath_prepend(tmp_path)
