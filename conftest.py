@@ -30,13 +30,15 @@ OPEN = contextlib.ExitStack()  # what lasts as long as the tests
 
 
 def pytest_sessionstart(session):
-    option = session.config.option
-    if not hasattr(session.config, "workerinput") and getattr(option, "dist", "no") != "no":
+    config = session.config
+    worker = getattr(config, "workerinput", {})
+    if not worker and getattr(config.option, "dist", "no") != "no":
         from warm import kernels
 
-        if OPEN.enter_context(kernels()):  # nbval's too, whose workers get these options
-            option.nbval_current_env, option.nbval_kernel_name = False, "python3"
+        config.forks = OPEN.enter_context(kernels())
         return  # the process that distributes the tests runs none
+    if worker.get("forks"):
+        config.option.nbval_current_env = False  # nbval too starts what is found under python3, the name in notebooks
     import torch
 
     from kdlab.notebooks import quiet_kernels
@@ -63,6 +65,11 @@ def pytest_collection_modifyitems(items):
 
 def pytest_collection_finish():
     gc.freeze()  # a million objects of imports and tests stay; each full collection looks at them for half a second
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    node.workerinput["forks"] = node.config.forks
 
 
 @pytest.hookimpl(optionalhook=True)

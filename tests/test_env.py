@@ -63,12 +63,13 @@ def test_pins_keep_the_extras_that_installed_packages_ask_for():
     for name, pin in pins.items():
         installed = list(metadata.distributions(name=name))
         if not installed or not pin.specifier.contains(installed[0].version):
-            continue  # of another system, or an environment that is not of the lock
+            continue  # of another system, or not the version that the lock speaks of
         for need in map(Requirement, installed[0].requires or ()):
             if need.extras and (need.marker is None or need.marker.evaluate({"extra": ""})):
                 asked += 1
                 assert need.extras <= pins[canonicalize_name(need.name)].extras, f"{name} asks for {need}"
-    assert asked
+    if not asked:
+        pytest.skip("none of them is of the lock's version here")
 
 
 @pytest.mark.parametrize("text", [LOCK, CONDA], ids=["requirements.lock", "environment.yml"])

@@ -35,6 +35,16 @@ def gone(pid):
         return True
 
 
+@linux
+def test_kernels_are_forked_nbvals_too(kernel, request):
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("without pytest-xdist nothing is forked")
+    if not request.config.workerinput["forks"]:
+        pytest.skip("TMPDIR is too long for a socket")
+    assert warm.__file__ in kernel[0].kernel_spec.argv
+    assert not request.config.option.nbval_current_env
+
+
 def test_what_notebooks_import_warns_of_nothing():
     """A forked kernel would not show it: its imports are done."""
     command = [sys.executable, "-c", f"import {', '.join(warm.NEEDED)}"]
@@ -86,8 +96,8 @@ def test_a_kernel_ends_with_the_process_that_started_it():
 @pytest.mark.skipif(sys.platform == "win32", reason="a cell forks")
 def test_cells_are_interrupted_read_nothing_and_a_dead_kernel_is_known_to_be_dead(kernel, tmp_path):
     manager, client = kernel
-    read = client.execute("import subprocess; subprocess.run('cat', timeout=10)", reply=True, timeout=30)
-    assert read["content"]["status"] == "ok"
+    read = "import subprocess\nassert subprocess.run('cat; exit 3', shell=True, timeout=10).returncode == 3"
+    assert client.execute(read, reply=True, timeout=30)["content"]["status"] == "ok"
     begun = tmp_path / "begun"
     # stop_on_error: else what is asked soon after the error may not run
     client.execute(f"import time\nopen({str(begun)!r}, 'w')\ntime.sleep(60)", stop_on_error=False)

@@ -2,13 +2,13 @@
 
 Run as `warm.py FD` this is that process: it forks a kernel for everyone who connects to FD, a socket that listens.
 Run as `warm.py SOCKET ARGUMENTS` it stands in a kernel's place: it asks there for one with these arguments and lasts
-until that kernel, or who asked for it, has ended. Killing it kills the kernel and its process group.
+until that kernel, or who asked for it, has ended. What ends it kills the kernel and its process group;
+who started it sees its exit status, not the kernel's.
 
 Such a kernel differs from others in what Python and libraries read once, when they start: the seed of string hashes,
 PYTHONPATH, numbers of threads and what is imported are those of the process it was forked from.
 """
 
-import fcntl
 import importlib
 import json
 import os
@@ -26,15 +26,14 @@ NEEDED = (  # four seconds; what looks for its kernel while it is imported, as p
     "torchvision", "sklearn.datasets", "sklearn.manifold", "scipy.stats", "pandas", "matplotlib.figure",
     "matplotlib.backends.backend_agg", "pydantic", "ipykernel.kernelapp",
 )  # fmt: skip
-F_SETSIG = 10  # Linux' number; the fcntl module has no name for it
 
 
 @contextmanager
 def kernels():
-    """Let this process and its children find such kernels under the name python3; whether they do."""
+    """Let this process and its children find such kernels under the name python3; gives whether they do."""
     with tempfile.TemporaryDirectory() as folder:
         place = f"{folder}/socket"
-        # elsewhere forking is not safe with these libraries loaded; the name of a socket has 107 bytes
+        # elsewhere forking is not safe with these libraries loaded; the path of a socket has at most 107 bytes
         if sys.platform != "linux" or len(os.fsencode(place)) > 107:
             yield False
             return
@@ -44,7 +43,7 @@ def kernels():
 
 
 def prefer(folder, command):
-    """Let Jupyter find a kernel in `folder` before all others of that name."""
+    """Let Jupyter find a kernel in `folder` before all others that are called python3."""
     from ipykernel.kernelspec import get_kernel_dict
 
     # an interrupt is a message: a signal would reach the one who asked, not the kernel
@@ -58,10 +57,10 @@ def prefer(folder, command):
 @contextmanager
 def source(place):
     """The process that forks them; it ends with this block, and with this process however that ends."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+    with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(place)
         listener.listen()
-        inline = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}  # as kernels set it before they import it
+        inline = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}  # set in kernels before matplotlib comes
         process = subprocess.Popen(
             [sys.executable, "-P", __file__, str(listener.fileno())], pass_fds=[listener.fileno()],
             start_new_session=True, stdin=subprocess.PIPE, env={**inline, **os.environ, "OMP_NUM_THREADS": "1"},
@@ -70,18 +69,17 @@ def source(place):
         try:
             yield
         finally:
-            process.kill()  # its kernels see that and end
+            process.kill()  # its kernels see that, or end with who started them
 
 
 def ask(place, *words):
     """Have a kernel made, and wait for its end or that of this process's parent."""
-    parent = os.getppid()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as kernel:
+    with socket.socket(socket.AF_UNIX) as kernel:
         kernel.connect(place)
         wanted = os.memfd_create("wanted")
         os.write(wanted, json.dumps([words, str(Path.cwd()), dict(os.environ)]).encode())
         socket.send_fds(kernel, [b"."], [wanted, 0, 1, 2])
-        while os.getppid() == parent and not select.select([kernel], [], [], 1)[0]:
+        while os.getppid() == int(os.environ["JPY_PARENT_PID"]) and not select.select([kernel], [], [], 1)[0]:
             pass
 
 
@@ -102,13 +100,15 @@ def fork_kernels(listener):
 
 def become_kernel(asker):
     """Be what `python -m ipykernel_launcher` would be in the place of the asker, and die with it."""
+    import fcntl
+
     import numpy
 
     numpy.random.seed()  # noqa: NPY002 - the generator that Python does not seed anew in a fork, as it does its own
     os.setsid()
     # the system kills this group when the asker's end closes: a thread that waits for it would need the interpreter
     fcntl.fcntl(asker, fcntl.F_SETOWN, -os.getpid())
-    fcntl.fcntl(asker, F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(asker, fcntl.F_SETSIG, signal.SIGKILL)
     _, received, *_ = socket.recv_fds(asker, 1, 4)
     fcntl.fcntl(asker, fcntl.F_SETFL, fcntl.fcntl(asker, fcntl.F_GETFL) | os.O_ASYNC)
     if select.select([asker], [], [], 0)[0]:
