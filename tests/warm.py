@@ -2,8 +2,8 @@
 
 Run as `warm.py FD` this is that process: it forks a kernel for everyone who connects to FD, a socket that listens.
 Run as `warm.py SOCKET ARGUMENTS` it stands in a kernel's place: it asks there for one with these arguments and lasts
-until that kernel, or who asked for it, has ended. What ends it kills the kernel and its process group;
-who started it sees its exit status, not the kernel's.
+until that kernel, or who started the stand-in, has ended. What ends the stand-in kills the kernel with its process
+group; its exit status is not the kernel's.
 
 Such a kernel differs from others in what Python and libraries read once, when they start: the seed of string hashes,
 PYTHONPATH, numbers of threads and what is imported are those of the process it was forked from.
