@@ -107,6 +107,7 @@ def test_a_slider_shows_every_step():
     for step, shown in steps.items():
         assert widgets.Slider(0.0, 0.0, 100.0, step).widget("").readout_format == shown
     assert widgets.Slider(0, 0, 9).widget("").readout_format == ".0f"
+    assert widgets.Slider(20, 5, 2000, log=True).widget("").readout_format == ".0f"
 
 
 SSD = Config(**{**TINY, "method": "litenet_ssd", "model": "litenet_dsc", "teacher": TEACHER})

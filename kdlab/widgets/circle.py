@@ -24,7 +24,7 @@ def circle(
     return explore(
         draw, "kdlab.widgets.circle({})", PREDICT,
         method=Choice(method, ["SimCLR", "MoCo", "BYOL"]),
-        T=Slider(T, 0.05, 2.0, log=True, label="temperature"),
+        T=Slider(T, 0.05, 2.0, log=True, label="temperature (SimCLR, MoCo)"),
         batch=Slider(batch, 4, 64, 4, label="batch"),
         predictor=Choice(predictor, label="predictor (BYOL)"),
         stop_gradient=Choice(stop_gradient, label="stopped gradient (BYOL, momentum 0)"),

@@ -34,6 +34,7 @@ class Slider:
             step = (high - low) / 40
             below, above = (math.floor(abs(end - start) / step) * step for end in (low, high))
             # what is shown lies on the grid of its steps: so does the start
+            common |= {"readout_format": ".0f"} if self.whole else {}
             return ipywidgets.FloatLogSlider(self.start, min=start - below, max=start + above, step=step, **common)
         step = self.step or (1 if self.whole else (self.high - self.low) / 40)
         digits = min(3, len(f"{step:g}".partition(".")[2]))  # as many as a step moves
