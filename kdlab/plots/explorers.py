@@ -36,7 +36,8 @@ def plot_interval(values: Sequence[float], label: str = "difference, points") ->
         every = 5 * (1 + most // 40)
         rule(axis, [1, *range(every, most + 1, every)], xlabel="seeds so far", ylabel=label)
         told = f"{means[-1]:.1f} ± {halves[-1]:.1f}" if len(values) > 1 else "one seed: no interval"
-        axis.set_title(f"after {len(values)}: {told}   (dots: seeds, lines: means so far, bands: 95 % intervals)")
+        cut = ", cut at the edges" if (abs(means) + halves)[1:].max(initial=0) > reach else ""
+        axis.set_title(f"after {len(values)}: {told}   (dots: seeds, lines: means so far, bands: 95 % intervals{cut})")
     return figure
 
 
@@ -62,7 +63,7 @@ def plot_temperature(
         chances.set_title(f"softmax at T = {T:.3g}   T² KL = {loss:.3f}")
         legend(chances, names)
         curve.plot(*gradients, color="0.3", lw=2)
-        curve.plot([T], np.interp([T], *gradients), "o", color=PALETTE[1], ms=9)
+        curve.plot([T], np.interp([T], *gradients), "o", color="0.1", ms=9)
         curve.set(xscale="log", ylim=(0, 1.08 * max(gradients[1])))
         rule(curve, [0.5, 1, 2, 5, 10, 20, 50], xlabel="T")
         curve.set_title("length of the gradient of T² KL")

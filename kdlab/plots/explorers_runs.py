@@ -126,7 +126,7 @@ def plot_soft_target(
     image: Tensor, target: Tensor, truth: int, names: Sequence[str], exits: Mapping[str, Sequence[float]], epoch: int,
     title: str,
 ) -> plt.Figure:  # fmt: skip
-    """An image (C, H, W), its softened target with the true one in orange, and accuracies by exit and epoch.
+    """An image (C, H, W), its softened target with the true class dark, and accuracies by exit and epoch.
 
     The target is one of K classes, which have names, or of K classes in several turns, those of a class together.
     """
@@ -135,7 +135,7 @@ def plot_soft_target(
         figure.subplots_adjust(0.22, 0.19, 0.99, 0.87, wspace=0.2)
         put(figure, image, 0.01, 0.28, 0.15)
         k = range(len(target))
-        bars(shares, k, target.tolist(), 0.85, [PALETTE[1] if i == truth else PALETTE[0] for i in k])
+        bars(shares, k, target.tolist(), 0.85, ["0.15" if i == truth else "0.65" for i in k])
         turns, few = len(k) // len(names), range(0, len(names), max(1, len(names) // 10))
         shares.set_ylim(0, 1.02)
         marks = {(i + 0.5) * turns - 0.5: names[i] for i in few}
@@ -147,7 +147,7 @@ def plot_soft_target(
         known = [exits[name][epoch] for name in palette]
         lines.scatter([epoch] * len(known), known, c=list(palette.values()), s=36, zorder=3)
         lines.set_ylim(0, 102)
-        rule(lines, xlabel="epoch")
+        rule(lines, xlabel="epochs trained")
         lines.set_title("test accuracy of each exit, %")
         legend(lines, palette, "lower right", 8.5)
     return figure

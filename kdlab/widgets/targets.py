@@ -57,14 +57,14 @@ def targets(result: Result, image: int = -1, turn: int = 0, exit: str = "classif
         label = losses.joint_labels(y[image : image + 1])[turn : turn + 1] if which else y[image : image + 1]
         target = losses.soften(label, past[None], alpha)[0]
         shown = ops.rotations(x[image][None])[turn if which else 0]
-        title = f"epoch {epoch + 1}: {target[label].item():.2f} of the target is the label's"
+        title = f"epoch {epoch + 1}: the label's class has {target[label].item():.2f} of the target"
         return plot_soft_target(shown, target, int(label), classes, exits, epoch, title)
 
     last = config.epochs - 1
     return explore(
         draw, "kdlab.widgets.targets(result, {})", PREDICT, image=Slider(image, 0, len(y) - 1),
         turn=Slider(turn, 0, TURNS - 1, label="turn of the branches, x 90°"), exit=Choice(exit, names),
-        epoch=Slider(last if epoch < 0 else min(epoch, last), 0, last),
+        epoch=Slider(last if epoch < 0 else min(epoch, last), 0, last, label="epochs trained before"),
     )  # fmt: skip
 
 
