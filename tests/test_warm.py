@@ -3,12 +3,12 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import warm
 from jupyter_client.manager import start_new_kernel
+from test_process import until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc; warm.py forks nowhere else")
 
@@ -19,13 +19,6 @@ def kernel():
     yield manager, client
     client.stop_channels()
     manager.shutdown_kernel(now=True)
-
-
-def until(condition):
-    last = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < last
-        time.sleep(0.05)
 
 
 def gone(pid):
@@ -105,4 +98,4 @@ def test_cells_are_interrupted_read_nothing_and_a_dead_kernel_is_known_to_be_dea
     manager.interrupt_kernel()
     assert client.get_shell_msg(timeout=30)["content"]["ename"] == "KeyboardInterrupt"
     client.execute("import os\nif not os.fork():\n    time.sleep(30)\nos._exit(1)")
-    until(lambda: not manager.is_alive())
+    until(lambda: not manager.is_alive(), seconds=20)  # before its child ends

@@ -18,7 +18,8 @@ from .style import PALETTE, picture
 def plot_interval(values: Sequence[float], label: str = "difference, points") -> plt.Figure:
     """What is known after each seed: dots in the order of the seeds, their mean so far and its 95 % interval as a band.
 
-    The band is green where it excludes 0; before the second seed there is none.
+    The band is green where it excludes 0, and cut off where it is much wider than the values; before the second seed
+    there is none.
     """
     numbers, drawn = np.arange(1, len(values) + 1), list(values)
     means, halves = np.array([interval(drawn[:n]) for n in numbers]).T
