@@ -1,0 +1,92 @@
+"""Parameters of a notebook: its cells may be run again, in any order, and a misspelt parameter is still refused."""
+
+import pytest
+from cells import new_shell
+from IPython.core.interactiveshell import InteractiveShell
+
+from kdlab import Error, parameters
+
+CELL = "labels: int = 20\nseeds: list = [0]"
+ASK = "import kdlab\nstudy, live = kdlab.parameters(globals(), ['labels', 'seeds']), {}"
+LATER = [
+    "kinds = 3",
+    "rows = {name: 1 for name in 'ab'}\nfor field in rows: pass",
+    "label = 'its share'",
+    "live |= {1: 2}",
+]
+
+
+@pytest.fixture(params=[True, False], ids=["a kernel", "cells that are not kept"])
+def notebook(request):
+    """Runs cells as a kernel does and returns the last one's complaint; the second way keeps none, as nbval does."""
+    shell = new_shell()
+
+    def run(*cells):
+        results = [shell.run_cell(cell, store_history=request.param) for cell in cells]
+        return str(results[-1].error_in_exec or results[-1].error_before_exec or "")
+
+    run.shell, run.keeps = shell, request.param
+    yield run
+    InteractiveShell.clear_instance()
+
+
+def test_cells_run_again_after_others(notebook):
+    assert notebook(CELL, ASK, *LATER) == ""
+    assert notebook(CELL, ASK) == ""
+    assert notebook(ASK) == "", "the check alone"
+    assert notebook(CELL.replace("20", "40"), *LATER, ASK) == ""
+    assert notebook.shell.user_ns["study"] == {"labels": 40, "seeds": [0]}
+
+
+@pytest.mark.parametrize("again", [
+    CELL.replace("labels", "lables"), f"{CELL}\nlables = 40", f"{CELL}\nlables: int = 40", f"{CELL}\nextra: int = 1",
+])  # fmt: skip
+def test_a_misspelt_parameter_is_refused_the_second_time_too(notebook, again):
+    assert notebook(CELL, ASK, *LATER) == ""
+    told = notebook(again, ASK)
+    assert told.startswith(
+        "unknown parameter 'extra'" if "extra" in again else "unknown parameter 'lables': did you mean 'labels'"
+    )
+
+
+def test_a_wrong_kind_is_refused_the_second_time_too(notebook):
+    assert notebook(CELL, ASK, *LATER) == ""
+    assert notebook(CELL.replace("20", "'forty'"), ASK).startswith("parameter labels='forty': give a")
+
+
+@pytest.mark.parametrize("injected, told", [
+    ("# Parameters\nlabels = 40", ""), ("# Parameters\nlables = 40", "unknown parameter 'lables': did you mean 'lab"),
+])  # fmt: skip
+def test_what_papermill_injects_is_checked_in_each_run(notebook, injected, told):
+    assert notebook(CELL, injected, ASK)[: len(told)] == told
+    assert notebook(CELL, ASK, *LATER, CELL, injected, ASK)[: len(told)] == told if notebook.keeps else True
+
+
+def test_a_corrected_name_is_forgotten_where_cells_are_kept(notebook):
+    assert "lables" in notebook(CELL.replace("labels", "lables"), ASK)
+    if notebook.keeps:
+        assert notebook(CELL, ASK) == ""
+
+
+def test_cells_before_the_parameters_set_none(notebook):
+    if not notebook.keeps:
+        pytest.skip("nothing says which cell set a name")
+    assert notebook("kinds = 3", CELL, ASK) == "", "a cell that ran before"
+    assert notebook("import math\nhalf = math.pi / 2", ASK) == ""
+
+
+def test_a_later_variable_is_no_field_of_the_config(notebook):
+    ask = "from kdlab import Config\nconfig = Config.from_params(globals())"
+    assert notebook("labels: int = 20\nseed = 1", ask) == ""
+    assert notebook("epochs, model = max(3, 7), 'no network'.upper()", ask) == ""
+    assert "epochs" not in repr(notebook.shell.user_ns["config"])
+    assert notebook("labels: int = 40\nepochs = 5\nseed = 2", ask) == ""
+    config = notebook.shell.user_ns["config"]
+    assert (config.labels, config.seed) == (40, 2) and config.epochs == (5 if notebook.keeps else 20)
+
+
+def test_a_copy_of_a_checked_namespace_is_checked_whole():
+    namespace = {"labels": 20}
+    assert parameters(namespace, ["labels"]) == {"labels": 20}
+    with pytest.raises(Error, match="unknown parameter 'kinds'"):
+        parameters({**namespace, "kinds": 1}, ["labels"])
