@@ -218,6 +218,47 @@ def test_jitter_factors_and_noise_have_their_ranges():
     assert abs(std.mean() - 0.05) < 0.003 and std.min() < 0.005 and std.max() < 0.13
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_small_batches_never_fail_whatever_the_draws(name):
+    """Of a few images none may be blurred, or solarised, or turned grey: nothing is then done to no image."""
+    failed = []
+    for count in range(5):
+        for channels in (1, 3):
+            images = photos(count, channels, 8, 8)
+            for seed in range(50):
+                try:
+                    x = RECIPES[name](images, generator(seed))
+                except Exception as error:
+                    failed.append(f"{count} images of {channels} channels, seed {seed}: {error}")
+                else:
+                    assert x.shape == images.shape and x.dtype == torch.float32
+    assert not failed, f"{len(failed)} of 500 draws fail, the first: {failed[0]}"
+
+
+@pytest.mark.parametrize("name, op", {
+    "hflip": lambda x, none: ops.hflip(x, none.bool()),
+    "pad_crop": lambda x, none: ops.pad_crop(x, none.long(), none.long(), 2),
+    "crop_resize": lambda x, none: ops.crop_resize(x, none.long(), none.long(), none.long(), none.long()),
+    "affine": lambda x, none: ops.affine(x, *[none] * 6),
+    "jitter": lambda x, none: ops.jitter(x, none, none, none, none, none.long()[:, None].expand(-1, 4), none.bool()),
+    "greyscale": lambda x, none: ops.greyscale(x, none.bool()),
+    "blur": lambda x, none: ops.blur(x, none, none.bool(), 3),
+    "solarize": lambda x, none: ops.solarize(x, none, none.bool()),
+    "erase": lambda x, none: ops.erase(x, *[none.long()] * 4, none.bool()),
+    "cutout": lambda x, none: ops.cutout(x, none.long(), none.long(), 4),
+    "jigsaw": lambda x, none: ops.jigsaw(x, none.long()[:, None].expand(-1, 4)),
+    "rotations": lambda x, none: ops.rotations(x),
+    "cutmix": lambda x, none: ops.cutmix(x, none.long(), (torch.tensor(0),) * 4),
+}.items(), ids=lambda each: each if isinstance(each, str) else "")  # fmt: skip
+def test_operations_leave_no_image_as_it_is(name, op):
+    failed = ""
+    try:
+        shape = op(torch.zeros(0, 3, 8, 8), torch.zeros(0)).shape
+    except Exception as error:
+        shape, failed = None, str(error)
+    assert shape == (0, 3, 8, 8), failed
+
+
 def test_families_have_every_role_and_clean_is_clean():
     names = {"clean", "weak", "strong", "second", "flip", "crop"}
     assert all(set(roles) == names for roles in AUGMENTATIONS.values())

@@ -6,10 +6,10 @@ import golden
 import pytest
 import torch
 import torch.nn.functional as F
-from making import make
+from making import TINY, make
 from torch import nn
 
-from kdlab import Error, metrics
+from kdlab import Config, Error, metrics, run
 from kdlab.methods.momentum import follow, momentum_copy
 from kdlab.methods.split_norm import SplitBatchNorm2d, split_batch_norm
 from kdlab.schedules import cosine_between
@@ -175,6 +175,19 @@ def test_collapse_diagnostics():
     assert spread["uniformity"] == pytest.approx(-4, abs=0.1)
     opposite = metrics.collapse(z, -z)
     assert opposite["alignment"] == pytest.approx(4, abs=1e-4)
+    one = metrics.collapse(same[:1], same[:1])  # makes no pair
+    assert one == pytest.approx({"std": 0, "alignment": 0}, abs=1e-6)
+
+
+@pytest.mark.parametrize("augment", ["moco", "colour", "simclr", "byol"])
+def test_small_batches_train_also_where_no_view_is_blurred(augment, runs):
+    config = Config(method="simclr", augment=augment, **{**TINY, "epochs": 1, "steps": 12, "batch": 2})
+    failed = ""
+    try:
+        trained = run(config)["epochs"]
+    except Exception as error:
+        trained, failed = 0, str(error)
+    assert trained == 1, failed
 
 
 def test_fresh_contrastive_loss_is_near_that_of_equal_embeddings():

@@ -43,7 +43,8 @@ METRICS: dict[str, Metric] = {
 
 def weight_norm(epoch: int, setup: Setup) -> float:
     """Length of the vector of all the network's weights: with batch norm, the larger it is the less a step changes."""
-    return math.sqrt(sum(p.detach().double().square().sum().item() for p in setup.method.model.parameters()))
+    weights = (p.detach().cpu().double() for p in setup.method.model.parameters())  # Apple's GPUs have no float64
+    return math.sqrt(sum(p.square().sum().item() for p in weights))
 
 
 # Looked at before training ends, after every epoch: (epoch, setup) -> a number, or several by name; columns train/NAME

@@ -18,12 +18,14 @@ def collapse(a: Tensor, b: Tensor) -> dict[str, float]:
     `std`: mean over dimensions of the standard deviation, times sqrt(D): 1 for a uniform sphere, 0 for collapse (Chen &
     He 2021, SimSiam). `alignment`: mean squared distance of the two views, 0 is best; `uniformity`: log of the mean of
     exp(-2 d^2) over all pairs of different images, -4 is a uniform sphere of many dimensions, 0 is collapse (Wang &
-    Isola 2020).
+    Isola 2020). One image makes no pair, and has no `uniformity`.
     """
-    a, b = (F.normalize(z.float(), dim=1) for z in (a, b))
+    a, b = (F.normalize(z.float().cpu(), dim=1) for z in (a, b))  # Apple's GPUs have no pdist
     std = torch.cat([a, b]).std(0).mean() * a.shape[1] ** 0.5
-    numbers = std, (a - b).square().sum(1).mean(), torch.pdist(a).square().mul(-2).exp().mean().log()
-    return dict(zip(("std", "alignment", "uniformity"), (n.item() for n in numbers), strict=True))
+    numbers = {"std": std.item(), "alignment": (a - b).square().sum(1).mean().item()}
+    if len(a) > 1:
+        numbers["uniformity"] = torch.pdist(a).square().mul(-2).exp().mean().log().item()
+    return numbers
 
 
 def embeds(method: Method) -> bool:
@@ -55,6 +57,6 @@ def of_alignment(setup: Setup, part: str) -> float:
     return of_two_views(setup, part)["alignment"]
 
 
-def of_uniformity(setup: Setup, part: str) -> float:
+def of_uniformity(setup: Setup, part: str) -> float | None:
     """Log of the mean of exp(-2 d^2) over pairs of different images: -4 at best, 0 for collapse."""
-    return of_two_views(setup, part)["uniformity"]
+    return of_two_views(setup, part).get("uniformity")

@@ -25,7 +25,7 @@ def pad_crop(x: Tensor, top: Tensor, left: Tensor, padding: int) -> Tensor:
     rows = top[:, None] + torch.arange(H, device=x.device)
     columns = left[:, None] + torch.arange(W, device=x.device)
     pixels = (rows[:, :, None] * padded.shape[3] + columns[:, None, :]).view(B, 1, H * W).expand(B, C, H * W)
-    return padded.reshape(B, C, -1).gather(2, pixels).view(B, C, H, W)
+    return padded.flatten(2).gather(2, pixels).view(B, C, H, W)
 
 
 def crop_resize(x: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor) -> Tensor:

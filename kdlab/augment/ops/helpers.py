@@ -22,5 +22,5 @@ def weigh_pixels(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
     vertical @ image @ horizontal^T for images (B, C, H, W) and weights (B, H, H) and (B, W, W): row i of a matrix holds
     the weights of the pixels that output i reads, which sum to 1.
     """
-    rows = x.reshape(len(x), -1, x.shape[3]) @ horizontal.mT  # the channels of an image share one product
+    rows = x.flatten(1, 2) @ horizontal.mT  # the channels of an image share one product; there may be no image
     return (vertical[:, None] @ rows.view(x.shape)).clamp_(0, 1)  # sums of weights are 1 but for rounding
