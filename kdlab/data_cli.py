@@ -65,12 +65,14 @@ def inspect_(
     split = data.split(images, budget, seed=seed)
     print(f"{_headline(images)}\n\n{_counts(split).to_string()}")
     if sheet is not None:
+        from .files import replacing
         from .plots import plot_images
 
         rows = [row for label in range(min(CLASSES, len(images.classes)))
                 for row in (images.train_y == label).nonzero()[:EACH, 0].tolist()]  # fmt: skip
         names = [images.classes[label] for label in images.train_y[rows]]
-        plot_images(images.train_x[rows], names, columns=EACH).savefig(sheet)
+        with replacing(sheet) as temporary:
+            plot_images(images.train_x[rows], names, columns=EACH).savefig(temporary, format="png")
         print(f"\ncontact sheet: {sheet}")
     if verify:
         _verify(name, size, images)

@@ -12,6 +12,7 @@ from matplotlib.colors import to_rgb
 from torch import Tensor
 
 from ..engine.result import Result
+from ..files import write_bytes
 from ..metrics import METRICS
 from ..tables import figures_root
 
@@ -64,7 +65,7 @@ def save(figure: plt.Figure, name: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     png = BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
-    path.write_bytes(png.getvalue())
+    write_bytes(path, png.getvalue())
     figure.set_layout_engine("none")
     if AS_SAVED:
         SAVED[figure], figure.stale = png.getvalue(), False

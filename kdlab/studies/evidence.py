@@ -1,12 +1,14 @@
 """What was measured: one long table a study, a row for each system and seed, with the identity of the run."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from filelock import FileLock
 
@@ -15,12 +17,15 @@ from ..data import ImageSet, Recorded, is_here
 from ..engine.assemble import chain, chain_images
 from ..engine.identity import hash_of, identity, place
 from ..engine.result import Result
+from ..errors import Error
 from ..metrics import METRICS
-from ..tables import file_of, places, save_table
+from ..tables import AGAIN, file_of, numbers, places, read_texts, save_table
 
 KEY = ["system", "seed", "settings"]  # one row each: what is measured anew under other code takes the old one's place
 SAME = [*KEY, "identity"]  # the same experiment, repeated: the first measurement stands
 DATA = re.compile(r"(?:^|; )(.+?) (\d+|own) (\S+) ([0-9a-f]{16})(?=; |$)")  # name, size, style, fingerprint
+TEXTS = ("system", "dataset", "data", "settings", "identity", "code", "device", "budget")
+ALWAYS = ("accuracy", "knn")  # what no row lacks where another one of its system has it
 ABOUT = ("parameters", "trained_parameters", "labels", "epochs", "images_seen", "seconds", "cpu_seconds")
 
 
@@ -61,8 +66,53 @@ def load(study: str) -> pd.DataFrame:
 
 
 def _read(file: Path) -> pd.DataFrame:
-    """A table of evidence; digests are text, also where they look like numbers."""
-    return pd.read_csv(file, converters=dict.fromkeys(("identity", "settings", "code"), str))
+    """Read a table of evidence; digests are text, also where they look like numbers, and a system may be called None.
+
+    An `Error` names the line of a row that is damaged.
+    """
+    texts = read_texts(file)
+    if lost := [name for name in SAME if name not in texts]:
+        raise Error(f"{file}, line 1: no column {lost[0]!r}; {AGAIN}")
+    frame = pd.DataFrame({name: _column(file, str(name), texts[name]) for name in texts}, columns=texts.columns)
+    measured = [name for name in map(str, frame) if "/" in name]
+    odd = (texts[measured] == "").all(axis=1) if measured else pd.Series(False, index=texts.index)
+    _refuse(file, odd, "not one of its metrics is there")
+    for name in measured:
+        if name.rpartition("/")[2] in ALWAYS:
+            others = frame[name].notna().groupby(frame.system).transform("any")
+            _refuse(file, frame[name].isna() & others, f"no {name}, which other rows of this system have")
+    return frame.reset_index(drop=True)
+
+
+def _column(file: Path, name: str, cells: "pd.Series[str]") -> "pd.Series[Any]":
+    """A column of a table of evidence; an `Error` where a cell cannot be of it."""
+    if name in TEXTS:
+        if name in SAME:
+            _refuse(file, cells == "", f"no {name}")
+        return cells if name in ("identity", "settings", "code") else cells.mask(cells == "")
+    found = numbers(cells)
+    if name == "seed":
+        if found is None or found.dtype.kind != "i":
+            _refuse(file, cells.map(lambda cell: not re.fullmatch(r"-?\d{1,18}", cell)), "the seed is no whole number")
+        return pd.Series(found, index=cells.index)
+    if "/" in name or name in ABOUT:
+        if found is None or not np.isfinite(found[cells != ""]).all():
+            _refuse(file, cells.map(lambda cell: bool(cell) and not _finite(cell)), f"{name} is no number")
+        return pd.Series(found, index=cells.index)
+    return cells.mask(cells == "") if found is None else pd.Series(found, index=cells.index)
+
+
+def _finite(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
+
+
+def _refuse(file: Path, odd: "pd.Series[bool]", why: str) -> None:
+    """Raise an `Error` at the first of the odd rows."""
+    if odd.any():
+        raise Error(f"{file}, line {odd.idxmax()}: {why}; {AGAIN}")
 
 
 def add(study: str, new: Mapping[str, Any]) -> None:

@@ -29,6 +29,7 @@ from kdlab.engine.identity import Images
 from kdlab.methods.split_norm import split_batch_norm
 from kdlab.schedules import SCHEDULES
 from kdlab.setup import Setup
+from kdlab.tables import digits
 
 TABLE = Path(__file__).parents[2] / "figures" / "data" / "ssl_against_lightly.csv"
 KEY = ["system", "code", "seed", "steps"]
@@ -188,7 +189,7 @@ def main() -> None:
                     "batch": BATCH, "knn": knn, "seconds": round(time.perf_counter() - began),
                     "threads": torch.get_num_threads(),
                 }  # fmt: skip
-                pd.concat([rows(), pd.DataFrame([row])]).to_csv(TABLE, index=False)
+                pd.concat([rows(), pd.DataFrame([row])]).to_csv(TABLE, index=False, float_format=digits)
                 print(row, flush=True)
 
 
