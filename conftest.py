@@ -41,8 +41,11 @@ def pytest_sessionstart(session):
         config.option.nbval_current_env = False  # nbval too starts what is found under python3, the name in notebooks
     import torch
 
+    from kdlab import notebooks
     from kdlab.notebooks import quiet_kernels
 
+    if worker.get("forks"):
+        notebooks.KERNEL_FOLDERS.append(os.environ["JUPYTER_PATH"].split(os.pathsep)[0] + "/kernels")
     torch.set_num_threads(1)  # the networks of unit tests are too small to share; kernels without xdist share theirs
     # no fixture: the cells of a notebook ask for none
     folders = {f"KDLAB_{name}": OPEN.enter_context(tempfile.TemporaryDirectory()) for name in ("RUNS", "FIGURES")}

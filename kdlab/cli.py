@@ -159,6 +159,16 @@ def execute(names: Annotated[list[Path] | None, typer.Argument(help="notebooks; 
 
 
 @of_notebooks.command()
+def clean(names: Annotated[list[Path] | None, typer.Argument(help="notebooks; default: all")] = None) -> None:
+    """Write notebooks in their canonical form, outputs as they are, without running them."""
+    from . import notebooks
+
+    for path in notebooks.find(names):
+        if notebooks.clean(path):
+            print(path)
+
+
+@of_notebooks.command()
 def check(
     names: Annotated[list[Path] | None, typer.Argument()] = None, strict: bool = False,
     own: Annotated[bool, typer.Option("--own", help="compare without nbval")] = False,

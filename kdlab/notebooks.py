@@ -1,18 +1,24 @@
 """Notebooks from the outside: execute and normalise them, check them with nbval, run them through papermill."""
 
+import ast
+import json
+import logging
 import os
+import platform
 import re
-import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from . import files
 from .errors import Error, known, lookup
 
 HERE = Path(__file__).parents[1]
@@ -24,17 +30,52 @@ METADATA = {
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"  # random model ids, dead without their kernel
 CELL_SECONDS = 3600
 BAR = "{desc} {bar:30} {n_fmt}/{total_fmt} cells {elapsed}"
+# Folders where a kernel is looked for before this interpreter's own. There are none: what JUPYTER_PATH and the user's
+# folders call python3 may be another Python, with another kdlab
+KERNEL_FOLDERS: list[str] = []
 
 
 def find(names: Sequence[Path] | None) -> list[Path]:
-    """Notebook files by path or by name (00_tour); none given: all of them."""
-    if not NOTEBOOKS.is_dir():
+    """Return notebook files, by path or by name (00_tour); without names all that come with kdlab."""
+    stems = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
+    return [_find(name, stems) for name in map(Path, names or stems or ["00_tour"])]
+
+
+def _find(name: Path, stems: Mapping[str, Path]) -> Path:
+    """Return the file of one notebook."""
+    with suppress(OSError):  # a name too long for a file, or a folder that nobody may read
+        if name.is_file():
+            return name
+        if name.is_dir():
+            raise Error(f"{name} is a folder: name a notebook in it")
+    if len(name.parts) > 1:
+        raise Error(f"there is no notebook {name}")
+    if not stems:
         raise Error(
             f"there is no {NOTEBOOKS}: the notebooks come with a clone of the repository, installed with "
             "pip install -e ."
         )
-    stems = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
-    return [name if name.is_file() else lookup("notebook", name.stem, stems) for name in map(Path, names or stems)]
+    return lookup("notebook", name.stem if name.suffix == ".ipynb" else name.name, stems)
+
+
+def read(path: Path) -> Any:
+    """Read a notebook in the current format; what is none raises an `Error`."""
+    import nbformat
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+        if not isinstance(content, dict) or not {"cells", "worksheets"} & content.keys():
+            raise ValueError("it has no cells")
+        notebook = nbformat.v4.upgrade(nbformat.reads(text, 4), 4, 4) if content.get("nbformat_minor", 5) < 5 else None
+        notebook = notebook or nbformat.reads(text, 4)
+        nbformat.validate(notebook)
+    except OSError as error:
+        raise Error(f"{path} cannot be read: {error.strerror}") from None
+    except Exception as error:  # nbformat fails in many ways on what is no notebook
+        reason = str(error).partition("\n")[0]
+        raise Error(f"{path} is no notebook: {reason or type(error).__name__}") from None
+    return notebook
 
 
 # A kernel reads this before it runs a cell, so that what cells register runs first at its end. Taking the interpreter
@@ -84,25 +125,87 @@ def clean_kernels() -> Iterator[Path]:
         yield Path(runs)
 
 
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Leave this block as after an error when the process is asked to end: kernels and temporary files go with it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread alone
+        return
+
+    def leave(number: int, _: Any) -> None:
+        sys.exit(128 + number)
+
+    asked = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, leave) for number in asked if signal.getsignal(number) == signal.SIG_DFL}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def own_kernel() -> Any:
+    """Return the class of kernels of this interpreter, whatever is installed elsewhere under the name python3."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    class OwnKernel(AsyncKernelManager):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=KERNEL_FOLDERS), **options)
+
+    return OwnKernel
+
+
+@contextmanager
+def kernel_failures(path: Path) -> Iterator[None]:
+    """Say in one sentence why the kernel of a notebook did not start, or did not last."""
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    try:
+        yield
+    except DeadKernelError:
+        raise Error(
+            f"the kernel died while {path.name} ran, perhaps for want of memory: finished runs are kept, so try again"
+        ) from None
+    except CellTimeoutError:
+        raise Error(f"a cell of {path.name} ran for more than {CELL_SECONDS} s") from None
+    except RuntimeError as error:
+        raise Error(
+            f"no kernel starts for {path.name} ({str(error).partition(chr(10))[0]}): "
+            f"{sys.executable} -m ipykernel_launcher says why"
+        ) from None
+
+
+def machine() -> str:
+    """Return the kind of machine that rounds like this one, where notebooks are executed: on one thread."""
+    import torch
+
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+    capability, version = torch.backends.cpu.get_cpu_capability(), torch.__version__.partition("+")[0]
+    return f"{platform.machine()} {capability}, {device}, torch {version}, 1 thread"
+
+
 def execute(path: Path) -> None:
     """Execute a notebook from a clean kernel and an empty runs folder, and write it back in canonical form.
 
     Figures and tables that it saves replace the committed ones when all of it has run; evidence of studies does not:
     one live seed is no evidence that others should find.
     """
-    import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
-    notebook: Any = nbformat.read(path, 4)
+    notebook = read(path)
     before = {cell.id: (cell.source, cell.get("outputs")) for cell in notebook.cells}
-    with clean_kernels() as place:
+    with ended_by_signals(), clean_kernels() as place:
         client = NotebookClient(
-            notebook, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
-            resources={"metadata": {"path": str(path.parent)}},
+            notebook, timeout=CELL_SECONDS, kernel_name="python3", kernel_manager_class=own_kernel(),
+            record_timing=False, resources={"metadata": {"path": str(path.parent)}},
         )  # fmt: skip
         try:
-            client.execute()
+            # cell by cell: `client.execute` has its own ideas of what a signal means
+            with kernel_failures(path), client.setup_kernel():
+                for index, cell in enumerate(notebook.cells):
+                    client.execute_cell(cell, index)
         except CellExecutionError as error:
             raise Error(f"{path.name}: {error.ename}: {error.evalue}") from None
         _take_figures(place / "figures")
@@ -110,28 +213,42 @@ def execute(path: Path) -> None:
         source, outputs = before[cell.id]
         if "volatile" in cell.metadata.get("tags", ()) and cell.source == source and outputs:
             cell.outputs = outputs  # timings differ from run to run: they stay as first measured
+    notebook.metadata["kdlab"] = {"machine": machine()}
+    write(path, notebook)
+
+
+def clean(path: Path) -> bool:
+    """Write a notebook in canonical form without running it; return whether that changed its bytes."""
+    before = path.read_bytes()
+    write(path, read(path))
+    return path.read_bytes() != before
+
+
+def write(path: Path, notebook: Any) -> None:
+    """Write a notebook in canonical form."""
+    import nbformat
+
     normalise(notebook)
     nbformat.validate(notebook)
-    temporary = path.with_suffix(".tmp")
-    nbformat.write(notebook, temporary)
-    os.replace(temporary, path)
+    files.write_text(path, nbformat.writes(notebook) + "\n")
 
 
 def _take_figures(made: Path) -> None:
-    """Move what a notebook saved into the figures that are committed."""
+    """Put what a notebook saved in the place of the figures that are committed."""
     for file in sorted(made.rglob("*.png")) + sorted(made.rglob("*.csv")):
         if file.suffix == ".csv" and "identity" in file.read_text(encoding="utf-8").partition("\n")[0].split(","):
             continue
         place = HERE / "figures" / file.relative_to(made)
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(file, place)
+        files.write_bytes(place, file.read_bytes())
 
 
 def normalise(notebook: Any) -> None:
     """Reduce a notebook to what belongs in version control, in place: the same run gives the same bytes."""
     import nbformat
 
-    notebook.metadata = nbformat.from_dict(METADATA)
+    executed = {"kdlab": notebook.metadata["kdlab"]} if "kdlab" in notebook.metadata else {}
+    notebook.metadata = nbformat.from_dict({**METADATA, **executed})
     notebook.nbformat_minor = 5
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({key: value for key, value in cell.metadata.items() if key == "tags"})
@@ -172,37 +289,96 @@ def check(paths: Sequence[Path], strict: bool = False) -> int:
     return subprocess.call(command, cwd=HERE, env={**os.environ, "OMP_NUM_THREADS": "1"})  # as `execute`
 
 
+def parameters_of(notebook: Any) -> list[str]:
+    """Return the names that may be set from outside: those of the parameters cell, or every field of a Config.
+
+    A notebook that makes its Config with `Config.from_params(globals())` takes each field, named in that cell or not.
+    """
+    names: list[str] = []
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
+    for cell in tagged[:1]:
+        for statement in _python(cell.source).body:
+            targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+            stored = [node for target in targets if target for node in ast.walk(target)]
+            names += [node.id for node in stored if isinstance(node, ast.Name)]
+    calls = [node for cell in notebook.cells if cell.cell_type == "code" for node in ast.walk(_python(cell.source))]
+    if any(isinstance(node, ast.Attribute) and node.attr == "from_params" for node in calls):
+        from .config import Config
+
+        names += [name for name in (*Config.model_fields, "preset") if name not in names]
+    return names
+
+
+def _python(source: str) -> ast.Module:
+    """Parse a cell, magics included; one that is no Python parses as nothing."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    try:
+        return ast.parse(TransformerManager().transform_cell(source))
+    except SyntaxError:
+        return ast.Module([], [])
+
+
+def _unfinished(path: Path, output: Path) -> Path:
+    """Make the file that a run is written to until it has ended; say at once where that, or `output`, is impossible."""
+    try:
+        if output.is_dir():
+            raise Error(f"{output} is a folder: name the notebook to write, such as {output / path.name}")
+        part = output.with_suffix(".part.ipynb")
+        for place in (output, part):
+            if place.exists() and place.samefile(path):
+                raise Error(f"{output}: writing it would replace {path}, the notebook to run: give another name")
+            if place.exists() and not place.is_file():
+                raise Error(f"{place} is no file that could be replaced: name the notebook to write")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.exists() and not os.access(output, os.W_OK):
+            raise Error(f"{output} cannot be written: it is there, and nobody may change it")
+        part.write_text("", encoding="utf-8")
+    except OSError as error:
+        raise Error(f"{output} cannot be written: {error.strerror or error}") from None
+    return part
+
+
 def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **environment: str) -> Path:
     """Run a notebook through papermill into `output`, with a progress bar.
 
-    Parameters that the notebook does not have are refused (papermill only warns). The output has its final name only
-    after every cell ran; a run that failed or was killed leaves `<name>.part.ipynb`.
+    Parameters that the notebook does not have are refused (papermill only warns), and so is an output that cannot be
+    written, before the first cell. The output has its final name only after every cell ran; where a cell failed,
+    `<name>.part.ipynb` holds what ran so far, and after any other end there is neither.
     """
     import papermill
-    from nbclient.exceptions import DeadKernelError
 
-    with quiet_kernels(**environment):
-        allowed = papermill.inspect_notebook(str(path))
-        for name in parameters:
-            known(f"parameter of {path.name}", name, allowed)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        part = output.with_suffix(".part.ipynb")
+    notebook = read(path)
+    language = notebook.metadata.get("kernelspec", {}).get("language") or "python"
+    if language.lower() != "python":
+        raise Error(f"{path} is a notebook of {language}: here Python's are run")
+    allowed = parameters_of(notebook)
+    for name in parameters:
+        known(f"parameter of {path.name}", name, allowed)
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # its own reading of the parameters cell misses some names
+    with quiet_kernels(**environment), ended_by_signals():
+        part = _unfinished(path, output)
         try:
-            papermill.execute_notebook(
-                str(path), str(part), dict(parameters), kernel_name="python3",
-                progress_bar={"desc": path.stem, "unit": "cell", "bar_format": BAR},
-            )  # fmt: skip
+            with kernel_failures(path):
+                papermill.execute_notebook(
+                    _literal(path), _literal(part), dict(parameters), kernel_name="python3", language="python",
+                    kernel_manager_class=own_kernel(),
+                    progress_bar={"desc": path.stem, "unit": "cell", "bar_format": BAR},
+                )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             raise Error(
                 f"{error.ename}: {error.evalue} (cell {error.exec_count} of {path.name}; what ran so far is in {part})"
             ) from None
-        except DeadKernelError:
-            raise Error(
-                f"the kernel died while {path.name} ran, perhaps for want of memory: finished runs are kept, "
-                "so try again"
-            ) from None
-    os.replace(part, output)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        os.replace(part, output)
     return output
+
+
+def _literal(path: Path) -> str:
+    """A path as papermill takes it: braces would be parameters."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def tour(parameters: Mapping[str, Any]) -> None:

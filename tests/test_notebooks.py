@@ -25,7 +25,7 @@ def test_canonical_form(path):
     notebook = nbformat.read(path, 4)
     text = path.read_text()
     notebooks.normalise(notebook)
-    assert nbformat.writes(notebook) + "\n" == text, "write it with: kdlab notebooks execute"
+    assert nbformat.writes(notebook) + "\n" == text, f"write it with: kdlab notebooks clean {path.stem}"
     assert path.stat().st_size < 1_200_000
     assert not re.search(r"(/home/|/root/|/tmp/|/Users/|[A-Z]:\\\\)", text), "a path of one machine"
     ids = [cell.id for cell in notebook.cells]
@@ -117,6 +117,21 @@ def test_executing_commits_figures_and_no_evidence(tmp_path, monkeypatch):
     with pytest.raises(Error):
         notebooks.execute(notebook(tmp_path / "b.ipynb", saves.replace("table", "other"), "1 / 0"))
     assert not (tmp_path / "figures" / "data" / "other.csv").exists(), "nothing of a notebook that failed"
+
+
+def test_cleaning_writes_the_canonical_form_and_runs_nothing(tmp_path):
+    path = notebook(tmp_path / "a.ipynb", "1 / 0")
+    notebooks.clean(path)
+    clean, edited = path.read_bytes(), nbformat.read(path, 4)
+    edited.metadata["language_info"] = {"name": "python", "version": "3.99"}
+    edited.cells[0].metadata = {"execution": {"iopub.status.busy": "now"}, "collapsed": False, "tags": ["a"]}
+    edited.cells[0].outputs = [nbformat.v4.new_output("stream", text="kept")]
+    nbformat.write(edited, path)
+    assert notebooks.clean(path) and not notebooks.clean(path), "the second time nothing is left to do"
+    assert nbformat.read(path, 4).cells[0].outputs[0].text == "kept"
+    assert path.read_bytes() != clean and nbformat.read(path, 4).metadata == notebooks.METADATA
+    (tmp_path / "b.ipynb").write_text(nbformat.writes(edited).replace('"nbformat_minor": 5', '"nbformat_minor": 4'))
+    assert notebooks.clean(tmp_path / "b.ipynb") and nbformat.read(tmp_path / "b.ipynb", 4).nbformat_minor == 5
 
 
 def test_a_failing_notebook_is_left_as_it_was(tmp_path):
