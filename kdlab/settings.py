@@ -58,7 +58,7 @@ VARIABLES = [
         "megabytes that decoded images of a folder, or of Tiny-ImageNet, may take; more streams",
         "a quarter of the memory",
     ],
-    ["`KDLAB_WORKERS`", "processes that decode photographs; 0: none but the one that trains", "one a processor"],
+    ["`KDLAB_WORKERS`", "threads that decode photographs; 0: none but the one that trains", "one a processor"],
     ["`KDLAB_PROGRESS`", "0: no progress bars", "bars"],
     ["`KDLAB_WIDGETS`", "0: pictures in place of explorers, as on paper", "explorers where there is a kernel"],
 ]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
 import torch
@@ -111,6 +112,29 @@ def test_a_run_that_stopped_within_an_epoch_goes_on_on_the_same_kind_of_device(r
     with pytest.raises(Error, match="stopped within an epoch on cuda, whose random numbers cpu does not have"):
         kdlab.run(Config(**TINY))
     assert kdlab.run(Config(**TINY), fresh=True)["epochs"] == TINY["epochs"]
+
+
+@pytest.mark.parametrize("condition", ["threads", "torch", "none"])
+@pytest.mark.parametrize("moment", ["within", "save"])
+def test_what_goes_on_under_other_conditions_says_so(condition, moment, runs, monkeypatch):
+    """Another number of threads, or another torch, computes other last digits than a run without a break has."""
+    config, threads = Config(**TINY), torch.get_num_threads()
+    with monkeypatch.context() as patch:
+        if condition == "torch":
+            patch.setattr(torch, "__version__", "2.1.7")
+        torch.set_num_threads(3 if condition == "threads" else 1)
+        try:
+            killed(config, monkeypatch, 1, moment)
+        finally:
+            torch.set_num_threads(1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        kdlab.run(config)
+    torch.set_num_threads(threads)
+    said = [str(w.message) for w in caught if "goes on" in str(w.message)]
+    told = {"threads": "(threads 3 before, 1 now)", "torch": f"(torch 2.1.7 before, {torch.__version__} now)"}
+    assert len(said) == (condition != "none")
+    assert all(told[condition] in each and "\n" not in each for each in said)
 
 
 @pytest.mark.parametrize("key", METHODS)
@@ -226,6 +250,28 @@ def test_mistakes_leave_nothing_behind(fields, message, runs):
     with pytest.raises(Error, match=message) as caught:
         kdlab.run(Config(**{**TINY, **fields}))
     assert "\n" not in str(caught.value) and not list(runs.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarm here")
+@pytest.mark.parametrize("fields", [{"batch": 10**12}, {"steps": 10**12}, {"batch": 10**12, "steps": None}])
+def test_batches_that_no_memory_holds_are_refused_at_once(fields, runs):
+    def too_long(*_):
+        raise TimeoutError("it draws for ever")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.setitimer(signal.ITIMER_REAL, 5)
+    try:
+        kdlab.run(Config(**{**TINY, **fields}))
+        said = "it trained"
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert said.startswith("Error: batches of ") and said.endswith(
+        "give a smaller batch, fewer steps, or a smaller ratio"
+    )
+    assert "\n" not in said and not list(runs.iterdir())
 
 
 def test_a_teacher_of_other_classes(runs, tmp_path_factory):

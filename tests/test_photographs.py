@@ -1,10 +1,14 @@
-"""Photographs of many sizes: cropped at random as processes decode them, the same bits for any number of these."""
+"""Photographs of many sizes: cropped at random as threads decode them, the same bits for any number of these."""
 
+import errno
+import multiprocessing
+import multiprocessing.synchronize
 import os
+import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -43,15 +47,12 @@ def batches_of(place, workers, monkeypatch, views=("weak",), shared=None, **opti
     )  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create 3 worker processes")
 @pytest.mark.parametrize("views, shared", [(["weak"], None), (["strong", "second"], None), (["crop"] * 4, "flip")])
 def test_any_number_of_workers_gives_the_same_bits(views, shared, uneven, monkeypatch):
     torch.manual_seed(1)
     first, *others = (
         list(batches_of(uneven, workers, monkeypatch, views, shared, steps=5).epoch(0, 2)) for workers in (0, 1, 3)
     )
-    monkeypatch.setattr("kdlab.data.processes.get_start_method", lambda: "spawn")  # no memory that is shared
-    others.append(list(batches_of(uneven, 3, monkeypatch, views, shared, steps=5).epoch(0, 2)))
     assert first[0].x.shape == (len(views), 8, 3, 16, 16)
     for other in others:
         assert all(torch.equal(a.x, b.x) and torch.equal(a.index, b.index) for a, b in zip(first, other, strict=True))
@@ -145,38 +146,115 @@ def test_an_evaluation_sees_the_same_memory_layout_with_any_number_of_workers(wo
     assert images[:0].shape == (0, 3, 16, 16) and images[np.int64(1)].shape == (3, 16, 16)
 
 
-ORPHANS = """
-import os, signal, sys, torch
-from kdlab.data import load
-images = load("photographs:" + sys.argv[1], 64).train_x
-order = torch.randint(0, len(images), (400, 32))
-for batch in images.crops(order, [None], (0, 0)):
-    print(os.getpid(), flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
+def small(place, **fields):
+    """A run of a moment on photographs."""
+    tiny = {**TINY, "dataset": f"photographs:{place}", "size": 16, "steps": 4, "epochs": 1, "batch": 4, "labels": None}
+    return Config(**{**tiny, **fields})
+
+
+def trained(config):
+    """Whether a run trains, or what it raises."""
+    try:
+        return kdlab.run(config)["epochs"] == config.epochs
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+SCRIPT = """
+import multiprocessing, sys
+multiprocessing.set_start_method(sys.argv[1])
+print("started", flush=True)
+from kdlab import Config, run
+run(Config(dataset="photographs:" + sys.argv[2], size=16, width=0.125, epochs=1, steps=2, batch=4))
+print("trained", flush=True)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_processes_end_with_their_parent_however_that_ends(uneven):
-    done = subprocess.run(
-        [sys.executable, "-c", ORPHANS, str(uneven)], env={**os.environ, "KDLAB_WORKERS": "2"}, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
-    assert done.stdout.strip(), done.stderr[-300:]  # which comes when the last of them has closed it
-    deadline = time.monotonic() + 30
-    while left := [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(uneven).encode() in _text(p)]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.2)
+@pytest.mark.parametrize("start", ["spawn"])
+def test_a_script_without_a_main_guard_trains_however_processes_start(start, uneven, tmp_path):
+    """As macOS and Windows start processes: they would run the script again, whose lock its parent holds."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "KDLAB_RUNS": str(tmp_path / "runs"), "KDLAB_WORKERS": "2", "KDLAB_PROGRESS": "0"}
+    command = [sys.executable, str(script), start, str(uneven)]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            said = process.communicate(timeout=60)[0].split()
+        except subprocess.TimeoutExpired:
+            said = "it waits for itself"
+            os.killpg(process.pid, signal.SIGKILL)
+    assert said == ["started", "trained"]
 
 
-def _text(file):
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b""
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="processes start slowly here")
+def test_a_process_of_a_pool_trains(uneven, runs, monkeypatch):
+    """It is daemonic, and may start no process of its own."""
+    monkeypatch.setenv("KDLAB_WORKERS", "2")
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(trained, [small(uneven)]) is True
 
 
-@pytest.mark.parametrize("given", ["many", "-1"])
-def test_a_number_of_workers_that_is_none(given, uneven, monkeypatch):
-    with pytest.raises(Error, match=f"KDLAB_WORKERS={given}: give the number of processes"):
-        next(batches_of(uneven, given, monkeypatch).epoch(0, 0))
+def test_a_thread_trains(uneven, runs, monkeypatch):
+    """As those of an executor of a cluster do."""
+    monkeypatch.setenv("KDLAB_WORKERS", "2")
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(trained, small(uneven)).result() is True
+
+
+def test_there_is_no_process_that_could_be_killed(uneven, runs, monkeypatch):
+    """For want of memory systems end processes, and the run that waits for one would fail anywhere in a step."""
+    monkeypatch.setenv("KDLAB_WORKERS", "2")
+    seen, log = [], store.RunFolder.log
+
+    def looking(images, generator):
+        seen.extend(multiprocessing.active_children())
+        return images / 255
+
+    batches = batches_of(uneven, 2, monkeypatch, steps=3)
+    batches._views = [looking]
+    assert len(list(batches.epoch(0, 0))) == 3 and not seen
+    monkeypatch.setattr(
+        store.RunFolder, "log", lambda *line: (seen.extend(multiprocessing.active_children()), log(*line))
+    )
+    assert trained(small(uneven)) is True and not seen
+
+
+def test_neither_semaphores_nor_shared_memory_are_needed(uneven, runs, monkeypatch):
+    """A container's /dev/shm may be full, or not writable."""
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("KDLAB_WORKERS", "2")
+    monkeypatch.setattr(multiprocessing.synchronize.SemLock, "__init__", full)
+    assert trained(small(uneven)) is True
+
+
+def test_where_no_thread_can_be_started_a_sentence_says_so(uneven, runs, monkeypatch):
+    def none(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setenv("KDLAB_WORKERS", "2")
+    monkeypatch.setattr(threading.Thread, "start", none)
+    assert trained(small(uneven)).startswith("Error: a thread that reads images cannot be started (can't start new")
+
+
+@pytest.mark.parametrize("variable, value, message", [
+    ("KDLAB_WORKERS", "many", "give the number of threads"),
+    ("KDLAB_WORKERS", "-1", "give the number of threads"),
+    ("KDLAB_WORKERS", "", "give the number of threads"),
+    ("KDLAB_WORKERS", "10000", "at most 1024"),
+    ("KDLAB_MEMORY", "lots", "give the megabytes"),
+    ("KDLAB_MEMORY", "0", "give the megabytes"),
+])  # fmt: skip
+@pytest.mark.parametrize("fresh", [False, True])
+def test_wrong_variables_are_refused_before_anything_is_written(
+    variable, value, message, fresh, uneven, runs, monkeypatch
+):
+    monkeypatch.setenv(variable, value)
+    before = sorted(runs.rglob("*"))
+    with pytest.raises(Error, match=f"{variable}={value}: .*{message}"):
+        kdlab.run(small(uneven, teacher=small(uneven), method="kd"), fresh=fresh)
+    assert sorted(runs.rglob("*")) == before

@@ -13,8 +13,9 @@ from ..errors import Error, lookup
 from ..seeds import generator
 from .classes import rows_by_class
 from .photographs import Crop, Photographs
+from .prefetch import ahead
 from .splits import Split
-from .stored import Pixels, Streamed, ahead
+from .stored import Pixels, Streamed, installed_memory
 
 View = Callable[[Tensor, torch.Generator], Tensor]  # images and a generator -> float images, augmented
 
@@ -136,6 +137,9 @@ class Batches:
         self.pools = lookup("sampling", sampling, SAMPLINGS)(self.y, batch, ratio)
         self.steps = steps or max(1, len(self.pools[-1].rows) // self.pools[-1].count)
         self.images_per_step = len(views) * sum(pool.count for pool in self.pools)
+        self._check_room(sum(pool.count for pool in self.pools), split.x.shape[1:])
+        if isinstance(split.x, Photographs):
+            split.x.threads(1)  # what is wrong with its variables is said here, before anything is written
         mean, std = (split.images.mean, split.images.std) if normalise else ([0.0], [1.0])
         self.normalise = Normalise(mean, std, device)
 
@@ -157,6 +161,17 @@ class Batches:
             if self.cutmix:
                 x, partner, kept = self._mix(x, draw)
             yield Batch(x, self.y.index_select(0, index), index, partner, kept)
+
+    def _check_room(self, count: int, shape: torch.Size) -> None:
+        """Refuse batches of `count` images of a `shape`, or epochs of so many steps, that no memory here can hold."""
+        there = installed_memory()
+        images, order = 4 * self.images_per_step * shape.numel(), 8 * count * self.steps
+        if max(images, order) > there:
+            what = f"a batch of {count:,} images" if images > there else f"an epoch of {self.steps:,} such steps"
+            raise Error(
+                f"batches of {count:,} images are too large: {what} takes {max(images, order) / 1e9:,.1f} GB, and this "
+                f"machine has {there / 1e9:,.1f}: give a smaller batch, fewer steps, or a smaller ratio"
+            )
 
     def state(self) -> Tensor:
         """Of the generator of an epoch, after the last batch that it gave: the next ones go on from there."""

@@ -1,4 +1,4 @@
-"""Photographs of many sizes, which stay in their files: decoded and cropped by processes while a step computes."""
+"""Photographs of many sizes, which stay in their files: decoded and cropped by threads while a step computes."""
 
 import math
 import os
@@ -11,12 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from ..decoding import in_mode, picture
-from ..errors import Error
-from .processes import Arrays, Made, by_processes
-from .stored import Streamed
+from .prefetch import AHEAD, ahead, workers
+from .stored import Streamed, memory_limit
 
 MARGIN = 8 / 7  # the shorter side over the central crop: 256 to 224 pixels
-TOGETHER = 64  # images that one process decodes at a time for an evaluation
+TOGETHER = 64  # images that one thread decodes at a time for an evaluation
 TRIES = 10
 
 
@@ -44,10 +43,10 @@ class Crop(NamedTuple):
 
 
 class Files:
-    """Image files, each seen as `size` x `size` pixels of three channels; it is what processes are given."""
+    """Image files, each seen as `size` x `size` pixels of three channels; several threads may read them."""
 
     def __init__(self, files: Sequence[str], size: int) -> None:
-        # One array: the counts of a million string objects would be written, and so copied, in every process
+        # One array, as a million string objects take more
         self.names, self.size = np.array([os.fsencode(file) for file in files]), size
 
     def central(self, places: Sequence[int]) -> np.ndarray:
@@ -91,7 +90,7 @@ def _central(image: Image.Image, size: int) -> Image.Image:
 class Photographs(Streamed):
     """Images in files, of any size, seen as `size` x `size` pixels of three channels.
 
-    Read like a tensor they are cropped at the centre; `crops` draws a crop for each view. Processes decode, as many as
+    Read like a tensor they are cropped at the centre; `crops` draws a crop for each view. Threads decode, as many as
     there are processors, or as `KDLAB_WORKERS` says; their number changes no bit.
     """
 
@@ -106,8 +105,7 @@ class Photographs(Streamed):
         return torch.from_numpy(self.files.central(places.tolist()))
 
     def split(self, count: int) -> Iterator[Tensor]:
-        chunks = [chunk.numpy() for chunk in self.rows.split(min(count, TOGETHER))]
-        return by_processes(_Central(self.files, chunks), TOGETHER * self.shape[1:].numel())
+        return ahead(self.read, self.rows.split(min(count, TOGETHER)), self.threads(TOGETHER))
 
     def crops(
         self, order: Tensor, wanted: Sequence[Crop | None], key: Sequence[int], start: int = 0
@@ -117,47 +115,19 @@ class Photographs(Streamed):
         A crop is drawn for each of `wanted`; None is the central one. What is drawn is a function of `key`, of the
         image, and of how often it came before in `order`.
         """
-        places, turn = (each[start:].numpy() for each in (self.rows[order], turns(order)))
-        size = len(wanted) * order.shape[1] * self.shape[1:].numel()
-        return by_processes(_Drawn(self.files, places, turn, wanted, key), size)
+        places, turn = self.rows[order], turns(order)
 
+        def drawn(step: int) -> Tensor:
+            pixels = self.files.room(len(wanted), order.shape[1])
+            for row, (place, again) in enumerate(zip(places[step].tolist(), turn[step].tolist(), strict=True)):
+                self.files.draw(place, wanted, np.random.default_rng([*key, place, again]), pixels[:, row])
+            return torch.from_numpy(pixels)
 
-class _Central(Arrays):
-    """The chunks of an evaluation."""
+        return ahead(drawn, range(start, len(order)), self.threads(len(wanted) * order.shape[1]))
 
-    def __init__(self, files: Files, chunks: Sequence[np.ndarray]) -> None:
-        self.files, self.chunks = files, chunks
-
-    def __len__(self) -> int:
-        return len(self.chunks)
-
-    def __getitem__(self, i: int) -> Made:
-        try:
-            return self.files.central(self.chunks[i].tolist())
-        except Error as error:
-            return error
-
-
-class _Drawn(Arrays):
-    """The batches of an epoch."""
-
-    def __init__(
-        self, files: Files, places: np.ndarray, turn: np.ndarray, wanted: Sequence[Crop | None], key: Sequence[int]
-    ) -> None:  # fmt: skip
-        self.files, self.places, self.turn, self.wanted, self.key = files, places, turn, wanted, list(key)
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, i: int) -> Made:
-        pixels = self.files.room(len(self.wanted), self.places.shape[1])
-        try:
-            for row, (place, again) in enumerate(zip(self.places[i].tolist(), self.turn[i].tolist(), strict=True)):
-                draw = np.random.default_rng([*self.key, place, again])
-                self.files.draw(place, self.wanted, draw, pixels[:, row])
-        except Error as error:
-            return error
-        return pixels
+    def threads(self, count: int) -> int:
+        """How many decode `count` images each at a time: no more than the `memory_limit` has room for, 0 for none."""
+        return min(workers(), max(1, memory_limit() // (AHEAD * count * self.shape[1:].numel())))
 
 
 def turns(order: Tensor) -> Tensor:

@@ -2,24 +2,20 @@
 
 import os
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import Error
+from .prefetch import ahead
 
-AHEAD = 2  # batches that are read while a step computes
 CONTAINER = Path("/sys/fs/cgroup/memory.max")
 SHARE = 0.25  # of the machine's memory, which the images of one data set may take
-T = TypeVar("T")
 
 
 def memory_limit() -> int:
@@ -132,22 +128,6 @@ Pixels = Tensor | Streamed  # uint8 (n, C, H, W)
 def pick(images: Pixels, rows: Tensor) -> Pixels:
     """The images at `rows`, a mask (n,) or positions (m,); of those on a disk none is read."""
     return images.only(rows) if isinstance(images, Streamed) else images[rows]
-
-
-def ahead(read: Callable[[T], Tensor], batches: Iterable[T]) -> Iterator[Tensor]:
-    """`read(batch)` for each of `batches`, in their order; a thread reads the next ones meanwhile."""
-    with ThreadPoolExecutor(1) as thread:
-        waiting, left = deque(), iter(batches)
-        try:
-            while True:
-                while len(waiting) < AHEAD and (batch := next(left, None)) is not None:
-                    waiting.append(thread.submit(read, batch))
-                if not waiting:
-                    return
-                yield waiting.popleft().result()
-        finally:
-            for each in waiting:
-                each.cancel()
 
 
 def say_streams(name: str, count: int) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from typing import Any, Protocol
 
 import torch
@@ -47,6 +48,15 @@ class Best:
         return self.state["since"] >= self.patience
 
 
+def conditions(device: torch.device) -> dict[str, str]:
+    """Name what decides the last digits of a number beside the run itself: device, threads on a CPU, version of torch.
+
+    Another number of threads adds in another order, another version of torch or another device has other kernels.
+    """
+    threads = {"threads": str(torch.get_num_threads())} if device.type == "cpu" else {}
+    return {"device": device.type, **threads, "torch": str(torch.__version__)}
+
+
 class Course:
     """What changes while a run trains: weights and optimiser, the best epoch, the epoch, and the time it took.
 
@@ -73,6 +83,7 @@ class Course:
                     f"this run stopped within an epoch on {then}, whose random numbers {setup.device.type} does not "
                     f"have: go on with device={then}, or train it anew (fresh=True, kdlab run --fresh)"
                 )
+            self._compare(state.get("conditions", {}))  # a checkpoint of version 0.2 does not say
 
     def save(self) -> None:
         """Write a checkpoint."""
@@ -80,8 +91,21 @@ class Course:
             "method": self.setup.method.state_dict(), "optimizer": self.optimizer.state_dict(),
             "best": self.best and self.best.state, "precision": self.fabric.strategy.precision.state_dict(),
             "epoch": self.epoch, "stop": self.stop, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds,
-            "within": self.within, "epoch_seconds": self.epoch_seconds,
+            "within": self.within, "epoch_seconds": self.epoch_seconds, "conditions": conditions(self.setup.device),
         })  # fmt: skip
+
+    def _compare(self, then: dict[str, str]) -> None:
+        """Say what differs from where the run was trained before: it does not end as either would have alone."""
+        now = conditions(self.setup.device)
+        if odd := [
+            f"{name} {then[name]} before, {now[name]} now" for name in now if then.get(name, now[name]) != now[name]
+        ]:
+            name = f"{self.setup.config.method} {self.setup.config.model} seed {self.setup.config.seed}"
+            warnings.warn(
+                f"{name} goes on from a checkpoint under other conditions ({'; '.join(odd)}): its numbers will differ "
+                "in the last digits from those of a run without a break",
+                stacklevel=2,
+            )  # fmt: skip
 
     def save_within(self, step: int, losses: Tensor) -> None:
         """Write a checkpoint between two steps of an epoch."""

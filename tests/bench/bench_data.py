@@ -140,7 +140,7 @@ def main(root):
     os.environ["KDLAB_MEMORY"] = "1"
     load.cache_clear()
     streamed = load(name)
-    del os.environ["KDLAB_MEMORY"]  # it also limits the processes
+    del os.environ["KDLAB_MEMORY"]  # it also limits the threads that decode
     with tempfile.TemporaryDirectory() as folder:
         photographs = files_of(noise(Path(folder) / "photographs", PHOTOGRAPHS, 500, 375))
         rows = {
