@@ -12,6 +12,7 @@ import typer
 
 from . import data_cli, study_cli
 from .errors import Error
+from .machine import in_words
 from .settings import parse
 from .starting import leave
 
@@ -194,12 +195,15 @@ def run_notebook(notebook: Path, output: Path, parameter: Parameters = None) -> 
 
 
 def call() -> None:
-    """Do what was typed: a user's mistake is one line on stderr and exit code 2; a warning is a line too."""
+    """Do what was typed: a user's mistake, or what the machine refuses, is one line on stderr and exit code 2."""
     warnings.showwarning = lambda message, *_, **__: print(f"kdlab: {message}", file=sys.stderr)
     try:
         app(prog_name="kdlab")
-    except Error as error:
-        print(f"kdlab: {error}", file=sys.stderr)
+    except Exception as error:
+        text = str(error) if isinstance(error, Error) else in_words(error)
+        if text is None:
+            raise
+        print(f"kdlab: {text}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -1,6 +1,5 @@
 """Tables: all runs, and groups of runs with confidence intervals."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from .engine.identity import changed_rooms, metric_code
+from .engine.reading import Stored, read_runs, warn_of
 from .engine.result import Result, trusted
 from .engine.store import runs_root
 from .errors import Error, known
+from .machine import sentences
 from .metrics import METRICS
 
 # What the table of all runs shows of each config, left to right
@@ -23,11 +24,14 @@ def table(root: Path | str | None = None) -> pd.DataFrame:
     """All finished runs under `root` (default: the runs folder), a row each, newest last.
 
     `kdlab` is the version that trained it; runs of version 0.1, whose identity said nothing of the package's code, are
-    shown but never returned by `run`. `other code` names rooms of the package that have changed since.
+    shown but never returned by `run`. `other code` names rooms of the package that have changed since. Folders whose
+    files are damaged are left out, and named in a warning.
     """
-    files = sorted(Path(root or runs_root()).glob("*/result.json"), key=lambda f: f.stat().st_mtime)
-    now = metric_code()
-    return pd.DataFrame([_row(file, now) for file in files])
+    place, now = Path(root or runs_root()), metric_code()
+    with sentences(place):
+        runs, unreadable = read_runs(place)
+    warn_of(unreadable)
+    return pd.DataFrame([_row(each, now) for each in runs])
 
 
 def brief(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -41,20 +45,19 @@ def brief(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> pd.DataF
     return frame[[name for name in shown if name in frame and (name in wanted or not (frame[name] == "").all())]]
 
 
-def _row(file: Path, now: dict[str, str]) -> dict[str, Any]:
-    about, result = (json.loads((file.parent / name).read_text()) for name in ("config.json", "result.json"))
-    old = "identity" not in about  # version 0.1 wrote the config alone, and named columns val_accuracy
-    config = about if old else about["config"]
-    result = result if old else trusted(result, now)
+def _row(run: Stored, now: dict[str, str]) -> dict[str, Any]:
+    old, config = run.identity is None, run.config  # version 0.1 named columns val_accuracy
+    result = run.result if old else trusted(run.result, now)
     numbers = {re.sub("^(val|test)_", r"\1/", c) if old else c: v for c, v in result.items() if not isinstance(v, dict)}
+    stages = {role: stage for role in ("teacher", "init") if isinstance(stage := config.get(role), dict)}
     return {
-        **{name: config[name] for name in FIELDS},
-        **{role: config[role]["method"] for role in ("teacher", "init") if config[role]},
+        **{name: config[name] for name in FIELDS if name in config},
+        **{role: stage.get("method", "") for role, stage in stages.items()},
         **numbers,
-        "labels": result["labels"],
-        "kdlab": "0.1" if old else about["kdlab"],
+        "labels": result.get("labels", config.get("labels")),
+        "kdlab": run.version,
         "other code": "" if old else ", ".join(changed_rooms(result)),
-        "folder": file.parent.name,
+        "folder": run.folder.name,
     }
 
 

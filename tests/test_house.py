@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom to the top; rooms of one line know nothing of each other, but for what stands in KNOWS
 FLOORS = [
     {"version", "starting", "errors", "files", "seeds", "ranges"},
-    {"decoding"},
+    {"decoding", "machine"},
     {"hyper", "namespace", "schedules", "settings"},
     {"optimizers", "losses", "models", "augment"},
     {"cost", "data"},

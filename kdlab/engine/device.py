@@ -43,16 +43,22 @@ def _fabric(kind: str, index: int | None, precision: Any) -> "Fabric":
 
 def environment(device: torch.device) -> dict[str, Any]:
     """What a run on `device` was measured on: versions, device, threads, and the commit of the package."""
-    command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
-    try:
-        run = subprocess.run(command, check=False, cwd=Path(__file__).parents[2], capture_output=True, text=True)
-        commit = run.stdout.strip()
-    except OSError:  # no git on this machine
-        commit = ""
     return {
         "python": platform.python_version(), "torch": torch.__version__, "system": platform.system(),
-        "device": str(device), "threads": torch.get_num_threads(), "commit": commit or None,
+        "device": str(device), "threads": torch.get_num_threads(), "commit": _commit(Path(__file__).parents[2]),
     }  # fmt: skip
+
+
+def _commit(root: Path) -> str | None:
+    """The commit of kdlab's own repository; None where `root` is part of another one, or of none."""
+    about = root / "pyproject.toml"
+    if not (root / ".git").exists() or not about.is_file() or 'name = "kdlab"' not in about.read_text(encoding="utf-8"):
+        return None
+    command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
+    try:
+        return subprocess.run(command, check=False, cwd=root, capture_output=True, text=True).stdout.strip() or None
+    except OSError:  # no git on this machine
+        return None
 
 
 @contextmanager

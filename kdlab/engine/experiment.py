@@ -11,14 +11,16 @@ from tqdm.auto import tqdm
 from .. import cost
 from ..config import Config
 from ..errors import Error
+from ..machine import sentences
 from ..metrics import diagnose, due, evaluate
 from ..setup import Setup
 from .assemble import assemble, build_method, chain, chain_images, own_generators, stage_of
 from .device import environment
 from .identity import Images, changed_rooms, metric_code
+from .reading import MissingError
 from .recent import Recent
 from .result import Result, trusted
-from .store import RunFolder, log_lines
+from .store import RunFolder, runs_root
 from .tracking import track, tracked
 from .train import fit
 
@@ -35,16 +37,18 @@ def run(config: Config, *, fresh: bool = False) -> Result:
 
     A run of an edited method or loss is a new run. A stored result of other networks, or of another loop, than today's
     comes back with a warning; `fresh` removes what is stored of this run and of what it stands on, and trains anew.
+    What the machine refuses, room on a disk, a permission, memory, is an `Error` too; what is stored stays.
     """
-    images = chain_images(config)
-    if not fresh and (found := _stored(config, images)):
-        return found
-    setup = assemble(config, images)
-    for stage in chain(config) if fresh else ():
-        folder = RunFolder(stage, images)
-        with folder.locked():
-            folder.clear()
-    return _complete(setup, images)
+    with sentences(runs_root()):
+        images = chain_images(config)
+        if not fresh and (found := _stored(config, images)):
+            return found
+        setup = assemble(config, images)
+        for stage in chain(config) if fresh else ():
+            folder = RunFolder(stage, images)
+            with folder.locked():
+                folder.clear()
+        return _complete(setup, images)
 
 
 def run_seeds(config: Config, seeds: Iterable[int]) -> list[Result]:
@@ -57,10 +61,22 @@ def run_seeds(config: Config, seeds: Iterable[int]) -> list[Result]:
 def on_trained_stages(setup: Setup, images: Images) -> Setup:
     """A run that was put together, on the trained networks of its stages, which are run first."""
     for stage in setup.stages.values():
-        _complete(stage, images)
-        RunFolder(stage.config, images).load_weights(*stage_of(stage))
+        _load_trained(stage, images)
     trained = {role: stage_of(stage) for role, stage in setup.stages.items()}
     return replace(setup, method=build_method(setup.config, setup.images, setup.data.y, trained, setup.device))
+
+
+def _load_trained(setup: Setup, images: Images) -> None:
+    """Run a stage unless it is done, and put its weights into it; nobody is kept from training it anew meanwhile."""
+    folder = RunFolder(setup.config, images)
+    for last in (False, False, True):
+        _complete(setup, images)
+        try:
+            folder.load_weights(*stage_of(setup))
+            break
+        except MissingError:  # another process has just removed them, and trains this run again
+            if last:
+                raise
 
 
 def _complete(setup: Setup, images: Images) -> Result:
@@ -72,8 +88,12 @@ def _complete(setup: Setup, images: Images) -> Result:
     with folder.locked():
         if found := _stored(setup.config, images):  # another process was faster
             return found
-        with own_generators():
-            metrics = _train(setup, folder)
+        try:
+            with own_generators():
+                metrics = _train(setup, folder)
+        except BaseException:
+            folder.leave_nothing()  # where it was refused before it trained
+            raise
     return Result(setup.config, folder.path, images, metrics)
 
 
@@ -83,6 +103,7 @@ def _stored(config: Config, images: Images) -> Result | None:
     metrics = folder.result()
     if metrics is None:
         return None
+    folder.tidy()
     if rooms := changed_rooms(metrics):
         # names no single run, so that Python tells it once for all seeds of a study
         told = f"a stored {config.method} was trained by other code: {', '.join(rooms)}"
@@ -108,7 +129,7 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
     return folder.finish(method, {
         **columns,
         **diagnose(trained["epochs"], setup),
-        **tracked(log_lines(folder.path)),
+        **tracked(folder.lines),
         **cost.report(method.model, setup.data.x.shape[1:]),
         "trained_parameters": sum(p.numel() for p in method.parameters() if p.requires_grad),
         "labels": len(setup.data.labelled),

@@ -15,6 +15,7 @@ import torch
 
 from ..config import Config
 from ..errors import Error
+from ..machine import in_words
 from ..methods import METHODS
 from ..starting import leave
 from .assemble import chain, chain_images
@@ -54,10 +55,12 @@ class Process:
     @property
     def failure(self) -> str:
         """The last line that a process which failed has said, else nothing."""
-        if self.child is None or self.child.poll() in (None, 0, 130):
+        if self.child is None or (code := self.child.poll()) in (None, 0, 130):
             return ""
+        if code < 0:  # by a signal: it had no time to say anything
+            return _ended_by(-code)
         self.said.seek(0)
-        return (self.said.read().strip().splitlines() or [f"ended with code {self.child.returncode}"])[-1]
+        return (self.said.read().strip().splitlines() or [f"ended with code {code}"])[-1]
 
     def start(self) -> None:
         """Train, from the last checkpoint if there is one; nothing happens where it trains already."""
@@ -141,6 +144,17 @@ class _Orders:
             raise KeyboardInterrupt
 
 
+def _ended_by(number: int) -> str:
+    """What a signal that ended the process means."""
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    if name == "SIGKILL":
+        return "the system ended it (SIGKILL), most likely as memory ran out: start goes on from the last checkpoint"
+    return f"it was ended by {name}: start goes on from the last checkpoint"
+
+
 def main(text: str) -> int:
     """Train what a Config's JSON describes, under the orders of standard input."""
     try:
@@ -148,8 +162,11 @@ def main(text: str) -> int:
         run(Config.model_validate(json.loads(text)))
     except KeyboardInterrupt:
         return 130
-    except Error as error:
-        print(error, file=sys.stderr)
+    except Exception as error:
+        told = str(error) if isinstance(error, Error) else in_words(error)
+        if told is None:
+            raise
+        print(told, file=sys.stderr)
         return 2
     return 0
 

@@ -1,7 +1,9 @@
 """A finished run: its numbers, and on demand its networks, its log, and metrics that were not computed then."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +12,13 @@ from torch import nn
 from ..config import Config
 from ..data import ImageSet, Normalise
 from ..errors import Error, known, unknown
+from ..machine import sentences
 from ..metrics import METRICS, classifies, confusion, distinct, evaluate, extract
 from ..models import Features, Network
 from ..setup import PARTS, Setup
 from .assemble import assemble, build_network, stage_of
 from .identity import Images, metric_code
+from .reading import load_into, read_log
 from .store import RunFolder
 
 if TYPE_CHECKING:  # it takes a while to load, and most results are not read as a table
@@ -96,19 +100,19 @@ class Result:
         stages = [stage for role, stage in setup.stages.items() if teacher and role == "teacher"]
         for each in [setup, *stages]:
             folder = RunFolder(each.config, self.chain, self.folder.parent)
-            if folder.result() is None:
-                raise Error(f"{folder.path.name} is gone: run(config.teacher), or with fresh=True, brings it back")
-            folder.load_weights(*stage_of(each))
+            with sentences(folder.path):
+                if folder.result() is None:
+                    raise Error(f"{folder.path.name} is gone, or a part of it: kdlab.run(result.config) brings it back")
+                folder.load_weights(*stage_of(each))
             each.method.eval()
         return setup
 
     def network(self, trained: bool = True) -> Network:
         """The trained network, or the one that training would start from without `init`; on the CPU, in eval mode."""
-        from safetensors.torch import load_file
-
         net = build_network(self.config, self.images)
         if trained:
-            net.load_state_dict(load_file(self.folder / "weights.safetensors"))
+            with sentences(self.folder):
+                load_into(net, self.folder / "weights.safetensors")
         return net.eval()
 
     def parts(self) -> dict[str, nn.Module]:
@@ -125,12 +129,14 @@ class Result:
         """One row per epoch: loss, loss/TERM, learning rate, val/METRIC, train/DIAGNOSTIC, seconds."""
         import pandas as pd
 
-        file = self.folder / "log.jsonl"
-        return pd.read_json(file, lines=True) if file.exists() else pd.DataFrame()  # a run of 0 epochs has none
+        with sentences(self.folder):
+            lines = read_log(self.folder)
+        text = "".join(f"{json.dumps(line)}\n" for line in lines)
+        return pd.read_json(StringIO(text), lines=True) if lines else pd.DataFrame()  # a run of 0 epochs has none
 
 
 def trusted(stored: dict[str, Any], now: dict[str, str] | None = None) -> dict[str, Any]:
     """What a stored result says, without columns of metrics that compute something else than `now`, today."""
-    then, now = stored["code"]["metrics"], now or metric_code()
+    then, now = stored.get("code", {}).get("metrics", {}), now or metric_code()
     changed = {name for name in now if then.get(name) != now[name]}
     return {c: value for c, value in stored.items() if not (c.count("/") and c.split("/")[1] in changed)}

@@ -11,25 +11,44 @@ import re
 import shutil
 import time
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from torch import nn
 
 from ..config import Config
 from ..errors import Error
+from ..files import replacing, write_bytes, write_text
+from ..machine import KEPT
 from ..methods import Method
 from ..version import __version__
 from .identity import Images, far_code, hash_of, identity, place
+from .lock import RunLock
+from .reading import (
+    ANEW,
+    ITSELF,
+    UnreadableError,
+    digest_of,
+    digests_of,
+    load_into,
+    log_lines,
+    parsed,
+    read_object,
+    read_result,
+    seal,
+)
 
 CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill, plus the epoch that it began
 WITHIN_SECONDS = 60.0  # and of that at most this much
 CHECKPOINT_SHARE = 0.05  # but writing large states takes no more than this share of the time
 SILENT_SECONDS = 2.0  # a process that waits longer for another says so
+CHECKPOINTS = ("checkpoint.pt", "checkpoint.previous.pt")  # the newest first
+STATE = {"method", "optimizer", "best", "precision", "epoch", "stop", "seconds"}  # what each of them has
 
 
 @contextmanager
@@ -57,103 +76,170 @@ class RunFolder:
     def __init__(self, config: Config, images: Images, root: Path | None = None) -> None:
         self.config, self.identity = config, identity(config, images)
         name = re.sub(r"[^A-Za-z0-9_.]+", "_", place(config.dataset).removeprefix("folder:")).strip("_")
-        self.path = (root or runs_root()) / f"{name[-40:]}-{config.model}-{config.method}-{hash_of(self.identity)}"
+        self.hash = hash_of(self.identity)
+        self.path = (root or runs_root()) / f"{name[-40:]}-{config.model}-{config.method}-{self.hash}"
         self.saved_at, self.save_seconds = time.monotonic(), 0.0
         self.far = far_code()  # of a run that goes on after a kill, as it was when it began
+        self.lines: list[dict[str, Any]] = []  # of the log, an epoch each, as far as this process trained or took over
+        self.lock = RunLock(self.path)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Held by the process that trains this run; others wait, say so, and then find the result."""
-        lock, owner = self._lock()
-        try:
-            held = lock.acquire(timeout=SILENT_SECONDS)
-        except Timeout:
-            told = "is being trained, or paused, by another process: waiting for it; an interrupt gives up"
-            warnings.warn(f"{self.path.name} {told}", stacklevel=2)
-            held = lock.acquire()
-        with held:
-            owner.write_text(os.environ.get("KDLAB_OWNER") or f"process {os.getpid()}")
-            try:
-                yield
-            finally:
-                with suppress(OSError):  # the runs were removed meanwhile
-                    owner.write_text("")
+        with self.lock.hold(SILENT_SECONDS):
+            yield
 
     def owner(self) -> str:
         """Who trains this run just now, as a name; nothing where nobody does."""
-        lock, owner = self._lock()
-        with suppress(Timeout), lock.acquire(timeout=0.05, poll_interval=0.01):  # others look too, for a moment
-            return ""
-        return owner.read_text() if owner.exists() else ""  # one who only looks, as here, leaves no name
-
-    def _lock(self) -> tuple[FileLock, Path]:
-        """What the owner holds, and where its name stands: on Windows nobody else reads a file that is locked."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        hidden = self.path.with_name(f".{self.path.name}")
-        return FileLock(f"{hidden}.lock"), Path(f"{hidden}.owner")
+        return self.lock.owner()
 
     def result(self) -> dict[str, Any] | None:
-        """The stored result, or None while the run is not done."""
+        """The stored result, or None while the run is not done; without its weights, or after damage, it is not.
+
+        Numbers that were changed after they were written are an `Error`.
+        """
         self._check_owner()
         try:
-            return json.loads((self.path / "result.json").read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+            stored = read_result(self.path)
+        except UnreadableError:
             return None
+        return None if stored is None or self._lost() else stored
 
     def open(self) -> None:
-        """Make the folder and write config.json."""
+        """Make the folder and write config.json; a result that does not count goes, with a warning that says why."""
         self._check_owner()
-        self.path.mkdir(parents=True, exist_ok=True)
-        about = {"kdlab": __version__, "identity": self.identity, "config": self.config.model_dump(mode="json")}
-        self._write("config.json", json.dumps(about, indent=1))
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise Error(f"{self.path} is no folder: move or delete it; {KEPT}") from None
+        if (stored := self.path / ITSELF).exists():
+            warnings.warn(f"{self.path.name}: {self._why_undone()}, so this run is trained anew", stacklevel=5)
+            stored.unlink()
+        self._describe(__version__)
+
+    def leave_nothing(self) -> None:
+        """Remove the folder of a run that was refused before it trained."""
+        with suppress(OSError):
+            if [file.name for file in self.path.iterdir()] == ["config.json"]:
+                (self.path / "config.json").unlink()
+                self.path.rmdir()
 
     def clear(self) -> None:
-        """Remove the folder, so that the run is trained anew."""
+        """Remove what the folder holds, so that the run is trained anew; the result first, by which it counts as done.
+
+        What cannot be removed is an `Error`: else the old numbers would come back as new ones.
+        """
         self._check_owner()
-        shutil.rmtree(self.path, ignore_errors=True)
+        try:
+            (self.path / ITSELF).unlink(missing_ok=True)
+            for file in list(self.path.iterdir()):
+                shutil.rmtree(file) if file.is_dir() and not file.is_symlink() else file.unlink(missing_ok=True)
+            with suppress(OSError):  # a link to another disk, say: an empty folder is as good as none
+                self.path.rmdir()
+        except (FileNotFoundError, NotADirectoryError):
+            if self.path.exists() and not self.path.is_dir():
+                raise Error(f"{self.path} is no folder: move or delete it; {KEPT}") from None
+        except OSError as error:
+            where = error.filename or self.path
+            raise Error(f"{where} cannot be removed ({error.strerror}): nothing is trained anew") from error
+
+    def tidy(self) -> None:
+        """Of a finished run, remove what a process left that was killed; write config.json anew where it is damaged."""
+        try:
+            left = self._left()
+            if not left and not self.lock.lies_about() and self._described():
+                return
+            with self.lock.hold(0.0, wait=False):
+                if self.result() is None:  # another process trains it anew
+                    return
+                for file in self._left():
+                    file.unlink(missing_ok=True)
+                if not self._described():
+                    warnings.warn(f"{self.path.name}: config.json was damaged and is written anew", stacklevel=4)
+                    self._describe("")  # by which version it was trained nobody knows
+        except (OSError, Timeout, Error):  # somebody trains it, or owns it: they stay
+            return
 
     def finish(self, method: Method, result: dict[str, Any]) -> dict[str, Any]:
-        """Write the weights, then the result, then drop the checkpoints; returns the result."""
-        from safetensors.torch import save_file
+        """Write the weights, then the result, then drop the checkpoints; returns the result.
 
+        result.json has digests of the other files and of itself: `load_weights` and `result` ask for them.
+        """
+        from safetensors.torch import save
+
+        self.lock.check()
+        digests: dict[str, str] = {}
         for name, module in {"weights": method.model, "parts": nn.ModuleDict(method.parts)}.items():
             if tensors := {key: tensor.contiguous().cpu() for key, tensor in module.state_dict().items()}:
-                save_file(tensors, self.path / f"{name}.tmp")
-                os.replace(self.path / f"{name}.tmp", self.path / f"{name}.safetensors")
-        self._write("result.json", json.dumps(result, indent=1))
-        for name in ("checkpoint.pt", "checkpoint.previous.pt"):
-            (self.path / name).unlink(missing_ok=True)
+                content = save(tensors)
+                write_bytes(self.path / f"{name}.safetensors", content)
+                digests[f"{name}.safetensors"] = digest_of(content)
+        if self.lines:
+            self._write_log()
+            digests["log.jsonl"] = digest_of(_text(self.lines).encode())
+        write_text(self.path / ITSELF, json.dumps(seal(result, digests), indent=1))
+        for file in self._left():
+            file.unlink(missing_ok=True)
         return result
 
     def load_weights(self, network: nn.Module, parts: Mapping[str, nn.Module]) -> None:
-        """Put the trained weights into a network and the parts that the method kept."""
-        from safetensors.torch import load_file
+        """Put the trained weights into a network and the parts that the method kept.
 
-        network.load_state_dict(load_file(self.path / "weights.safetensors"))
+        An `Error` where they are damaged or of another network; `Missing` where they are gone.
+        """
+        load_into(network, self.path / "weights.safetensors")
         if parts:
-            nn.ModuleDict(dict(parts)).load_state_dict(load_file(self.path / "parts.safetensors"))
+            load_into(nn.ModuleDict(dict(parts)), self.path / "parts.safetensors")
 
     # What the loop asks of its checkpoints
 
     def load(self) -> dict[str, Any] | None:
         """The last good state, None to start afresh; the log is cut to the epochs that the state has seen."""
-        state = None
-        for name in ("checkpoint.pt", "checkpoint.previous.pt"):
-            path = self.path / name
-            if state is not None or not path.exists():
-                continue
-            try:
-                state = torch.load(path, map_location="cpu", weights_only=True)
-            except Exception as error:  # torch raises many kinds for a damaged file
-                warnings.warn(
-                    f"{path} is damaged ({type(error).__name__}): going on from the state before it", stacklevel=2
-                )
-        self.far |= state.pop("far") if state else {}
-        log = self.path / "log.jsonl"
-        if log.exists():
-            lines = log.read_text().splitlines()[: state["epoch"] if state else 0]
-            self._write("log.jsonl", "".join(f"{line}\n" for line in lines))
+        state, damaged = None, list[str]()
+        for path in (self.path / name for name in CHECKPOINTS):
+            if state is None and path.exists():
+                try:
+                    state = self._checkpoint(path)
+                except (PermissionError, MemoryError):
+                    raise
+                except Exception as error:  # torch raises many kinds for a damaged file
+                    damaged.append(f"{path} is damaged ({type(error).__name__})")
+        if damaged:
+            then = "going on from the state before it" if state else "training begins anew"
+            warnings.warn(f"{' and '.join(damaged)}: {then}", stacklevel=2)
+        self.far |= state.pop("far", {}) if state else {}
+        self.lines = self._logged(state)
+        if self.lines or (self.path / "log.jsonl").exists():
+            self._write_log()
         return state
+
+    def _checkpoint(self, path: Path) -> dict[str, Any]:
+        """A state whose every byte is as it was written: torch itself asks for no checksum."""
+        with zipfile.ZipFile(path) as archive:
+            if bad := archive.testzip():
+                raise zipfile.BadZipFile(bad)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or not set(state) >= STATE:
+            raise ValueError("no state of a run")
+        if state.pop("run", self.hash) != self.hash:
+            raise ValueError("the state of another run")
+        return state
+
+    def _logged(self, state: dict[str, Any] | None) -> list[dict[str, Any]]:
+        """The log up to a state: from the state itself, of version 0.2.0 from the file."""
+        if state is None:
+            return []
+        file, epochs = self.path / "log.jsonl", list(range(1, state["epoch"] + 1))
+        known = state.pop("log", None)
+        with suppress(FileNotFoundError):
+            lines = parsed(file.read_bytes().split(b"\n")[: state["epoch"]])
+            if [line and line["epoch"] for line in lines] == epochs and known in (None, json.dumps(lines)):
+                return [line for line in lines if line]
+        if known is None and epochs:
+            raise Error(f"{file} is damaged or lacks lines, so this run cannot go on: {ANEW}")
+        if epochs:
+            warnings.warn(f"{file} is damaged or lacks lines: written anew from the checkpoint", stacklevel=3)
+        return json.loads(known or "[]")
 
     def due(self, within: bool = False) -> bool:
         """Whether the last checkpoint is old enough for a new one, between two epochs or within one."""
@@ -162,31 +248,71 @@ class RunFolder:
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the checkpoint atomically; the one before it is kept beside it."""
+        self.lock.check()
         began = time.monotonic()
-        path = self.path / "checkpoint.pt"
-        torch.save({**state, "far": self.far}, path.with_suffix(".tmp"))
-        if path.exists():
-            os.replace(path, self.path / "checkpoint.previous.pt")
-        os.replace(path.with_suffix(".tmp"), path)
+        path, previous = (self.path / name for name in CHECKPOINTS)
+        own = {"far": self.far, "run": self.hash, "log": json.dumps(self.lines[: state["epoch"]])}
+        with replacing(path) as temporary:
+            with temporary.open("wb") as file:  # torch, given a path, would not say why it cannot write
+                torch.save({**state, **own}, file)
+            if path.exists():
+                os.replace(path, previous)
         self.saved_at = time.monotonic()
         self.save_seconds = self.saved_at - began
 
     def log(self, line: dict[str, Any]) -> None:
         """Append one epoch to log.jsonl."""
-        with (self.path / "log.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        self.lock.check()
+        text = json.dumps(line)
+        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+        self.lines.append(json.loads(text))
 
-    def _write(self, name: str, text: str) -> None:
-        temporary = self.path / f"{name}.tmp"
-        temporary.write_text(text)
-        os.replace(temporary, self.path / name)
+    # What stands in the folder
+
+    def _lost(self) -> str:
+        """The name of a file of weights that a finished run had and that is gone; else nothing."""
+        names = {"weights.safetensors", *(name for name in digests_of(self.path) if name.endswith(".safetensors"))}
+        return next((name for name in sorted(names) if not (self.path / name).exists()), "")
+
+    def _why_undone(self) -> str:
+        """Why a result that is there does not count."""
+        try:
+            read_result(self.path)
+            return f"{self._lost()} is gone"
+        except UnreadableError:
+            return f"{ITSELF} is damaged"
+
+    def _left(self) -> list[Path]:
+        """Checkpoints, and files that were written when a process was killed."""
+        return [file for file in self.path.iterdir() if file.name in CHECKPOINTS or file.suffix == ".tmp"]
+
+    def _describe(self, version: str) -> None:
+        about = {"kdlab": version, "identity": self.identity, "config": self.config.model_dump(mode="json")}
+        write_text(self.path / "config.json", json.dumps(about, indent=1))
+
+    def _described(self) -> bool:
+        """Whether config.json can be read."""
+        try:
+            about = read_object(self.path / "config.json") or {}
+        except UnreadableError:
+            return False
+        return all(isinstance(about.get(name), dict) for name in ("identity", "config"))
+
+    def _write_log(self) -> None:
+        file, text = self.path / "log.jsonl", _text(self.lines)
+        if not file.exists() or file.read_bytes() != text.encode():
+            write_text(file, text)
 
     def _check_owner(self) -> None:
+        """Raise an `Error` where the folder is that of another run."""
         try:
-            found = json.loads((self.path / "config.json").read_text())["identity"]
-        except (FileNotFoundError, json.JSONDecodeError, KeyError):
+            there = (read_object(self.path / "config.json") or {}).get("identity")
+        except UnreadableError:
             return
-        own, theirs = flat(self.identity), flat(found)
+        if not isinstance(there, dict):
+            return
+        own, theirs = flat(json.loads(json.dumps(self.identity))), flat(there)  # a tuple comes back as a list
         if odd := sorted(name for name in {*own, *theirs} if own.get(name) != theirs.get(name)):
             name = odd[0]
             raise Error(
@@ -195,10 +321,9 @@ class RunFolder:
             )
 
 
-def log_lines(folder: Path) -> list[dict[str, Any]]:
-    """What a run has logged so far, a line an epoch; one that is just being written is left out."""
-    file = folder / "log.jsonl"
-    return [json.loads(line) for line in file.read_text().split("\n")[:-1]] if file.exists() else []
+def _text(lines: list[dict[str, Any]]) -> str:
+    """The lines of a log as they stand in the file."""
+    return "".join(f"{json.dumps(line)}\n" for line in lines)
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -207,3 +332,8 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in tree.items():
         found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
     return found
+
+
+__all__ = [
+    "CHECKPOINT_SECONDS", "RunFolder", "environment", "flat", "log_lines", "runs_root",
+]  # fmt: skip

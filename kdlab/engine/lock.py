@@ -1,0 +1,141 @@
+"""The lock of a run: one process at a time trains it, under a name that others can read."""
+
+import errno
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import filelock
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+
+from ..errors import Error
+from ..machine import KEPT
+
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}  # of disks without flock
+# Since then who waits for a lock sees that its file was removed meanwhile, and asks for the new one
+SAFE_TO_REMOVE = tuple(int(part) for part in filelock.__version__.split(".")[:2]) >= (4, 2)
+
+
+class RunLock:
+    """Two hidden files beside a run folder: what the owner locks, and its name; both are gone once it is done.
+
+    The name has a file of its own: on Windows nobody else reads one that is locked. On a disk that knows no locks a
+    file that exists takes the place of one that is locked, with a warning.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, hidden = folder, folder.with_name(f".{folder.name}")
+        self.file, self.soft, self.name = (Path(f"{hidden}.{end}") for end in ("lock", "softlock", "owner"))
+        self.held: list[Held] = []  # the last one counts
+
+    @contextmanager
+    def hold(self, silent: float, wait: bool = True) -> Iterator[None]:
+        """Inside, this process is the owner; others wait, and say so after `silent` seconds, or raise a `Timeout`."""
+        self._make_root()
+        try:
+            self.held.append(self._acquire(silent))
+        except Timeout:
+            if not wait:
+                raise
+            waits = "is being trained, or paused, by another process: waiting for it; an interrupt gives up"
+            warnings.warn(f"{self.folder.name} {waits}", stacklevel=4)
+            self.held.append(self._acquire(-1))
+        try:
+            with suppress(OSError):  # a full disk: what is written next says so
+                self.name.write_text(os.environ.get("KDLAB_OWNER") or f"process {os.getpid()}", encoding="utf-8")
+            yield
+        finally:
+            if self.held[-1].inode == _inode(self.held[-1].lock):  # else the name is another's
+                with suppress(OSError):
+                    self.name.unlink(missing_ok=True)
+            while self.held:
+                _release(self.held.pop())
+
+    def owner(self) -> str:
+        """Who holds the lock just now, as a name; nothing where nobody does."""
+        if not self.lies_about():
+            return ""
+        try:
+            _release(self._acquire(0.05, 0.01))  # others look too, for a moment
+        except Timeout:
+            with suppress(OSError):
+                return self.name.read_text(encoding="utf-8", errors="replace")
+        except (OSError, Error):  # a folder of somebody else, who may only be read
+            pass
+        return ""  # one who only looks, as here, leaves no name
+
+    def lies_about(self) -> bool:
+        """Whether any of its files is there: somebody holds it, or was killed."""
+        return any(file.exists() for file in (self.file, self.soft, self.name))
+
+    def check(self) -> None:
+        """Raise an `Error` where the lock's file was removed and another process may train the same run now."""
+        if not self.held or self.held[-1].inode == _inode(self.held[-1].lock):
+            return
+        if not self.folder.exists():
+            raise Error(f"{self.folder} was removed while it trained: run it again")
+        try:
+            self.held.append(self._acquire(0))  # nobody else has it: on as before
+        except Timeout:
+            raise Error(
+                f"the lock of {self.folder.name} was removed, and another process trains this run now: it goes on, "
+                "this one stops"
+            ) from None
+
+    def _acquire(self, timeout: float, every: float = 0.05) -> "Held":
+        """The lock, taken; `filelock.Timeout` where another process holds it for longer than `timeout` seconds."""
+        # where there is a soft one others have noticed that this disk knows no locks
+        for lock in [SoftFileLock(self.soft)] if self.soft.exists() else [FileLock(self.file), SoftFileLock(self.soft)]:
+            try:
+                lock.acquire(timeout=timeout, poll_interval=every)
+                return Held(lock, _inode(lock))
+            except Timeout:  # which is an OSError too
+                raise
+            except OSError as error:
+                if error.errno not in NO_LOCKS or isinstance(lock, SoftFileLock):
+                    raise cannot_hold(self.file.parent, error) from error
+                place = self.file.parent
+                warnings.warn(f"{place} is on a disk without locks: files that exist stand for them", stacklevel=5)
+                with suppress(OSError):
+                    self.file.unlink()
+        raise AssertionError("one of them was acquired, or has raised")
+
+    def _make_root(self) -> None:
+        root = self.file.parent
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_hold(root, error) from error
+
+
+def cannot_hold(root: Path, error: OSError) -> Error:
+    """The `Error` about a place that takes no run folders."""
+    why = "it is no folder" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror or error
+    return Error(f"{root} cannot hold runs ({why}): set KDLAB_RUNS to a folder that can; {KEPT}")
+
+
+class Held(NamedTuple):
+    """A lock that this process has, and the file that it had then."""
+
+    lock: BaseFileLock
+    inode: tuple[int, int] | None
+
+
+def _inode(lock: BaseFileLock) -> tuple[int, int] | None:
+    try:
+        known = Path(lock.lock_file).stat()
+    except OSError:
+        return None
+    return known.st_dev, known.st_ino
+
+
+def _release(held: Held) -> None:
+    """Give a lock up, and remove its file where that leads no other process astray."""
+    soft = isinstance(held.lock, SoftFileLock)  # which removes its file by itself
+    with suppress(OSError):
+        if SAFE_TO_REMOVE and not soft and held.inode == _inode(held.lock):
+            Path(held.lock.lock_file).unlink()
+    held.lock.release()

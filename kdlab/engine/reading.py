@@ -1,0 +1,201 @@
+"""Read run folders in whatever state they are: what they hold, or in a sentence why that cannot be known."""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..errors import Error
+from .identity import hash_of
+
+STORED = "stored"  # in result.json: digests of the other files, and of result.json itself
+ITSELF = "result.json"
+ANEW = "fresh=True (kdlab run --fresh) trains it anew"
+
+
+class UnreadableError(Error):
+    """A file of a run folder that was cut off, or never was what its name says."""
+
+
+class MissingError(Error):
+    """Weights that are not there."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A finished run as its folder describes it, whatever `Config` and METHODS know today.
+
+    `config` holds the fields as they were written, `result` the numbers by column; of version 0.1 there is no
+    `identity`.
+    """
+
+    folder: Path
+    version: str
+    config: dict[str, Any]
+    identity: dict[str, Any] | None
+    result: dict[str, Any]
+
+
+def read_runs(root: Path) -> tuple[list[Stored], dict[str, str]]:
+    """The finished runs under `root`, newest last; and the folders that cannot be read, with the reasons, by name."""
+    try:
+        folders = sorted(folder for folder in root.iterdir() if not folder.name.startswith("."))
+    except FileNotFoundError:
+        return [], {}
+    runs, unreadable = list[tuple[float, Stored]](), dict[str, str]()
+    for folder in folders:
+        try:
+            if (about := read_run(folder)) is not None:
+                runs.append(((folder / ITSELF).stat().st_mtime, about))
+        except Error as error:
+            unreadable[folder.name] = str(error).removeprefix(str(folder))[1:].partition(":")[0]
+        except OSError as error:
+            unreadable[folder.name] = error.strerror or type(error).__name__
+    return [about for _, about in sorted(runs, key=lambda run: run[0])], unreadable
+
+
+def warn_of(unreadable: Mapping[str, str], most: int = 5) -> None:
+    """One warning about folders that cannot be read, if there are any."""
+    if unreadable:
+        names = [f"{name} ({why})" for name, why in list(unreadable.items())[:most]]
+        more = f" and {len(unreadable) - most} more" if len(unreadable) > most else ""
+        warnings.warn(f"left out, as no finished run can be read there: {', '.join(names)}{more}", stacklevel=3)
+
+
+def read_run(folder: Path) -> Stored | None:
+    """A finished run; None where the folder holds none, an `Error` where its files are damaged."""
+    result = read_result(folder)
+    if result is None:
+        return None
+    about = read_object(folder / "config.json")
+    if about is None:
+        raise UnreadableError(f"{folder / 'config.json'} is missing")
+    if "identity" not in about:  # version 0.1 wrote the config alone
+        config, identity, version = about, None, "0.1"
+    else:
+        config, identity, version = about.get("config"), about["identity"], str(about.get("kdlab") or "")
+    if not isinstance(config, dict) or "method" not in config or not isinstance(identity, dict | None):
+        raise UnreadableError(f"{folder / 'config.json'} describes no run")
+    return Stored(folder, version, config, identity, result)
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """What result.json holds, without digests; None where there is none, an `Error` where it is not as written."""
+    file = folder / ITSELF
+    result = read_object(file)
+    if result is None:
+        return None
+    code = result.get("code", {})
+    numbers = any(isinstance(value, int | float) for value in result.values())
+    if not numbers or not isinstance(code, dict) or not all(isinstance(part, dict) for part in code.values()):
+        raise UnreadableError(f"{file} holds no result")
+    digests = result.pop(STORED, {})  # of version 0.2.0 there are none
+    if digests and (not isinstance(digests, dict) or digests.get(ITSELF) != own_digest(result, digests)):
+        raise Error(f"{file} was changed after it was written: {ANEW}")
+    return result
+
+
+def seal(result: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
+    """A result with the digests of the run's other files, and with its own."""
+    return {**result, STORED: {**digests, ITSELF: own_digest(result, digests)}}
+
+
+def own_digest(result: Mapping[str, Any], digests: Mapping[str, str]) -> str:
+    """The digest of a result, and of the digests that stand in it, but its own."""
+    others = {name: each for name, each in digests.items() if name != ITSELF}
+    return hash_of(json.loads(json.dumps({"result": result, "files": others})))
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """The digests that result.json has of a run's other files; empty of older versions."""
+    found = (read_object(folder / ITSELF) or {}).get(STORED, {})
+    return {name: each for name, each in found.items() if name != ITSELF} if isinstance(found, dict) else {}
+
+
+def digest_of(content: bytes) -> str:
+    """32 hexadecimal digits of what a file holds."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def read_object(file: Path) -> dict[str, Any] | None:
+    """The JSON object in a file; None where there is no file, `UnreadableError` where it holds something else."""
+    try:
+        value = json.loads(file.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, RecursionError):  # cut off, not UTF-8
+        raise UnreadableError(f"{file} is damaged") from None
+    if not isinstance(value, dict):
+        raise UnreadableError(f"{file} is damaged")
+    return value
+
+
+def load_into(module: nn.Module, file: Path) -> None:
+    """Put tensors of a finished run into a module, once they are known to be those that were written."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise MissingError(f"{file} is gone: {ANEW}") from None
+    known = digests_of(file.parent).get(file.name)
+    if known is not None and known != digest_of(content):
+        raise Error(f"{file} is damaged: {ANEW}")
+    try:
+        tensors = load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise Error(f"{file} is damaged ({str(error).splitlines()[0]}): {ANEW}") from None
+    if odd := _odd(tensors, module.state_dict()):
+        raise Error(f"{file} holds the weights of another network ({odd}): {ANEW}")
+    module.load_state_dict(tensors)
+
+
+def _odd(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
+    """The first difference in names or shapes, in words."""
+    for name in sorted({*tensors, *wanted}):
+        if name not in tensors or name not in wanted:
+            return f"{name} is {'missing' if name in wanted else 'too much'}"
+        if tensors[name].shape != wanted[name].shape:
+            return f"{name} is {tuple(tensors[name].shape)}, not {tuple(wanted[name].shape)}"
+    return ""
+
+
+def log_lines(folder: Path) -> list[dict[str, Any]]:
+    """What a run has logged so far, a line an epoch; one that is just being written is left out, a damaged one too."""
+    try:
+        written = (folder / "log.jsonl").read_bytes().split(b"\n")[:-1]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    lines = parsed(written)
+    if bad := [number for number, line in enumerate(lines, start=1) if line is None]:
+        warnings.warn(f"{folder / 'log.jsonl'}: line {bad[0]} is damaged and left out", stacklevel=2)
+    return [line for line in lines if line is not None]
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The log of a finished run, with a warning where it is not the one that was written."""
+    file = folder / "log.jsonl"
+    known = digests_of(folder).get(file.name)
+    if known is None:  # of a run of no epochs, or of version 0.2.0
+        return log_lines(folder)
+    if not file.exists() or digest_of(file.read_bytes()) != known:
+        warnings.warn(f"{file} is not as it was written: lines are missing or changed; {ANEW}", stacklevel=4)
+    return log_lines(folder)
+
+
+def parsed(written: Iterable[bytes]) -> list[dict[str, Any] | None]:
+    """The lines of a log, None for each that is damaged."""
+    lines: list[dict[str, Any] | None] = []
+    for text in written:
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            line = None
+        lines.append(line if isinstance(line, dict) and isinstance(line.get("epoch"), int) else None)
+    return lines
