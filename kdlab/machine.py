@@ -20,7 +20,9 @@ NO_MEMORY = re.compile(
     r"create a memory object|can't start new thread|std::length_error|storage size calculation overflowed",
     re.IGNORECASE,
 )
-NOT_WRITTEN = re.compile(r"PytorchStreamWriter|inline_container|unexpected pos|file write failed|iostream error|os error \d+")
+NOT_WRITTEN = re.compile(
+    r"PytorchStreamWriter|inline_container|unexpected pos|file write failed|iostream error|os error \d+"
+)
 WANTED = re.compile(r"allocate (?:memory: you tried to allocate )?(\d[\d.,]* ?[A-Za-z]+)")
 SYSTEM = re.compile(r"(?:I/O error: )?([A-Z][^:()]*) \(os error (\d+)\)")  # of Rust, safetensors for one
 
