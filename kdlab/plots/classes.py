@@ -9,11 +9,13 @@ from torch import Tensor
 
 from ..report import wilson
 from .style import PICTURES, STYLE, colours
+from .texts import CLASS, legible, name_all
 
 MANY = 20  # classes; beyond them cells have no numbers
 NAMED = 110  # classes; beyond them a page has no room for their names
 
 
+@legible(CLASS, 24)
 def plot_balance(counts: Mapping[str, Sequence[int]], classes: Sequence[str]) -> plt.Figure:
     """Images of each class, part upon part: {part: one number a class}."""
     with plt.rc_context(STYLE):
@@ -26,7 +28,7 @@ def plot_balance(counts: Mapping[str, Sequence[int]], classes: Sequence[str]) ->
         axis.set(xlabel="class", ylabel="images")
         if len(classes) <= MANY:
             _name_classes(axis, classes, "x")
-        axis.legend(ncols=len(counts), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+        name_all(axis, ncols=len(counts), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
 
 
@@ -37,6 +39,7 @@ def _name_classes(axis: plt.Axes, classes: Sequence[str], which: str, **font: fl
     getattr(axis, f"set_{which}ticks")(range(len(classes)), classes, **(turn if which == "x" else {}), **font)
 
 
+@legible(CLASS, 40)
 def plot_confusion(
     panels: Mapping[str, Tensor | pd.DataFrame], classes: Sequence[str] = (), rows: str = "true class",
     columns: str = "predicted class", percent: bool = False,
@@ -82,6 +85,7 @@ def _wrong(counts: np.ndarray) -> np.ma.MaskedArray:
     return np.ma.masked_array(shares, np.eye(len(counts), dtype=bool))
 
 
+@legible(CLASS, 40)
 def plot_per_class(panels: Mapping[str, pd.DataFrame]) -> plt.Figure:
     """Accuracy by class, the best of the first panel on top: a bar, its 95 % interval (Wilson), the mean as a line.
 

@@ -6,10 +6,12 @@ import matplotlib.pyplot as plt
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from .style import PALETTE, STYLE, bare
+from .texts import is_formula, legible
 
 WIDTH, HEIGHT, GAP = 1.5, 0.62, 0.5
 
 
+@legible(24)
 def plot_pipeline(panels: Mapping[str, tuple[Sequence[Sequence[str]], str]]) -> plt.Figure:
     """A panel a method, {title: (lanes, loss)}: boxes of each lane from left to right, then the loss that joins them.
 
@@ -52,7 +54,10 @@ def _box(axis: plt.Axes, left: float, y: float, text: str, colour: tuple[float, 
                 fc=(*colour[:3], 0.06 if follows else 0.22), ec=colour, lw=1.8, ls="--" if follows else "-",
             )
         )  # fmt: skip
-    axis.annotate(text.removeprefix("~").strip("[]"), (left + WIDTH / 2, y), ha="center", va="center", fontsize=10)
+    shown = text.removeprefix("~").strip("[]")
+    axis.annotate(
+        shown, (left + WIDTH / 2, y), ha="center", va="center", fontsize=10, parse_math=is_formula(shown)
+    )  # fmt: skip
 
 
 def _arrow(axis: plt.Axes, x: float, y: float, to_x: float, to_y: float) -> None:

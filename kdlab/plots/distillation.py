@@ -8,10 +8,12 @@ from torch import Tensor
 
 from ..engine.result import Result
 from .style import PALETTE, STYLE, Scored, bare, colours, label_of, picture, seed_of
+from .texts import Powers, legible, name_all
 
 Line = tuple[Sequence[float], Sequence[float]]
 
 
+@legible(14)
 def plot_softened(
     image: Tensor, logits: Tensor, classes: Sequence[str], temperatures: Sequence[float], truth: int
 ) -> plt.Figure:  # fmt: skip
@@ -35,6 +37,7 @@ def plot_softened(
             low = axis.inset_axes([left, 0.42, 0.54, 0.42])  # the small ones, which the bars do not show
             low.bar(range(len(classes)), p.tolist(), color=bar)
             low.set(yscale="log", ylim=(1e-5, 2), xticks=[], yticks=(1e-4, 1e-2, 1))
+            low.yaxis.set_major_formatter(Powers())
             low.tick_params(labelsize=7)
             low.minorticks_off()
             axis.set_yticklabels(axis.get_yticklabels() if axis is axes[1] else [])
@@ -52,6 +55,7 @@ def _ticks(classes: Sequence[str]) -> tuple[list[int], list[str]]:
     return every, [str(k) for k in every]
 
 
+@legible()
 def plot_lines(
     lines: Mapping[str, Line], xlabel: str, ylabel: str, title: str = "", log: bool = False, steps: bool = False
 ) -> plt.Figure:
@@ -65,10 +69,14 @@ def plot_lines(
         axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
         if log:
             axis.set(xscale="log", yscale="log")
-        axis.legend()
+            for each in (axis.xaxis, axis.yaxis):
+                each.set_major_formatter(Powers())
+                each.set_minor_formatter(Powers(labelOnlyBase=False))
+        name_all(axis)
     return figure
 
 
+@legible()
 def plot_agreement(images: Tensor, rows: Mapping[str, Tensor]) -> plt.Figure:
     """Images (n, C, H, W) above rows of maps (n, h, w) of cosines: blue where two networks agree, else red.
 
@@ -96,6 +104,7 @@ def plot_agreement(images: Tensor, rows: Mapping[str, Tensor]) -> plt.Figure:
     return figure
 
 
+@legible()
 def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) -> plt.Figure:
     """The metric that was watched, after each epoch: a line a run, a star at the epoch that was kept.
 
@@ -127,7 +136,7 @@ def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) 
             zoom.tick_params(labelsize=8)
         top.set_ylabel(label_of(score))
         top.set_title("star: weights that are kept   bar: training stops", fontsize=10, fontweight="normal")
-        top.legend(loc="lower right")
+        name_all(top, loc="lower right")
         if len(alpha):
             axes[1, 0].step(range(1, len(alpha) + 1), alpha, where="mid", color="0.3", lw=2)
             axes[1, 0].set(ylabel="alpha", ylim=(-0.05, 1.05))
@@ -135,6 +144,7 @@ def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) 
     return figure
 
 
+@legible(18, 30)
 def plot_paired(
     pairs: Mapping[str, tuple[Sequence[Scored], Sequence[Scored]]], names: tuple[str, str],
     metric: str = "test/accuracy", label: str = "",

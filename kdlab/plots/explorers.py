@@ -13,8 +13,10 @@ from ..losses import kd
 from ..report import interval
 from .light import FREE, LIGHT, SHARES, bars, dots, legend, plane, put, rule
 from .style import PALETTE, picture
+from .texts import NAME, legible
 
 
+@legible()
 def plot_interval(values: Sequence[float], label: str = "difference, points") -> plt.Figure:
     """What is known after each seed: dots in the order of the seeds, their mean so far and its 95 % interval as a band.
 
@@ -42,6 +44,7 @@ def plot_interval(values: Sequence[float], label: str = "difference, points") ->
     return figure
 
 
+@legible(12)
 def plot_temperature(
     image: Tensor, teacher: Tensor, student: Tensor, T: float, classes: Sequence[str], truth: int,
     gradients: tuple[Sequence[float], Sequence[float]],
@@ -71,6 +74,7 @@ def plot_temperature(
     return figure
 
 
+@legible(NAME, 14)
 def plot_montage(rows: Mapping[str, Tensor]) -> plt.Figure:
     """Rows of uint8 images (n, C, H, W) as one picture, each row's name at its left."""
     framed = {name: [picture(pad(image, (1, 1, 1, 1))) for image in images] for name, images in rows.items()}
@@ -84,6 +88,7 @@ def plot_montage(rows: Mapping[str, Tensor]) -> plt.Figure:
     return figure
 
 
+@legible()
 def plot_circle(points: Tensor, colours: Tensor, history: Sequence[float], loss: float) -> plt.Figure:
     """Embeddings (n, 2) on the unit circle, coloured by the angles (n,) of their images, and the spread so far."""
     turn = torch.linspace(0, 2 * torch.pi, 200)
@@ -104,6 +109,7 @@ def plot_circle(points: Tensor, colours: Tensor, history: Sequence[float], loss:
     return figure
 
 
+@legible()
 def plot_ramp(alpha: Sequence[float], scores: Sequence[float], stop: int, best: int) -> plt.Figure:
     """The weight of distillation and a recorded validation accuracy by epoch; where it stops, and what is kept."""
     epochs = np.arange(1, len(alpha) + 1)

@@ -13,10 +13,12 @@ from ..report import interval
 from .images import halo, on_white
 from .light import FREE, LIGHT, SHARES, bars, dots, legend, numeral, plane, put, rule
 from .style import PALETTE, colours, label_of, picture
+from .texts import NAME, legible
 
 GAP = 255  # white between images
 
 
+@legible()
 def plot_batch(images: Tensor, cosines: Tensor, T: float, epoch: int) -> plt.Figure:
     """Cosines (B, B) of two views of B images (B, C, H, W), and the softmax over each row at temperature T."""
     chances, B = (cosines / T).softmax(1), len(images)
@@ -39,6 +41,7 @@ def plot_batch(images: Tensor, cosines: Tensor, T: float, epoch: int) -> plt.Fig
     return figure
 
 
+@legible(16)
 def plot_map(
     places: Tensor, y: Tensor, classes: Sequence[str], chosen: int, near: Sequence[int], images: Tensor, title: str
 ) -> plt.Figure:  # fmt: skip
@@ -72,6 +75,7 @@ def plot_map(
     return figure
 
 
+@legible()
 def plot_threshold(
     confidence: Tensor, right: Tensor, threshold: float, passed: Sequence[float], good: Sequence[float], epoch: int
 ) -> plt.Figure:  # fmt: skip
@@ -101,6 +105,7 @@ def plot_threshold(
     return figure
 
 
+@legible(NAME, 30)
 def plot_feature_maps(image: Tensor, rows: Mapping[str, Tensor], title: str) -> plt.Figure:
     """An image (C, H, W), and rows of feature maps (n, h, w), each row on a scale of its own."""
     strips = []
@@ -122,6 +127,7 @@ def plot_feature_maps(image: Tensor, rows: Mapping[str, Tensor], title: str) -> 
     return figure
 
 
+@legible(12)
 def plot_soft_target(
     image: Tensor, target: Tensor, truth: int, names: Sequence[str], exits: Mapping[str, Sequence[float]], epoch: int,
     title: str,
@@ -153,6 +159,7 @@ def plot_soft_target(
     return figure
 
 
+@legible()
 def plot_budgets(
     curves: Mapping[str, Mapping[float, Sequence[float]]], label: str, log: bool, title: str
 ) -> plt.Figure:
@@ -177,6 +184,7 @@ def plot_budgets(
     return figure
 
 
+@legible(12)
 def plot_readings(image: Tensor, logits: Mapping[str, Tensor], classes: Sequence[str]) -> plt.Figure:
     """What networks read in an image (C, H, W): logits and probabilities of each, side by side."""
     palette = colours(list(logits))
@@ -197,6 +205,7 @@ def plot_readings(image: Tensor, logits: Mapping[str, Tensor], classes: Sequence
     return figure
 
 
+@legible()
 def plot_browsed(curves: Mapping[str, Sequence[tuple[float, float]]], chosen: str, column: str) -> plt.Figure:
     """Curves (epoch, value) of several runs, the chosen one thick and the others pale; it may have none."""
     others = [points for name, points in curves.items() if name != chosen]
@@ -212,6 +221,7 @@ def plot_browsed(curves: Mapping[str, Sequence[tuple[float, float]]], chosen: st
     return figure
 
 
+@legible()
 def plot_training(log: Sequence[Mapping[str, float]], epochs: int, metric: str) -> plt.Figure:
     """The loss and a validation metric by epoch, of a log that is still being written."""
     with plt.rc_context(LIGHT):

@@ -8,8 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from .style import PALETTE, PICTURES, STYLE, bare, picture
+from .texts import CLASS, legible
 
 
+@legible(CLASS, 40)
 def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[str]) -> plt.Figure:
     """Feature vectors (n, D) of each panel in two dimensions (t-SNE), one colour a class, its name at its median."""
     from sklearn.manifold import TSNE
@@ -62,6 +64,7 @@ def halo() -> list[Any]:
     return [withStroke(linewidth=4, foreground="white")]
 
 
+@legible(18)
 def plot_images(images: Tensor, captions: Sequence[str], columns: int = 8, title: str = "") -> plt.Figure:
     """uint8 images (n, C, H, W) in a grid, a caption above each."""
     rows, side = -(-len(images) // columns), min(1.2, 10 / columns)  # inches

@@ -12,8 +12,10 @@ from torch import Tensor
 from ..models import Network, branches
 from ..report import interval
 from .style import PALETTE, PICTURES, STYLE, Scored, bare, colours, label_of, picture
+from .texts import legible, name_all
 
 
+@legible(20)
 def plot_versions(
     images: Tensor, rows: Sequence[str], columns: Sequence[str], notes: Sequence[str] = (), title: str = ""
 ) -> plt.Figure:
@@ -39,6 +41,7 @@ def plot_versions(
     return figure
 
 
+@legible(16, 30)
 def plot_similarity(panels: Mapping[str, Tensor], images: Tensor, turns: Sequence[str]) -> plt.Figure:
     """Matrices (rB, B) of cosines between r transformed versions of each of B images and the images themselves.
 
@@ -67,6 +70,7 @@ def plot_similarity(panels: Mapping[str, Tensor], images: Tensor, turns: Sequenc
     return figure
 
 
+@legible()
 def plot_selection(ranks: Sequence[int], kept: Mapping[float, Sequence[int]], names: Sequence[str]) -> plt.Figure:
     """Left: the rank of the true answer in every row. Right: which rows each ratio keeps."""
     with plt.rc_context(STYLE):
@@ -90,6 +94,7 @@ def plot_selection(ranks: Sequence[int], kept: Mapping[float, Sequence[int]], na
     return figure
 
 
+@legible()
 def plot_against(
     systems: Mapping[str, Mapping[float, Sequence[Scored]]], xlabel: str, metric: str = "test/accuracy",
     label: str = "",
@@ -112,11 +117,12 @@ def plot_against(
                 values = [run[metric] for run in points[at]]
                 axis.plot([at + shift] * len(values), values, ".", color=palette[name], alpha=0.45, ms=6)
         axis.set(xlabel=xlabel, ylabel=label or label_of(metric), xticks=places)
-        axis.legend()
+        name_all(axis)
         axis.set_title("large dots: means   small: seeds   bars: 95 % intervals", fontsize=10, fontweight="normal")
     return figure
 
 
+@legible()
 def plot_branches(net: Network, outputs: int, side: int, teaching: bool = False) -> plt.Figure:
     """The stages of a network, and behind each the branch that repeats the remaining ones; `side` pixels come in.
 
@@ -186,6 +192,7 @@ def plot_branches(net: Network, outputs: int, side: int, teaching: bool = False)
     return figure
 
 
+@legible(12, 40)
 def plot_targets(
     targets: Mapping[str, Tensor], images: Tensor, names: Sequence[str], weights: Sequence[float],
     moments: Sequence[int],
@@ -220,6 +227,7 @@ def plot_targets(
     return figure
 
 
+@legible()
 def plot_depth(systems: Mapping[str, Sequence[Sequence[float]]], names: Sequence[str]) -> plt.Figure:
     """Test accuracy by depth, as means with 95 % intervals: {system: a row per run, a value per exit}.
 
@@ -241,6 +249,6 @@ def plot_depth(systems: Mapping[str, Sequence[Sequence[float]]], names: Sequence
             for at, values in zip(x, exits, strict=True):
                 axis.plot([at] * len(values), values, ".", color=palette[who], alpha=0.5)
         axis.set(xticks=range(len(names)), xticklabels=names, ylabel="test accuracy, %")
-        figure.legend(loc="outside lower center", ncols=2)
+        name_all(figure, loc="outside lower center", ncols=2)
         axis.set_title("means with 95 % intervals   small dots: seeds", fontsize=10, fontweight="normal")
     return figure

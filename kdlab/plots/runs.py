@@ -9,8 +9,10 @@ from ..engine.result import Result
 from ..metrics import METRICS
 from ..report import interval
 from .style import STYLE, Scored, bare, colours, label_of
+from .texts import NAME, cut, legible, name_all, visible
 
 
+@legible()
 def plot_comparison(
     groups: Mapping[str, Sequence[Scored]], metric: str = "test/accuracy", label: str = "",
     live: Mapping[str, Sequence[Result]] | None = None, families: Mapping[str, str] | None = None, beside: str = "",
@@ -50,7 +52,7 @@ def plot_comparison(
         if families:
             for kind, colour in by_kind.items():
                 axis.plot([], [], "o", color=colour, label=kind)
-            figure.legend(loc="outside lower center", ncols=len(by_kind), columnspacing=1, handletextpad=0.1)
+            name_all(figure, loc="outside lower center", ncols=len(by_kind), columnspacing=1, handletextpad=0.1)
         axis.set(yticks=range(len(groups)), yticklabels=groups, ylim=(len(groups) - 0.5, -0.75))
         axis.set_xlabel(label or label_of(metric))
         axis.set_xlim(right=min(axis.get_xlim()[1], 101))
@@ -61,6 +63,7 @@ def plot_comparison(
     return figure
 
 
+@legible()
 def plot_curves(groups: Mapping[str, Sequence[Result]], column: str = "val/accuracy", label: str = "") -> plt.Figure:
     """`column` of the logs against images seen: a thin line per run, a thick one for the mean of each group."""
     palette = colours(list(groups))
@@ -73,10 +76,11 @@ def plot_curves(groups: Mapping[str, Sequence[Result]], column: str = "val/accur
             axis.plot(seen, curves.T, color=palette[name], lw=1, alpha=0.3)
             axis.plot(seen, curves.mean(0), color=palette[name], lw=2.5, label=name)
         axis.set(xlabel="images seen in this stage, thousands", ylabel=label or label_of(column))
-        axis.legend(loc="lower right")
+        name_all(axis, loc="lower right")
     return figure
 
 
+@legible()
 def plot_log(result: Result) -> plt.Figure:
     """One run: its loss terms against epochs, and a panel for the metrics of each unit, as the log's columns name them.
 
@@ -85,7 +89,7 @@ def plot_log(result: Result) -> plt.Figure:
     """
     log = result.log()
     names = [str(name) for name in log.columns]
-    terms = {name.removeprefix("loss/"): log[name] for name in names if name.startswith("loss/")}
+    terms = {cut(visible(name.removeprefix("loss/")), NAME): log[name] for name in names if name.startswith("loss/")}
     panels = metric_panels(names)
     with plt.rc_context(STYLE):
         columns = min(3, 1 + len(panels))
@@ -97,14 +101,14 @@ def plot_log(result: Result) -> plt.Figure:
         if len(terms) > 1:
             first.plot(log.epoch, log.loss, color="0.35", lw=1, ls="--", label="weighted sum")
         first.set(xlabel="epoch", ylabel="loss", title="Loss terms")
-        first.legend()
+        name_all(first)
         for axis, (label, names) in zip(others, panels.items(), strict=False):
             for name, colour in colours(names).items():
                 score = log.dropna(subset=name)
                 axis.plot(score.epoch, score[name], color=colour, lw=2, marker="o", ms=4, label=name.partition("/")[2])
             axis.set(xlabel="epoch", ylabel=label, title="Validation" if names[0].startswith("val/") else "Test")
             if len(names) > 1:
-                axis.legend()
+                name_all(axis)
         for axis in others[len(panels) :]:
             bare(axis)
     return figure

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from ..engine.result import Result
 from .style import PALETTE, PICTURES, STYLE, colours, picture
+from .texts import CLASS, NAME, SENTENCE, cut, legible, name_all
 
 
+@legible(18, 40)
 def plot_strips(
     rows: Mapping[str, Tensor], columns: Sequence[str] = (), notes: Sequence[str] = (),
     right: Mapping[str, Sequence[bool | None]] | None = None,
@@ -49,6 +51,7 @@ def plot_strips(
     return figure
 
 
+@legible(16, 40)
 def plot_cosines(
     panels: Mapping[str, Tensor], groups: Sequence[str] = (), counts: Sequence[int] = (), shared: bool = True
 ) -> plt.Figure:
@@ -79,11 +82,14 @@ def plot_cosines(
     return figure
 
 
+@legible(CLASS, 30)
 def plot_parts(draws: Mapping[str, Sequence[tuple[str, Sequence[str]]]], classes: Sequence[str]) -> plt.Figure:
     """What one batch is made of: {draw: [(part, class of each image, "?" where unlabelled)]}, a square an image."""
     with plt.rc_context({**PICTURES, "axes.titlelocation": "left"}):
         widest = max(sum(len(labels) for _, labels in parts) + len(parts) for parts in draws.values())
-        figure, axis = plt.subplots(figsize=(min(10, 0.34 * widest + 1.5), 0.85 * len(draws) + 0.3))
+        figure, axis = plt.subplots(
+            figsize=(min(10, 0.34 * widest + 1.5 + 0.09 * max(0, max(map(len, draws)) - 12)), 0.85 * len(draws) + 0.3)
+        )
         for row, parts in enumerate(draws.values()):
             x = 0
             for part, labels in parts:
@@ -103,6 +109,7 @@ def plot_parts(draws: Mapping[str, Sequence[tuple[str, Sequence[str]]]], classes
     return figure
 
 
+@legible()
 def plot_queue(ages: Tensor, similarity: Mapping[str, Sequence[float]]) -> plt.Figure:
     """Left: the age in steps of the key at every place of a queue (steps, places), NaN = still random. Right: lines
     against the age of a key in steps."""
@@ -117,10 +124,11 @@ def plot_queue(ages: Tensor, similarity: Mapping[str, Sequence[float]]) -> plt.F
         for (name, values), tint in zip(similarity.items(), colours(list(similarity)).values(), strict=True):
             right.plot(range(len(values)), values, color=tint, lw=2.5, marker="o", ms=4, label=name)
         right.set(xlabel="age of the key, steps", ylabel="cosine with what the encoder says now", title="Staleness")
-        right.legend()
+        name_all(right)
     return figure
 
 
+@legible(NAME, 30)
 def plot_pair_cosines(panels: Mapping[str, Mapping[str, Tensor]]) -> plt.Figure:
     """Histograms of cosines: {panel: {kind of pair: values}}, each scaled to area 1, with its mean."""
     with plt.rc_context(STYLE):
@@ -134,10 +142,11 @@ def plot_pair_cosines(panels: Mapping[str, Mapping[str, Tensor]]) -> plt.Figure:
             axis.set(title=title, xlabel="cosine", yticks=[])
             axis.grid(axis="y", visible=False)
         axes[0, 0].set_ylabel("share of the pairs")
-        axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=10)
+        name_all(axes[0, -1], loc="upper left", bbox_to_anchor=(1, 1), fontsize=10)
     return figure
 
 
+@legible(NAME, SENTENCE)  # keys of `columns` are looked for in logs
 def plot_diagnostics(groups: Mapping[str, Sequence[Result]], columns: Mapping[str, str]) -> plt.Figure:
     """A panel per column of the logs, {column: label}, against images seen: runs thin, the mean of a group thick."""
     dashes = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
@@ -153,11 +162,10 @@ def plot_diagnostics(groups: Mapping[str, Sequence[Result]], columns: Mapping[st
                 per_epoch = groups[name][0]["images_seen"] / groups[name][0]["epochs"] / 1000
                 seen, curves = logs[0].epoch.to_numpy() * per_epoch, np.stack([log[column].to_numpy() for log in logs])
                 axis.plot(seen, curves.T, color=colour, lw=0.8, alpha=0.3)
-                axis.plot(seen, curves.mean(0), color=colour, lw=2.3, ls=dashes[i % len(dashes)], label=name)
+                axis.plot(seen, curves.mean(0), color=colour, lw=2.3, ls=dashes[i % len(dashes)], label=cut(name, NAME))
             axis.set(ylabel=label)
         for axis in axes.flat[max(0, len(columns) - wide) : len(columns)]:
             axis.set_xlabel("images seen, thousands")
             axis.tick_params(labelbottom=True)
-        handles, names = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper center", ncols=min(4, len(names)))
+        name_all(figure, [axes[0, 0]], loc="outside upper center", ncols=min(4, len(groups)))
     return figure

@@ -9,10 +9,12 @@ import pandas as pd
 from ..errors import Error
 from ..report import interval
 from .style import PALETTE, STYLE
+from .texts import legible, name_all
 
 VERDICTS = {"yes": PALETTE[2], "no, worse": PALETTE[3], "at most": "0.35", "the same": "0.35", "open": PALETTE[1]}
 
 
+@legible(12)
 def plot_seeds(
     differences: "Sequence[float] | pd.Series[float]", label: str = "difference, points", few: int = 3
 ) -> plt.Figure:
@@ -50,6 +52,7 @@ def plot_seeds(
     return figure
 
 
+@legible()
 def plot_answers(answers: pd.DataFrame) -> plt.Figure:
     """A study's answers: the difference of every question with its 95 % interval, coloured by the verdict."""
     with plt.rc_context(STYLE):
@@ -69,6 +72,7 @@ def plot_answers(answers: pd.DataFrame) -> plt.Figure:
     return figure
 
 
+@legible()
 def plot_worth(table: pd.DataFrame) -> plt.Figure:
     """What parts are worth (`studies.ablation.worth`): left out of the whole, and added alone, with what they cost."""
     titles = {"left out": "worth in the whole", "added": "worth alone"}
@@ -88,10 +92,11 @@ def plot_worth(table: pd.DataFrame) -> plt.Figure:
         axis.set(yticks=range(len(table)), yticklabels=table.index, ylim=(len(table) - 0.5, -0.6))
         axis.set_xlabel("points of test accuracy, with 95 % intervals")
         axis.grid(axis="y", visible=False)
-        axis.legend(loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=2)
+        name_all(axis, loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=2)
     return figure
 
 
+@legible()
 def plot_cells(table: pd.DataFrame, label: str = "test accuracy, %") -> plt.Figure:
     """A grid of two settings (`studies.ablation.cells_of`) as a heat map with its numbers."""
     from seaborn import heatmap  # it takes a second to load

@@ -1,0 +1,156 @@
+"""Texts of figures: names are drawn letter by letter, whatever they are, and none takes the room of the picture."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, KeysView, Mapping
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.mathtext import MathTextParser
+from matplotlib.ticker import LogFormatterSciNotation
+
+P = ParamSpec("P")
+CLASS, NAME, QUESTION, SENTENCE = 28, 60, 90, 240  # characters of a class, of a system or a run, ..., of a title
+LINES = 4  # of a name; of more lines line breaks are shown as such
+HIDDEN = {"Cc", "Cs", "Cn", "Zl", "Zp"}  # control characters, halves of characters, places of Unicode without one
+TURNS = "\u200e\u200f\u061c" + "".join(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))  # of the direction
+DEFAULTS = re.compile(r"_(child|container)\d+|_nolegend_|_|")  # what matplotlib calls what nobody has named
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def visible(text: str) -> str:
+    r"""`text` with what cannot be drawn or seen as Python writes it: \x07, \udce9, \u202e; a few lines stay lines."""
+    if text.isprintable():
+        return text
+    if text.count("\n") >= LINES:
+        text = text.replace("\n", "\\n")
+    return "".join(letter if _is_visible(letter) else _escaped(letter) for letter in text)
+
+
+def _is_visible(letter: str) -> bool:
+    return letter == "\n" or (unicodedata.category(letter) not in HIDDEN and letter not in TURNS)
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("ascii", "backslashreplace").decode() if ord(letter) > 127 else repr(letter)[1:-1]
+
+
+def cut(text: str, most: int) -> str:
+    """`text` in at most so many characters: what lies behind its first two thirds is left out."""
+    head = 2 * most // 3
+    return text if len(text) <= most else f"{text[:head]}…{text[head + 1 - most :]}"
+
+
+def legible(classes: int = NAME, names: int = NAME) -> Callable[[Callable[P, plt.Figure]], Callable[P, plt.Figure]]:
+    """Make a function of a figure that draws every name, be it empty of letters or a page long.
+
+    What it is given in lists, and the rows and columns of tables, has at most `classes` characters, keys of mappings
+    `names`. Names that differ stay apart; the same one is drawn alike in all arguments.
+    """
+
+    def decorate(draw: Callable[P, plt.Figure]) -> Callable[P, plt.Figure]:
+        @wraps(draw)
+        def drawn(*args: P.args, **kwargs: P.kwargs) -> plt.Figure:
+            limits: dict[str, int] = {}
+            for value in (*args, *kwargs.values()):
+                for name, most in _names(value, classes, names):
+                    limits[name] = min(most, limits.get(name, most))
+            shown = _apart({name: cut(visible(name), most) for name, most in limits.items()})
+            renamed: Any = draw
+            return renamed(
+                *(_renamed(value, shown) for value in args),
+                **{name: _renamed(value, shown) for name, value in kwargs.items()},
+            )  # fmt: skip
+
+        return drawn
+
+    return decorate
+
+
+def _names(value: Any, classes: int, names: int) -> Iterator[tuple[str, int]]:
+    """All names in an argument, each with the characters that it may have."""
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            if isinstance(name, str):
+                yield name, names
+            yield from _names(each, classes, names)
+    elif isinstance(value, pd.DataFrame | pd.Series):
+        frame = value.to_frame() if isinstance(value, pd.Series) else value
+        yield from ((label, classes) for label in (*frame.index, *frame.columns) if isinstance(label, str))
+        texts = [cell for name in frame if frame[name].dtype in ("object", "str") for cell in frame[name]]
+        yield from ((cell, QUESTION) for cell in texts if isinstance(cell, str))
+    elif isinstance(value, list | tuple | KeysView | pd.Index):
+        for each in value:
+            if isinstance(each, str):
+                yield each, classes
+            elif isinstance(each, Collection):
+                yield from _names(each, classes, names)
+
+
+def _apart(shown: dict[str, str]) -> dict[str, str]:
+    """Of names and what is drawn of them those that are drawn otherwise; a number where two would look alike."""
+    taken, changed = {name for name in shown if shown[name] == name}, {}
+    for name, drawn in shown.items():
+        if drawn != name:
+            other, number = drawn, 2
+            while other in taken:
+                other, number = f"{drawn} ({number})", number + 1
+            taken.add(other)
+            changed[name] = other
+    return changed
+
+
+def _renamed(value: Any, shown: Mapping[str, str]) -> Any:
+    """An argument with names as they are drawn."""
+    if isinstance(value, str):
+        return shown[value] if value in shown else cut(visible(value), SENTENCE)
+    if not shown:
+        return value
+    if isinstance(value, Mapping):
+        return {shown.get(name, name): _renamed(each, shown) for name, each in value.items()}
+    if isinstance(value, pd.DataFrame):
+        texts = {str(name): value[name].map(lambda cell: _renamed(cell, shown)) for name in value
+                 if value[name].dtype in ("object", "str")}  # fmt: skip
+        return value.assign(**texts).rename(index=shown, columns=shown)
+    if isinstance(value, pd.Series):
+        return value.rename(index=shown)
+    if isinstance(value, list | tuple | KeysView | pd.Index):
+        renamed = [_renamed(each, shown) if isinstance(each, str | Collection) else each for each in value]
+        return tuple(renamed) if isinstance(value, tuple) else renamed
+    return value
+
+
+def name_all(place: plt.Axes | plt.Figure, among: Collection[plt.Axes] = (), **looks: Any) -> None:
+    """Draw a legend of all that has a name, `among` some axes; matplotlib leaves out those that begin with "_"."""
+    axes = place.axes if isinstance(place, plt.Figure) else [place]
+    drawn: list[Any] = [
+        each for axis in among or axes for each in (*axis.get_lines(), *axis.patches, *axis.collections, *axis.containers)
+        if not DEFAULTS.fullmatch(str(each.get_label()))
+    ]  # fmt: skip
+    if drawn:
+        place.legend(drawn, [str(each.get_label()) for each in drawn], **looks)
+
+
+class Powers(LogFormatterSciNotation):
+    """Powers of ten for an axis, in plain letters: figures of this package read no mathematics in texts."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """A tick's label, 10⁻⁴ say; nothing where matplotlib has none."""
+        text = super().__call__(x, pos)
+        text = re.sub(r"\^\{(.*?)\}", lambda power: power[1].translate(SUPERSCRIPTS), text)
+        plain = text.replace(r"$\mathdefault{", "").replace("}$", "").replace(r"\times", " \N{MULTIPLICATION SIGN} ")
+        return re.sub(r"^-|(?<=\s)-", "\N{MINUS SIGN}", plain)
+
+
+@lru_cache(maxsize=1000)
+def is_formula(text: str) -> bool:
+    """Whether a text of a diagram is mathematics, and such as matplotlib can set: $z_1$."""
+    if text.count("$") < 2:
+        return False
+    try:
+        MathTextParser("path").parse(text)
+    except (ValueError, RuntimeError):
+        return False
+    return True
