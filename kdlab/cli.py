@@ -1,25 +1,26 @@
 """The kdlab command."""
 
 import inspect
-import json
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from . import data_cli, study_cli
 from .errors import Error
 from .machine import in_words
-from .settings import parse
+from .settings import described, laid_over, parse, read
 from .starting import leave
+from .version import __version__
 
+HABITS = {"context_settings": {"help_option_names": ["-h", "--help"]}, "no_args_is_help": True}
 app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
+    **HABITS,
     help="kdlab: a study laboratory for training small image classifiers from few labels.",
+    epilog="\n\n".join(["Environment variables:", *described()]),
     pretty_exceptions_enable=False,
 )
 of_notebooks = typer.Typer(no_args_is_help=True, help="Execute, check and run the notebooks.")
@@ -33,17 +34,19 @@ Settings = Annotated[
 Parameters = Annotated[list[str] | None, typer.Option("-p", help="notebook parameter, name=value; may be repeated")]
 
 
-def _fields(file: Path) -> dict[str, Any]:
-    """The fields in a JSON file."""
-    if not file.is_file():
-        raise Error(f"there is no file {file}")
-    try:
-        fields = json.loads(file.read_text())
-    except json.JSONDecodeError as error:
-        raise Error(f"{file} is no JSON file: {error}") from None
-    if not isinstance(fields, dict):
-        raise Error(f'{file} must hold fields by name, such as {{"method": "kd", "labels": 100}}')
-    return fields
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"kdlab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What holds for the command as a whole."""
 
 
 @app.command()
@@ -57,7 +60,7 @@ def tour(parameter: Parameters = None) -> None:
 @app.command(name="run")
 def run_(
     settings: Settings = None,
-    file: Annotated[Path | None, typer.Option(help="a JSON file of fields")] = None,
+    file: Annotated[Path | None, typer.Option(help="a JSON or YAML file of fields, or a run's config.json")] = None,
     fresh: Annotated[
         bool, typer.Option(help="remove what is stored of this run and of its stages, train anew")
     ] = False,
@@ -66,7 +69,7 @@ def run_(
     from .config import Config
     from .engine.experiment import run
 
-    config = Config(**{**(_fields(file) if file else {}), **parse(settings or [])})
+    config = Config(**laid_over(read(file) if file else {}, parse(settings or [])))
     try:
         result = run(config, fresh=fresh)
     except KeyboardInterrupt:
@@ -133,12 +136,16 @@ def docs() -> None:
         print(path)
 
 
-@app.command()
-def lab() -> None:
-    """Open JupyterLab in the notebooks folder."""
+@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]})
+def lab(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="passed on to JupyterLab, such as --no-browser --port=8890")
+    ] = None,
+) -> None:
+    """Open JupyterLab in the notebooks folder; of an installed package in the current folder."""
     from .notebooks import lab
 
-    raise typer.Exit(lab())
+    raise typer.Exit(lab(arguments or []))
 
 
 @app.command()
@@ -184,6 +191,17 @@ def check(
     told = [line for path in notebooks.find(names) for line in compare(path, strict)]
     print("\n".join(told) or "as committed")
     raise typer.Exit(bool(told))
+
+
+@of_notebooks.command()
+def copy(
+    folder: Path, names: Annotated[list[Path] | None, typer.Argument(help="notebooks; default: all")] = None
+) -> None:
+    """Copy notebooks into a folder, to work with; what lies there is not replaced."""
+    from . import notebooks
+
+    for path in notebooks.copy(folder, names):
+        print(path)
 
 
 @of_notebooks.command(name="run")

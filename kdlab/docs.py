@@ -13,11 +13,13 @@ from . import catalogue, cost
 from .augment import AUGMENTATIONS
 from .config import Config
 from .data import DATASETS, NOISES, SAMPLINGS
+from .errors import Error
 from .hyper import hyper_parameters
 from .methods import METHODS
 from .metrics import DIAGNOSTICS, METRICS
 from .models import MODELS, build
 from .optimizers import OPTIMIZERS
+from .places import PACKAGE, checkout
 from .presets import PRESETS
 from .schedules import SCHEDULES
 from .settings import VARIABLES
@@ -25,7 +27,7 @@ from .studies import STUDIES
 from .studies.verdicts import MEANT
 from .tables import shipped_only
 
-ROOT = Path(__file__).parents[1]
+ROOT = PACKAGE.parent
 MARK = re.compile(r"(<!-- kdlab docs: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 NOTE = "*Written by `kdlab docs` from the package's own tables; a test compares.*"
 
@@ -237,7 +239,9 @@ def pages() -> dict[Path, str]:
 
 
 def write() -> list[Path]:
-    """Write what differs; returns those files."""
+    """Write what differs; returns those files. An `Error` where the package is no part of a checkout."""
+    if checkout() is None:
+        raise Error(f"the pages are those of a checkout of the repository, and {PACKAGE} is not in one")
     changed = {
         path: text for path, text in pages().items() if not path.exists() or path.read_text(encoding="utf-8") != text
     }

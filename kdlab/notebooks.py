@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -20,8 +21,10 @@ from typing import Any
 
 from . import files
 from .errors import Error, known, lookup
+from .places import checkout, folder_from, shipped
+from .settings import bars
 
-HERE = Path(__file__).parents[1]
+HERE = shipped()  # of notebooks, and of the figures that they save
 NOTEBOOKS = HERE / "notebooks"
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -51,10 +54,7 @@ def _find(name: Path, stems: Mapping[str, Path]) -> Path:
     if len(name.parts) > 1:
         raise Error(f"there is no notebook {name}")
     if not stems:
-        raise Error(
-            f"there is no {NOTEBOOKS}: the notebooks come with a clone of the repository, installed with "
-            "pip install -e ."
-        )
+        raise Error(f"there is no {NOTEBOOKS}: this installation of kdlab is not whole, install it again")
     return lookup("notebook", name.stem if name.suffix == ".ipynb" else name.name, stems)
 
 
@@ -76,6 +76,22 @@ def read(path: Path) -> Any:
         reason = str(error).partition("\n")[0]
         raise Error(f"{path} is no notebook: {reason or type(error).__name__}") from None
     return notebook
+
+
+def copy(place: Path, names: Sequence[Path] | None = None) -> list[Path]:
+    """Copy the package's notebooks, or those of these names, into the folder `place`; return the copies.
+
+    An `Error` where one of them is there already: it may hold somebody's work. Nothing is copied then.
+    """
+    copies = {path: place / path.name for path in find(names)}
+    if place.exists() and not place.is_dir():
+        raise Error(f"{place} is a file: give a folder")
+    if there := [path for path in copies.values() if path.exists()]:
+        raise Error(f"{there[0]} is there already: move it, or give another folder")
+    place.mkdir(parents=True, exist_ok=True)
+    for path, made in copies.items():
+        files.write_bytes(made, path.read_bytes())
+    return list(copies.values())
 
 
 # A kernel reads this before it runs a cell, so that what cells register runs first at its end. Taking the interpreter
@@ -194,7 +210,8 @@ def execute(path: Path) -> None:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
-    notebook = read(path)
+    _check_own(path)
+    notebook, figures = read(path), HERE / "figures" if checkout() else _own_figures()
     before = {cell.id: (cell.source, cell.get("outputs")) for cell in notebook.cells}
     with ended_by_signals(), clean_kernels() as place:
         client = NotebookClient(
@@ -208,7 +225,7 @@ def execute(path: Path) -> None:
                     client.execute_cell(cell, index)
         except CellExecutionError as error:
             raise Error(f"{path.name}: {error.ename}: {error.evalue}") from None
-        _take_figures(place / "figures")
+        _take_figures(place / "figures", figures)
     for cell in notebook.cells:
         source, outputs = before[cell.id]
         if "volatile" in cell.metadata.get("tags", ()) and cell.source == source and outputs:
@@ -219,6 +236,7 @@ def execute(path: Path) -> None:
 
 def clean(path: Path) -> bool:
     """Write a notebook in canonical form without running it; return whether that changed its bytes."""
+    _check_own(path)
     before = path.read_bytes()
     write(path, read(path))
     return path.read_bytes() != before
@@ -233,12 +251,25 @@ def write(path: Path, notebook: Any) -> None:
     files.write_text(path, nbformat.writes(notebook) + "\n")
 
 
-def _take_figures(made: Path) -> None:
+def _check_own(path: Path) -> None:
+    """An `Error` where a notebook is to be written that an installed package brought."""
+    if checkout() is None and path.resolve().is_relative_to(NOTEBOOKS.resolve()):
+        raise Error(f"{path.name} belongs to the installed package: kdlab notebooks copy FOLDER, and take the copy")
+
+
+def _own_figures() -> Path:
+    """Where notebooks save figures without a checkout, whose committed ones they would replace."""
+    from .engine.store import runs_root
+
+    return folder_from("KDLAB_FIGURES", lambda: runs_root() / "figures")
+
+
+def _take_figures(made: Path, figures: Path) -> None:
     """Put what a notebook saved in the place of the figures that are committed."""
     for file in sorted(made.rglob("*.png")) + sorted(made.rglob("*.csv")):
         if file.suffix == ".csv" and "identity" in file.read_text(encoding="utf-8").partition("\n")[0].split(","):
             continue
-        place = HERE / "figures" / file.relative_to(made)
+        place = figures / file.relative_to(made)
         place.parent.mkdir(parents=True, exist_ok=True)
         files.write_bytes(place, file.read_bytes())
 
@@ -356,6 +387,7 @@ def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **envi
     for name in parameters:
         known(f"parameter of {path.name}", name, allowed)
     logging.getLogger("papermill").setLevel(logging.ERROR)  # its own reading of the parameters cell misses some names
+    bar = {"desc": path.stem, "unit": "cell", "bar_format": BAR, "disable": bars()}
     with quiet_kernels(**environment), ended_by_signals():
         part = _unfinished(path, output)
         try:
@@ -363,7 +395,7 @@ def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **envi
                 papermill.execute_notebook(
                     _literal(path), _literal(part), dict(parameters), kernel_name="python3", language="python",
                     kernel_manager_class=own_kernel(),
-                    progress_bar={"desc": path.stem, "unit": "cell", "bar_format": BAR},
+                    progress_bar=bar,
                 )  # fmt: skip
         except papermill.PapermillExecutionError as error:
             raise Error(
@@ -396,10 +428,17 @@ def tour(parameters: Mapping[str, Any]) -> None:
     print(f"wall time {time.perf_counter() - began:.0f} s")
 
 
-def lab() -> int:
-    """Open JupyterLab in the notebooks folder and return its exit code."""
-    find(None)
-    return subprocess.call([sys.executable, "-m", "jupyterlab"], cwd=NOTEBOOKS)
+def lab(arguments: Sequence[str] = ()) -> int:
+    """Open JupyterLab in the notebooks folder of the checkout and return its exit code; `arguments` are JupyterLab's.
+
+    An installed package's notebooks are not to be written to: there it opens in the current folder.
+    """
+    place = NOTEBOOKS if checkout() else Path.cwd()
+    if not any(place.glob("*.ipynb")):
+        warnings.warn(f"no notebook in {place}: kdlab notebooks copy FOLDER brings those of kdlab", stacklevel=2)
+    # JupyterLab refuses the user root, who is the usual one in a container; it serves this machine alone, by a token
+    root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    return subprocess.call([sys.executable, "-m", "jupyterlab", *root, *arguments], cwd=place)
 
 
 def gallery(port: int, browser: bool) -> int:

@@ -14,11 +14,12 @@ import pandas as pd
 from .engine.store import environment, runs_root
 from .errors import Error
 from .files import replacing
+from .places import folder_from, shipped
 
 WHOLE = 2**53  # floats below it hold every integer
 MARKS = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")  # what git leaves in a file of two versions
 AGAIN = "bring the file back from a copy or from version control, or move it away"
-SHIPPED = Path(__file__).parents[1] / "figures"
+SHIPPED = shipped() / "figures"
 
 
 def figures_root() -> Path:
@@ -26,7 +27,7 @@ def figures_root() -> Path:
 
     Those that are committed with the notebooks are only replaced by `kdlab notebooks execute`.
     """
-    return Path(os.environ.get("KDLAB_FIGURES") or runs_root() / "figures")
+    return folder_from("KDLAB_FIGURES", lambda: runs_root() / "figures")
 
 
 def shipped_only() -> AbstractContextManager[None]:

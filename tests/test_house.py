@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
     {"version", "starting", "errors", "files", "seeds", "ranges"},
     {"decoding", "machine"},
-    {"hyper", "namespace", "schedules", "settings"},
+    {"hyper", "namespace", "places", "schedules", "settings"},
     {"optimizers", "losses", "models", "augment"},
     {"cost", "data"},
     {"methods"},
@@ -30,6 +30,7 @@ FLOORS = [
     {"data_cli"},
     {"widgets"},
     {"cli"},
+    {"__main__"},
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 

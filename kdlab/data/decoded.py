@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..decoding import FEW, decode, decode_into, same_size, unreadable
 from ..errors import Error
+from ..places import folder_from
 from .images import ImageSet
 from .sources import data_root
 from .stored import Opened, Pixels, Stored, memory_limit, pick, say_streams
@@ -36,7 +37,7 @@ Kept = tuple[Pixels, dict[str, Any]]  # uint8 (n, C, H, W), and what is known of
 
 def cache_root() -> Path:
     """Where decoded images lie: $KDLAB_CACHE, else `decoded/` under the data root."""
-    return Path(os.environ.get("KDLAB_CACHE") or data_root() / "decoded")
+    return folder_from("KDLAB_CACHE", lambda: data_root() / "decoded")
 
 
 def decoded(

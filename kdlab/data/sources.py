@@ -4,7 +4,6 @@ A reader may ask for `part`, what follows the colon in the data set's name (anno
 and for `size`, where it can bring the images to that size while it reads.
 """
 
-import os
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import Error
+from ..places import downloads, folder_from
 from .images import ImageSet
 
 if TYPE_CHECKING:  # torchvision's readers take a while to load
@@ -35,8 +35,8 @@ SIMILAR_PHOTOGRAPHS = {"truck": "automobile", "bird": "airplane", "deer": "horse
 
 
 def data_root() -> Path:
-    """Where data sets lie: $KDLAB_DATA, else `data/` beside the package."""
-    return Path(os.environ.get("KDLAB_DATA") or Path(__file__).parents[2] / "data")
+    """Where data sets lie: $KDLAB_DATA, else `data/` in the checkout, or in the user's cache folder without one."""
+    return folder_from("KDLAB_DATA", downloads)
 
 
 def located(path: str) -> Path:

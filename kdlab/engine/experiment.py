@@ -1,6 +1,5 @@
 """`run(config) -> Result`: train what a Config describes, once; whatever it stands on is run first."""
 
-import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,6 +12,7 @@ from ..config import Config
 from ..errors import Error
 from ..machine import sentences
 from ..metrics import diagnose, due, evaluate
+from ..settings import bars
 from ..setup import Setup
 from .assemble import assemble, build_method, chain, chain_images, own_generators, stage_of
 from .device import environment
@@ -117,9 +117,8 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
     if config.steps is None and 0 < config.epochs * batches.steps < FEW_STEPS:
         told = f"{config.epochs * batches.steps} steps in all are few to learn from: give steps=10 or more epochs"
         warnings.warn(told, stacklevel=4)
-    quiet = os.environ.get("KDLAB_PROGRESS") == "0"
     name = f"{config.method} {config.model} seed {config.seed}"
-    with tqdm(total=config.epochs * batches.steps, desc=name, unit="step", leave=False, disable=quiet) as bar:
+    with tqdm(total=config.epochs * batches.steps, desc=name, unit="step", leave=False, disable=bars()) as bar:
         recent = Recent(folder, setup)
         recent(0, setup)
         trained = fit(setup, folder, [diagnose, *([track] if config.track_test else []), recent], bar)

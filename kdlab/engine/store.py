@@ -21,6 +21,7 @@ import torch
 from filelock import Timeout
 from torch import nn
 
+from .. import places
 from ..config import Config
 from ..errors import Error
 from ..files import replacing, write_bytes, write_text
@@ -66,8 +67,8 @@ def environment(**values: str) -> Iterator[None]:
 
 
 def runs_root() -> Path:
-    """Where run folders lie: $KDLAB_RUNS, else `runs/` beside the package."""
-    return Path(os.environ.get("KDLAB_RUNS") or Path(__file__).parents[2] / "runs")
+    """Where run folders lie: $KDLAB_RUNS, else `runs/` in the checkout, or in the current folder without one."""
+    return places.folder_from("KDLAB_RUNS", lambda: places.results("runs"))
 
 
 class RunFolder:
