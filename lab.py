@@ -12,6 +12,7 @@ already runs in an environment where kdlab is installed.
 
 from __future__ import annotations  # lets a Python that is too old get as far as the message that says so
 
+import errno
 import hashlib
 import os
 import shutil
@@ -22,11 +23,6 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent
-VENV = Path(os.environ.get("KDLAB_VENV") or ROOT / ".venv").expanduser().absolute()
-PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-STAMP = VENV / "kdlab.stamp"
-
 
 def say(text: str) -> None:
     print("lab.py:", text, file=sys.stderr, flush=True)  # standard output belongs to the command
@@ -35,6 +31,21 @@ def say(text: str) -> None:
 def stop(text: str, code: int = 1) -> None:
     say(text)
     raise SystemExit(code)
+
+
+def environment() -> Path:
+    """The folder that KDLAB_VENV names, else .venv beside this file."""
+    chosen = os.environ.get("KDLAB_VENV") or ROOT / ".venv"
+    try:
+        return Path(chosen).expanduser().absolute()
+    except RuntimeError:
+        stop(f"KDLAB_VENV={chosen}: there is no such home folder, give another path", 2)
+
+
+ROOT = Path(__file__).resolve().parent
+VENV = environment()
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "kdlab.stamp"
 
 
 def usable_as_is(words: list[str]) -> bool:
@@ -57,12 +68,16 @@ def fingerprint() -> str:
 
 
 def ready() -> bool:
-    return PYTHON.exists() and STAMP.exists() and STAMP.read_text() == fingerprint()
+    try:
+        return PYTHON.exists() and STAMP.read_text() == fingerprint()
+    except OSError:  # nothing there, or not for this user
+        return False
 
 
 @contextmanager
 def one_at_a_time():
     """Hold a file lock, which the system drops when its last owner ends, however that happens."""
+    refuse_what_is_not_ours()  # before the lock is made, which would stay beside it
     VENV.parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{VENV}.lock").open("a") as file:
         waiting = False
@@ -85,11 +100,22 @@ def one_at_a_time():
         yield file
 
 
+def refuse_what_is_not_ours() -> None:
+    """Stop where something else lies in the place of the environment, or on the way to it."""
+    way_out = "let KDLAB_VENV name another folder"
+    if VENV.parent == VENV:
+        stop(f"{VENV} is no place for an environment: {way_out}", 2)
+    for place in (VENV, *VENV.parents):
+        if os.path.lexists(place) and not place.is_dir():
+            stop(f"{place} is no folder: remove it, or {way_out}", 2)
+    if VENV.is_dir() and any(VENV.iterdir()) and not STAMP.exists():
+        stop(f"{VENV} was not made by lab.py: remove it, or {way_out}", 2)
+
+
 def clear() -> None:
     """Empty the folder, but for the stamp, which says that it was made here: nothing else is ever deleted."""
+    refuse_what_is_not_ours()  # it may have come while another call was waited for
     VENV.mkdir(exist_ok=True)
-    if any(VENV.iterdir()) and not STAMP.exists():
-        stop(f"{VENV} was not made by lab.py: remove it, or let KDLAB_VENV name another folder")
     STAMP.write_text("unfinished")
     for path in set(VENV.iterdir()) - {STAMP}:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -119,8 +145,10 @@ def set_up(lock) -> None:
     venv.create(VENV, symlinks=os.name != "nt", with_pip=not uv, prompt="kdlab")
     install = [uv, "pip", "install", "--python", str(PYTHON)] if uv else [str(PYTHON), "-m", "pip", "install"]
     install += [] if sys.stderr.isatty() else ["--quiet"]
-    call(*install, "--require-hashes", "-r", "requirements.lock")
-    call(*install, "--no-deps", "-e", ".")
+    # uv compiles nothing by itself: without it every start does so where Python may not write
+    call(*install, *(["--compile-bytecode"] if uv else []), "--require-hashes", "-r", "requirements.lock")
+    # what builds is in the lock, with its hash: in isolation the newest would be fetched, unseen
+    call(*install, "--no-build-isolation", "--no-deps", "-e", ".")
     STAMP.write_text(fingerprint())  # last: without it the next call starts over
     say(f"ready after {time.monotonic() - began:.0f} s")
 
@@ -131,6 +159,8 @@ def ensure() -> None:
             if not ready():  # the call that was waited for may have done it
                 set_up(lock)
     except (OSError, subprocess.CalledProcessError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG):
+            stop(f"{error.filename} ({error.strerror}): let KDLAB_VENV name a folder that can be written to", 2)
         code = max(1, getattr(error, "returncode", 1))  # negative after a signal
         reason = f"the installer ended with code {code}" if isinstance(error, subprocess.CalledProcessError) else error
         free = shutil.disk_usage(VENV if VENV.exists() else ROOT).free / 1e9

@@ -1,5 +1,6 @@
 """What several tests need: an empty runs folder that keeps a checkpoint of every epoch, small files, cheap stages."""
 
+import hashlib
 import signal
 import sys
 
@@ -51,10 +52,13 @@ def small_files(tmp_path_factory):
         write_cifar(root, CIFAR100, patch, "fine_labels", CIFAR100.meta, [f"c{i}" for i in range(100)], rows=200)
         write_stl10(root, patch)
         patch.setattr(torch.hub, "get_dir", lambda: str(root / "hub"))
-        url = get_model_weights("mobilenet_v2")["IMAGENET1K_V1"].url
-        file = root / "hub" / "checkpoints" / url.rpartition("/")[2]
-        file.parent.mkdir(parents=True)
-        torch.save(get_model("mobilenet_v2").state_dict(), file)
+        folder = root / "hub" / "checkpoints"
+        folder.mkdir(parents=True)
+        torch.save(get_model("mobilenet_v2").state_dict(), folder / "weights.pth")
+        digest = hashlib.sha256((folder / "weights.pth").read_bytes()).hexdigest()
+        (folder / "weights.pth").rename(folder / f"mobilenet_v2-{digest[:8]}.pth")
+        weights = get_model_weights("mobilenet_v2")["IMAGENET1K_V1"].value
+        patch.setattr(weights, "url", f"models/mobilenet_v2-{digest[:8]}.pth")
         load.cache_clear()
         yield
         load.cache_clear()

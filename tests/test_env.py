@@ -1,11 +1,14 @@
 """pyproject.toml, requirements.lock, environment.yml and the workflow tell the same story."""
 
+import ast
 import re
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -85,6 +88,45 @@ def test_each_dependency_is_declared_once():
     assert [re.split("[=<> ]", item)[0] for item in listed] == ["python", "pip", "pip:", "-e"]
     (extras,) = re.findall(r"^-e \.\[(.+)\]$", listed[-1])
     assert set(extras.split(",")) == set(PROJECT["optional-dependencies"]), "conda users get what there is"
+
+
+def test_what_builds_the_package_is_pinned_too():
+    """So that nothing is fetched by its name alone when the package is installed."""
+    pins = {canonicalize_name(pin.name): str(pin.specifier).removeprefix("==") for pin in PINS}
+    for need in map(Requirement, TOML["build-system"]["requires"]):
+        pinned = pins.get(canonicalize_name(need.name))
+        assert pinned and need.specifier.contains(pinned), f"{need} builds the package, the lock has {pinned}"
+
+
+def test_what_the_package_imports_is_declared():
+    """Not only brought along by another library, which may drop it."""
+    declared = {canonicalize_name(Requirement(text).name) for group in GROUPS[:-1] for text in group}
+    homes = metadata.packages_distributions()
+    missing = {}
+    for file in sorted((ROOT / "kdlab").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level and node.module else []
+            for name in {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"kdlab"}:
+                if name in homes and not declared & {canonicalize_name(home) for home in homes[name]}:
+                    missing[name] = file.name
+    assert missing == {}
+
+
+def test_workflow():
+    """It uses machines that there are, actions that cannot be exchanged, and no machine twice for one commit."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+    triggers = workflow[True]  # what YAML 1.1 reads in "on"
+    assert isinstance(triggers, dict), "push and pull_request both: a branch with a request is tested twice"
+    assert triggers["push"] == {"branches": ["main"]} and "pull_request" in triggers
+    assert workflow["concurrency"]["cancel-in-progress"] is True and workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert not {"macos-12", "macos-13", "macos-14", "ubuntu-20.04"} & set(job["strategy"]["matrix"]["os"]), (
+            "retired"
+        )
+        used = [step for step in job["steps"] if "uses" in step]
+        assert [step["uses"] for step in used if not re.search("@[0-9a-f]{40}$", step["uses"])] == []
+        assert any(step.get("with", {}).get("cache") == "pip" for step in used)
 
 
 def test_versions_of_the_package_python_and_torch():

@@ -148,6 +148,51 @@ def test_deletes_nothing_it_did_not_make(lab, capsys):
     assert "was not made by lab.py" in capsys.readouterr().err
 
 
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    "kind", ["a file", "a dangling link", "below a file", "somebody's folder", "the root", "~nobody"]
+)
+def test_a_place_that_cannot_be_is_refused_and_nothing_is_left(kind, tmp_path):
+    place = tmp_path / "mine"
+    if kind == "a file":
+        place.write_text("a thesis")
+    elif kind == "a dangling link":
+        place.symlink_to(tmp_path / "gone" / "away")
+    elif kind == "below a file":
+        place.write_text("a thesis")
+        place = place / "venv"
+    elif kind == "somebody's folder":
+        place.mkdir()
+        (place / "thesis.tex").touch()
+    before = names(tmp_path), Path("/.lock").exists()
+    chosen = {"the root": "/", "~nobody": "~nobody-of-this-name/venv"}.get(kind, str(place))
+    environment = {**os.environ, "KDLAB_VENV": chosen, "PYTHONPATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-S", str(LAB), "table"], cwd=tmp_path, env=environment,  # -S: as where no kdlab is installed
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "KDLAB_VENV" in done.stderr, done.stderr
+    assert "network" not in done.stderr and chosen.partition("/venv")[0] in done.stderr
+    assert (names(tmp_path), Path("/.lock").exists()) == before
+
+
+def test_nothing_is_fetched_by_its_name_alone(lab):
+    lab.main(["tour"])
+    packages, project = installs(lab)
+    assert "--require-hashes" in packages
+    assert "--no-build-isolation" in project, "what builds the package would be the newest there is, without a hash"
+
+
+def test_uv_compiles_what_it_installs(lab, monkeypatch):
+    monkeypatch.setattr(lab.shutil, "which", lambda name: f"/somewhere/{name}")
+    lab.main(["tour"])
+    packages = installs(lab)[0]
+    assert packages[:3] == ("/somewhere/uv", "pip", "install") and "--compile-bytecode" in packages
+
+
 def test_uses_pip_where_uv_does_not_run(lab, monkeypatch):
     def no_uv(command, **options):
         if "--version" in command:

@@ -1,5 +1,7 @@
 """Published sizes and shapes of the papers' networks, and torchvision's networks against torchvision."""
 
+from pathlib import Path
+
 import pytest
 import torch
 import torchvision
@@ -154,3 +156,37 @@ def test_imagenet_weights_that_do_not_fit_or_do_not_come(monkeypatch, tmp_path):
             build("mobilenet_v2", 10, channels, width, pretrained=True)
     with pytest.raises(Error, match=r"could not be downloaded: put them at .*hub.checkpoints.mobilenet_v2-\w+\.pth"):
         build("mobilenet_v2", 10, pretrained=True)
+
+
+@pytest.mark.parametrize("kind", ["runs code", "of tensors", "text", "a folder"])
+def test_a_file_in_the_place_of_imagenet_weights_is_neither_run_nor_believed(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    url = torchvision.models.get_model_weights("resnet18")["IMAGENET1K_V1"].url
+    file = tmp_path / "hub" / "checkpoints" / url.rpartition("/")[2]
+    file.parent.mkdir(parents=True)
+    trace = tmp_path / "trace"
+    if kind == "runs code":
+        torch.save({"weight": Touches(trace)}, file)
+    elif kind == "of tensors":
+        torch.save(torchvision.models.resnet18().state_dict(), file)
+    elif kind == "text":
+        file.write_text("not found")
+    else:
+        file.mkdir()
+    before = sorted(file.parent.iterdir())
+    with pytest.raises(Exception) as caught:  # noqa: PT011  # of which kind is asked below
+        build("resnet18_imagenet", 10, pretrained=True)
+    assert not trace.exists(), "code of the file was run"
+    assert isinstance(caught.value, Error) and str(file) in str(caught.value)
+    assert "\n" not in str(caught.value) and "remove it" in str(caught.value)
+    assert sorted(file.parent.iterdir()) == before
+
+
+class Touches:
+    """What runs code where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))

@@ -4,6 +4,7 @@ Every stem halves the side of the image, the ResNets' and ShuffleNetV2's twice. 
 layer, so that its weights fit.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -146,17 +147,35 @@ def imagenet_weights(name: str, channels: int, width: float) -> dict[str, Tensor
 
     The first, because the scripts of their time, SS-KD's among them, loaded these by `pretrained=True`.
 
-    An `Error` where there are none for this network, or where they cannot be downloaded.
+    An `Error` where there are none for this network, where they cannot be downloaded, or where a file that is there
+    already is another one: it is neither trusted nor read.
     """
     known("network with ImageNet weights", name, TORCHVISION)
     if channels != 3 or width != 1:
         raise Error(f"ImageNet weights are for 3 channels and width 1, not for {channels} and {width:g}")
     weights = get_model_weights(name.removesuffix("_imagenet"))["IMAGENET1K_V1"]
+    file = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
+    if file.exists():
+        _check_file(file)  # torch asks a download alone for its hash
     try:
-        return weights.get_state_dict(progress=False, check_hash=True)
+        return weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError):
-        file = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
         raise Error(f"the ImageNet weights of {name} could not be downloaded: put them at {file}") from None
+
+
+def _check_file(file: Path) -> None:
+    """An `Error` unless the SHA-256 of a file begins with what its name ends with, as in resnet18-5c106cde.pth."""
+    named = file.stem.rpartition("-")[2]
+    try:
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise Error(f"{file} cannot be read ({error.strerror}): remove it, it is downloaded anew") from None
+    if not digest.startswith(named):
+        raise Error(
+            f"{file} is not what torchvision offers: its SHA-256 begins with {digest[: len(named)]}, not {named}; "
+            "remove it, it is downloaded anew"
+        )
 
 
 def load_imagenet(net: Network, name: str, weights: dict[str, Tensor]) -> None:
