@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
