@@ -5,9 +5,24 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+import torch
 from pydantic import TypeAdapter, ValidationError
 
 from .errors import Error, complaint, known
+
+
+def plain(value: Any) -> Any:
+    """Numbers of numpy and torch, also those in lists and dicts, as Python's own; anything else as it is."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray | torch.Tensor) and not value.ndim):
+        return value.item()
+    if isinstance(value, np.ndarray | torch.Tensor):
+        return value.tolist()
+    if type(value) in (list, tuple):
+        return type(value)(plain(each) for each in value)
+    if type(value) is dict:
+        return {plain(name): plain(each) for name, each in value.items()}
+    return value
 
 
 def hyper_parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from .data import origin, overlap
+from .data import origin, overlap, same_images
 from .errors import Error
 from .methods import METHODS, keepers
 
@@ -24,8 +24,10 @@ def check_teacher(run: Run, stage: Run) -> None:
         if part not in teacher.keeps:
             having = " or ".join(f"Config(method={name!r}, ...)" for name in keepers(part))
             raise Error(f"method {run.method!r} needs its teacher's {part}: give teacher={having}")
-    if stage.dataset == run.dataset and stage.size != run.size:
-        raise Error(f"the teacher was trained at size={stage.size}, this run has size={run.size}: give both the same")
+    for each in (stage, trained):
+        if same_images(each.dataset, run.dataset) and each.size != run.size:
+            told = f"the teacher was trained at size={each.size}, this run has size={run.size}"
+            raise Error(f"{told}: give both the same")
     if stage.normalise != run.normalise:
         raise Error("teacher and student must see the same images: give both the same normalise")
     if not METHODS[trained.method].trains_head:

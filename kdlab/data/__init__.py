@@ -1,11 +1,11 @@
 """Data sets, by name, as uint8 tensors; label budgets; label noise; batches."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from inspect import Parameter, signature
 from typing import get_args
 
 from ..errors import Error, known
+from ..hyper import plain
 from .batches import SAMPLINGS, Batch, Batches, Normalise
 from .decoded import clear
 from .decoded import sizes as kept
@@ -13,6 +13,7 @@ from .folder import folder
 from .imagenet import imagenet, photographs
 from .images import ImageSet, Recorded
 from .noise import NOISES
+from .remembered import Entry, Remembered, state_of
 from .sources import PLACES, cifar10, cifar100, data_root, digits, fashion_mnist, located, mnist, stl10
 from .splits import Split, split
 from .stored import Pixels, installed_memory, memory_limit, pick
@@ -31,6 +32,7 @@ DATASETS: dict[str, Callable[..., ImageSet]] = {
     "folder": folder,  # "folder:PATH"
     "photographs": photographs,  # "photographs:PATH"
 }
+BUILT_IN = dict(DATASETS)
 
 
 def check_name(name: str) -> tuple[str, str]:
@@ -72,6 +74,11 @@ def overlap(name: str, other: str) -> bool:
     return key == check_name(other)[0] and _parts_of(key)[0] is not None and origin(name) != origin(other)
 
 
+def same_images(name: str, other: str) -> bool:
+    """Whether two data sets hold the same images, however one gets there and whatever part of them is labelled."""
+    return origin(name) == origin(other) or overlap(name, other)
+
+
 def _parts_of(key: str) -> tuple[tuple[str, ...] | None, bool]:
     """The words that may follow the colon (None: any), and whether there must be one."""
     asked = signature(DATASETS[key]).parameters.get("part")
@@ -80,18 +87,64 @@ def _parts_of(key: str) -> tuple[tuple[str, ...] | None, bool]:
     return get_args(asked.annotation) or None, asked.default is Parameter.empty
 
 
-@lru_cache(maxsize=4)
-def load(name: str, size: int | None = None) -> ImageSet:
-    """The data set `name`, its images brought to `size` x `size` pixels if that is given. The last four are kept."""
-    key, part = check_name(name)
+class Loading:
+    """`load(name, size)`: the data set `name`, its images brought to `size` x `size` pixels if that is given.
+
+    The last four are kept. What has changed is read anew: files, the folder that a name leads to from here, and images
+    that somebody has written into. A reader of one's own is asked each time: nobody knows what it reads.
+    """
+
+    def __init__(self, most: int = 4) -> None:
+        self._remembered = Remembered(most)
+
+    def __call__(self, name: str, size: int | None = None) -> ImageSet:
+        """The data set `name`, its images brought to `size` x `size` pixels if that is given."""
+        key, part = check_name(name)
+        reader, entry = DATASETS[key], (str(name), plain(size))
+        before = _state(key, part)
+        if (kept := self._remembered.get(entry, reader, before)) is not None:
+            return kept
+        images = _read(key, part, entry[1])
+        images.fingerprint()  # before anybody can write into it
+        state = before if before == _state(key, part) else None  # downloaded or changed meanwhile: read once more
+        return self._remembered.put(entry, Entry(reader, state, images.checksum(), images))
+
+    def cache_clear(self) -> None:
+        """Forget all that was read."""
+        self._remembered.entries.clear()
+
+
+load = Loading()
+
+
+def _read(key: str, part: str, size: int | None) -> ImageSet:
     reader = DATASETS[key]
     offered = {"part": part, "size": size}
     images = reader(**{each: offered[each] for each in signature(reader).parameters if each in offered})
-    return images.resized(size)
+    if not isinstance(images, ImageSet):
+        raise Error(f"the reader of {key!r} gives a {type(images).__name__}: it must give a kdlab.data.ImageSet")
+    images = images.resized(size)
+    shapes = {tuple(x.shape[1:]) for x in (images.train_x, images.test_x, images.val_x) if x is not None and len(x)}
+    if len(shapes) > 1:
+        listed = " and ".join(str(shape) for shape in sorted(shapes))
+        raise Error(
+            f"the images of {images.name} have the shapes {listed}: training, test and validation images must agree"
+        )
+    return images
+
+
+def _state(key: str, part: str) -> str | None:
+    """The state of the files that a data set is read from; None where they are not known."""
+    if DATASETS[key] is not BUILT_IN.get(key):
+        return None
+    if not _parts_of(key)[1]:
+        return state_of(sorted(data_root().glob(PLACES[key])) if key in PLACES else ())
+    place = located(part)
+    return state_of([place]) if place.is_dir() else None  # a list of files, which may lie anywhere
 
 
 __all__ = [
     "DATASETS", "NOISES", "PLACES", "SAMPLINGS", "Batch", "Batches", "ImageSet", "Normalise", "Pixels", "Recorded",
     "Split", "check_name", "clear", "data_root", "installed_memory", "is_here", "kept", "load", "memory_limit",
-    "origin", "overlap", "pick", "split",
+    "origin", "overlap", "pick", "same_images", "split",
 ]  # fmt: skip

@@ -1,8 +1,9 @@
 """A data set: uint8 images, integer labels, and what a network has to know of them."""
 
+import copy
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -11,7 +12,9 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
 from ..errors import Error
-from .stored import Pixels, pick
+from ..hyper import plain
+from .accepted import check_images, check_labels, check_names, check_statistics
+from .stored import Pixels, Streamed, pick
 
 CHUNK, BYTES = 1024, 1 << 20  # images that are looked at together, and what they take, at most
 
@@ -21,9 +24,9 @@ class ImageSet:
     """Training and test images of one data set.
 
     `train_x`, `test_x`: uint8 (n, C, H, W), a tensor, or `Streamed` where memory would not hold them; `train_y`,
-    `test_y`: int64 (n,), -1 for an image without a label.
-    `mean`, `std`: one number per channel on the scale [0, 1], of the labelled training images unless given; teacher and
-    student see the same normalisation.
+    `test_y`: int64 (n,), -1 for an image without a label. Others are refused.
+    `mean`, `std`: one number per channel on the scale [0, 1], of the labelled training images unless given. They belong
+    to the networks that are trained on these images: a teacher of other images sees them by its own.
     `style` is the key of the augmentation family (`kdlab.AUGMENTATIONS`) that suits the images. `similar`: which class
     a class is taken for where labels are wrong asymmetrically, by name; without it, the next class. `val_x`, `val_y`:
     only where the data set itself brings a validation set.
@@ -43,12 +46,21 @@ class ImageSet:
     similar: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("classes", "mean", "std"):  # their text is part of the fingerprint
+            object.__setattr__(self, name, tuple(plain(list(getattr(self, name)))))
+        object.__setattr__(self, "similar", dict(self.similar))
+        check_names(self.classes)
+        for part in ("train", "test", "val") if self.val_x is not None or self.val_y is not None else ("train", "test"):
+            x, y = getattr(self, f"{part}_x"), getattr(self, f"{part}_y")
+            check_images(f"{part}_x of {self.name}", x)
+            check_labels(f"{part}_y of {self.name}", y, len(x), len(self.classes))
         if not self.mean:
             labelled = self.train_y >= 0
             all_alike = labelled.all() or not labelled.any()
             mean, std = channel_statistics(self.train_x if all_alike else pick(self.train_x, labelled))
             object.__setattr__(self, "mean", mean)
             object.__setattr__(self, "std", std)
+        check_statistics(self.mean, self.std, self.channels)
 
     @property
     def channels(self) -> int:
@@ -67,15 +79,43 @@ class ImageSet:
 
         Of photographs that stay in their files: when a file's name, its size or one of its ends does.
         """
-        return self._fingerprint
+        known = self.__dict__.get("_known")
+        if known is None or not (self.__dict__.get("_settled") or known[0] == self.checksum()):
+            self.is_known_by(self.contents())
+        return self.__dict__["_known"][1]
 
     def is_known_by(self, fingerprint: str) -> None:
         """Spare this set the reading of all its pixels: its fingerprint was computed before."""
-        self.__dict__["_fingerprint"] = fingerprint
+        self.__dict__["_known"] = self.checksum(), fingerprint
 
-    @cached_property
-    def _fingerprint(self) -> str:
-        return self.contents()
+    def changed(self) -> bool:
+        """Whether somebody has written into the images or labels since the fingerprint was computed."""
+        known = self.__dict__.get("_known")
+        return known is not None and known[0] != self.checksum()
+
+    def settled(self) -> "ImageSet":
+        """The same set; its fingerprint is no longer compared with its contents, but by `changed` alone."""
+        self.fingerprint()
+        twin = copy.copy(self)
+        twin.__dict__["_settled"] = True
+        return twin
+
+    def like(self, other: "ImageSet") -> bool:
+        """Whether two sets are the same in everything that a run or a picture reads."""
+        about = ("name", "classes", "style", "mean", "std", "similar")
+        same = all(getattr(self, name) == getattr(other, name) for name in about)
+        return same and self.fingerprint() == other.fingerprint()
+
+    def checksum(self) -> int:
+        """Compute a number of what is in memory, in a fraction of a fingerprint's time."""
+        total = zlib.crc32(repr(sorted(self.similar.items())).encode())
+        for part in (self.train_x, self.train_y, self.test_x, self.test_y, self.val_x, self.val_y):
+            if part is not None:
+                tensor = part.rows if isinstance(part, Streamed) else part
+                total = zlib.crc32(repr(tuple(tensor.shape)).encode(), total)
+                for chunk in tensor.split(together(tensor)) if len(tensor) else ():
+                    total = zlib.crc32(chunk.contiguous().numpy().data, total)
+        return total
 
     def contents(self) -> str:
         """The fingerprint of what is here now: all pixels are read."""

@@ -1,7 +1,9 @@
 """`assemble(config) -> Setup`: a run put together from data, method and batches; nothing is written or trained."""
 
 import copy
-from collections.abc import Iterator, Mapping
+import unicodedata
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import torch
@@ -9,24 +11,34 @@ from torch import Tensor
 
 from ..augment import AUGMENTATIONS
 from ..config import Config
-from ..data import Batches, ImageSet, Split, load, split
+from ..data import Batches, ImageSet, Split, load, same_images, split
 from ..errors import Error
 from ..methods import METHODS, Method
 from ..metrics import check_monitor
-from ..models import Network, build
+from ..models import Network, build, reading_as
 from ..seeds import derive
 from ..setup import Setup, Stage
 from .device import layout, make_fabric
 from .identity import Images
 from .room import check_room
 
+SMALLEST = 8  # pixels a side that every network takes
+NAMED = 12  # classes of which a sentence names all
+
 
 def assemble(config: Config, images: Images | None = None) -> Setup:
     """Put a run together, and before it what it stands on, with untrained networks throughout.
 
     What cannot work is refused here: data that are not there, networks that do not fit, a label budget that is too
-    small. Give `images` to use others than those that the names in the config stand for.
+    small; and images that somebody has written into since they were loaded. Give `images` to use others than those that
+    the names in the config stand for.
     """
+    for each in (images or {}).values():
+        if each.changed():
+            raise Error(
+                f"somebody has written into the images or labels of {each.name} since they were loaded: run or load "
+                "again reads them anew, and changes belong into a copy, images.train_x.clone()"
+            )
     return _assemble(config, images or chain_images(config), {})
 
 
@@ -35,7 +47,7 @@ def chain_images(config: Config) -> Images:
     if not isinstance(config, Config):
         raise Error(f"{config!r} describes no run: give a Config, such as Config(method='supervised', labels=100)")
     wanted = dict.fromkeys((stage.dataset, stage.size) for stage in chain(config))
-    return {key: load(*key) for key in wanted}
+    return {key: load(*key).settled() for key in wanted}
 
 
 def chain(config: Config) -> Iterator[Config]:
@@ -63,8 +75,11 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
     data = splits[key]
     if config.patience is not None and config.select == "validation" and not len(data.val_y):
         raise Error(f"patience watches the validation images, and validation={config.validation} of them leaves none")
+    _check_sides(own)
     if "teacher" in stages:
-        _check_teacher(stages["teacher"].images, own, config)
+        _check_teacher(stages["teacher"], own, config)
+    if "init" in stages and "model" in METHODS[config.method].frozen:
+        _check_kept(stages["init"].images, own, config)
     device = make_fabric(config).device
     method = build_method(config, own, data.y, {role: stage_of(setup) for role, setup in stages.items()}, device)
     family = AUGMENTATIONS[config.augment or own.style]
@@ -76,6 +91,7 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
     setup = Setup(config, data, method, batches, stages)
     if config.patience is not None or config.monitor is not None:
         check_monitor(setup)
+    _say_repeats(setup)
     return setup
 
 
@@ -85,11 +101,14 @@ def stage_of(setup: Setup) -> Stage:
 
 
 def build_network(config: Config, images: ImageSet) -> Network:
-    """The network that training would start from without `init`; on the CPU."""
-    return build(
+    """The network that training would start from without `init`; on the CPU. It carries what it is trained on."""
+    net = build(
         config.model, len(images.classes), images.channels, config.width, derive(config.seed, "model"),
         pretrained=config.pretrained,
     )  # fmt: skip
+    net.classes = images.classes
+    net.mean, net.std = (images.mean, images.std) if config.normalise else ((0.0,), (1.0,))
+    return net
 
 
 def build_method(
@@ -100,6 +119,8 @@ def build_method(
     if "init" in stages:
         _start_from(model, stages["init"].network)
     teacher, parts = stages.get("teacher", (None, {}))
+    if teacher is not None:  # it sees the batches of this run, and reads them as the images that it was trained on
+        teacher = reading_as(teacher, model.mean, model.std)
     with own_generators():
         _, C, H, W = images.train_x.shape
 
@@ -123,23 +144,77 @@ def own_generators() -> AbstractContextManager:
     return torch.random.fork_rng(devices=range(torch.cuda.device_count()))
 
 
-def _check_teacher(theirs: ImageSet, own: ImageSet, config: Config) -> None:
-    """Refuse a teacher of other images, which no loss could compare."""
-    pairs = {
-        "knows {} classes": (len(theirs.classes), len(own.classes)),
-        "sees {} channels": (theirs.channels, own.channels),
-    }
-    for what, (known, new) in pairs.items():
-        if known != new:
-            told = f"the teacher {what.format(known)} and {config.dataset} has {new}"
-            raise Error(f"{told}: they must be the same, give the teacher a dataset that fits")
+def _check_sides(images: ImageSet) -> None:
+    """Refuse images that are too small for a network."""
+    *_, height, width = images.train_x.shape
+    if min(height, width) < SMALLEST:
+        raise Error(
+            f"the images of {images.name} have {height} x {width} pixels, and networks take {SMALLEST} x {SMALLEST} or "
+            f"more: give size={SMALLEST} or more"
+        )
+
+
+def _check_teacher(stage: Setup, own: ImageSet, config: Config) -> None:
+    """Refuse a teacher of other classes or channels, which no loss could compare, or of another size of one image."""
+    theirs = stage.images
+    if told := _unlike(theirs.classes, own.classes):
+        raise Error(
+            f"the teacher, of {stage.config.dataset}, and {config.dataset} must have the same classes in the same "
+            f"order: {told}"
+        )
+    if theirs.channels != own.channels:
+        told = f"the teacher sees {theirs.channels} channels and {config.dataset} has {own.channels}"
+        raise Error(f"{told}: they must be the same, give the teacher a dataset that fits")
+    sides = [" x ".join(map(str, images.train_x.shape[2:])) for images in (theirs, own)]
+    if same_images(stage.config.dataset, config.dataset) and sides[0] != sides[1]:
+        told = f"the teacher was trained on {stage.config.dataset} at {sides[0]} pixels, and this run sees them at"
+        raise Error(f"{told} {sides[1]}: give both the same size")
+
+
+def _check_kept(theirs: ImageSet, own: ImageSet, config: Config) -> None:
+    """Refuse other images for a network that stays as its initial run has left it, classifier included."""
+    told = f"method {config.method!r} leaves the network as its init trained it"
+    if unlike := _unlike(theirs.classes, own.classes):
+        raise Error(f"{told}: give it an init of the same classes in the same order: {unlike}")
+    if (theirs.mean, theirs.std) != (own.mean, own.std):
+        raise Error(f"{told}, on images of {theirs.name} of another mean and deviation: give both the same images")
+
+
+def _unlike(theirs: Sequence[str], own: Sequence[str]) -> str:
+    """How two lists of classes differ; nothing where they are the same, also as other systems write them."""
+    first, second = ([unicodedata.normalize("NFC", name) for name in names] for names in (theirs, own))
+    if first == second:
+        return ""
+    what = ", the same in another order" if sorted(first) == sorted(second) else ""
+    return f"there {len(first)}, {_listed(first, second)}, here {len(second)}, {_listed(second, first)}{what}"
+
+
+def _listed(names: Sequence[str], others: Sequence[str]) -> str:
+    """The names, or of many those from the first on that differs."""
+    if len(names) <= NAMED:
+        return f"({', '.join(names)})"
+    pairs = zip(names, others, strict=False)
+    start = next((i for i, (name, other) in enumerate(pairs) if name != other), min(len(names), len(others)))
+    some = names[start : start + NAMED]
+    return f"(from number {start} on {', '.join(some)}{', ...' if start + len(some) < len(names) else ''})"
 
 
 def _start_from(model: Network, source: Network) -> None:
-    """Load the weights of another network; a head for other classes stays new."""
+    """Load the weights of another network; a head for other classes, or for another order of them, stays new."""
     weights, own = source.state_dict(), model.state_dict()
-    if source.num_classes != model.num_classes:
+    if source.num_classes != model.num_classes or _unlike(source.classes, model.classes):
         weights |= {name: own[name] for name in own if name.startswith("head.")}
     if odd := [name for name in own if weights[name].shape != own[name].shape]:
         raise Error(f"the initial weights do not fit: {odd[0]} differs in shape, the images have other channels")
     model.load_state_dict(weights)
+
+
+def _say_repeats(setup: Setup) -> None:
+    """Say that images are compared with themselves, where a batch that contrasts images holds some several times."""
+    images, count = len(setup.data.x), setup.config.batch
+    if setup.method.sampling == "all" and not setup.method.trains_head and count > images:
+        warnings.warn(
+            f"batch={count} is more than the {images:,} training images: a batch holds images several times, and what "
+            f"contrasts images takes these for different ones (false negatives); give batch={images} or less",
+            stacklevel=4,
+        )

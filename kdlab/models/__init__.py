@@ -15,6 +15,7 @@ from .branches import Branch, BranchOutput, branches, several_stages
 from .litenet import litenet_dsc
 from .mobilenet import MOBILENETS
 from .preact import PREACT
+from .reading import reading_as
 from .resnet import RESNETS
 from .shufflenet import shufflenet_v1, shufflenet_v2
 from .torchvision_nets import TORCHVISION, imagenet_weights, load_imagenet
@@ -52,6 +53,6 @@ def build(
 
 __all__ = [
     "MODELS", "TORCHVISION", "Branch", "BranchOutput", "Features", "Network", "Stage", "branches", "build",
-    "conv_bn_relu", "evaluating", "fresh_copy", "from_module", "from_stages", "map_shapes", "parameter_count", "scaled",
-    "several_stages",
+    "conv_bn_relu", "evaluating", "fresh_copy", "from_module", "from_stages", "map_shapes", "parameter_count",
+    "reading_as", "scaled", "several_stages",
 ]  # fmt: skip

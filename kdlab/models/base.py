@@ -44,13 +44,18 @@ class Network(nn.Module):
     Beside its modules a network has numbers: `stem_width`, `widths` (the channels of each stage's map),
     `feature_width` (the length of the pooled vector), `num_classes`. And it keeps its blueprints, for `branches`:
     `blueprints`, `neck_blueprint`, and `extra`, the one stage of the last auxiliary branch, which is the last stage at
-    stride 1.
+    stride 1. `classes`, `mean` and `std` are those of the data set that it is trained on, where a run has made it: a
+    network belongs to the numbers by which its images were normalised.
 
     Convolutions start from Kaiming's normal distribution (fan-out, ReLU) with biases 0, batch norms from (1, 0), the
     head from PyTorch's default, as in RepDistiller's ResNets; `init=False` keeps what the modules came with. The other
     networks of the benchmark follow its files too: the ShuffleNets keep PyTorch's defaults throughout, heads of VGG,
     MobileNetV2 and WRN start by `start_head`.
     """
+
+    classes: tuple[str, ...] = ()
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
 
     def __init__(
         self, stem: nn.Module, stem_width: int, stages: Sequence[Stage], num_classes: int, *,
