@@ -43,7 +43,7 @@ def write(root, classes=("a", "b", "c"), side=8, light=None, mode="RGB"):
 @pytest.mark.parametrize("theirs, own, words", [
     (("a", "b", "c"), ("a", "c", "x"), ("(a, b, c)", "(a, c, x)")),
     (("a", "b", "c"), ("x", "y", "z"), ("(a, b, c)", "(x, y, z)")),
-    (("a", "b"), ("a", "b", "c"), ("there 2, (a, b)", "here 3, (a, b, c)")),
+    (("a", "b"), ("a", "b", "c"), ("knows 2 classes", "has 3", "there (a, b)", "here (a, b, c)")),
 ])  # fmt: skip
 def test_a_teacher_of_other_classes_is_refused_with_both_lists(theirs, own, words, tmp_path):
     teacher = Config(dataset=f"folder:{write(tmp_path / 'A', theirs)}", **TINY)
@@ -72,7 +72,7 @@ def turned(monkeypatch):
 def test_the_same_classes_in_another_order_are_refused_and_said_to_be(turned):
     teacher = Config(dataset=turned, **TINY)
     for stages in ({"teacher": teacher}, {"teacher": Config(method="kd", teacher=teacher, **TINY)}):
-        with pytest.raises(Error, match=r"9, 8, 7.*0, 1, 2.*the same in another order"):
+        with pytest.raises(Error, match=r"9, 8, 7.*0, 1, 2.*the same ones in another order"):
             assemble(Config(method="kd", **stages, **TINY))
 
 

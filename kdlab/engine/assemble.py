@@ -158,10 +158,9 @@ def _check_teacher(stage: Setup, own: ImageSet, config: Config) -> None:
     """Refuse a teacher of other classes or channels, which no loss could compare, or of another size of one image."""
     theirs = stage.images
     if told := _unlike(theirs.classes, own.classes):
-        raise Error(
-            f"the teacher, of {stage.config.dataset}, and {config.dataset} must have the same classes in the same "
-            f"order: {told}"
-        )
+        counts = f"{len(theirs.classes)} classes and {config.dataset} has {len(own.classes)}"
+        what = counts if len(theirs.classes) != len(own.classes) else f"other classes than {config.dataset}"
+        raise Error(f"the teacher knows {what}: they must be the same in the same order, {told}")
     if theirs.channels != own.channels:
         told = f"the teacher sees {theirs.channels} channels and {config.dataset} has {own.channels}"
         raise Error(f"{told}: they must be the same, give the teacher a dataset that fits")
@@ -175,7 +174,7 @@ def _check_kept(theirs: ImageSet, own: ImageSet, config: Config) -> None:
     """Refuse other images for a network that stays as its initial run has left it, classifier included."""
     told = f"method {config.method!r} leaves the network as its init trained it"
     if unlike := _unlike(theirs.classes, own.classes):
-        raise Error(f"{told}: give it an init of the same classes in the same order: {unlike}")
+        raise Error(f"{told}: give it an init of the same classes in the same order, {unlike}")
     if (theirs.mean, theirs.std) != (own.mean, own.std):
         raise Error(f"{told}, on images of {theirs.name} of another mean and deviation: give both the same images")
 
@@ -185,8 +184,8 @@ def _unlike(theirs: Sequence[str], own: Sequence[str]) -> str:
     first, second = ([unicodedata.normalize("NFC", name) for name in names] for names in (theirs, own))
     if first == second:
         return ""
-    what = ", the same in another order" if sorted(first) == sorted(second) else ""
-    return f"there {len(first)}, {_listed(first, second)}, here {len(second)}, {_listed(second, first)}{what}"
+    permuted = ", the same ones in another order" if sorted(first) == sorted(second) else ""
+    return f"there {_listed(first, second)}, here {_listed(second, first)}{permuted}"
 
 
 def _listed(names: Sequence[str], others: Sequence[str]) -> str:
