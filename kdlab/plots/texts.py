@@ -123,7 +123,7 @@ def _renamed(value: Any, shown: Mapping[str, str]) -> Any:
 
 
 def name_all(place: plt.Axes | plt.Figure, among: Collection[plt.Axes] = (), **looks: Any) -> None:
-    """Draw a legend of all that has a name, `among` some axes; matplotlib leaves out those that begin with "_"."""
+    """Draw a legend of all that has a name, one that begins with "_" too; `among` these axes, by default all."""
     axes = place.axes if isinstance(place, plt.Figure) else [place]
     drawn: list[Any] = [
         each for axis in among or axes for each in (*axis.get_lines(), *axis.patches, *axis.collections, *axis.containers)
