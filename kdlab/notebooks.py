@@ -33,6 +33,7 @@ METADATA = {
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"  # random model ids, dead without their kernel
 CELL_SECONDS = 3600
 BAR = "{desc} {bar:30} {n_fmt}/{total_fmt} cells {elapsed}"
+PAGES, IDLE_SECONDS = 8, 300  # of the gallery: kernels at a time, and how long one waits for its page
 # Folders where a kernel is looked for before this interpreter's own. There are none: what JUPYTER_PATH and the user's
 # folders call python3 may be another Python, with another kdlab
 KERNEL_FOLDERS: list[str] = []
@@ -431,25 +432,71 @@ def tour(parameters: Mapping[str, Any]) -> None:
 def lab(arguments: Sequence[str] = ()) -> int:
     """Open JupyterLab in the notebooks folder of the checkout and return its exit code; `arguments` are JupyterLab's.
 
-    An installed package's notebooks are not to be written to: there it opens in the current folder.
+    An installed package's notebooks are not to be written to: there it opens in the current folder. On POSIX this
+    process becomes JupyterLab: a signal that ends the one ends the other, and its kernels.
     """
     place = NOTEBOOKS if checkout() else Path.cwd()
     if not any(place.glob("*.ipynb")):
         warnings.warn(f"no notebook in {place}: kdlab notebooks copy FOLDER brings those of kdlab", stacklevel=2)
     # JupyterLab refuses the user root, who is the usual one in a container; it serves this machine alone, by a token
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    return subprocess.call([sys.executable, "-m", "jupyterlab", *root, *arguments], cwd=place)
+    command = [sys.executable, "-m", "jupyterlab", *root, *arguments]
+    if os.name == "posix":
+        os.chdir(place)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(sys.executable, command)
+    return subprocess.call(command, cwd=place)
 
 
 def gallery(port: int, browser: bool) -> int:
-    """Serve `kdlab.widgets.gallery()` as a page without code, until it is interrupted; return the exit code."""
+    """Serve `kdlab.widgets.gallery()` as a page without code, until it is interrupted; return the exit code.
+
+    The server is this process: whatever ends it ends the kernels of the pages too. A page that nobody looks at any more
+    loses its kernel after some minutes, and only browsers on this machine get one, by its own name.
+    """
     import nbformat
 
     if find_spec("voila") is None:
         raise Error("a page without code needs voila: pip install 'kdlab[app]', or open 08_explorers with kdlab lab")
+    from voila.app import Voila
+
     cell = nbformat.v4.new_code_cell("import kdlab\n\nkdlab.widgets.gallery()", id="gallery")
-    with tempfile.TemporaryDirectory() as folder:
+    metadata = {**METADATA, "title": "kdlab: explorers"}
+    with ended_by_signals(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "explorers.ipynb")
-        nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=METADATA), path)
-        command = [sys.executable, "-m", "voila", str(path), f"--port={port}"]
-        return subprocess.call([*command, *([] if browser else ["--no-browser"])])
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=metadata), path)
+        words = [str(path), f"--port={port}", *([] if browser else ["--no-browser"])]
+        Voila.launch_instance(words, config=_served())
+    return 0
+
+
+def _served() -> Any:
+    """The settings of the gallery's server."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from traitlets.config import Config
+
+    class OwnKernels(KernelSpecManager):
+        """Kernels of this interpreter alone."""
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**{**options, "kernel_dirs": KERNEL_FOLDERS})
+
+    config: Any = Config()
+    config.Voila.tornado_settings = {"allow_remote_access": False}  # a page elsewhere may give our address a name
+    config.VoilaConfiguration.prelaunch_hook = _admit
+    config.VoilaConfiguration.kernel_spec_manager_class = OwnKernels
+    config.MappingKernelManager.cull_idle_timeout = IDLE_SECONDS
+    config.MappingKernelManager.cull_interval = IDLE_SECONDS // 5
+    return config
+
+
+def _admit(request: Any, **_: Any) -> None:
+    """Refuse a page, and so a kernel, to what is no page, such as an image of another site, and beyond `PAGES`."""
+    from tornado.web import HTTPError
+
+    headers = request.request.headers
+    if headers.get("Sec-Fetch-Site") == "cross-site" and headers.get("Sec-Fetch-Dest") != "document":
+        raise HTTPError(403, reason="another site may not open the gallery")
+    if len(request.kernel_manager.list_kernel_ids()) >= PAGES:
+        raise HTTPError(503, reason=f"{PAGES} pages are open: close one and wait {IDLE_SECONDS // 60} minutes")

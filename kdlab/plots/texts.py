@@ -123,10 +123,10 @@ def _renamed(value: Any, shown: Mapping[str, str]) -> Any:
 
 
 def name_all(place: plt.Axes | plt.Figure, among: Collection[plt.Axes] = (), **looks: Any) -> None:
-    """Draw a legend of all that has a name, one that begins with "_" too; `among` these axes, by default all."""
-    axes = place.axes if isinstance(place, plt.Figure) else [place]
+    """Draw a legend of all that has a name, one that begins with "_" too; `among` these axes, else all."""
+    axes = among or (place.axes if isinstance(place, plt.Figure) else [place])
     drawn: list[Any] = [
-        each for axis in among or axes for each in (*axis.get_lines(), *axis.patches, *axis.collections, *axis.containers)
+        each for axis in axes for each in (*axis.get_lines(), *axis.patches, *axis.collections, *axis.containers)
         if not DEFAULTS.fullmatch(str(each.get_label()))
     ]  # fmt: skip
     if drawn:
