@@ -89,7 +89,7 @@ def _complete(setup: Setup, images: Images) -> Result:
         if found := _stored(setup.config, images):  # another process was faster
             return found
         try:
-            with own_generators():
+            with sentences(folder.path), own_generators():
                 metrics = _train(setup, folder)
         except BaseException:
             folder.leave_nothing()  # where it was refused before it trained

@@ -140,13 +140,16 @@ def load_into(module: nn.Module, file: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        raise MissingError(f"{file} is gone: {ANEW}") from None
-    known = digests_of(file.parent).get(file.name)
-    if known is not None and known != digest_of(content):
-        raise Error(f"{file} is damaged: {ANEW}")
+    for again in (True, False):  # another process may have just trained it anew: neither is damaged then
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError:
+            raise MissingError(f"{file} is gone: {ANEW}") from None
+        known = digests_of(file.parent).get(file.name)
+        if known in (None, digest_of(content)):
+            break
+        if not again:
+            raise Error(f"{file} is damaged: {ANEW}")
     try:
         tensors = load(content)
     except (SafetensorError, ValueError, KeyError) as error:
