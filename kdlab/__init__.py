@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import loaded
 from .starting import collect_late
 from .version import __version__
 

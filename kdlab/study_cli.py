@@ -2,6 +2,7 @@
 
 import inspect
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -140,6 +141,22 @@ def verify(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> 
     """Repeat a seed of each system whose code has changed; where no digit moved, its evidence counts again."""
     told = make(name, budget, parameter).verify()
     print(told.to_string(index=False) if len(told) else "no row is of today's settings and another code")
+
+
+@app.command()
+def restamp(
+    name: Name,
+    old: Annotated[Path, typer.Option(help="a checkout of the commit whose rows shall be kept (git worktree add)")],
+    share: Annotated[float, typer.Option(help="of the epochs that are trained, with shorter schedules")] = 1.0,
+    budget: Budget = "lab", parameter: Parameters = None,
+) -> None:  # fmt: skip
+    """Keep rows after a change of code that moves no number: give them new identities, without training all anew.
+
+    Where only identities are made in another way this is calculated. Where code changed, two seeds of each system are
+    trained with both codes, and rows are kept where metrics and weights agree in every digit.
+    """
+    table = make(name, budget, parameter).restamp(old.resolve(), share)
+    print(table.to_string(index=False) if len(table) else "all rows that counted for the older code count today")
 
 
 @app.command()

@@ -12,7 +12,7 @@ PACKAGE = Path(kdlab.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom to the top; rooms of one line know nothing of each other, but for what stands in KNOWS
 FLOORS = [
-    {"version", "starting", "errors", "files", "seeds", "ranges"},
+    {"version", "loaded", "starting", "errors", "files", "seeds", "ranges"},
     {"decoding", "machine"},
     {"hyper", "namespace", "places", "schedules", "settings"},
     {"optimizers", "losses", "models", "augment"},

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from making import TEACHER, TINY, config_of
@@ -96,7 +98,7 @@ DEFAULTS = {
 def test_a_changed_default_needs_a_new_version():
     found = {name: field.default for name, field in Config.model_fields.items()}
     changed = {name for name in DEFAULTS if found[name] != DEFAULTS[name]}
-    assert room.VERSION == 2 and not changed, "old folders would be taken for new runs: raise VERSION, and note it here"
+    assert room.VERSION == 3 and not changed, "old folders would be taken for new runs: raise VERSION, and note it here"
     assert set(found) == set(DEFAULTS), "note the default of a new field here"
 
 
@@ -153,6 +155,149 @@ def test_edits_of_the_package(tmp_path):
     assert found["what computes no loss"] == here, "the same in every process and folder"
     for name in ("the temperature", "a factor in the loss"):
         assert found[name][1] != taught and found[name][::2] == [supervised, simclr], name
+
+
+RENAMED = {
+    "losses/logits.py": "losses/softened.py",
+    "losses/contrastive.py": "losses/views.py",
+    "methods/kd.py": "methods/hinton.py",
+    "methods/base.py": "methods/contract.py",
+    "augment/recipes.py": "augment/families.py",
+}
+FRESH = """
+import sys
+from kdlab.studies import PUBLISHED, STUDIES
+from kdlab.tables import shipped_only
+with shipped_only():
+    for name in sys.argv[1:]:
+        study = {**STUDIES, **PUBLISHED}[name]()
+        print(name, len(study.rows()), len(study.stale()))
+"""
+MEASURED = [
+    name for name in (*kdlab.STUDIES, *kdlab.PUBLISHED)
+    if (PACKAGE.parent / "figures" / "data" / f"{name.replace('/', '_')}.csv").exists()
+]  # fmt: skip
+
+
+def counted(root):
+    """Study -> (rows that count, rows that do not) of the committed evidence, for the package under `root`."""
+    command, environment = [sys.executable, "-c", FRESH, *MEASURED], {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {name: (int(fresh), int(stale)) for name, fresh, stale in map(str.split, done.stdout.splitlines())}
+
+
+def copied(place):
+    """A copy of the package, with the committed evidence beside it."""
+    shutil.copytree(PACKAGE, place / "kdlab", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE.parent / "figures" / "data", place / "figures" / "data")
+    return place
+
+
+@pytest.mark.skipif(not MEASURED, reason="no evidence lies beside the package")
+def test_files_that_are_renamed_change_no_identity_and_a_factor_does(tmp_path):
+    root = copied(tmp_path / "renamed")
+    for old, new in RENAMED.items():
+        (root / "kdlab" / old).rename(root / "kdlab" / new)
+    for old, new in RENAMED.items():  # all are imported from their own folders only
+        for file in (root / "kdlab" / old).parent.glob("*.py"):
+            text = file.read_text(encoding="utf-8")
+            file.write_text(text.replace(f"from .{Path(old).stem} import", f"from .{Path(new).stem} import"), "utf-8")
+    found = counted(root)
+    rows = {name: len(pd.read_csv(root / "figures" / "data" / f"{name.replace('/', '_')}.csv")) for name in MEASURED}
+    assert found == {name: (rows[name], 0) for name in MEASURED}, "rows that count, and rows of another code"
+    file = root / "kdlab" / "losses" / "softened.py"
+    assert "* T * T" in file.read_text()
+    file.write_text(file.read_text().replace("* T * T", "* T"))
+    fresh, stale = counted(root)["tour"]
+    assert fresh and stale, "labels only, and what distils with this loss"
+
+
+NUMBERS = {  # edits that move a number of a run: (file, old, new)
+    "weights of terms": ("methods/base.py", "name: float(weight)", "name: 3 * float(weight)"),
+    "what is trained": ("methods/base.py", "for name in self.frozen:", "for name in (*self.frozen, 'model'):"),
+    "views": ("methods/base.py", "family[role] for role in self.views", "family['clean'] for role in self.views"),
+    "the fabric": ("engine/device.py", "Fabric(", "(lambda **more: Fabric(**more))("),
+    "metrics": ("metrics/__init__.py", "def evaluate(", "HALF = 0.5\n\n\ndef evaluate("),
+    "what is stored": ("engine/experiment.py", '"labels": ', '"label_s": '),
+    "tracking": ("engine/tracking.py", "def tracked(", "HALF = 0.5\n\n\ndef tracked("),
+    "costs": ("cost.py", "def report(", "HALF = 0.5\n\n\ndef report("),
+    "a default of Config": ("config.py", "decay_all: bool = Field(True", "decay_all: bool = Field(False"),
+    "another default": ("config.py", "weight_decay: float = Field(1e-2", "weight_decay: float = Field(1e-3"),
+    "course": ("engine/course.py", "class Course:", "HALF = 0.5\n\n\nclass Course:"),
+    "setup": ("setup.py", "def extract(", "HALF = 0.5\n\n\ndef extract("),
+    "seeds": ("seeds.py", "def derive(", "HALF = 0.5\n\n\ndef derive("),
+    "arithmetic of losses": ("losses/arithmetic.py", "x.float() if", "x.half() if"),
+    "what no number depends on": ("plots/style.py", "def save(", "HALF = 0.5\n\n\ndef save("),
+}
+STORED = """
+import sys, warnings
+for root in sys.argv[1:]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "kdlab"]:
+        del sys.modules[name]
+    sys.path.insert(0, root)
+    import kdlab
+    few = {"labels": 20, "width": 0.125, "epochs": 1, "steps": 1, "batch": 8}
+    config = kdlab.Config(method="kd", teacher=kdlab.Config(**few), **few)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        folder = kdlab.run(config).folder.name
+    print(folder, *[str(each.message).replace(" ", "_") for each in told if "other code" in str(each.message)])
+"""
+
+
+def test_no_edit_that_moves_numbers_gives_back_the_old_ones_without_a_word(tmp_path):
+    roots = [tmp_path / "as it is"]
+    copied(roots[0])
+    for name, (file, old, new) in NUMBERS.items():
+        roots.append(tmp_path / name)
+        shutil.copytree(roots[0] / "kdlab", roots[-1] / "kdlab")
+        path = roots[-1] / "kdlab" / file
+        assert old in path.read_text(), f"{file} no longer has {old!r}"
+        path.write_text(path.read_text().replace(old, new, 1))
+    variables = {**os.environ, "KDLAB_RUNS": str(tmp_path / "runs"), "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", STORED, *map(str, roots)],
+        cwd=tmp_path, env=variables, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, *others = [line.split() for line in done.stdout.splitlines()]
+    assert len(first) == 1
+    noticed = {name: words != first for name, words in zip(NUMBERS, others, strict=True)}
+    assert noticed == {name: name != "what no number depends on" for name in NUMBERS}
+
+
+EDITED = """
+import sys, warnings
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import kdlab
+few = {"labels": 20, "width": 0.125, "epochs": 1, "steps": 1, "batch": 8}
+kdlab.run(kdlab.Config(**few)) if "loaded" in sys.argv else kdlab.Config
+file = Path(kdlab.__file__).with_name("seeds.py")
+if "edit" in sys.argv:
+    file.write_text(file.read_text().replace("def derive(", "HALF = 0.5\\n\\n\\ndef derive(", 1))
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    kdlab.run(kdlab.Config(**few, seed=1))
+print([str(each.message) for each in told])
+"""
+
+
+@pytest.mark.parametrize("first", ["loaded", "fresh"])
+def test_code_that_was_edited_after_it_was_loaded_is_not_recorded_as_the_new_one(tmp_path, first):
+    root = copied(tmp_path / "copy")
+    variables = {**os.environ, "KDLAB_RUNS": str(tmp_path / "runs"), "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def process(*words):
+        command = [sys.executable, "-c", EDITED, str(root), *words]
+        done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    said = process(first, "edit")
+    assert "seeds.py was edited" in said, "the process that trains with the older code says so"
+    assert "trained by other code" in process("fresh"), "and a process with the new code knows it"
 
 
 def test_a_result_of_other_code_is_told_once_for_all_seeds(runs):

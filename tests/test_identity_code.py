@@ -3,6 +3,7 @@
 import functools
 import importlib
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -69,8 +70,8 @@ def test_what_a_notebook_method_calls_and_reads_is_part_of_it(monkeypatch):
         "scaled",
         "SCALE 0.5",
         "factor 3.0",
-        "losses.logits.dkd",
-        "losses.logits.kd",
+        "losses.dkd is dkd",
+        "losses.kd is kd",
         "Distill.terms",
     ):
         assert part in first, part
@@ -207,3 +208,85 @@ def test_a_function_that_was_edited_after_it_was_loaded_is_known_by_what_runs(tm
     assert source(edited_later.f) not in (loaded, "") and "BinOp" not in source(edited_later.f)
     edited_later.f = importlib.reload(edited_later).f
     assert "BinOp" in source(edited_later.f) and source(edited_later.f) != loaded
+
+
+def module_of(text, name):
+    """A module that is made of a text, as a file of the reader's own."""
+    module = type(sys)(name)
+    module.__dict__["__name__"] = name
+    exec(compile(text, f"<{name}>", "exec"), module.__dict__)
+    return module
+
+
+def test_where_code_stands_does_not_count_and_pieces_of_one_name_are_told_apart(monkeypatch):
+    texts = {"double": "def f(x):\n    return 2 * x\n", "triple": "def f(x):\n    return 3 * x\n"}
+    makers = {name: {place: module_of(text, place).f for place in ("here", "there")} for name, text in texts.items()}
+    for module in ("here", "there"):
+        monkeypatch.setitem(sys.modules, module, type(sys)(module))
+
+    def between(first, second):
+        return method_of(pair=[first, second], again=[second])
+
+    double, triple = makers["double"], makers["triple"]
+    assert source(between(double["here"], triple["there"])) == source(between(double["there"], triple["here"]))
+    assert source(between(double["here"], triple["there"])) != source(between(triple["there"], double["here"]))
+    both = [double["here"], triple["there"]]
+    one, other = (method_of(a=both, b=each) for each in both)
+    assert source(one) != source(other), "both are there, and it counts which of them is used"
+
+
+def dispatched(factor):
+    @functools.singledispatch
+    def weigh(value):
+        return value
+
+    weigh.register(int)(lambda value: factor * value)
+    return weigh
+
+
+class Slots:
+    __slots__ = ("factor",)
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, value):
+        return self.factor * value
+
+
+class Quiet:
+    """An object that does not print what it holds."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __repr__(self):
+        return "Quiet()"
+
+
+def metaclass_of(factor):
+    return type("Meta", (type,), {"factor": lambda cls: factor, "__module__": __name__})
+
+
+@pytest.mark.parametrize("made", [
+    lambda n: method_of(weigh=dispatched(n)),
+    lambda n: method_of(weigh=Slots(n)),
+    lambda n: method_of(weigh=Quiet(n)),
+    lambda n: method_of(part=metaclass_of(n)("Part", (), {"__module__": __name__})),
+], ids=["singledispatch", "slots", "an object with a short repr", "metaclass"])  # fmt: skip
+def test_state_and_cases_that_are_not_in_plain_sight_count(made):
+    assert source(made(2)) != source(made(3))
+    assert source(made(2)) == source(made(2))
+
+
+@pytest.mark.parametrize("folder, file", [(".", "statistics.py"), ("my-site-packages-notes", "mine_of_this_test.py")])
+def test_own_modules_count_whatever_they_and_their_folders_are_called(folder, file, tmp_path, monkeypatch):
+    place = tmp_path / folder
+    place.mkdir(exist_ok=True)
+    (place / file).write_text("def scale(x):\n    return 2 * x\n")
+    monkeypatch.syspath_prepend(place)
+    name = Path(file).stem
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    module = importlib.import_module(name)
+    assert Path(module.__file__).parent == place.resolve()
+    assert "BinOp" in source(method_of(scale=module.scale)), "its code is part of the run"

@@ -98,7 +98,7 @@ def test_all_evidence_that_is_committed_is_of_todays_study_and_says_of_which_ima
     stale = pd.MultiIndex.from_frame(rows[KEY]).difference(pd.MultiIndex.from_frame(pd.concat(fresh)[KEY]))
     assert not len(stale), (
         f"rows of other settings or other code: {stale[:5].tolist()}; "
-        f"kdlab study verify {name}, or KDLAB_FIGURES=figures kdlab study run {name}"
+        f"KDLAB_FIGURES=figures kdlab study restamp {name} --old CHECKOUT, or kdlab study run {name}"
     )
     assert rows.data.str.fullmatch(f"(?:{DATA.pattern})+").all()
 

@@ -16,7 +16,7 @@ from ..settings import bars
 from ..setup import Setup
 from .assemble import assemble, build_method, chain, chain_images, own_generators, stage_of
 from .device import environment
-from .identity import Images, changed_rooms, metric_code
+from .identity import Images, changed_rooms, edited_files, metric_code
 from .reading import MissingError
 from .recent import Recent
 from .result import Result, trusted
@@ -114,6 +114,9 @@ def _stored(config: Config, images: Images) -> Result | None:
 def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
     config, batches, method = setup.config, setup.batches, setup.method
     folder.open()
+    if files := edited_files():
+        told = f"{', '.join(files)} was edited after it was loaded: the older code trains, until Python starts anew"
+        warnings.warn(told, stacklevel=4)
     if config.steps is None and 0 < config.epochs * batches.steps < FEW_STEPS:
         told = f"{config.epochs * batches.steps} steps in all are few to learn from: give steps=10 or more epochs"
         warnings.warn(told, stacklevel=4)

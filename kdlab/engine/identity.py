@@ -1,8 +1,11 @@
 """What decides a result, and its hash: the config, the data, and the code that makes the loss."""
 
 import functools
+import inspect
 import json
+import site
 import sys
+import sysconfig
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -16,6 +19,7 @@ from ..augment import AUGMENTATIONS
 from ..config import Config
 from ..data import ImageSet, Recorded
 from ..errors import Error
+from ..loaded import PACKAGE, edited
 from ..methods import METHODS, Distill, Method
 from ..metrics import METRICS, monitored
 from ..models import MODELS
@@ -23,8 +27,7 @@ from ..optimizers import OPTIMIZERS
 from ..schedules import SCHEDULES
 from .trees import attribute_chains, code_text, digest, file_digest, global_names
 
-VERSION = 2  # raise it when a default of Config's fields changes; a method's own defaults count with its code
-PACKAGE = Path(__file__).parents[1]
+VERSION = 3  # raise it when a default of Config's fields changes; a method's own defaults count with its code
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 # Code that makes the loss counts as part of a run. Of the two base classes only what computes does.
 LOSS_ROOMS = ("kdlab.methods", "kdlab.losses", "kdlab.schedules")
@@ -33,11 +36,18 @@ BASES = dict.fromkeys((Method, Distill), ("ask_teacher", "ce", "epoch", "forward
 DESCRIBES = {
     "paper", "learns_from", "presets", "needs_teacher", "needs_parts", "needs_init", "first_phase", "mixes", "instead",
 }  # fmt: skip
-# Code further away is recorded with a result, and told when it has changed
-FAR_ROOMS = {
-    "augment": ("augment",), "data": ("data", "decoding.py"), "models": ("models",),
-    "loop": ("engine/train.py", "engine/course.py", "engine/assemble.py", "optimizers.py", "schedules.py", "seeds.py",
-             "setup.py"),
+# Code further away is recorded with a result, and a change of it is reported: all files of the package but those of
+# LOSS_ROOMS, of which an identity has the parts that a run uses, and those that can change no number of a run
+NEAR = {"losses", "methods"}
+APART = {
+    "plots", "widgets", "studies", "catalogue.py", "checking.py", "cli.py", "config.py", "data_cli.py", "docs.py",
+    "errors.py", "files.py", "loaded.py", "machine.py", "namespace.py", "notebooks.py", "places.py", "presets.py", "report.py", "settings.py", "source.py",
+    "stages.py", "starting.py", "study_cli.py", "tables.py", "transferring.py", "version.py", "__init__.py",
+    "__main__.py",
+}  # fmt: skip
+FAR_ROOMS = {  # the others are the "loop"
+    "augment": ("augment",), "data": ("data", "decoding.py"), "models": ("models",), "methods": ("methods/base.py",),
+    "metrics": ("metrics/__init__.py", "metrics/base.py"),
 }  # fmt: skip
 
 Images = Mapping[tuple[str, int | None], ImageSet]  # (data set, size) -> images, for every stage of a chain
@@ -104,15 +114,36 @@ def loss_code(config: Config, style: str) -> dict[str, str | None]:
 
 
 def far_code() -> dict[str, str]:
-    """Digests of the rooms of the package that a run stands on, but that do not make its loss."""
+    """Digests of the rooms of the package that a run stands on, but that do not make its loss, and of the defaults of
+    Config's fields, which an identity leaves out.
+    """
+    defaults = {name: field.default for name, field in Config.model_fields.items()}
     return {
-        room: digest(" ".join(file_digest(f) for place in places for f in _files(PACKAGE / place)))
-        for room, places in FAR_ROOMS.items()
+        **{room: digest(" ".join(map(file_digest, files))) for room, files in far_files().items()},
+        "defaults of Config": digest(repr(defaults)),
     }
 
 
+@functools.cache
+def far_files() -> dict[str, list[Path]]:
+    """The files of FAR_ROOMS, and as "loop" all others but those of NEAR and APART."""
+    rooms = {room: [file for place in places for file in _files(PACKAGE / place)] for room, places in FAR_ROOMS.items()}
+    named = {place.partition("/")[0] for places in FAR_ROOMS.values() for place in places}
+    others = [entry for entry in sorted(PACKAGE.iterdir()) if entry.name not in NEAR | APART | named]
+    return {**rooms, "loop": [file for entry in others for file in _files(entry)]}
+
+
+def edited_files() -> list[str]:
+    """Files of the package that a run stands on and that were edited after this process had loaded them."""
+    rooms = [*far_files().values(), *(_files(PACKAGE / room) for room in sorted(NEAR))]
+    return [file.relative_to(PACKAGE).as_posix() for files in rooms for file in files if edited(file)]
+
+
 def _files(place: Path) -> list[Path]:
-    return [place] if place.suffix else sorted(place.rglob("*.py"))
+    """The Python files of a place in the package."""
+    return (
+        sorted(place.rglob("*.py")) if place.is_dir() else [place] if place.suffix == ".py" and place.exists() else []
+    )
 
 
 def changed_rooms(result: Mapping[str, Any]) -> list[str]:
@@ -131,24 +162,36 @@ def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
     """The code of `thing`, of what it calls and the constants it reads, where the user wrote it or `rooms` hold it.
 
     Functions and classes count with their syntax trees and the values of their defaults, other objects with their class
-    and their state. What can be read in neither way is refused: a stored result could not be trusted.
+    and their state. Where they are defined does not count: a file may be renamed or moved. Two pieces of one name are
+    numbered, in the order in which they are read, and every use says which one it is of. What can be read in neither
+    way is refused: a stored result could not be trusted.
     """
     pieces: dict[str, str] = {}
     seen: dict[int, Any] = {}  # things that were visited, kept so that their ids stay theirs
+    labels: dict[int, str] = {}  # of functions and classes among them
 
-    def note(name: str, text: str) -> None:
-        while name in pieces:  # two functions of one name: closures of one factory, say
-            name += "'"
-        pieces[name] = text
+    def note(name: str, text: str) -> str:
+        number, own = 1, name
+        while own in pieces:  # two functions of one name: closures of one factory, say
+            number += 1
+            own = f"{name} ({number})"
+        pieces[own] = text
+        return own
 
     def add(name: str, value: Any) -> None:
         """A value that a piece of code reads."""
         if isinstance(value, (*PLAIN, np.generic)):
             note(name, repr(value))
             return
-        if id(value) in seen or isinstance(value, types.ModuleType):
+        if isinstance(value, types.ModuleType):
             return
-        seen[id(value)] = value
+        if id(value) not in seen:
+            seen[id(value)] = value
+            visit(name, value)
+        if id(value) in labels:
+            note(name, f"is {labels[id(value)]}")
+
+    def visit(name: str, value: Any) -> None:
         if isinstance(value, torch.Tensor | np.ndarray):
             array = np.ascontiguousarray(torch.as_tensor(value).detach().cpu().float().numpy())
             note(name, f"{value.dtype} {array.shape} {digest(array.tobytes().hex())}")
@@ -171,20 +214,20 @@ def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
 
     def add_function(name: str, function: types.FunctionType) -> None:
         if is_near(function, rooms):
-            key = f"{function.__module__}.{function.__qualname__}"
-            note(key, code_text(function))
+            key = labels[id(function)] = note(function.__qualname__, code_text(function))
             add(f"{key} defaults", [function.__defaults__, function.__kwdefaults__])
             for read, value in _read_by(function):
                 add(f"{key} {read}", value)
         add(name, getattr(function, "__wrapped__", None) or ())  # what a decorator wraps
+        if isinstance(cases := getattr(function, "registry", None), Mapping):  # of functools.singledispatch
+            add(name, {case.__qualname__: cases[case] for case in cases})
 
     def add_class(cls: type) -> None:
         if not is_near(cls, rooms):
             return
-        key = f"{cls.__module__}.{cls.__qualname__}"
-        note(key, ", ".join(base.__qualname__ for base in cls.__bases__))
-        for base in cls.__bases__:
-            add(key, base)
+        key = labels[id(cls)] = note(cls.__qualname__, ", ".join(base.__qualname__ for base in cls.__bases__))
+        for each in (*cls.__bases__, type(cls)):
+            add(key, each)
         for name, value in sorted(vars(cls).items()):
             for member in _behind(value):
                 computes = isinstance(member, types.FunctionType)
@@ -193,16 +236,17 @@ def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
 
     def add_object(name: str, value: Any) -> None:
         add(name, type(value))
+        text = repr(value)
         if hasattr(value, "__wrapped__") or hasattr(value, "__func__"):  # lru_cache, bound methods
             add(name, [getattr(value, part, None) for part in ("__wrapped__", "__func__", "__self__")])
         elif is_dataclass(value):
-            told = {f.name: getattr(value, f.name) for f in fields(value)}
-            add(name, {f.name: told[f.name] for f in fields(value) if told[f.name] != f.default})
-        elif " at 0x" not in (text := repr(value)) and not isinstance(value, torch.nn.Module):
+            state = {f.name: getattr(value, f.name) for f in fields(value)}
+            add(name, {f.name: state[f.name] for f in fields(value) if state[f.name] != f.default})
+        elif " at 0x" not in text and not isinstance(value, torch.nn.Module) and not is_near(type(value), rooms):
             note(name, text)
-        elif hasattr(value, "__dict__"):
+        elif (state := _state(value)) is not None:
             note(name, type(value).__qualname__)
-            add(name, vars(value))
+            add(name, state)
         elif not callable(value):
             raise Error(
                 f"the code reads {name}, a {type(value).__name__}, of which no identity can be made: pass numbers"
@@ -219,9 +263,28 @@ def is_near(thing: Any, rooms: tuple[str, ...] = ()) -> bool:
     top = module.partition(".")[0]
     if top == "kdlab":
         return any(module == room or module.startswith(f"{room}.") for room in rooms)
-    file = getattr(sys.modules.get(module), "__file__", None) or ""
-    installed = "site-packages" in file or "dist-packages" in file
-    return top == "__main__" or not (top in {*sys.stdlib_module_names, "torch"} or installed)
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file is None or top in ("__main__", "torch"):
+        return top not in {*sys.stdlib_module_names, "torch"} or top == "__main__"
+    return not _is_installed(file)
+
+
+@functools.cache
+def _is_installed(file: str) -> bool:
+    """Whether a module's file is of Python itself or was installed: it lies under one of their folders."""
+    own = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders = {*own, *site.getsitepackages(), site.getusersitepackages()}
+    folders |= {entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")}
+    return any(Path(folder) in Path(file).parents for folder in folders)
+
+
+def _state(value: Any) -> dict[str, Any] | None:
+    """The attributes of an object, those in slots included; None where it has no place for any."""
+    members = [(name, member) for cls in type(value).__mro__ for name, member in vars(cls).items()]
+    slots = [name for name, member in members if inspect.ismemberdescriptor(member)]
+    if not slots and not hasattr(value, "__dict__"):
+        return None
+    return {**{name: getattr(value, name, None) for name in slots}, **getattr(value, "__dict__", {})}
 
 
 def _behind(member: Any) -> list[Any]:

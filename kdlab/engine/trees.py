@@ -11,6 +11,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from ..loaded import edited
+
 NOTES = ("annotation", "returns", "type_comment", "type_params", "kind", "ctx")  # parts of a tree that compute nothing
 
 
@@ -39,8 +41,11 @@ def _whole(node: ast.AST) -> str:
 
 @lru_cache(maxsize=512)
 def file_digest(path: Path) -> str:
-    """`digest` of the syntax tree of a whole file, as it was when this process first asked."""
-    return digest(canonical(ast.parse(path.read_text(encoding="utf-8"))))
+    """`digest` of the syntax tree of a whole file of the package, as this process has loaded it.
+
+    Of a file that was edited before it was asked for, nobody knows what was loaded: its digest is that of no file.
+    """
+    return digest("edited" if edited(path) else canonical(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 @lru_cache(maxsize=512)

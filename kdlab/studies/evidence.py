@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -186,15 +186,21 @@ def reseeded(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return {**identity, "config": {**config, **({"seed": seed} if seed else {})}, **stages}
 
 
-def stamp(study: str, row: Mapping[str, Any]) -> None:
-    """Write a row in the place of one of the same settings, whatever its identity."""
-    with _own(study) as own:
-        _replace(study, own, row)
+def stamp(study: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows in the places of those of the same settings, whatever their identities."""
+    if new := list(rows):
+        with _own(study) as own:
+            _replace(study, own, *new)
 
 
-def _replace(study: str, own: pd.DataFrame, row: Mapping[str, Any]) -> None:
-    others = own[~(own[KEY] == [row[name] for name in KEY]).all(axis=1)]
-    save_table(pd.concat([others, pd.DataFrame([row])]).set_index("system"), study)
+def _replace(study: str, own: pd.DataFrame, *rows: Mapping[str, Any]) -> None:
+    """Write rows in the places of those with the same KEY, and new ones at the end."""
+    new = pd.DataFrame(rows)
+    where = {key: i for i, key in enumerate(own[KEY].itertuples(index=False, name=None))}
+    order = [where.get(key, len(own)) for key in new[KEY].itertuples(index=False, name=None)]
+    kept = own.reset_index(drop=True).drop(index=[i for i in order if i < len(own)])
+    every = pd.concat([kept, new.set_index(pd.Index(order))]).sort_index(kind="stable")
+    save_table(every.set_index("system"), study)
 
 
 @contextmanager

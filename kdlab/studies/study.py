@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,7 @@ from ..engine.experiment import run
 from ..engine.result import Result
 from ..errors import Error, known
 from ..report import interval, summary, tidy
-from . import evidence, tuning, verdicts, verifying
+from . import evidence, restamping, tuning, verdicts, verifying
 from .transfers import check_there, transferred
 from .verdicts import Question
 
@@ -122,6 +123,10 @@ class Study:
         """Which rows still hold after a change of code that should change no number (see `verifying.verify`)."""
         with one_thread():
             return verifying.verify(self.name, self.systems)
+
+    def restamp(self, old: Path, share: float = 1.0) -> pd.DataFrame:
+        """Keep the rows that the code of the checkout `old` measured, where no number moved (`restamping.restamp`)."""
+        return restamping.restamp(self.name, self.systems, old, share)
 
     def rows(self) -> pd.DataFrame:
         """The evidence: a row for every system and seed that was measured as the study now is, with every metric."""

@@ -36,11 +36,18 @@ def verify(study: str, systems: Mapping[str, Config]) -> pd.DataFrame:
             for _, group in other[pd.Series(fits, index=other.index, dtype=bool)].groupby("code"):
                 first = group.sort_values("seed").iloc[0].to_dict()
                 moved = _moved(first, systems[name])
-                for old in group.to_dict("records") if not moved else ():
-                    identity = hash_of(evidence.reseeded(about, int(old["seed"])))
-                    evidence.stamp(study, {**{str(c): v for c, v in old.items()}, "identity": identity, "code": today})
+                old = [] if moved else [{str(c): v for c, v in row.items()} for row in group.to_dict("records")]
+                identities = [hash_of(evidence.reseeded(about, int(row["seed"]))) for row in old]
+                pairs = zip(old, identities, strict=True)
+                evidence.stamp(study, [{**row, "identity": new, "code": today} for row, new in pairs])
                 told.append(
-                    {"system": name, "seed": int(first["seed"]), "rows": len(group), "holds": not moved, "moved": moved}
+                    {
+                        "system": name,
+                        "seed": int(first["seed"]),
+                        "rows": len(group),
+                        "holds": not moved,
+                        "moved": moved,
+                    }
                 )
     shutil.rmtree(place, ignore_errors=True)
     return pd.DataFrame(told, columns=["system", "seed", "rows", "holds", "moved"])
