@@ -39,8 +39,8 @@ def latency(
         for _ in range(warm_up + runs):
             began = time.perf_counter()
             folded(image)
-            if device.type == "cuda":
-                torch.cuda.synchronize()
+            if device.type != "cpu":
+                getattr(torch, device.type).synchronize()  # torch.cuda, torch.mps, ...
             times.append(1e3 * (time.perf_counter() - began))
     median, p90 = torch.tensor(times[warm_up:]).quantile(torch.tensor([0.5, 0.9])).tolist()
     return {"median_ms": median, "p90_ms": p90, "device": str(device), "threads": torch.get_num_threads()}
