@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import Error
 from .prefetch import ahead
 
-CONTAINER = Path("/sys/fs/cgroup/memory.max")
+CGROUPS, OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 SHARE = 0.25  # of the machine's memory, which the images of one data set may take
 
 
@@ -41,9 +41,28 @@ def installed_memory() -> int:
         there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows
         there = 16 << 30
-    with suppress(OSError, ValueError):  # no such file, or "max"
-        there = min(there, int(CONTAINER.read_text()))
+    for limit in _group_limits():
+        with suppress(OSError, ValueError):  # no such file, or "max"
+            there = min(there, int(limit.read_text()))
     return there
+
+
+def _group_limits() -> Iterator[Path]:
+    """Where Linux says what this process's control groups may take, in the second version of these and in the first.
+
+    The limit of a group holds for all groups below it. In a container the process's path may be that of the host, which
+    is not there; what is mounted is then the container's own group.
+    """
+    kinds = {"": (CGROUPS, "memory.max"), "memory": (CGROUPS / "memory", "memory.limit_in_bytes")}
+    for root, name in kinds.values():
+        yield root / name
+    with suppress(OSError, ValueError):
+        for line in OWN_GROUP.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            for kind in set(controllers.split(",")) & set(kinds):
+                root, name = kinds[kind]
+                group = root / path.strip("/")
+                yield from (each / name for each in (group, *group.parents) if each.is_relative_to(root))
 
 
 class Streamed:
