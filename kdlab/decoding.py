@@ -1,7 +1,10 @@
 """Image files to bytes, on all cores; without torch, so that a process that decodes starts in a moment."""
 
 import json
+import math
 import os
+import re
+import stat
 import subprocess
 import sys
 import threading
@@ -15,38 +18,228 @@ from PIL import Image
 
 from .errors import Error
 
-FEW = 400  # files that are decoded sooner than processes start
-GREY = ("1", "L", "LA")
+PIXELS = 2  # version of what `picture` reads from a file; raise it when any pixel changes
+FEW = 400  # small files that are decoded sooner than processes start
+MANY_PIXELS = 16_000_000  # pixels that take as long
+SAMPLED = 100  # files whose headers say how large the others are
+MEGAPIXELS = 179  # of one image, unless KDLAB_MEGAPIXELS says otherwise
+GREY = ("1", "L", "LA", "La")
+TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
+# The tag of EXIF, and what brings each of its values upright
+ORIENTATION = 0x112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Tags of TIFF
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
+SAVE = "save all images with 8 bits a channel, by one range for all"
 
 
 def decode(file: str, size: int | None) -> np.ndarray:
-    """One image as uint8, (H, W) for greyscale and (H, W, 3) for anything else, at `size` x `size` if that is given."""
+    """Read one image as uint8, (H, W) for greyscale and (H, W, 3) for anything else.
+
+    It is brought to `size` x `size` pixels if that is given, after it was turned upright. A large JPEG is decoded
+    whole: the shortcut to a half or a quarter of its size gives other pixels, and not the same ones in all builds of
+    the decoder.
+    """
     image = picture(file)
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR) if size else image)
 
 
 def picture(file: str) -> Image.Image:
-    """One image of 8 bits a channel, greyscale (L) or in colour (RGB).
+    """Read one image as it is meant to be seen: upright, on white, 8 bits a channel, grey (L) or in colour (RGB).
 
-    CMYK and palettes become RGB, of 16 bits the upper 8 are taken, transparency is dropped. An `Error` names a file
-    that is damaged, that is an animation, or whose pixels have no fixed range.
+    EXIF's orientation is followed; what is transparent lies on white. CMYK and palettes become RGB; colour profiles
+    are not applied. Of 16 bits the upper 8 are taken. An `Error` names a file that is damaged, too large, an animation
+    or a stack, or whose pixels have no known range: 32 bits, signed, or 16 bits of which the upper one is not used.
     """
+    check_regular(file)
     try:
-        with Image.open(file) as opened:
-            frames = getattr(opened, "n_frames", 1)
-            if frames > 1 and opened.format != "MPO":  # a photograph with a second picture, as many cameras make
-                raise Error(f"{file} is an animation or a stack of {frames} images: save the one you want")
-            sixteen = opened.mode.startswith("I;16") or (opened.mode == "I" and opened.format == "PPM")
-            if opened.mode in ("I", "F") and not sixteen:
-                raise Error(f"{file} has 32 bits a pixel and so no fixed range: save it with 8 or 16")
-            if sixteen:
-                return Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8))
+        # Not by its name: Pillow would map it, and confuse the sides of a TIFF that is to be turned
+        with OWN_LIMIT, open(file, "rb") as content, Image.open(content) as opened:  # noqa: PTH123
+            _check_count(file, opened)
+            _check_kind(file, opened)
+            raw = _layout(opened)
             opened.load()
-            return in_mode(opened, "L" if opened.mode in GREY else "RGB")
+            if _is_deep(opened):
+                image = Image.fromarray(_upper_bits(file, opened, raw))
+            else:
+                if _is_wide(opened, raw):
+                    _check_range(file, 256 * max(high for _, high in _extremes(opened)) + 255, 16)
+                image = _on_white(opened, raw)
+            return _upright(opened, image)
     except Error:
         raise
+    except Image.DecompressionBombError as error:
+        numbers = re.findall(r"[0-9]+", str(error))
+        raise too_large(file, int(numbers[0]) if numbers else 2 * pixel_limit()) from error
     except Exception as error:  # what damaged files make the decoder raise is of many kinds
         raise unreadable(file, error) from error
+
+
+def check_regular(file: str) -> os.stat_result:
+    """Return the file's status; a pipe, which would be waited for, a socket, a device or a folder is an `Error`."""
+    try:
+        status = os.stat(file)  # noqa: PTH116  # a Path for each of a million files costs more than the call
+    except (OSError, ValueError) as error:
+        raise unreadable(file, error) from error
+    if not stat.S_ISREG(status.st_mode):
+        kinds = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFDIR: "folder"}
+        raise Error(f"{file} is a {kinds.get(stat.S_IFMT(status.st_mode), 'device')}, not an image file: remove it")
+    return status
+
+
+def pixel_limit() -> int:
+    """Return how many pixels one image may have: $KDLAB_MEGAPIXELS millions, else 179."""
+    given = os.environ.get("KDLAB_MEGAPIXELS", str(MEGAPIXELS))
+    try:
+        millions = float(given)
+    except ValueError:
+        millions = math.nan
+    if not 0 < millions < math.inf:
+        raise Error(f"KDLAB_MEGAPIXELS={given}: give the millions of pixels that one image may have, such as 400")
+    return round(millions * 1e6)
+
+
+def too_large(file: str, count: int) -> Error:
+    """The sentence about an image of more pixels than are allowed."""
+    return Error(
+        f"{file} has {count / 1e6:,.1f} million pixels, and {pixel_limit() / 1e6:,.1f} million are allowed: make it "
+        "smaller, or set KDLAB_MEGAPIXELS to more"
+    )
+
+
+class _Most(int):
+    """A number of pixels of which Pillow does not take the double: from one to two times that, it only warns."""
+
+    def __rmul__(self, _: int) -> int:
+        return int(self)
+
+
+class _OwnLimit:
+    """Let `pixel_limit` hold in place of Pillow's own limit while any thread is within.
+
+    Pillow's says of large photographs that they may be an attack, and knows no way out.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.before = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
+
+    def __enter__(self) -> None:
+        limit = pixel_limit()
+        with self.lock:
+            if not self.inside:
+                self.before = Image.MAX_IMAGE_PIXELS
+            self.inside += 1
+            Image.MAX_IMAGE_PIXELS = _Most(limit)
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                Image.MAX_IMAGE_PIXELS = self.before
+
+
+OWN_LIMIT = _OwnLimit()
+
+
+def _check_count(file: str, opened: Image.Image) -> None:
+    frames = getattr(opened, "n_frames", 1)
+    if frames > 1 and opened.format != "MPO":  # a photograph with a second picture, as many cameras make
+        raise Error(f"{file} is an animation or a stack of {frames} images: save the one you want")
+
+
+def _check_kind(file: str, opened: Image.Image) -> None:
+    """Raise an `Error` for numbers without a known range, and for colours that several rules turn into RGB."""
+    tags = getattr(opened, "tag_v2", {})
+    signed = 2 in np.atleast_1d(tags.get(SAMPLE_FORMAT, 1))
+    bits = max(np.atleast_1d(tags.get(BITS, 32)))
+    if signed:
+        raise Error(f"{file} has signed numbers of {bits} bits a pixel and so no known range: {SAVE}")
+    if opened.mode in ("I", "F") and not _is_deep(opened):
+        raise Error(f"{file} has {bits} bits a pixel and so no fixed range: save it with 8 or 16, by one range for all")
+    if opened.mode == "LAB":
+        raise Error(f"{file} has colours in Lab, which are read in several ways: save it as RGB")
+    if opened.format == "JPEG" and opened.mode == "CMYK" and "adobe" not in opened.info:
+        raise Error(f"{file} has colours in CMYK and does not say whether 0 or 255 is ink: save it as RGB")
+    if opened.mode == "RGB" and _layout(opened).startswith("RGB;16") and "transparency" in opened.info:
+        raise Error(f"{file} has 16 bits a channel and a transparent colour: save it with 8, or with an alpha channel")
+
+
+def _layout(opened: Image.Image) -> str:
+    """What Pillow calls the order of bits in the file, such as "RGB;16B"; of a file that is not yet loaded."""
+    tile = getattr(opened, "tile", None)
+    arguments = tile[0][3] if tile else ""
+    return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
+
+
+def _is_deep(opened: Image.Image) -> bool:
+    """Whether Pillow gives all 16 bits; of a PGM it brings any range to 16."""
+    return opened.mode.startswith("I;16") or (opened.mode == "I" and opened.format == "PPM")
+
+
+def _is_wide(opened: Image.Image, raw: str) -> bool:
+    """Whether the file has 16 bits a channel, of which Pillow gives the upper 8."""
+    return ";16" in raw and not raw.startswith("BGR")  # "BGR;16" has 16 bits for three channels
+
+
+def _extremes(opened: Image.Image) -> list[tuple[int, int]]:
+    """The smallest and the largest value of each channel but alpha."""
+    extremes = np.atleast_2d(opened.getextrema())
+    colours = extremes[:-1] if opened.mode in TRANSPARENT else extremes
+    return [(int(low), int(high)) for low, high in colours]
+
+
+def _check_range(file: str, largest: int, bits: int) -> None:
+    """Raise an `Error` if the upper bit is not used: the range is another one, and the upper 8 bits would lose it."""
+    if largest < 2 ** (bits - 1):
+        raise Error(f"{file} has {bits} bits and no value above {largest}, and so no known range: {SAVE}")
+
+
+def _upper_bits(file: str, opened: Image.Image, raw: str) -> np.ndarray:
+    """The upper 8 bits (H, W) of a greyscale image of 12 or 16."""
+    values = np.asarray(opened).astype(np.int32)
+    bits = 12 if raw.endswith(";12") else 16
+    _check_range(file, int(values.max()), bits)
+    clear = values == opened.info.get("transparency", -1)
+    if getattr(opened, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # the smallest number is white
+        values = 2**bits - 1 - values
+    return np.where(clear, 255, values >> (bits - 8)).astype(np.uint8)
+
+
+def _on_white(opened: Image.Image, raw: str) -> Image.Image:
+    """The image in grey (L) or in colour (RGB); what is transparent shows white."""
+    grey = opened.mode in GREY or raw.startswith("LA;16")  # which Pillow makes RGBA
+    mode = "L" if grey else "RGB"
+    if opened.mode not in TRANSPARENT and "transparency" not in opened.info:
+        return in_mode(opened, mode)
+    steps = {"L;2": 85, "L;4": 17}.get(raw)  # Pillow brings the pixels to 8 bits, but not the transparent one
+    if steps and opened.format == "PNG":
+        opened.info["transparency"] *= steps
+    if opened.mode in ("RGBa", "La"):
+        opened = opened.convert(opened.mode[:-1] + "A")
+    whole = in_mode(opened, "LA" if grey else "RGBA")
+    alpha = whole.getchannel("A")
+    if opened.format in ("BMP", "DIB", "TGA") and not alpha.getbbox():  # the fourth byte was never set
+        return whole.convert(mode)
+    white = Image.new(mode, whole.size, "white")
+    white.paste(whole.convert(mode), mask=alpha)
+    return white
+
+
+def _upright(opened: Image.Image, image: Image.Image) -> Image.Image:
+    """`image`, turned as `opened` says in its EXIF; a TIFF is turned as it is loaded."""
+    turn = None
+    if opened.format != "TIFF":
+        with suppress(Exception):  # damaged EXIF says nothing
+            turn = TURNS.get(int(opened.getexif().get(ORIENTATION, 1)))
+    return image.transpose(turn) if turn is not None else image
 
 
 def in_mode(image: Image.Image, mode: str) -> Image.Image:
@@ -56,13 +249,26 @@ def in_mode(image: Image.Image, mode: str) -> Image.Image:
 
 def unreadable(file: str, error: Exception) -> Error:
     """The sentence about a file that cannot be read."""
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         if not Path(file).stat().st_size:
             return Error(f"{file} is not a readable image (it is empty): mend or remove it")
-    said = str(error).splitlines()
-    brief = said[0] if said and file not in said[0] else type(error).__name__
-    told = getattr(error, "strerror", None) or brief
-    return Error(f"{file} is not a readable image ({told}): mend or remove it")
+    lines = str(error).splitlines()
+    brief = lines[0] if lines and file not in lines[0] else type(error).__name__
+    cause = getattr(error, "strerror", None) or brief
+    return Error(f"{file} is not a readable image ({cause}): mend or remove it")
+
+
+def pixels_in(files: Sequence[str]) -> int:
+    """Estimate the pixels of all files, from the headers of a hundred of them; what cannot be opened counts nothing."""
+    chosen = files[:: -(-len(files) // SAMPLED)] if files else []
+    total = 0
+    with OWN_LIMIT:
+        for file in chosen:
+            with suppress(Exception):  # it is named when it is decoded
+                check_regular(file)
+                with Image.open(file) as opened:
+                    total += math.prod(opened.size)
+    return total * len(files) // max(1, len(chosen))
 
 
 def decode_into(place: Path, shape: Sequence[int], files: Sequence[str], size: int | None) -> bool:
@@ -70,7 +276,7 @@ def decode_into(place: Path, shape: Sequence[int], files: Sequence[str], size: i
 
     A file that is damaged or has other than H x W pixels is an `Error`; what is in `place` is then worth nothing.
     """
-    processes = min(processors(), -(-len(files) // FEW))
+    processes = min(processors(), len(files), max(-(-len(files) // FEW), -(-pixels_in(files) // MANY_PIXELS)))
     if processes < 2:
         return _rows(place, shape, 0, files, size)
     cuts = [round(i * len(files) / processes) for i in range(processes + 1)]

@@ -166,6 +166,7 @@ VARIABLES = [
         "megabytes that decoded images of a folder, or of Tiny-ImageNet, may take; more streams",
         "a quarter of the memory",
     ],
+    ["`KDLAB_MEGAPIXELS`", "millions of pixels that one image file may have", "179"],
     ["`KDLAB_WORKERS`", "threads that decode photographs; 0: none but the one that trains", "one a processor"],
     ["`KDLAB_PROGRESS`", "0: no progress bars; 1: bars, also in a file", "bars in notebooks and on a terminal"],
     ["`KDLAB_WIDGETS`", "0: pictures in place of explorers, as on paper", "explorers where there is a kernel"],

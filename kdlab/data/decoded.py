@@ -5,11 +5,13 @@ import json
 import os
 import re
 import shutil
+import signal
+import threading
 import uuid
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -19,18 +21,29 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from ..decoding import FEW, decode, decode_into, same_size, unreadable
+from ..decoding import (
+    FEW,
+    MANY_PIXELS,
+    PIXELS,
+    check_regular,
+    decode,
+    decode_into,
+    pixels_in,
+    same_size,
+)
 from ..errors import Error
 from ..places import folder_from
 from .images import ImageSet
 from .sources import data_root
 from .stored import Opened, Pixels, Stored, memory_limit, pick, say_streams
 
-VERSION = 2  # of what is in the files
+VERSION = 3  # of what is in the files
 # What these files are called: the folder may hold others, which stay
 OURS = re.compile(r".*-(\d+|own)-[0-9a-f]{12}-[0-9a-f]{16}\.(uint8|json)|[0-9a-f]{32}(-facts)?\.part")
 CHUNK = 1 << 20
+SILENT_SECONDS = 2.0  # a process that waits longer for another says so
 FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+KEY_DIGITS = 12  # of a name: which data set it is of; a `.part` begins with them
 Files = Mapping[str, Sequence[tuple[str, int]]]  # part -> (file, label)
 Kept = tuple[Pixels, dict[str, Any]]  # uint8 (n, C, H, W), and what is known of them
 
@@ -40,28 +53,41 @@ def cache_root() -> Path:
     return folder_from("KDLAB_CACHE", lambda: data_root() / "decoded")
 
 
+class NoRoomError(Error):
+    """Decoded images cannot be kept where they should be."""
+
+
 def decoded(
     root: Path, parts: Files, size: int | None, make: Callable[..., ImageSet], about: object = "", channels: int = 0
 ) -> ImageSet:
-    """`make(pixels)`: pixels are {part: uint8 (n, C, H, W)}, decoded when first asked for and kept.
+    """Return `make(pixels)`: pixels are {part: uint8 (n, C, H, W)}, decoded when first asked for and kept.
 
     C is 1 where all files are greyscale, else 3, or `channels`. What is kept counts as long as names, sizes and times
     of the files, their labels and `about` are the same; `make` then gets mean and std too, and the set its fingerprint.
     They are mapped into memory, or `Stored` where they take more than the `memory_limit`; then the contents of what is
-    kept are not checked at every start. Fewer than 400 files that fit into memory are read anew each time.
+    kept are not checked at every start. Fewer than 400 files that fit into memory are read anew each time, unless they
+    have many pixels.
     """
     files = [file for listed in parts.values() for file, _ in listed]
-    if len(files) < FEW and 3 * len(files) * np.prod(_sides(files[0], size)) <= memory_limit():
+    fit = len(files) < FEW and 3 * len(files) * np.prod(_sides(files[0], size)) <= memory_limit()
+    if fit and pixels_in(files) < MANY_PIXELS:
         return make(_parted(parts, _few(files, size, channels)))
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", root.name)[-40:].lstrip(".-")
-    key = blake2b(repr((VERSION, str(root.resolve()), size, channels)).encode(), digest_size=6).hexdigest()
+    key = blake2b(repr((VERSION, PIXELS, str(root.resolve()), size, channels)).encode(), digest_size=6).hexdigest()
     # With the source in its name no file is ever exchanged for another: who has it open has what it says
     place = cache_root() / f"{stem}-{size or 'own'}-{key}-{_source(root, parts, about)}.uint8"
     found = _kept(place)
     if found is None:
-        with _held(place.parent):
-            found = _kept(place) or _build(place, parts, size, channels, make)
-            _remove(set(place.parent.glob(f"*-{key}-*")) - {place, _facts(place)})  # of sources that have changed
+        try:
+            with _held(place.parent, key, f"the images of {root}"):
+                found = _kept(place) or _build(place, key, parts, size, channels, make)
+                older = {file for file in _ours() if f"-{key}-" in file.name} - {place, _facts(place)}
+                _remove(older)  # of sources that have changed
+        except NoRoomError as error:
+            if not fit:
+                raise
+            warnings.warn(f"{error}. Until then they are decoded at each start", stacklevel=3)
+            return make(_parted(parts, _few(files, size, channels)))
     pixels, known = found
     images = make(_parted(parts, pixels), mean=tuple(known["mean"]), std=tuple(known["std"]))
     images.is_known_by(known["digest"])
@@ -77,10 +103,19 @@ def sizes() -> dict[str, int]:
 
 def clear() -> int:
     """Remove all that is kept; the bytes that are free now. What another process has open may stay."""
-    if not cache_root().is_dir():
+    root = cache_root()
+    if not root.is_dir():
         return 0
-    with _held(cache_root(), wait=False):
-        return _remove(_ours())
+    present = _ours()  # before the locks are listed: who writes one of these has made its lock
+    with ExitStack() as locks:
+        for lock in root.glob(".*lock"):
+            try:
+                locks.enter_context(FileLock(lock).acquire(timeout=0))
+            except Timeout as error:
+                raise Error(f"a process is decoding images into {root}: try again when it has ended") from error
+            except (OSError, NotImplementedError) as error:
+                raise _no_place(root, error) from error
+        return _remove(present)
 
 
 def _ours(end: str = "*") -> list[Path]:
@@ -120,30 +155,75 @@ def _source(root: Path, parts: Files, about: object) -> str:
     digest, start = blake2b(repr((about, list(parts))).encode(), digest_size=8), len(str(root))
     for files in parts.values():
         for file, label in files:
-            try:
-                told = os.stat(file)  # noqa: PTH116  # a Path for each of a million files costs more than the call
-            except OSError as error:
-                raise unreadable(file, error) from error
-            digest.update(os.fsencode(f"{file[start:]}\0{told.st_size}\0{told.st_mtime_ns}\0{label}\n"))
+            status = check_regular(file)
+            # st_ctime: an image may be exchanged for one of the same size and time, as from an archive
+            times = f"{status.st_mtime_ns}\0{status.st_ctime_ns}"
+            digest.update(os.fsencode(f"{file[start:]}\0{status.st_size}\0{times}\0{label}\n"))
     return digest.hexdigest()
 
 
 @contextmanager
-def _held(root: Path, wait: bool = True) -> Iterator[None]:
-    """One process at a time builds or removes."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(root / ".lock")
-        lock.acquire(timeout=-1 if wait else 0)
-    except Timeout as error:
-        raise Error(f"a process is decoding images into {root}: try again when it has ended") from error
-    except OSError as error:
-        told = f"{root} cannot hold decoded images ({error.strerror}): set KDLAB_CACHE to a folder that can"
-        raise Error(told) from error
+def _held(root: Path, key: str, what: str) -> Iterator[None]:
+    """One process at a time builds a data set; another that waits for it says so."""
+    with ExitStack() as held:
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            lock = _lock(root, key)
+            try:
+                held.enter_context(lock.acquire(timeout=SILENT_SECONDS))
+            except Timeout:
+                waiting = f"another process is decoding {what}: waiting for it; an interrupt gives up"
+                warnings.warn(waiting, stacklevel=5)
+                held.enter_context(lock.acquire())
+        except (OSError, NotImplementedError) as error:
+            raise _no_place(root, error) from error
+        yield
+
+
+def _lock(root: Path, key: str) -> FileLock:
+    return FileLock(root / f".{key}.lock")
+
+
+def _no_place(root: Path, error: Exception) -> NoRoomError:
+    cause = getattr(error, "strerror", None) or str(error)
+    return NoRoomError(f"{root} cannot hold decoded images ({cause}): set KDLAB_CACHE to a folder that can")
+
+
+def _abandoned(root: Path, own: str) -> Iterator[Path]:
+    """What builds have left that were killed: each holds the lock of its data set while it lives.
+
+    The lock of the data set `own` is held by who asks.
+    """
+    for part in _ours("part"):
+        key = part.name[:KEY_DIGITS]
+        if key == own or not (root / f".{key}.lock").exists():
+            yield part
+            continue
+        with suppress(Timeout, OSError), _lock(root, key).acquire(timeout=0):
+            yield part
+
+
+@contextmanager
+def _tidy_when_terminated() -> Iterator[None]:
+    """Let what stands under `finally` run before SIGTERM ends this process, where nobody else has a say in that."""
+    if threading.current_thread() is not threading.main_thread() or (
+        signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    ):
+        yield
+        return
+    received = []
+
+    def stop(number: int, _: object) -> None:
+        received.append(number)
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
-        lock.release()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if received:
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _facts(place: Path) -> Path:
@@ -191,11 +271,17 @@ def _sum(place: Path) -> int:
     return total
 
 
-def _build(place: Path, parts: Files, size: int | None, channels: int, make: Callable[..., ImageSet]) -> Kept:
+def _build(place: Path, key: str, parts: Files, size: int | None, channels: int, make: Callable[..., ImageSet]) -> Kept:
+    with _tidy_when_terminated():
+        return _built(place, key, parts, size, channels, make)
+
+
+def _built(place: Path, key: str, parts: Files, size: int | None, channels: int, make: Callable[..., ImageSet]) -> Kept:
     files = [file for listed in parts.values() for file, _ in listed]
     shape = [len(files), 3, *_sides(files[0], size)]
-    _remove([*_ours("part"), place, _facts(place)])  # of builds that were killed, or what is damaged
-    part, told = (place.with_name(f"{uuid.uuid4().hex}{end}.part") for end in ("", "-facts"))
+    _remove([*_abandoned(place.parent, key), place, _facts(place)])  # what is damaged, too
+    unique = key + uuid.uuid4().hex[len(key) :]
+    part, facts = (place.with_name(f"{unique}{end}.part") for end in ("", "-facts"))
     try:
         _reserve(part, int(np.prod(shape)))
         if decode_into(part, shape, files, size) and channels != 3:
@@ -204,20 +290,20 @@ def _build(place: Path, parts: Files, size: int | None, channels: int, make: Cal
         images = make(_parted(parts, pixels))
         known = {"shape": shape, "sum": _sum(part), "mean": images.mean, "std": images.std,
                  "digest": images.fingerprint()}  # fmt: skip
-        told.write_text(json.dumps(known | {"check": _check(known)}))
+        facts.write_text(json.dumps(known | {"check": _check(known)}))
         del pixels, images  # Windows renames no file that is mapped or open
         part.replace(place)
-        told.replace(_facts(place))
+        facts.replace(_facts(place))
     except OSError as error:
         if error.errno not in FULL:
             raise
         needed, free = int(np.prod(shape)), shutil.disk_usage(place.parent).free
-        raise Error(
+        raise NoRoomError(
             f"decoded images of {needed / 1e6:,.1f} MB do not fit into {place.parent}, where {free / 1e6:,.1f} MB are "
             "free: make room (kdlab data clear), give a smaller size, or set KDLAB_CACHE to a folder on another disk"
         ) from error
     finally:
-        _remove([part, told])
+        _remove([part, facts])
     return _images(place, shape), known
 
 
@@ -228,6 +314,8 @@ def _sides(file: str, size: int | None) -> tuple[int, ...]:
 
 def _reserve(part: Path, count: int) -> None:
     """A file of `count` bytes whose room on the disk is taken before anything is written."""
+    if count > shutil.disk_usage(part.parent).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with part.open("wb") as file:
         try:
             os.posix_fallocate(file.fileno(), 0, count)

@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as TF
 from ..errors import Error
 from ..hyper import plain
 from .accepted import check_images, check_labels, check_names, check_statistics
-from .stored import Pixels, Streamed, pick
+from .stored import Pixels, Streamed, installed_memory, pick
 
 CHUNK, BYTES = 1024, 1 << 20  # images that are looked at together, and what they take, at most
 
@@ -71,6 +71,12 @@ class ImageSet:
         if size is None or self.train_x.shape[-2:] == (size, size):
             return self
         parts = {k: getattr(self, k) for k in ("train_x", "test_x", "val_x")}
+        needed = sum(len(x) * x.shape[1] * size * size for x in parts.values() if x is not None)
+        if needed > installed_memory():
+            raise Error(
+                f"{self.name} takes {needed / 1e6:,.0f} MB at {size} x {size} pixels, more than the "
+                f"{installed_memory() / 1e6:,.0f} MB of memory here: give a smaller size"
+            )
         parts = {k: _resize(x, size) for k, x in parts.items() if x is not None}
         return replace(self, **parts, mean=(), std=())
 

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..decoding import in_mode, picture
+from ..decoding import in_mode, picture, pixel_limit, too_large
+from ..errors import Error
 from .prefetch import AHEAD, ahead, workers
 from .stored import Streamed, memory_limit
 
@@ -46,6 +47,10 @@ class Files:
     """Image files, each seen as `size` x `size` pixels of three channels; several threads may read them."""
 
     def __init__(self, files: Sequence[str], size: int) -> None:
+        if size * size > pixel_limit():
+            raise Error(
+                f"size={size}: an image would have {size * size / 1e6:,.0f} million pixels, give a smaller size"
+            )
         # One array, as a million string objects take more
         self.names, self.size = np.array([os.fsencode(file) for file in files]), size
 
@@ -53,7 +58,7 @@ class Files:
         """(m, 3, size, size): the shorter side is brought to 8/7 of `size` and the middle taken, as in torchvision."""
         pixels = self.room(len(places))
         for row, place in zip(pixels, places, strict=True):
-            row[:] = _channels(_central(self._open(place), self.size))
+            row[:] = _channels(self._central(place, self._open(place)))
         return pixels
 
     def draw(self, place: int, wanted: Sequence[Crop | None], draw: np.random.Generator, pixels: np.ndarray) -> None:
@@ -61,7 +66,7 @@ class Files:
         image = self._open(place)
         for row, crop in zip(pixels, wanted, strict=True):
             box = image.crop(crop.box(*image.size, draw)) if crop else None
-            row[:] = _channels(_resized(box, self.size, self.size) if box else _central(image, self.size))
+            row[:] = _channels(_resized(box, self.size, self.size) if box else self._central(place, image))
 
     def room(self, *counts: int) -> np.ndarray:
         """Bytes for so many images, channels first in memory: another order would make other kernels compute."""
@@ -69,6 +74,13 @@ class Files:
 
     def _open(self, place: int) -> Image.Image:
         return in_mode(picture(os.fsdecode(self.names[place])), "RGB")
+
+    def _central(self, place: int, image: Image.Image) -> Image.Image:
+        width, height = _sides(image, self.size)
+        if width * height > pixel_limit():
+            raise too_large(f"{os.fsdecode(self.names[place])}, brought to {width} x {height},", width * height)
+        left, top = (round((length - self.size) / 2) for length in (width, height))
+        return _resized(image, width, height).crop((left, top, left + self.size, top + self.size))
 
 
 def _channels(image: Image.Image) -> np.ndarray:
@@ -80,11 +92,11 @@ def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
-def _central(image: Image.Image, size: int) -> Image.Image:
+def _sides(image: Image.Image, size: int) -> tuple[int, int]:
+    """Width and height with the shorter side at 8/7 of `size`."""
     shorter = round(MARGIN * size)
     width, height = (int(shorter * length / min(image.size)) for length in image.size)
-    left, top = (round((length - size) / 2) for length in (width, height))
-    return _resized(image, width, height).crop((left, top, left + size, top + size))
+    return width, height
 
 
 class Photographs(Streamed):
