@@ -11,15 +11,16 @@ from .errors import Error
 
 KEPT = "what is stored is kept"
 HINTS = {
-    errno.ENOSPC: " (make room)", errno.EDQUOT: " (make room)", errno.EFBIG: " (ulimit -f, or the file system)",
-    errno.EMFILE: " (ulimit -n)", errno.ESTALE: " (the network's disk has gone)",
+    errno.ENOSPC: " (make room)", getattr(errno, "EDQUOT", errno.ENOSPC): " (make room)",
+    errno.EFBIG: " (ulimit -f, or the file system)", errno.EMFILE: " (ulimit -n)",
 }  # fmt: skip
 # What torch, numpy and safetensors write where there is no memory, or where a file took no more bytes
 NO_MEMORY = re.compile(
     r"allocate memory|not enough memory|out of memory|bad_alloc|unable to allocate|invalid buffer size|"
-    r"create a memory object|can't start new thread|std::length_error|storage size calculation overflowed",
+    r"create a memory object|std::length_error|storage size calculation overflowed",
     re.IGNORECASE,
 )
+PERHAPS = re.compile(r"could not create a primitive|can't start new thread")  # mostly so, says who cannot know
 NOT_WRITTEN = re.compile(
     r"PytorchStreamWriter|inline_container|unexpected pos|file write failed|iostream error|os error \d+"
 )
@@ -45,6 +46,8 @@ def in_words(error: BaseException, place: Path | None = None) -> str | None:
         wanted = WANTED.search(text)
         much = f" (for {wanted[1]} more)" if wanted else ""
         return f"there is not enough memory{much}: a smaller batch, size, width or model takes less; {KEPT}"
+    if isinstance(error, RuntimeError) and (found := PERHAPS.search(text)):
+        return f"{found[0]}, most likely for want of memory: a smaller batch, size, width or model takes less; {KEPT}"
     if isinstance(error, OSError):
         return _of_system(error, place)
     if isinstance(error, RuntimeError) or type(error).__name__ == "SafetensorError":

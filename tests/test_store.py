@@ -477,6 +477,14 @@ def test_a_table_of_a_place_that_takes_no_runs(name, tmp_path, monkeypatch, comm
     assert code == 2 and out == "" and err.count("\n") == 1 and str(place) in err
 
 
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_file_where_the_run_folder_should_be(fresh, stored):
+    shutil.rmtree(stored)
+    stored.write_text("mine")
+    assert f"{stored} is no folder" in sentence(lambda: kdlab.run(TEACHER, fresh=fresh))
+    assert stored.read_text() == "mine"
+
+
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.ENOSPC])
 def test_a_runs_folder_in_which_nothing_can_be_made(code, runs, monkeypatch):
     mkdir = os.mkdir
@@ -537,14 +545,19 @@ def test_weights_that_do_not_fit_on_the_disk(runs, monkeypatch):
     assert all(torch.equal(weights[name], again[name]) for name in weights)
 
 
+def of_onednn():
+    raise RuntimeError("could not create a primitive")  # as torch's convolutions say it
+
+
 @pytest.mark.parametrize("wanted", [
-    lambda: torch.empty(2**46), lambda: np.empty(2**50), lambda: [0] * 2**60,
-], ids=["torch", "numpy", "python"])  # fmt: skip
+    lambda: torch.empty(2**46), lambda: np.empty(2**50), lambda: [0] * 2**60, of_onednn,
+], ids=["torch", "numpy", "python", "oneDNN"])  # fmt: skip
 def test_no_memory_is_a_sentence(wanted, runs, monkeypatch, command):
     monkeypatch.setitem(DIAGNOSTICS, "large", lambda epoch, setup: wanted())
-    assert "not enough memory" in sentence(lambda: kdlab.run(TEACHER))
+    for call in (lambda: kdlab.run(TEACHER), lambda: kdlab.watch(TEACHER, lambda setup: wanted())):
+        assert "memory" in (told := sentence(call)) and "what is stored is kept" in told
     code, out, err = command("run", *WORDS)
-    assert code == 2 and out == "" and err.count("\n") == 1 and "not enough memory" in err
+    assert code == 2 and out == "" and err.count("\n") == 1 and "memory" in err
 
 
 def test_runs_that_are_removed_while_one_trains(runs, monkeypatch):

@@ -14,7 +14,8 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 from ..errors import Error
 from ..machine import KEPT
 
-NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}  # of disks without flock
+NAMES = ("ENOSYS", "ENOLCK", "ENOTSUP", "EOPNOTSUPP")  # what disks without flock say; Windows knows not all of them
+NO_LOCKS = {getattr(errno, name) for name in NAMES if hasattr(errno, name)}
 # Since then who waits for a lock sees that its file was removed meanwhile, and asks for the new one
 SAFE_TO_REMOVE = tuple(int(part) for part in filelock.__version__.split(".")[:2]) >= (4, 2)
 

@@ -15,7 +15,7 @@ import torch
 
 from ..config import Config
 from ..errors import Error
-from ..machine import in_words
+from ..machine import in_words, sentences
 from ..methods import METHODS
 from ..starting import leave
 from .assemble import chain, chain_images
@@ -72,10 +72,12 @@ class Process:
         own = {"KDLAB_PROGRESS": "0", "KDLAB_OWNER": self.name, "OMP_NUM_THREADS": threads}
         self.said.seek(0)
         self.said.truncate()
-        self.child = subprocess.Popen(
-            [sys.executable, "-m", __name__, self.config.model_dump_json()], stdin=subprocess.PIPE, stdout=self.said,
-            stderr=self.said, text=True, env={**os.environ, **own}, **apart,
-        )  # fmt: skip
+        command = [sys.executable, "-m", __name__, self.config.model_dump_json()]
+        with sentences():
+            self.child = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=self.said, stderr=self.said, text=True,
+                env={**os.environ, **own}, **apart,
+            )  # fmt: skip
         self.paused = False
 
     def pause(self) -> None:

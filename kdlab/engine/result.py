@@ -50,7 +50,7 @@ class Result:
     def measure(self, columns: Iterable[str]) -> dict[str, float]:
         """Metrics of the trained network, computed now: `measure(["test/knn", "train/ece"])`."""
         setup, found = self.setup(), {}
-        with setup.still():
+        with sentences(self.folder), setup.still():
             for column in columns:
                 part, _, name = column.partition("/")
                 if not name:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..config import Config
+from ..machine import sentences
 from ..models import evaluating
 from ..setup import Setup
 from .assemble import assemble, chain_images, own_generators
@@ -43,7 +44,7 @@ def watch(config: Config, look: Callable[[Setup], Seen]) -> list[Seen]:
         return {}
 
     whole = config.replace(evaluate_every=max(1, config.epochs), patience=None, select="validation", monitor=None)
-    with own_generators():
+    with sentences(), own_generators():
         images = chain_images(config)
         setup = on_trained_stages(assemble(whole, images), images)
         before = recent(RunFolder(config, images), setup)
