@@ -1,17 +1,28 @@
 """An experiment is a value: `Config` is frozen, validated, hashable, and nests the experiments it stands on."""
 
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)  # fmt: skip
 
 from .augment import AUGMENTATIONS
 from .data import check_name
-from .errors import Error, known, sentence
+from .errors import NO_NUMBERS, Error, known, sentence, within
 from .methods import METHODS
 from .models import MODELS
 from .namespace import parameters
 from .optimizers import optimizer_options
+from .plain import is_truth_for_number, plain
 from .presets import complete
 from .schedules import SCHEDULES
 from .stages import check_same_split, check_teacher
@@ -96,14 +107,32 @@ class Config(BaseModel):
 
     def __init__(self, **fields: Any) -> None:
         try:
-            super().__init__(**fields)
+            super().__init__(**plain(fields))
         except ValidationError as error:
-            raise Error(sentence(error, "Config", Config.model_fields)) from None
+            text, first = sentence(error, "Config", Config.model_fields), error.errors()[0]
+            nested = first["type"] == "value_error" and first["loc"] in (("teacher",), ("init",))
+            raise Error(within(str(first["loc"][0]), text) if nested else text) from None
 
     @model_validator(mode="before")
     @classmethod
     def _fill_preset(cls, fields: dict[str, Any]) -> dict[str, Any]:
         return complete(fields) if isinstance(fields, dict) and "preset" in fields else fields
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _numbers(cls, value: Any, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        """Refuse true and false where a number is wanted: they would count as 1 and 0."""
+        checked = check(value)
+        if is_truth_for_number(value, checked):
+            raise Error(f"{info.field_name}={value!r}: {NO_NUMBERS}")
+        return checked
+
+    @field_validator("dataset", mode="before")
+    @classmethod
+    def _path(cls, dataset: Any) -> Any:
+        return (
+            str(dataset) if isinstance(dataset, PurePath) else dataset
+        )  # of which `check_name` says how it is written
 
     @field_validator("labels")
     @classmethod
@@ -130,7 +159,9 @@ class Config(BaseModel):
         if self.augment is not None:
             known("augmentation", self.augment, AUGMENTATIONS)
         method.check_weights(self.weights)
-        method.check_hyper(self.hp)
+        checked = method.check_hyper(self.hp)
+        # Values that were brought to their type, such as a tuple from a list; an equal number stays as it was typed
+        self.hp.update({name: checked[name] for name, value in self.hp.items() if value != checked[name]})
         optimizer_options(self.optimizer, self.optimizer_hp)
         if method.needs_teacher and self.teacher is None:
             raise Error(

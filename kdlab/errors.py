@@ -1,10 +1,13 @@
 """Mistakes of the user: one sentence that says what was wrong, what is allowed, and the nearest right name."""
 
+import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
+NO_NUMBERS = "give a number, True and False are none"
+RANGES = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")  # complaints of pydantic
 
 
 class Error(ValueError):
@@ -44,9 +47,16 @@ def sentence(error: Any, kind: str, fields: Collection[str]) -> str:
     return f"{where}={first.get('input')!r}: {complaint(error)}{typed}"
 
 
+def within(place: str, text: str) -> str:
+    """A sentence about a Config that another one holds at `place`: "teacher.lr=-1: ..." of "lr=-1: ..."."""
+    return f"{place}.{text}" if re.match(r"[\w.]+=", text) else f"{place}: {text}"
+
+
 def complaint(error: Any) -> str:
     """What the first complaint of a pydantic `ValidationError` asks for, in plain words."""
     first = error.errors()[0]
+    if isinstance(first.get("input"), bool) and first["type"] in RANGES:  # which it read as 1 or 0
+        return NO_NUMBERS
     match first["type"]:
         case "literal_error":
             return f"choose {first['ctx']['expected']}"

@@ -5,24 +5,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-import torch
 from pydantic import TypeAdapter, ValidationError
 
-from .errors import Error, complaint, known
-
-
-def plain(value: Any) -> Any:
-    """Numbers of numpy and torch, also those in lists and dicts, as Python's own; anything else as it is."""
-    if isinstance(value, np.generic) or (isinstance(value, np.ndarray | torch.Tensor) and not value.ndim):
-        return value.item()
-    if isinstance(value, np.ndarray | torch.Tensor):
-        return value.tolist()
-    if type(value) in (list, tuple):
-        return type(value)(plain(each) for each in value)
-    if type(value) is dict:
-        return {plain(name): plain(each) for name, each in value.items()}
-    return value
+from .errors import NO_NUMBERS, Error, complaint, known
+from .plain import is_truth_for_number, plain
 
 
 def hyper_parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -40,7 +26,9 @@ def hyper(owner: str, allowed: Mapping[str, inspect.Parameter], given: Mapping[s
 
 def _value(owner: str, parameter: inspect.Parameter, given: Mapping[str, Any]) -> Any:
     """The given or default value of one hyper-parameter, brought to the type of its annotation."""
-    name, value = parameter.name, given.get(parameter.name, parameter.default)
+    name, value = parameter.name, parameter.default
+    if name in given:
+        value = plain(given[name])
     if value is parameter.empty:
         raise Error(f"{owner} needs a value for its hyper-parameter {name}: give hp={{{name!r}: ...}}")
     annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
@@ -48,6 +36,8 @@ def _value(owner: str, parameter: inspect.Parameter, given: Mapping[str, Any]) -
         checked = _adapter(annotation).validate_python(value)
     except ValidationError as error:
         raise Error(f"hyper-parameter {name}={value!r} of {owner}: {complaint(error)}") from None
+    if is_truth_for_number(value, checked):
+        raise Error(f"hyper-parameter {name}={value!r} of {owner}: {NO_NUMBERS}")
     if not _finite(checked):
         raise Error(f"hyper-parameter {name}={value!r} of {owner}: give a finite number")
     return checked

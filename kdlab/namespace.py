@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from .errors import Error, known
+from .plain import plain
 
 PLAIN = (numbers.Number, str, list, dict, tuple, type(None))
 CHECKED = "_kdlab_parameters"  # in the namespace: which one it is, no copy, and parameters that a call has checked
@@ -25,7 +26,7 @@ def parameters(namespace: dict[str, Any], allowed: Iterable[str]) -> dict[str, A
     given for a number. The cell may be run again, after others too: variables of later cells are no parameters.
     """
     allowed = list(allowed)
-    plain = {
+    values = {
         name: value
         for name, value in namespace.items()
         if isinstance(value, PLAIN) and not name.startswith("_") and name not in ("In", "Out")
@@ -36,13 +37,13 @@ def parameters(namespace: dict[str, Any], allowed: Iterable[str]) -> dict[str, A
     whose, checked = namespace.get(CHECKED, (None, set()))
     if whose != id(namespace):  # nothing but parameters, and what cells that set no parameters have left
         others = names.others if names else set()
-        chosen = {name for name in plain if name not in others}
+        chosen = {name for name in values if name not in others}
     else:
         chosen = set(names.parameters if names else annotated)
-        unsure = names.beside if names else set(plain)
-        new = (unsure & set(plain)) - chosen - checked - set(allowed)
-        chosen |= {name for name in new if _misspelt(name, plain, annotated, allowed)} | (checked & set(allowed))
-    given = {known("parameter", name, allowed): value for name, value in plain.items() if name in chosen}
+        unsure = names.beside if names else set(values)
+        new = (unsure & set(values)) - chosen - checked - set(allowed)
+        chosen |= {name for name in new if _misspelt(name, values, annotated, allowed)} | (checked & set(allowed))
+    given = {known("parameter", name, allowed): plain(value) for name, value in values.items() if name in chosen}
     for name, value in given.items():
         kind = annotated.get(name, object)
         number = kind in (int, float) and isinstance(value, numbers.Real)

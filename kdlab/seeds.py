@@ -4,9 +4,12 @@ from hashlib import blake2b
 
 import torch
 
+from .plain import plain
+
 
 def derive(*parts: int | str) -> int:
     """A 63-bit seed that is a function of `parts` alone, such as `derive(seed, "epoch", 3)`."""
+    parts = tuple(plain(part) for part in parts)  # numpy's 3 is written in another way, and is the same seed
     return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest(), "big") >> 1
 
 

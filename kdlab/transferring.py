@@ -12,6 +12,7 @@ from .engine.assemble import chain_images
 from .engine.result import Result
 from .errors import Error, known, lookup
 from .metrics import extract, linear_probe, nearest_centroid
+from .plain import plain
 from .report import summary
 from .seeds import generator
 from .setup import Setup
@@ -63,8 +64,8 @@ def transfer_scores(
     and Xu et al. (ECCV 2020, SSKD) have it, networks of CIFAR-100 on STL-10 and Tiny-ImageNet at 32 pixels, but for the
     classifier: theirs is trained by SGD, this one until it converges.
     """
-    classify, seeds = lookup("head", head, HEADS), _seeds(seeds)
-    if shots is not None and (not isinstance(shots, int) or shots < 1):
+    classify, seeds, shots = lookup("head", head, HEADS), _seeds(seeds), plain(shots)
+    if shots is not None and (not isinstance(shots, int) or isinstance(shots, bool) or shots < 1):
         raise Error(f"shots={shots!r}: give a number of images a class, 1 or more, or None for all")
     setup = _checked(result).setup(teacher=False)
     images = _images(setup, dataset, size)
@@ -86,7 +87,7 @@ def _checked(result: Result) -> Result:
 
 
 def _seeds(seeds: Iterable[int]) -> list[int]:
-    if isinstance(seeds, str) or not isinstance(seeds, Iterable) or not (listed := list(seeds)):
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable) or not (listed := plain(list(seeds))):
         raise Error(f"seeds={seeds!r}: give several, such as range(10)")
     if len(set(listed)) < len(listed):
         raise Error(f"seeds={listed} holds a draw twice, which would pass for evidence: give each seed once")

@@ -5,7 +5,7 @@ from inspect import Parameter, signature
 from typing import get_args
 
 from ..errors import Error, known
-from ..hyper import plain
+from ..plain import plain
 from .batches import SAMPLINGS, Batch, Batches, Normalise
 from .decoded import clear
 from .decoded import sizes as kept

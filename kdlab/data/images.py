@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
 from ..errors import Error
-from ..hyper import plain
+from ..plain import plain
 from .accepted import check_images, check_labels, check_names, check_statistics
 from .stored import Pixels, Streamed, installed_memory, pick
 

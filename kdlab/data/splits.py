@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import Error
+from ..errors import NO_NUMBERS, Error
+from ..plain import plain
 from ..seeds import generator
 from .images import ImageSet
 from .noise import Noise
@@ -56,7 +57,7 @@ def split(
 
     `omit`: classes of which no image is in `x`, labelled or not; all else, validation images included, is as without.
     """
-    count = len(images.classes)
+    count, labels = len(images.classes), plain(labels)
     if not 0 <= validation < 1:
         raise Error(f"validation={validation}: give a share of at least 0 and below 1")
     if not imbalance >= 1:
@@ -99,6 +100,8 @@ def _quota(labels: int | float | None, sizes: list[int]) -> list[int]:
     """How many labels each class gets from pools of these sizes."""
     if labels is None:
         return sizes
+    if isinstance(labels, bool):
+        raise Error(f"labels={labels}: {NO_NUMBERS}")
     if isinstance(labels, float):
         if not 0 < labels <= 1:
             raise Error(f"labels={labels}: a share is above 0 and at most 1.0; a number of images is an integer")

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import ipywidgets
 
 from ..errors import Error
+from ..plain import plain
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,10 @@ class Slider:
     step: float | None = None
     log: bool = False
     label: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("start", "low", "high", "step"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
 
     @property
     def whole(self) -> bool:

@@ -11,6 +11,7 @@ import ipywidgets
 import matplotlib.pyplot as plt
 
 from ..errors import Error, known
+from ..plain import plain
 from .controls import Control
 
 DPI = 80
@@ -78,6 +79,7 @@ class Explorer(Shown):
 
     def set(self, **values: Any) -> "Explorer":
         """Move controls; where one of the values is out of range nothing moves."""
+        values = plain(values)
         for name, value in values.items():
             self.kinds[known("control", name, self.kinds)].check(name, value)
         for name, value in values.items():
