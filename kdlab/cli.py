@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from . import data_cli, study_cli
+from .console import say, shown, write_anything
 from .errors import Error
 from .machine import in_words
 from .settings import described, laid_over, parse, read
@@ -77,8 +78,8 @@ def run_(
         raise typer.Exit(130) from None
     for name, value in result.metrics.items():
         if not isinstance(value, dict):
-            print(f"{name:18} {value:,}" if isinstance(value, int) else f"{name:18} {value}")
-    print(f"{'folder':18} {result.folder}")
+            say(f"{name:18} {value:,}" if isinstance(value, int) else f"{name:18} {value}")
+    say(f"{'folder':18} {result.folder}")
 
 
 @app.command()
@@ -93,7 +94,7 @@ def table(
     if not len(frame):
         print("no finished runs yet: kdlab run, or kdlab tour")
     else:
-        print((frame if everything else report.brief(frame, columns)).to_string(index=False, na_rep=""))
+        say((frame if everything else report.brief(frame, columns)).to_string(index=False, na_rep=""))
 
 
 @app.command()
@@ -118,9 +119,9 @@ def methods(
         print(f"\npreset={preset}\n{presets.describe(key, preset)}")
         return
     frame = catalogue.catalogue(student, teacher, classes, samples)
-    shown = frame.drop(columns="refused", errors="ignore").rename(columns={"memory": "memory, MB"})
+    costs = frame.drop(columns="refused", errors="ignore").rename(columns={"memory": "memory, MB"})
     thousands: dict[str | int, Callable[..., str]] = {"extra parameters": lambda count: f"{count:,}"}
-    print(shown.to_string(na_rep="-", formatters=thousands, float_format=lambda value: f"{value:,.1f}"))
+    print(costs.to_string(na_rep="-", formatters=thousands, float_format=lambda value: f"{value:,.1f}"))
     print(f"\nextra parameters and memory: {student} taught by {teacher}, {classes} classes, {samples:,} images")
     if "refused" in frame:
         for name, reason in frame.refused.dropna().items():
@@ -189,7 +190,7 @@ def check(
     from .checking import compare
 
     told = [line for path in notebooks.find(names) for line in compare(path, strict)]
-    print("\n".join(told) or "as committed")
+    say("\n".join(told) or "as committed")
     raise typer.Exit(bool(told))
 
 
@@ -214,14 +215,15 @@ def run_notebook(notebook: Path, output: Path, parameter: Parameters = None) -> 
 
 def call() -> None:
     """Do what was typed: a user's mistake, or what the machine refuses, is one line on stderr and exit code 2."""
-    warnings.showwarning = lambda message, *_, **__: print(f"kdlab: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_, **__: print(f"kdlab: {shown(message)}", file=sys.stderr)
+    write_anything()
     try:
         app(prog_name="kdlab")
     except Exception as error:
         text = str(error) if isinstance(error, Error) else in_words(error)
         if text is None:
             raise
-        print(f"kdlab: {text}", file=sys.stderr)
+        print(f"kdlab: {shown(text)}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -1,13 +1,15 @@
 """The `kdlab data` commands."""
 
-import inspect
 import os
 import tempfile
+import warnings
+from inspect import getdoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .console import say, shown
 from .errors import Error
 
 if TYPE_CHECKING:  # data and figures load late
@@ -16,7 +18,7 @@ if TYPE_CHECKING:  # data and figures load late
     from .data import ImageSet, Split
 
 app = typer.Typer(no_args_is_help=True, help="Data sets: what is there, what is in them, what is kept of them.")
-Name = Annotated[str, typer.Argument(help="a data set, of kdlab data list, or folder:PATH")]
+Name = Annotated[str, typer.Argument(help="a data set, of kdlab data list, folder:PATH or csv:FILE")]
 Size = Annotated[int | None, typer.Option(min=1, help="pixels per side")]
 CLASSES, EACH = 20, 8  # of a contact sheet
 
@@ -30,18 +32,19 @@ def list_() -> None:
         place = data.PLACES.get(name)
         lies = data.data_root() / place if place else None
         missing = lies is not None and not any(found.is_dir() for found in lies.parent.glob(lies.name))
-        told = (inspect.getdoc(reader) or name).splitlines()[0]
-        print(f"{name:14} {told}{f' NOT THERE: its place is {lies}' if missing else ''}")
+        told = (getdoc(reader) or name).splitlines()[0]
+        say(f"{name:14} {told}{f' NOT THERE: its place is {lies}' if missing else ''}")
     for stem, size in data.kept().items():
-        print(f"decoded and kept: {stem}, {size / 1e6:,.0f} MB")
+        say(f"decoded and kept: {stem}, {size / 1e6:,.0f} MB")
 
 
 @app.command()
 def get(name: Name, size: Size = None) -> None:
     """Download a data set, or say where it must lie, and read it once."""
     from . import data
+    from .data.inspection import headline
 
-    print(_headline(data.load(name, size)))
+    say(headline(data.load(name, size)))
 
 
 @app.command(name="inspect")
@@ -52,8 +55,11 @@ def inspect_(
     sheet: Annotated[Path | None, typer.Option(help="write a contact sheet, a PNG file")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="decode all images again and compare")] = False,
 ) -> None:  # fmt: skip
-    """What a data set holds: images by class, with a label budget; a contact sheet."""
+    """What a data set holds, what of it is not read, and what is done with it: images by class, with a label budget;
+    sizes and modes; images that are equal; a contact sheet.
+    """
     from . import data
+    from .data.inspection import inspect
     from .settings import parse
 
     budget = parse([f"labels={labels}"])["labels"] if labels else None
@@ -61,22 +67,23 @@ def inspect_(
         raise Error(f"labels={labels}: give a number of images, or a share such as 0.1")
     if sheet is not None and (sheet.suffix != ".png" or sheet.is_dir() or not os.access(sheet.parent, os.W_OK)):
         raise Error(f"--sheet {sheet}: give a name that ends in .png, in a folder that can be written to")
-    images = data.load(name, size)
-    split = data.split(images, budget, seed=seed)
-    print(f"{_headline(images)}\n\n{_counts(split).to_string()}")
-    if sheet is not None:
-        from .files import replacing
-        from .plots import plot_images
-
-        rows = [row for label in range(min(CLASSES, len(images.classes)))
-                for row in (images.train_y == label).nonzero()[:EACH, 0].tolist()]  # fmt: skip
-        names = [images.classes[label] for label in images.train_y[rows]]
-        with replacing(sheet) as temporary:
-            plot_images(images.train_x[rows], names, columns=EACH).savefig(temporary, format="png")
-        print(f"\ncontact sheet: {sheet}")
-    if verify:
-        _verify(name, size, images)
-        print("\nverified: the files, decoded once more, give these images")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", data.NotRead)  # it is told below
+        inspected = inspect(name, size)
+        images = inspected.images
+        split = data.split(images, budget, seed=seed)
+        if inspected.several_sizes and (sheet or verify):
+            raise Error(f"{name} has images of several sizes: give --size as well")
+        say(inspected.headline())
+        say(f"\n{_counts(split).to_string()}\n")
+        for line in inspected.lines():
+            say(line)
+        if sheet is not None:
+            _draw(images, sheet)
+            say(f"\ncontact sheet: {sheet}")
+        if verify:
+            _verify(name, size, images)
+            say("\nverified: the files, decoded once more, give these images")
 
 
 @app.command()
@@ -87,15 +94,16 @@ def clear() -> None:
     print(f"{data.clear() / 1e6:,.0f} MB are free again")
 
 
-def _headline(images: "ImageSet") -> str:
-    channels, height, width = images.train_x.shape[1:]
-    validation = f", {len(images.val_y):,} for validation" if images.val_y is not None else ""
-    return (
-        f"{images.name}: {len(images.train_y):,} images for training{validation}, {len(images.test_y):,} for testing, "
-        f"{len(images.classes)} classes, {height} x {width} pixels, {channels} channel{'s' * (channels > 1)}\n"
-        f"mean {images.mean}, standard deviation {images.std}, augmentation {images.style}, "
-        f"fingerprint {images.fingerprint()}"
-    )
+def _draw(images: "ImageSet", sheet: Path) -> None:
+    """Write a contact sheet: some of each class, or of images without one."""
+    from .files import replacing
+    from .plots import plot_images
+
+    labels = range(min(CLASSES, len(images.classes))) or [-1]
+    rows = [row for label in labels for row in (images.train_y == label).nonzero()[:EACH, 0].tolist()]
+    names = [images.classes[label] if label >= 0 else "" for label in images.train_y[rows].tolist()]
+    with replacing(sheet) as temporary:
+        plot_images(images.train_x[rows], names, columns=EACH).savefig(temporary, format="png")
 
 
 def _counts(split: "Split") -> "pd.DataFrame":
@@ -105,8 +113,10 @@ def _counts(split: "Split") -> "pd.DataFrame":
     images = split.images
     parts = {"training": split.truth, "labelled": split.y, "validation": split.val_y, "test": images.test_y}
     counts = {name: [int((y == label).sum()) for label in range(len(images.classes))] for name, y in parts.items()}
-    frame = pd.DataFrame(counts, index=list(images.classes))
-    return pd.concat([frame, frame.sum().to_frame("all").T])
+    frame = pd.DataFrame(counts, index=[shown(name) for name in images.classes])
+    total = pd.Series({name: len(y) for name, y in parts.items()} | {"labelled": len(split.labelled)})
+    rest = (total - frame.sum()).to_frame("unlabelled").T if (split.truth < 0).any() else frame.iloc[:0]
+    return pd.concat([frame, rest, total.to_frame("all").T]).astype(int)
 
 
 def _verify(name: str, size: int | None, kept: "ImageSet") -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .console import say
 from .errors import Error, known
 from .settings import parse
 
@@ -73,7 +74,7 @@ def show(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> No
     from .studies.papers import PRINTED
     from .studies.papers.reference import reference
 
-    print(reference(name) if name in PRINTED else make(name, budget, parameter).told())
+    say(reference(name) if name in PRINTED else make(name, budget, parameter).told())
 
 
 @app.command()
@@ -100,7 +101,7 @@ def table(
     parameter: Parameters = None,
 ) -> None:  # fmt: skip
     """Mean, 95 % interval and n of every system; of a published experiment its table, as printed and as measured."""
-    print(make(name, budget, parameter).tabulated(metric, baseline))
+    say(make(name, budget, parameter).tabulated(metric, baseline))
 
 
 @app.command()
@@ -130,17 +131,17 @@ def answers(
             print(f"no seed was run for {idle} of {len(found)} questions")
         told = found[found.n > 0].set_index("question").drop(columns=["system", "minus", "metric"])
         if len(told):
-            print(f"{report.tidy(told).to_string()}\n\n{meant}")
+            say(f"{report.tidy(told).to_string()}\n\n{meant}")
         return
     shown = pd.concat(frames, names=["study"]).reset_index(level=1, drop=True)
-    print(f"{report.tidy(shown.drop(columns=['system', 'minus'])).to_string()}\n\n{meant}")
+    say(f"{report.tidy(shown.drop(columns=['system', 'minus'])).to_string()}\n\n{meant}")
 
 
 @app.command()
 def verify(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> None:
     """Repeat a seed of each system whose code has changed; where no digit moved, its evidence counts again."""
     told = make(name, budget, parameter).verify()
-    print(told.to_string(index=False) if len(told) else "no row is of today's settings and another code")
+    say(told.to_string(index=False) if len(told) else "no row is of today's settings and another code")
 
 
 @app.command()

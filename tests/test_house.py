@@ -12,7 +12,7 @@ PACKAGE = Path(kdlab.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom to the top; rooms of one line know nothing of each other, but for what stands in KNOWS
 FLOORS = [
-    {"version", "loaded", "starting", "errors", "files", "plain", "ranges"},
+    {"version", "console", "loaded", "starting", "errors", "files", "plain", "ranges"},
     {"decoding", "machine", "seeds"},
     {"hyper", "namespace", "places", "schedules", "settings"},
     {"optimizers", "losses", "models", "augment"},

@@ -1,17 +1,23 @@
 """Data sets, by name, as uint8 tensors; label budgets; label noise; batches."""
 
+import os
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from inspect import Parameter, signature
 from typing import get_args
 
 from ..errors import Error, known
 from ..plain import plain
 from .batches import SAMPLINGS, Batch, Batches, Normalise
+from .csv_file import csv_file, csv_listing, named_in
 from .decoded import clear
 from .decoded import sizes as kept
 from .folder import folder
-from .imagenet import imagenet, photographs
+from .folder import listing as folder_listing
+from .imagenet import imagenet, photographs, photographs_listing
 from .images import ImageSet, Recorded
+from .listing import Listing, NotRead
 from .noise import NOISES
 from .remembered import Entry, Remembered, state_of
 from .sources import PLACES, cifar10, cifar100, data_root, digits, fashion_mnist, located, mnist, stl10
@@ -31,17 +37,24 @@ DATASETS: dict[str, Callable[..., ImageSet]] = {
     "imagenet": imagenet,
     "folder": folder,  # "folder:PATH"
     "photographs": photographs,  # "photographs:PATH"
+    "csv": csv_file,  # "csv:FILE"
 }
 BUILT_IN = dict(DATASETS)
+# Of images of one's own: what lists their files, and decodes none
+LISTINGS: dict[str, Callable[[str], Listing]] = {
+    "folder": folder_listing, "photographs": photographs_listing, "csv": csv_listing,
+}  # fmt: skip
 
 
 def check_name(name: str) -> tuple[str, str]:
     """The key of DATASETS and what follows the colon in a data set's `name`, or an `Error`. Nothing is read."""
     key, colon, part = name.partition(":")
+    if key not in DATASETS and (written := _path_alone(name)):
+        raise Error(f"dataset={name!r} is a path: write {written}")
     known("data set", key, DATASETS)
     allowed, required = _parts_of(key)
     if required and not part:
-        raise Error(f"dataset={key!r} needs a path: {key}:PATH")
+        raise Error(f"dataset={key!r} needs a path: {key}:{'FILE' if key == 'csv' else 'PATH'}")
     if allowed is not None and (part not in allowed or (colon and not part)):
         words = " or ".join(f"{key}:{word}" if word else key for word in allowed)
         what = f"nothing may follow {key}" if allowed == ("",) else f"{part!r} is no part of {key}"
@@ -49,22 +62,38 @@ def check_name(name: str) -> tuple[str, str]:
     return key, part
 
 
+def _path_alone(name: str) -> str | None:
+    """How a path is written that was given without the kind of data set; None of what is no path."""
+    path = name.removeprefix("file://")
+    looks = path != name or re.match(r"[./~\\]|[A-Za-z]:[\\/]|[^:]*[\\/]", path)
+    if not looks and not (name and ":" not in name and os.path.exists(name)):  # noqa: PTH110  # of odd names just False
+        return None
+    return f"{'csv' if path.lower().endswith(('.csv', '.tsv')) else 'folder'}:{path}"
+
+
+def files_of(name: str) -> Listing | None:
+    """The files of images of one's own, none of them decoded; None of other data sets."""
+    key, part = check_name(name)
+    return LISTINGS[key](part) if key in LISTINGS else None
+
+
 def origin(name: str) -> str:
     """What two data sets share if one seed splits the labelled images of both alike: all listed parts do, but folds.
 
-    Of images of one's own it is their folder, however one gets there.
+    Of images of one's own it is their folder or table, however one gets there.
     """
     key, part = check_name(name)
     if _parts_of(key)[1]:
-        return str(located(part).resolve())
+        return os.path.realpath(located(part))
     return name if part.startswith("fold-") else key
 
 
 def is_here(name: str) -> bool:
     """Whether a data set's files lie where they are looked for. Nothing is opened or downloaded."""
     key, part = check_name(name)
-    if key in ("folder", "photographs"):
-        return located(part).is_dir()
+    if key in LISTINGS:
+        place = located(part)
+        return place.is_file() if key == "csv" else place.is_dir() or (key == "photographs" and place.is_file())
     return key not in PLACES or any(data_root().glob(f"{PLACES[key]}/*"))
 
 
@@ -140,11 +169,15 @@ def _state(key: str, part: str) -> str | None:
     if not _parts_of(key)[1]:
         return state_of(sorted(data_root().glob(PLACES[key])) if key in PLACES else ())
     place = located(part)
-    return state_of([place]) if place.is_dir() else None  # a list of files, which may lie anywhere
+    if not place.is_file():
+        return state_of([place]) if place.is_dir() else None
+    with suppress(Error):  # of a table: itself, and the files that it names
+        return state_of([place, *named_in(place)])
+    return None
 
 
 __all__ = [
-    "DATASETS", "NOISES", "PLACES", "SAMPLINGS", "Batch", "Batches", "ImageSet", "Normalise", "Pixels", "Recorded",
-    "Split", "check_name", "clear", "data_root", "installed_memory", "is_here", "kept", "load", "memory_limit",
-    "origin", "overlap", "pick", "same_images", "split",
+    "DATASETS", "LISTINGS", "NOISES", "PLACES", "SAMPLINGS", "Batch", "Batches", "ImageSet", "Listing", "Normalise",
+    "NotRead", "Pixels", "Recorded", "Split", "check_name", "clear", "data_root", "files_of", "installed_memory",
+    "is_here", "kept", "load", "memory_limit", "origin", "overlap", "pick", "same_images", "split",
 ]  # fmt: skip

@@ -14,8 +14,8 @@ ONE_LABEL = "one label an image; several labels or numbers are not what this tra
 
 
 def check_names(classes: Sequence[Any]) -> None:
-    """Refuse classes that are not named by text, or none at all."""
-    if not classes or not all(isinstance(name, str) for name in classes):
+    """Refuse classes that are not named by text."""
+    if not all(isinstance(name, str) for name in classes):
         raise Error(f"classes={classes!r}: give the name of each class, text")
 
 
@@ -65,7 +65,9 @@ def check_labels(where: str, y: Any, images: int, classes: int) -> None:
         raise Error(f"{where} is on {y.device}: give tensors on the CPU, a run moves them to its device")
     if len(y) != images:
         raise Error(f"{where} has {len(y):,} labels for {images:,} images: {ONE_LABEL}")
-    low, high = (int(end) for end in y.aminmax()) if len(y) else (0, 0)
+    low, high = (int(end) for end in y.aminmax()) if len(y) else (-1, -1)
+    if high >= 0 and not classes:
+        raise Error(f"classes=() and {where} has labels: give the name of each class, text")
     if low < -1 or high >= classes:
         odd = low if low < -1 else high
         raise Error(f"{where} has the label {odd}: {classes} classes are numbered 0 to {classes - 1}, -1 is none")

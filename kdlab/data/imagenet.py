@@ -3,6 +3,7 @@
 import csv
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import torch
 
 from ..decoding import PIXELS, check_regular, unreadable
 from ..errors import Error
-from .folder import listed
+from .csv_file import tabled
+from .folder import labels, listed
 from .images import ImageSet
+from .listing import Listing, entries
 from .photographs import Files, Photographs
 from .sources import data_root, located
 from .wordnet import class_names, words
@@ -37,47 +40,50 @@ def imagenet(size: int | None = None) -> ImageSet:
             f"ImageNet is not under {root}: it is not given out freely; put its train/ and val/ there, or set "
             "KDLAB_DATA to the folder that holds imagenet/"
         )
-    if (root / "val").is_dir() and not any(entry.is_dir() for entry in os.scandir(root / "val")):
-        ids, files = listed(root, ("train",))
-        files["val"] = _solution(root / SOLUTION, ids)
+    if (root / "val").is_dir() and not entries(root / "val")[0]:
+        found = listed(root, "imagenet", ("train",))
+        found.files["val"] = _solution(root / SOLUTION, found.classes)
     else:
-        ids, files = listed(root, ("train", "val"))
-    names = class_names(ids, words(root / MAPPING) or published_words(ids))
-    return _photographs("imagenet", root, names, files["train"], files["val"], None, size, ends=0)
+        found = listed(root, "imagenet", ("train", "val"))
+    names = class_names(found.classes, words(root / MAPPING) or published_words(found.classes))
+    return cropped(replace(found, classes=names), size, ends=0)
 
 
 def photographs(part: str, size: int | None = None) -> ImageSet:
-    """Photographs of your own, of any size: PATH/train/CLASS/*.jpg, and PATH/test/ or PATH/val/, seen at `size` (224).
+    """Photographs of your own, of any size: PATH is a folder as of folder:PATH, or a table as of csv:FILE; `size` 224.
 
-    The folders are those of folder:PATH. Every image of a batch is a random crop of the whole photograph, decoded as it
-    is needed; for testing it is the central crop. The normalisation is ImageNet's.
+    Every image of a batch is a random crop of the whole photograph, decoded as it is needed; for testing it is the
+    central crop. The normalisation is ImageNet's.
     """
-    root = located(part)
-    classes, files = listed(root)
-    test = files.get("test", files.get("val", []))
-    return _photographs(
-        f"photographs:{part}", root, classes, files["train"], test, files["val"] if len(files) == 3 else None, size
-    )  # fmt: skip
+    return cropped(photographs_listing(part), size)
 
 
-def _photographs(
-    name: str, root: Path, classes: tuple[str, ...], train: Listed, test: Listed, val: Listed | None,
-    size: int | None, ends: int = ENDS,
-) -> ImageSet:  # fmt: skip
+def photographs_listing(part: str) -> Listing:
+    """The files of photographs:PATH, where PATH is a folder or a table."""
+    place, name = located(part), f"photographs:{part}"
+    return tabled(place, name) if place.is_file() else listed(place, name)
+
+
+def cropped(found: Listing, size: int | None, ends: int = ENDS) -> ImageSet:
+    """The images of a listing, which stay in their files and are cropped as they are decoded."""
+    found.warn()
+
     def read(files: Listed) -> tuple[Photographs, torch.Tensor]:
-        return Photographs(Files([file for file, _ in files], size or SIZE)), torch.tensor([each[1] for each in files])
+        return Photographs(Files([file for file, _ in files], size or SIZE)), labels(files)
 
+    train, test, val = found.parts
     held = read(val) if val is not None else (None, None)
     images = ImageSet(
-        name, classes, *read(train), *read(test), style="photographs", mean=MEAN, std=STD, val_x=held[0], val_y=held[1]
+        found.name, found.classes, *read(train), *read(test), style="photographs", mean=MEAN, std=STD,
+        val_x=held[0], val_y=held[1],
     )  # fmt: skip
-    images.is_known_by(_fingerprint(root, classes, [*train, *test, *(val or ())], size or SIZE, ends))
+    images.is_known_by(_fingerprint(found.root, found.about, [*train, *test, *(val or ())], size or SIZE, ends))
     return images
 
 
-def _fingerprint(root: Path, classes: tuple[str, ...], files: Listed, size: int, ends: int) -> str:
+def _fingerprint(root: Path, about: object, files: Listed, size: int, ends: int) -> str:
     """Of names, sizes and labels of the files, and `ends` bytes at both ends: to read all of them would take hours."""
-    digest, start = blake2b(repr((classes, size, PIXELS)).encode(), digest_size=8), len(str(root))
+    digest, start = blake2b(repr((about, size, PIXELS)).encode(), digest_size=8), len(str(root))
     for file, label in files:
         count = check_regular(file).st_size
         try:

@@ -40,10 +40,21 @@ def data_root() -> Path:
 
 
 def located(path: str) -> Path:
-    """The folder of one's own images at `path`: as it is given, else the one of that name under the data root."""
-    given = Path(path).expanduser()
-    kept = data_root() / given
-    return kept if not given.exists() and kept.is_dir() else given
+    """The file or folder of one's own images at `path`: as it is given, else that of this name under the data root."""
+    try:
+        given = Path(path).expanduser()
+        if given.exists():
+            return given
+        kept = data_root() / given
+        return kept if kept.exists() else given
+    except Error:  # of the data root
+        raise
+    except RuntimeError as error:  # "~name" of nobody, a link that leads to itself
+        raise Error(f"{path}: {str(error).rstrip('.')}: write the whole path") from error
+    except (OSError, ValueError) as error:  # a name that is too long, or that no system can have
+        brief = f"{path[:60]}..." if len(path) > 60 else path
+        why = getattr(error, "strerror", None) or error
+        raise Error(f"{brief} is no path that can exist ({why}): write that of a folder or a file") from error
 
 
 def digits() -> ImageSet:

@@ -76,15 +76,18 @@ def split(
         val_x, val_y = images.val_x, images.val_y
     else:
         held = [round(validation * len(rows)) for rows in members]
-        val_rows = torch.cat([rows[len(rows) - h :] for rows, h in zip(members, held, strict=True)]).sort().values
+        of_each = [rows[len(rows) - h :] for rows, h in zip(members, held, strict=True)]
+        val_rows = torch.cat([torch.arange(0), *of_each]).sort().values
         val_x, val_y = pick(images.train_x, val_rows), spoil(images.train_y[val_rows], val_rows)
         keep[val_rows] = False
     pools = [rows[: len(rows) - h] for rows, h in zip(members, held, strict=True)]
     for k, pool in enumerate(pools):
         size = math.ceil(round(len(pool) * imbalance ** (-k / max(1, count - 1)), 9))  # 7.000000000000001 is 7
         keep[pool[size:]], pools[k] = False, pool[:size]
-    if not any(map(len, pools)):
+    if not any(map(len, pools)) and (images.train_y >= 0).any():
         raise Error(f"validation={validation} leaves no image to train on")
+    if labels is not None and not (images.train_y >= 0).any():
+        raise Error(f"labels={labels}: {images.name} has no labelled images, leave labels out")
     quota = _quota(labels, [len(pool) for pool in pools])
     visible = torch.full_like(images.train_y, -1)
     for label, (pool, q) in enumerate(zip(pools, quota, strict=True)):

@@ -1,6 +1,6 @@
 """Tiny-ImageNet, and subsets of it, in the official layout."""
 
-import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import Error
 from .decoded import decoded
 from .images import ImageSet
+from .listing import LeftOut, Listing, entries, images_among
 from .sources import data_root
 from .wordnet import class_names, words
 
@@ -24,14 +25,15 @@ def tiny_imagenet(size: int | None = None) -> ImageSet:
     """
     root = _root()
     train = root / "train"
-    folders = sorted(p.name for p in train.iterdir() if p.is_dir()) if train.is_dir() else []
+    folders = entries(train)[0] if train.is_dir() else []
     listed = root / "wnids.txt"
     ids = sorted(set(listed.read_text(errors="replace").split())) if listed.is_file() else folders
     if missing := sorted(set(ids) - set(folders)) or ([] if ids else ["a folder for each class"]):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise Error(f"{train} has no {missing[0]}{more}: unpack the archive anew, or mend wnids.txt")
     places = [train / wnid / "images" for wnid in ids]
-    groups = [_jpegs(place) for place in places]
+    left_out: LeftOut = Counter()
+    groups = [_images(place, f"train/{wnid}/images", left_out) for place, wnid in zip(places, ids, strict=True)]
     if empty := [place for place, group in zip(places, groups, strict=True) if not group]:
         raise Error(f"no images in {empty[0]}: unpack the archive anew")
     files = {
@@ -39,6 +41,7 @@ def tiny_imagenet(size: int | None = None) -> ImageSet:
         "test": _annotations(root / "val" / "val_annotations.txt", ids),
     }
     names = class_names(ids, words(root / "words.txt"))
+    Listing(root.name, root, names, files, left_out).warn()
 
     def make(pixels: Mapping[str, Tensor], **known: Any) -> ImageSet:
         sets = [part for name in files for part in (pixels[name], torch.tensor([label for _, label in files[name]]))]
@@ -47,8 +50,8 @@ def tiny_imagenet(size: int | None = None) -> ImageSet:
     return decoded(root, files, size, make, names, channels=3)
 
 
-def _jpegs(place: Path) -> list[str]:
-    return sorted(file.path for file in os.scandir(place) if file.name.endswith(".JPEG")) if place.is_dir() else []
+def _images(place: Path, name: str, left_out: LeftOut) -> list[str]:
+    return images_among(str(place), entries(place)[1], name, left_out) if place.is_dir() else []
 
 
 def _root() -> Path:

@@ -73,6 +73,7 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
     if key not in splits:  # stages of one chain mostly share it, and it is a copy of the images
         splits[key] = split(own, *shown)
     data = splits[key]
+    _check_labels(data, config)
     if config.patience is not None and config.select == "validation" and not len(data.val_y):
         raise Error(f"patience watches the validation images, and validation={config.validation} of them leaves none")
     _check_sides(own)
@@ -95,6 +96,18 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
     return setup
 
 
+def _check_labels(data: Split, config: Config) -> None:
+    """Refuse a method that learns from labels where there are none."""
+    method = METHODS[config.method]
+    if len(data.labelled) or (method.sampling == "all" and not method.trains_head):
+        return
+    able = ", ".join(key for key, each in METHODS.items() if each.sampling == "all" and not each.trains_head)
+    raise Error(
+        f"{config.dataset} has no labelled images, and method {config.method!r} needs them: choose {able}, or sort "
+        "images into a folder for each class"
+    )
+
+
 def stage_of(setup: Setup) -> Stage:
     """What a run takes from this one."""
     return Stage(setup.method.model, setup.method.parts)
@@ -103,7 +116,7 @@ def stage_of(setup: Setup) -> Stage:
 def build_network(config: Config, images: ImageSet) -> Network:
     """The network that training would start from without `init`; on the CPU. It carries what it is trained on."""
     net = build(
-        config.model, len(images.classes), images.channels, config.width, derive(config.seed, "model"),
+        config.model, max(1, len(images.classes)), images.channels, config.width, derive(config.seed, "model"),
         pretrained=config.pretrained,
     )  # fmt: skip
     net.classes = images.classes

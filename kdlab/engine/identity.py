@@ -17,7 +17,7 @@ import torch
 
 from ..augment import AUGMENTATIONS
 from ..config import Config
-from ..data import ImageSet, Recorded
+from ..data import LISTINGS, ImageSet, Recorded
 from ..errors import Error
 from ..loaded import PACKAGE, edited
 from ..methods import METHODS, Distill, Method
@@ -84,9 +84,11 @@ def decisive(config: Config) -> dict[str, Any]:
 
 
 def place(dataset: str) -> str:
-    """A data set's name; of one's own images the folder's name, however one gets there (they count beside it)."""
+    """A data set's name; of one's own images the folder's or table's name, however one gets there (they count beside
+    it).
+    """
     kind, _, path = dataset.partition(":")
-    return f"{kind}:{Path(path).resolve().name}" if kind in ("folder", "photographs") else dataset
+    return f"{kind}:{Path(path).resolve().name}" if kind in LISTINGS else dataset
 
 
 def hash_of(identity: Mapping[str, Any]) -> str:

@@ -67,7 +67,7 @@ class Result:
     @staticmethod
     def _why(setup: Setup, part: str, metric: str) -> str:
         if not len(setup.part(part)[1]):
-            return f"the run has no {part} images"
+            return f"the run has no {'labelled training' if part == 'train' else part} images"
         if not METRICS[metric].suits(setup.method):
             fitting = ", ".join(name for name, m in METRICS.items() if m.suits(setup.method))
             return f"of method {setup.config.method!r} there are {fitting}"

@@ -1,0 +1,265 @@
+"""What a data set holds, what of it is not read, and what is done with it: for reading, before anything is trained."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+from torch import Tensor
+
+from .folder import SHARE
+from .imagenet import SIZE, cropped
+from .images import ImageSet, together
+from .listing import Listing, some
+from .photographs import Photographs
+from .stored import Pixels
+
+TURNED, ORIENTATION = (5, 6, 7, 8), 0x112  # EXIF: values that exchange height and width, and the tag
+MODES = {
+    "1": "black and white", "L": "greyscale", "LA": "greyscale, transparent", "P": "palette", "RGB": "colour",
+    "RGBA": "colour, transparent", "CMYK": "for print", "I;16": "greyscale, 16 bits", "I": "greyscale, 32 bits",
+    "F": "greyscale, floating point",
+}  # fmt: skip
+LEAST = 8  # pixels per side that networks take
+
+
+class Survey(NamedTuple):
+    """Files by (height, width) as they are shown, files by Pillow's mode, and those of which nothing can be read."""
+
+    sizes: Counter[tuple[int, int]]
+    modes: Counter[str]
+    unreadable: list[str]
+
+
+class Equal(NamedTuple):
+    """Images of a part that are equal to training images: pairs of positions, and how many have different labels."""
+
+    pairs: list[tuple[int, int]]  # in the training images, in the part
+    other_label: int
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A data set as it would be read, its files where it is of one's own, and what those are.
+
+    `several_sizes`: they cannot be read without a size; `images` then tells labels and numbers alone.
+    """
+
+    images: ImageSet
+    listed: Listing | None
+    found: Survey
+    several_sizes: bool
+
+    @property
+    def parts(self) -> dict[str, tuple[Pixels, Tensor]]:
+        """Images and labels, by part."""
+        of = self.images
+        parts = {"train": (of.train_x, of.train_y), "test": (of.test_x, of.test_y)}
+        return parts | {"val": (of.val_x, of.val_y)} if of.val_x is not None and of.val_y is not None else parts
+
+    def headline(self) -> str:
+        """Numbers of images, pixels, channels, normalisation and fingerprint."""
+        of = self.images
+        if self.several_sizes and self.listed is not None:
+            return f"{self.listed.name}: {counted(of)}, images of several sizes"
+        return headline(of)
+
+    def lines(self) -> Iterator[str]:
+        """A line for each thing that is worth knowing."""
+        if unlabelled := int((self.images.train_y < 0).sum()):
+            yield f"unlabelled: {unlabelled:,} of the {len(self.images.train_y):,} training images"
+        yield f"sizes: {self._sizes()}"
+        yield f"modes: {self._modes()}"
+        for file in self.found.unreadable[:1]:
+            yield f"damaged: {len(self.found.unreadable):,}, the first is {self._name(file)}: mend or remove it"
+        if self.listed is not None:
+            yield from self.listed.notes() or ["left out: no file"]
+            if self.listed.others:
+                yield f"beside them: {some(self.listed.others)}"
+        yield from self._equal()
+        yield f"what kdlab does: {self._done()}"
+
+    def _sizes(self) -> str:
+        sizes = self.found.sizes
+        if len(sizes) < 2:
+            return "".join(f"all {_pixels(size)}" for size in sizes) or "unknown"
+        ordered, ((often, count), *_) = sorted(sizes, key=lambda size: size[0] * size[1]), sizes.most_common(1)
+        told = (
+            f"{len(sizes):,} of them (height x width), from {_pixels(ordered[0])} to {_pixels(ordered[-1])}, "
+            f"most often {_pixels(often)} ({count:,} of {sizes.total():,})"
+        )
+        side = min(max(min(often), LEAST), SIZE)
+        return f"{told}: give size=, such as size={side} (here --size {side})" if self.several_sizes else told
+
+    def _modes(self) -> str:
+        ordered = self.found.modes.most_common()
+        return ", ".join(f"{count:,} {mode}{f' ({MODES[mode]})' if mode in MODES else ''}" for mode, count in ordered)
+
+    def _equal(self) -> Iterator[str]:
+        digests = self._digests()
+        if digests is None:
+            yield "equal images: not looked for in images that are so many"
+            return
+        parts = equal(digests, {name: y.tolist() for name, (_, y) in self.parts.items()})
+        for part, word in {"test": "test", "val": "validation"}.items():
+            if part not in parts or not len(digests[part]):
+                continue
+            of = f"{len(digests[part]):,} {word} images"
+            if not (count := len(parts[part].pairs)):
+                yield f"equal images: none of the {of} is a training image too"
+            else:
+                are = "are training images" if count > 1 else "is a training image"
+                yield f"equal images: {count:,} of the {of} {are} too{self._examples(part, parts[part])}"
+        if count := len(parts["train"].pairs):
+            repeat = "images repeat others" if count > 1 else "image repeats another"
+            yield f"equal images: {count:,} training {repeat}{self._examples('train', parts['train'])}"
+
+    def _digests(self) -> dict[str, list[bytes]] | None:
+        """Of each part's images: of their pixels where they are decoded, of their files where they stay in these."""
+        if not isinstance(self.images.train_x, Photographs):
+            return {name: of_pixels(x) for name, (x, _) in self.parts.items()}
+        if self.listed is None:
+            return None
+        train, test, val = self.listed.parts
+        files = {"train": train, "test": test, **({"val": val} if val is not None else {})}
+        return of_bytes({name: [file for file, _ in pairs] for name, pairs in files.items()})
+
+    def _examples(self, part: str, found: Equal) -> str:
+        told = "; ".join(f"{self._image('train', a)} = {self._image(part, b)}" for a, b in found.pairs[:2])
+        return f"{f', {found.other_label:,} with another label' if found.other_label else ''} ({told})"
+
+    def _image(self, part: str, k: int) -> str:
+        if self.listed is None:
+            return f"{'training' if part == 'train' else part} image {k}"
+        train, test, val = self.listed.parts
+        return self._name({"train": train, "test": test, "val": val or []}[part][k][0])
+
+    def _name(self, file: str) -> str:
+        """A file's path from the folder of the data set on."""
+        root = f"{self.listed.root}{os.sep}" if self.listed else ""
+        return file.removeprefix(root)
+
+    def _done(self) -> str:
+        of, listed = self.images, self.listed
+        if isinstance(of.train_x, Photographs) and not self.several_sizes:
+            side = of.train_x.shape[-1]
+            read = f"crops each at random to {side} x {side} pixels as it trains, at the centre for testing"
+        elif self.several_sizes:
+            read = "brings them to size x size pixels"
+        else:
+            channels, height, width = of.train_x.shape[1:]
+            read = f"reads them as {channels} channel{'s' * (channels > 1)} of {height} x {width} pixels"
+        style = "colour" if self.several_sizes else of.style
+        what = [read, f"augments them as {style} (augment=)"]
+        if not len(of.test_y):
+            return f"{', '.join(what)}, and tests nothing: methods that learn without labels can be trained on them"
+        held = (
+            "takes val/ for validation"
+            if of.val_y is not None
+            else "holds a share of the labelled ones out (validation=)"
+        )
+        if listed is not None and listed.by_content:
+            test = f"tests on {SHARE:.0%} of each class, chosen by the content of the files"
+        else:
+            test = f"tests on {len(of.test_y):,} images"
+        return f"{', '.join([*what, held])} and {test}"
+
+
+def inspect(name: str, size: int | None) -> Inspected:
+    """Look at a data set. Images of one's own that have several sizes are not decoded without a `size`."""
+    from .. import data
+
+    if (listed := data.files_of(name)) is None:
+        images = data.load(name, size)
+        return Inspected(images, None, _as_read(images), False)
+    found = survey(file for files in listed.files.values() for file, _ in files)
+    several = size is None and len(found.sizes) > 1 and not name.startswith("photographs:")
+    return Inspected(cropped(listed, None) if several else data.load(name, size), listed, found, several)
+
+
+def counted(images: ImageSet) -> str:
+    """How many images are for what, and of how many classes."""
+    validation = f", {len(images.val_y):,} for validation" if images.val_y is not None else ""
+    return (
+        f"{len(images.train_y):,} images for training{validation}, {len(images.test_y):,} for testing, "
+        f"{len(images.classes)} classes"
+    )
+
+
+def headline(images: ImageSet) -> str:
+    """Two lines: numbers of images, pixels and channels; normalisation, augmentation and fingerprint."""
+    channels, height, width = images.train_x.shape[1:]
+    return (
+        f"{images.name}: {counted(images)}, {height} x {width} pixels, {channels} channel{'s' * (channels > 1)}\n"
+        f"mean {images.mean}, standard deviation {images.std}, augmentation {images.style}, "
+        f"fingerprint {images.fingerprint()}"
+    )
+
+
+def survey(files: Iterable[str]) -> Survey:
+    """Sizes and modes, from the heads of the files: nothing is decoded."""
+    found = Survey(Counter(), Counter(), [])
+    for file in files:
+        try:
+            with Image.open(file) as opened:
+                width, height = opened.size
+                turned = opened.getexif().get(ORIENTATION) in TURNED
+                found.sizes[(width, height) if turned else (height, width)] += 1
+                found.modes[opened.mode] += 1
+        except Exception:  # what damaged files make Pillow raise is of many kinds; loading names the first one
+            found.unreadable.append(file)
+    return found
+
+
+def equal(parts: Mapping[str, Sequence[bytes]], labels: Mapping[str, Sequence[int]]) -> dict[str, Equal]:
+    """By part: its images whose digest a training image has; of "train" those that repeat an earlier one."""
+    first: dict[bytes, int] = {}
+    for k, each in enumerate(parts["train"]):
+        first.setdefault(each, k)
+    found = {}
+    for part, digests in parts.items():
+        pairs = [(first[each], k) for k, each in enumerate(digests) if each in first]
+        pairs = [(a, k) for a, k in pairs if part != "train" or a != k]
+        both = [(labels["train"][a], labels[part][k]) for a, k in pairs]
+        found[part] = Equal(pairs, sum(one != other and min(one, other) >= 0 for one, other in both))
+    return found
+
+
+def of_pixels(images: Pixels) -> list[bytes]:
+    """A digest of each image (C, H, W)."""
+    if not len(images):
+        return []
+    chunks = images.split(together(images))
+    return [blake2b(row.contiguous().numpy().data, digest_size=16).digest() for chunk in chunks for row in chunk]
+
+
+def of_bytes(parts: Mapping[str, Sequence[str]]) -> dict[str, list[bytes]]:
+    """A digest of each file; only files of one length are read, the others are equal to none."""
+    lengths = {file: os.stat(file).st_size for files in parts.values() for file in files}  # noqa: PTH116
+    often = Counter(lengths[file] for files in parts.values() for file in files)
+    return {
+        part: [_digest(file) if often[lengths[file]] > 1 else str(lengths[file]).encode() for file in files]
+        for part, files in parts.items()
+    }
+
+
+def _digest(file: str) -> bytes:
+    with Path(file).open("rb") as opened:
+        return hashlib.file_digest(opened, "blake2b").digest()
+
+
+def _as_read(images: ImageSet) -> Survey:
+    """Of images that are in no files of their own: what they are in memory."""
+    parts = [x for x in (images.train_x, images.test_x, images.val_x) if x is not None]
+    count = sum(len(x) for x in parts)
+    channels, height, width = images.train_x.shape[1:]
+    return Survey(Counter({(height, width): count}), Counter({"L" if channels == 1 else "RGB": count}), [])
+
+
+def _pixels(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]} pixels"

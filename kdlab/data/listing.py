@@ -1,0 +1,202 @@
+"""Which files of a folder are images: what nobody put there is passed over, what cannot be read is counted."""
+
+import os
+import unicodedata
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image, features
+
+from ..errors import Error
+
+# Files and folders that systems and programs make beside images; all names that begin with a dot count too
+MADE_BY_SYSTEMS = frozenset({
+    "@eadir", "@recycle", "@tmp", "#recycle", "#snapshot", "$recycle.bin", "recycler", "recycled",
+    "system volume information", "lost+found", "__macosx", "network trash folder", "temporary items", "icon\r",
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__",
+})  # fmt: skip
+# Formats that Pillow names, and that are no pictures of pixels, or need a program of others
+NO_PICTURES = frozenset({"PDF", "EPS", "WMF", "MPEG", "FLI", "BUFR", "GRIB", "HDF5", "IPTC"})
+NEEDS = {"AVIF": "avif", "WEBP": "webp", "JPEG2000": "jpg_2000"}  # format -> what Pillow may be built without
+FLOATS = ".pfm"  # 32 bits a pixel, which have no range
+PHOTOGRAPHS_OF_PHONES = (".heic", ".heif")
+PLACES = 6  # that a sentence names
+NO_ENDING = "without an ending"
+LeftOut = Counter[tuple[str, str]]  # (place, ending) -> files
+Seen = dict[str, tuple[str, str]]  # folder -> its class, and the way there
+
+
+class NotRead(UserWarning):
+    """Something lies among images that is not read."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of one's own: their files, and what was left out.
+
+    `files`: part ("train", "test", "val") -> (file, label), sorted; -1 for an image without a label, and these come
+    last. `left_out`: (place, ending) -> how many files there are no images that can be read. `beside`: folders and
+    images that lie beside those that are read; `others`: other files there. `by_content`: the test images were chosen
+    here, by their content. `table`: the file that says what is what, where that is not the folders.
+    """
+
+    name: str
+    root: Path
+    classes: tuple[str, ...]
+    files: dict[str, list[tuple[str, int]]]
+    left_out: LeftOut = field(default_factory=Counter)
+    beside: tuple[str, ...] = ()
+    by_content: bool = False
+    table: Path | None = None
+    others: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> tuple[list[tuple[str, int]], list[tuple[str, int]], list[tuple[str, int]] | None]:
+        """The files for training, for testing, and for validation where there are both test/ and val/."""
+        test = self.files.get("test", self.files.get("val", []))
+        return self.files["train"], test, self.files["val"] if {"test", "val"} <= set(self.files) else None
+
+    @property
+    def about(self) -> object:
+        """What decides, beside the files and their labels, which images are for what."""
+        sides = [(name, len(files)) for name, files in self.files.items()]
+        return (self.classes, sides) if self.by_content or self.table else self.classes
+
+    def unlabelled(self) -> int:
+        """How many training images have no label."""
+        return sum(label < 0 for _, label in self.files["train"])
+
+    def notes(self) -> list[str]:
+        """A line about files that are left out, and one about what is not read, where there are such."""
+        lines = []
+        if self.left_out:
+            total = sum(self.left_out.values())
+            phones = any(end in PHOTOGRAPHS_OF_PHONES for _, end in self.left_out)
+            lines.append(
+                f"{total:,} file{'s are' if total > 1 else ' is'} left out, no images that are read: "
+                f"{_counted(self.left_out)}{'; save .heic as .jpg' if phones else ''}"
+            )
+        if self.beside:
+            lines.append(f"not read: {some(self.beside)}")
+        return lines
+
+    def warn(self) -> None:
+        """Say what is not read."""
+        for line in self.notes():
+            warnings.warn(f"{self.name}: {line}", NotRead, stacklevel=3)
+
+
+def _counted(left_out: LeftOut) -> str:
+    ordered = sorted(left_out.items(), key=lambda each: (-each[1], each[0]))
+    phrases = [f"{count:,} {ending}{f' in {place}' if place else ''}" for (place, ending), count in ordered]
+    return some(phrases, sum(count for _, count in ordered[PLACES:]))
+
+
+def some(names: Sequence[str], rest: int | None = None) -> str:
+    """The first names, and how many more there are."""
+    left = len(names) - PLACES if rest is None else rest
+    return ", ".join(names[:PLACES]) + (f" and {left:,} more" if len(names) > PLACES else "")
+
+
+def hidden(name: str) -> bool:
+    """Whether a file or folder of that name was made by a system or a program, not by whoever collected the images."""
+    return name.startswith(".") or name.casefold() in MADE_BY_SYSTEMS
+
+
+@lru_cache(maxsize=1)
+def endings() -> frozenset[str]:
+    """The endings, in lower case with their dot, of all formats that Pillow reads here."""
+    Image.init()
+    names = Image.registered_extensions()
+    able = {format for format, (factory, _) in Image.OPEN.items() if str(factory.__module__).startswith("PIL.")}
+    able -= NO_PICTURES | {format for format, feature in NEEDS.items() if not features.check(feature)}
+    able |= {"MPO"} & set(names.values())  # which opens as a JPEG
+    return frozenset(ending for ending, format in names.items() if format in able) - {FLOATS}
+
+
+def ending(file: str) -> str:
+    """The ending of a file's name, in lower case; of a name without one, words that say so."""
+    return os.path.splitext(file)[1].lower() or NO_ENDING  # noqa: PTH122  # of many files
+
+
+def entries(
+    place: str | Path, is_folder: Callable[[os.DirEntry[str]], bool] = os.DirEntry.is_dir
+) -> tuple[list[str], list[os.DirEntry[str]]]:
+    """The names of the folders in `place`, and its files, both sorted; what is hidden is neither."""
+    folders, files = [], []
+    for entry in os.scandir(place):
+        if hidden(entry.name):
+            continue
+        if is_folder(entry):
+            folders.append(entry.name)
+        else:
+            files.append(entry)
+    return sorted(folders), sorted(files, key=lambda file: file.name)
+
+
+def images_below(place: str, name: str, left_out: LeftOut, owner: str, seen: Seen) -> list[str]:
+    """The image files in the folder `place` and all below it, sorted; others are counted in `left_out` under `name`.
+
+    What a link leads to counts, but no folder twice. `seen`: folder -> its class, and the way there; one that two
+    classes lead to is an `Error`.
+    """
+    found: list[str] = []
+    waiting = [place]
+    while waiting:
+        at = waiting.pop()
+        first, way = seen.setdefault(os.path.realpath(at), (owner, at))
+        if first != owner:
+            raise Error(f"{way} and {at} are one folder, of the classes {first} and {owner}: remove the link")
+        if way == at:
+            folders, files = entries(at, _is_folder)
+            found += images_among(at, files, name, left_out)
+            waiting += [f"{at}/{each}" for each in reversed(folders)]
+    return sorted(found, key=as_everywhere)
+
+
+def images_among(place: str, files: Sequence[os.DirEntry[str]], name: str, left_out: LeftOut) -> list[str]:
+    """The paths of those `files` of `place` that are images; others are counted in `left_out` under `name`."""
+    found, able = [], endings()
+    for file in files:
+        end = ending(file.name) if _opens(file) else "that is no file"
+        if end in able:
+            found.append(f"{place}/{file.name}")
+        else:
+            left_out[name, end] += 1
+    return found
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself is a file that cannot be opened
+        return False
+
+
+def _opens(entry: os.DirEntry[str]) -> bool:
+    """Whether opening it ends: to a pipe or a device nobody may ever write. A broken link is named when it is read."""
+    try:
+        if entry.is_file():
+            return True
+        entry.stat()
+    except OSError:
+        return True
+    return False
+
+
+def one_elsewhere(names: Sequence[str]) -> tuple[str, str] | None:
+    """The first two names that are one and the same on some system, or None."""
+    first: dict[str, str] = {}
+    for name in names:
+        if (other := first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)) != name:
+            return other, name
+    return None
+
+
+def as_everywhere(path: str) -> str:
+    """What sorts paths alike on all systems."""
+    return path.replace(os.sep, "/")

@@ -1,0 +1,69 @@
+"""Folders of images for tests, and data sets that are read or fail with the sentence that says why."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kdlab import Config, Error
+from kdlab.data import load
+
+
+def image(size=(12, 12), key=0, grey=False):
+    """Random pixels of (height, width), the same for the same key."""
+    shape = size if grey else (*size, 3)
+    return Image.fromarray(np.random.default_rng(key).integers(0, 256, shape, dtype=np.uint8))
+
+
+def fill(place, count=5, ending="png", first=0, key=0, **how):
+    """Write `count` different images into a folder."""
+    place = Path(place)
+    place.mkdir(parents=True, exist_ok=True)
+    salt = sum(map(ord, place.name)) + key
+    for i in range(first, first + count):
+        image(key=[salt, i], **how).save(place / f"{i:03}.{ending}")
+    return place
+
+
+def pets(root, train=5, test=3, classes=("cat", "dog"), **how):
+    """train/CLASS and test/CLASS."""
+    for part, count in (("train", train), ("test", test)):
+        for k, name in enumerate(classes):
+            fill(root / part / name, count, key=1000 * k + (part == "test") * 100, **how)
+    return root
+
+
+def loaded(name, size=None):
+    """The data set, read anew; one that is refused fails the test."""
+    load.cache_clear()
+    try:
+        return load(name, size)
+    except Error as error:
+        pytest.fail(f"refused: {error}")
+
+
+def refused(name, size=None):
+    """The sentence by which a data set is refused, whatever it raises; it must be an `Error` of one line."""
+    load.cache_clear()
+    said = None
+    try:
+        load(name, size)
+    except Exception as error:
+        said = error
+    assert type(said) is Error, f"no sentence: {said!r}"
+    assert "\n" not in str(said)
+    return str(said)
+
+
+def config(**fields):
+    """A Config; one that is refused fails the test."""
+    try:
+        return Config(**fields)
+    except Error as error:
+        pytest.fail(f"refused: {error}")
+
+
+def counts(y, classes=2):
+    """Images of each class."""
+    return [int((y == label).sum()) for label in range(classes)]
