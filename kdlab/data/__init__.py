@@ -171,7 +171,7 @@ def _state(key: str, part: str) -> str | None:
     place = located(part)
     if not place.is_file():
         return state_of([place]) if place.is_dir() else None
-    with suppress(Error):  # of a table: itself, and the files that it names
+    with suppress(OSError, ValueError):  # what is wrong with a table its reader says
         return state_of([place, *named_in(place)])
     return None
 
