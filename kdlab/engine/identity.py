@@ -40,8 +40,8 @@ DESCRIBES = {
 # LOSS_ROOMS, of which an identity has the parts that a run uses, and those that can change no number of a run
 NEAR = {"losses", "methods"}
 APART = {
-    "plots", "studies", "widgets", "__init__.py", "__main__.py", "catalogue.py", "checking.py", "cli.py",
-    "config.py", "data_cli.py", "docs.py", "errors.py", "files.py", "loaded.py", "machine.py", "namespace.py",
+    "plots", "studies", "widgets", "__init__.py", "__main__.py", "catalogue.py", "checking.py", "cli.py", "config.py",
+    "console.py", "data_cli.py", "docs.py", "errors.py", "files.py", "loaded.py", "machine.py", "namespace.py",
     "notebooks.py", "places.py", "presets.py", "report.py", "settings.py", "source.py", "stages.py", "starting.py",
     "study_cli.py", "tables.py", "transferring.py", "version.py",
 }  # fmt: skip
