@@ -43,8 +43,7 @@ def in_words(error: BaseException, place: Path | None = None) -> str | None:
     """The sentence about an error that the machine is the cause of: what it refused and where; None of any other."""
     text = str(error)
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY.search(text)):
-        wanted = WANTED.search(text)
-        much = f" (for {wanted[1]} more)" if wanted else ""
+        much = f" (for {_readable(wanted[1])} more)" if (wanted := WANTED.search(text)) else ""
         return f"there is not enough memory{much}: a smaller batch, size, width or model takes less; {KEPT}"
     if isinstance(error, RuntimeError) and (found := PERHAPS.search(text)):
         return f"{found[0]}, most likely for want of memory: a smaller batch, size, width or model takes less; {KEPT}"
@@ -57,6 +56,12 @@ def in_words(error: BaseException, place: Path | None = None) -> str | None:
             cause = next((e for e in _behind(error) if isinstance(e, OSError)), OSError("a file could not be written"))
             return _of_system(cause, place)
     return None
+
+
+def _readable(amount: str) -> str:
+    """An amount of memory as an error has it, with bytes as gigabytes."""
+    count, unit = amount.split() if " " in amount else (amount, "")
+    return f"{int(count) / 1e9:,.2f} GB" if unit == "bytes" and count.isdigit() else amount
 
 
 def _of_system(error: OSError, place: Path | None) -> str:

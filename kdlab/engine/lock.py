@@ -49,7 +49,7 @@ class RunLock:
                 self.name.write_text(os.environ.get("KDLAB_OWNER") or f"process {os.getpid()}", encoding="utf-8")
             yield
         finally:
-            if self.held[-1].inode == _inode(self.held[-1].lock):  # else the name is another's
+            if not self.lost():  # else the name is another's
                 with suppress(OSError):
                     self.name.unlink(missing_ok=True)
             while self.held:
@@ -72,9 +72,13 @@ class RunLock:
         """Whether any of its files is there: somebody holds it, or was killed."""
         return any(file.exists() for file in (self.file, self.soft, self.name))
 
+    def lost(self) -> bool:
+        """Whether this process held it and its file was removed since: another one may hold a new file now."""
+        return bool(self.held) and self.held[-1].inode != _inode(self.held[-1].lock)
+
     def check(self) -> None:
         """Raise an `Error` where the lock's file was removed and another process may train the same run now."""
-        if not self.held or self.held[-1].inode == _inode(self.held[-1].lock):
+        if not self.lost():
             return
         if not self.folder.exists():
             raise Error(f"{self.folder} was removed while it trained: run it again")

@@ -2,7 +2,10 @@
 
 `runs/<data set>-<model>-<method>-<hash>/` holds config.json (the identity, and the whole config for reading), log.jsonl
 (a line per epoch), checkpoint.pt while training, weights.safetensors, parts.safetensors where the method keeps heads or
-branches, and result.json, which is written last: where it is, the run is done.
+branches, and result.json, which is written last: where it is, and the weights with it, the run is done.
+
+Nothing that took long is believed unchecked: a checkpoint has the sums of its zip file and the log as it was,
+result.json has digests of weights, parts, log and itself. While it is trained two hidden files lie beside a folder.
 """
 
 import json
@@ -121,7 +124,7 @@ class RunFolder:
     def leave_nothing(self) -> None:
         """Remove the folder of a run that was refused before it trained."""
         with suppress(OSError):
-            if [file.name for file in self.path.iterdir()] == ["config.json"]:
+            if [file.name for file in self.path.iterdir()] == ["config.json"] and not self.lock.lost():
                 (self.path / "config.json").unlink()
                 self.path.rmdir()
 
