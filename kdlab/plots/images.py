@@ -20,9 +20,9 @@ def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[st
     with plt.rc_context({**STYLE, "axes.grid": False}):
         figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.6), squeeze=False)
         for axis, (title, features) in zip(axes[0], panels.items(), strict=True):
-            flat = TSNE(init="pca", perplexity=25, max_iter=500, random_state=0, n_jobs=1).fit_transform(
-                features.numpy()
-            )
+            flat = TSNE(
+                init="pca", perplexity=min(25, max(1, (len(features) - 1) // 3)), max_iter=500, random_state=0, n_jobs=1
+            ).fit_transform(features.numpy())
             for label in range(len(classes)):
                 points = flat[labels == label]
                 axis.scatter(*points.T, s=9, color=on_white(label), alpha=0.75, linewidths=0)
@@ -67,7 +67,7 @@ def halo() -> list[Any]:
 @legible(18)
 def plot_images(images: Tensor, captions: Sequence[str], columns: int = 8, title: str = "") -> plt.Figure:
     """uint8 images (n, C, H, W) in a grid, a caption above each."""
-    rows, side = -(-len(images) // columns), min(1.2, 10 / columns)  # inches
+    rows, side = max(1, -(-len(images) // columns)), min(1.2, 10 / columns)  # inches
     with plt.rc_context(PICTURES):
         figure, axes = plt.subplots(
             rows, columns, figsize=(side * columns, (side + 0.3) * rows + 0.3 * bool(title)), squeeze=False

@@ -38,6 +38,7 @@ def show_as_saved() -> bool:
     """In a notebook, let what was saved be shown as it was saved, unless matplotlib has noticed a change since.
 
     A figure would be drawn three times otherwise: to be saved, at the end of the cell that changed it, and to be shown.
+    A figure that has been shown, as the value of its cell, is closed: the end of the cell would show it once more.
     """
     shell: Any = sys.modules["IPython"].get_ipython() if "inline" in plt.get_backend() else None
     if shell is None:
@@ -48,7 +49,13 @@ def show_as_saved() -> bool:
         usual = formatter.lookup_by_type(plt.Figure)
     except KeyError:  # they are shown in another format
         return False
-    formatter.for_type(plt.Figure, lambda figure: (not figure.stale and SAVED.get(figure)) or usual(figure))
+
+    def shown(figure: plt.Figure) -> Any:
+        png = (not figure.stale and SAVED.get(figure)) or usual(figure)
+        plt.close(figure)
+        return png
+
+    formatter.for_type(plt.Figure, shown)
     return True
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from ..config import Config
 from ..errors import lookup
+from .controls import given
 from .pretraining import HEAD
 from .study import Study
 from .verdicts import Question
@@ -17,10 +18,13 @@ LR = {
 OFF = {"+ KD on all": ("feature", "consistency", "pseudo"), "+ features": ("consistency", "pseudo"), "LiteNet-SSD": ()}
 
 
-def distillation(dataset: str = "digits", labels: int = 20, budget: str = "lab", ssl: str = "simclr") -> Study:
+def distillation(
+    dataset: str = "digits", labels: int = 20, budget: str = "lab", ssl: str = "simclr", size: int | None = None
+) -> Study:  # fmt: skip
     """What does each part of LiteNet-SSD add to a student?"""
     scale = lookup("budget", budget, {"smoke": 0.1, "lab": 1, "paper": 1})
-    full, alone = _published(dataset, labels, ssl) if budget == "paper" else _small(dataset, labels, scale, ssl)
+    paper = budget == "paper"
+    full, alone = _published(dataset, labels, ssl, size) if paper else _small(dataset, labels, scale, ssl, size)
     assert full.teacher is not None
     assert full.teacher.init is not None
     # As many images as the others draw, in as many steps: they draw twice the views of `batch` and three times as many
@@ -34,7 +38,7 @@ def distillation(dataset: str = "digits", labels: int = 20, budget: str = "lab",
         **{name: full.replace(weights=dict.fromkeys(terms, 0)) for name, terms in OFF.items()},
         "of the labels-only teacher": full.replace(teacher=alone),
     }
-    if budget != "paper":
+    if not paper:
         systems = {name: config.replace(lr=LR.get(name, config.lr)) for name, config in systems.items()}
     rungs = ("labels only", "+ KD on the labelled", "+ KD on all", "+ features", "LiteNet-SSD")
     return Study(
@@ -59,10 +63,10 @@ def distillation(dataset: str = "digits", labels: int = 20, budget: str = "lab",
     )
 
 
-def _small(dataset: str, labels: int, scale: float, ssl: str) -> tuple[Config, Config]:
+def _small(dataset: str, labels: int, scale: float, ssl: str, size: int | None) -> tuple[Config, Config]:
     """The whole system, and the teacher by labels only, for two cores."""
     common: dict[str, Any] = {
-        "dataset": dataset, "labels": labels, "size": 8 if dataset == "digits" else 16, "width": 0.25,
+        "dataset": dataset, "labels": labels, "size": size or (8 if dataset == "digits" else 16), "width": 0.25,
         "steps": 10 if scale == 1 else 3, "evaluate_every": 1000,
     }  # fmt: skip
     large = {**common, "model": "resnet18"}
@@ -84,12 +88,12 @@ def _steps(full: Config) -> int:
     )
 
 
-def _published(dataset: str, labels: int, ssl: str) -> tuple[Config, Config]:
+def _published(dataset: str, labels: int, ssl: str, size: int | None) -> tuple[Config, Config]:
     """The published system (in large part a reconstruction), and its teacher trained on the labels from scratch.
 
     The published numbers of labels; on the digits, which no paper has, `labels`.
     """
-    task: dict[str, Any] = {"dataset": dataset, **({"labels": labels} if dataset == "digits" else {})}
+    task: dict[str, Any] = {"dataset": dataset, **({"labels": labels} if dataset == "digits" else {}), **given(size)}
     full = Config(method="litenet_ssd", preset="paper", teacher={"init": {"method": ssl}}, **task)
     assert full.teacher is not None
     return full, full.teacher.replace(init=None, epochs=200, lr=0.05, head_lr=1.0)

@@ -4,16 +4,17 @@ from typing import Any
 
 from ..config import Config
 from ..errors import lookup
+from .controls import given, one_size
 from .study import Study
 from .verdicts import Question
 
 GRID = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128)
 
 
-def lsskd(dataset: str = "digits", labels: int = 50, budget: str = "lab") -> Study:
+def lsskd(dataset: str = "digits", labels: int = 50, budget: str = "lab", size: int | None = None) -> Study:
     """Is the network that LSSKD leaves behind better than a plain one?"""
     epochs = lookup("budget", budget, {"smoke": 3, "lab": 30, "paper": 240})
-    systems = _published(dataset, labels) if budget == "paper" else _small(dataset, labels, epochs)
+    systems = _published(dataset, labels, size) if budget == "paper" else _small(dataset, labels, epochs, size)
     mixed = {"cutout": 2 if dataset == "digits" else 8, "cutmix": 0.5}
     systems |= {f"{name}, COC": systems[name].replace(**mixed) for name in ("plain", "LSSKD")}
     for name in ("plain", "LSSKD"):
@@ -38,10 +39,11 @@ def lsskd(dataset: str = "digits", labels: int = 50, budget: str = "lab") -> Stu
     )
 
 
-def _small(dataset: str, labels: int, epochs: int) -> dict[str, Config]:
+def _small(dataset: str, labels: int, epochs: int, size: int | None) -> dict[str, Config]:
     """Half of a ResNet-8, for two cores."""
     common: dict[str, Any] = {
-        "dataset": dataset, "labels": labels, "model": "resnet8", "width": 0.5, "batch": 10, "evaluate_every": 5,
+        "dataset": dataset, "labels": labels, "size": size or one_size(dataset), "model": "resnet8", "width": 0.5,
+        "batch": 10, "evaluate_every": 5,
         "steps": min(20, max(1, labels // 10)), "epochs": epochs,
     }  # fmt: skip
     branches = Config(**common, method="hsakd_teacher", lr=0.008)
@@ -54,9 +56,13 @@ def _small(dataset: str, labels: int, epochs: int) -> dict[str, Config]:
     }
 
 
-def _published(dataset: str, labels: int) -> dict[str, Config]:
+def _published(dataset: str, labels: int, size: int | None) -> dict[str, Config]:
     """WRN-16-2 by the published recipes; on CIFAR, all labels."""
-    task: dict[str, Any] = {"dataset": dataset, "labels": labels if dataset in ("digits", "mnist") else None}
+    task: dict[str, Any] = {
+        "dataset": dataset,
+        "labels": labels if dataset in ("digits", "mnist") else None,
+        **given(size),
+    }
     paper = {**task, "preset": "paper", "model": "wrn_16_2"}
     plain = Config(**paper)
     branches = Config(method="hsakd_teacher", **paper)

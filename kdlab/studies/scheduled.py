@@ -4,6 +4,7 @@ from typing import Any
 
 from ..config import Config
 from ..errors import lookup
+from .controls import given
 from .pretraining import HEAD
 from .study import Study
 from .verdicts import Question
@@ -26,11 +27,11 @@ CURVES: dict[str, dict[str, Any]] = {
 LR = {"labels only": 3.2e-2, "alpha 0.9 throughout": 3.2e-2, "linear": 0.128, "cosine": 0.128, "step": 0.128}
 
 
-def scheduled(dataset: str = "digits", labels: int = 100, budget: str = "lab") -> Study:
+def scheduled(dataset: str = "digits", labels: int = 100, budget: str = "lab", size: int | None = None) -> Study:
     """Does it help that distillation grows stronger while the student trains?"""
     scale = lookup("budget", budget, {"smoke": 0.2, "lab": 1, "paper": 1})
     paper = budget == "paper"
-    teacher, linear, scratch, pretrained = (_published if paper else _small)(dataset, labels, scale)
+    teacher, linear, scratch, pretrained = (_published if paper else _small)(dataset, labels, scale, size)
     systems = {"teacher": teacher}
     for name, hp in CURVES.items():
         systems[name] = linear.replace(hp=hp, **({} if paper else {"lr": LR[name]}))
@@ -77,10 +78,10 @@ def scheduled(dataset: str = "digits", labels: int = 100, budget: str = "lab") -
     )
 
 
-def _small(dataset: str, labels: int, scale: float) -> tuple[Config, ...]:
+def _small(dataset: str, labels: int, scale: float, size: int | None) -> tuple[Config, ...]:
     """Small ResNets for two cores: teacher, student, and a teacher without and with SimCLR that saw as many images."""
     common: dict[str, Any] = {
-        "dataset": dataset, "labels": labels, "size": 8 if dataset == "digits" else 16,
+        "dataset": dataset, "labels": labels, "size": size or (8 if dataset == "digits" else 16),
         "steps": 5 if scale == 1 else 2, "batch": 32,
     }  # fmt: skip
     teacher = Config(
@@ -98,17 +99,17 @@ def _small(dataset: str, labels: int, scale: float) -> tuple[Config, ...]:
     return teacher, linear, teacher.replace(epochs=round(95 * scale), lr=1.6e-2), fine_tuned
 
 
-def _published(dataset: str, labels: int, scale: float) -> tuple[Config, ...]:
+def _published(dataset: str, labels: int, scale: float, size: int | None) -> tuple[Config, ...]:
     """The published pair, with images held out to stop on; on the digits, `labels`, without ImageNet's weights.
 
     The last two, a teacher from scratch and one after SimCLR on all images, are what the title promises and nobody
     published.
     """
     if dataset == "digits":
-        task: dict[str, Any] = {"dataset": dataset, "labels": labels, "size": 32, "augment": "digits"}
+        task: dict[str, Any] = {"dataset": dataset, "labels": labels, "size": size or 32, "augment": "digits"}
         own = {"pretrained": False, "augment": "digits"}
     else:
-        task, own = {"dataset": dataset}, {}
+        task, own = {"dataset": dataset, **given(size)}, {}
     linear = Config(method="scheduled_kd", preset="early_stopping", teacher=own, **task)
     assert linear.teacher is not None
     teacher = linear.teacher

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..config import Config
 from ..errors import lookup
-from .controls import with_images
+from .controls import given, one_size, with_images
 from .study import Study
 from .verdicts import Question
 
@@ -12,10 +12,10 @@ GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128, 0.256)
 TUNED = ("teacher", "labels only", "KD", "KD, 4 times the images", "SSKD")
 
 
-def sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab") -> Study:
+def sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab", size: int | None = None) -> Study:
     """Does a student gain from what its teacher knows about turned images?"""
     epochs = lookup("budget", budget, {"smoke": 2, "lab": 16, "paper": 240})
-    systems = _published(dataset, labels) if budget == "paper" else _small(dataset, labels, epochs)
+    systems = _published(dataset, labels, size) if budget == "paper" else _small(dataset, labels, epochs, size)
     four = with_images(systems["KD"], 4, **({} if budget == "paper" else {"lr": 0.128}))
     systems |= {"KD, 4 times the images": four, "SSKD without ss": systems["SSKD"].replace(weights={"ss": 0})}
     for name in ("labels only", "KD", "SSKD"):
@@ -51,10 +51,11 @@ def sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab") -> Stu
     )  # fmt: skip
 
 
-def _small(dataset: str, labels: int, epochs: int) -> dict[str, Config]:
+def _small(dataset: str, labels: int, epochs: int, size: int | None) -> dict[str, Config]:
     """Networks and steps for two cores."""
     common: dict[str, Any] = {
-        "dataset": dataset, "labels": labels, "epochs": epochs, "steps": 10, "evaluate_every": 1000, "model": "resnet8",
+        "dataset": dataset, "labels": labels, "size": size or one_size(dataset), "epochs": epochs, "steps": 10,
+        "evaluate_every": 1000, "model": "resnet8",
     }  # fmt: skip
     large, small = {**common, "width": 1.0}, {**common, "width": 0.25, "batch": 16}
     teacher = Config(**large, batch=64, lr=0.008)
@@ -68,9 +69,13 @@ def _small(dataset: str, labels: int, epochs: int) -> dict[str, Config]:
     }
 
 
-def _published(dataset: str, labels: int) -> dict[str, Config]:
+def _published(dataset: str, labels: int, size: int | None) -> dict[str, Config]:
     """ResNet-8x4 and ResNet-32x4 by the published recipe; on CIFAR, all labels."""
-    task: dict[str, Any] = {"dataset": dataset, "labels": labels if dataset in ("digits", "mnist") else None}
+    task: dict[str, Any] = {
+        "dataset": dataset,
+        "labels": labels if dataset in ("digits", "mnist") else None,
+        **given(size),
+    }
     large = {**task, "preset": "paper", "model": "resnet32x4"}
     small = {**task, "preset": "paper", "model": "resnet8x4"}
     teacher, head = Config(**large), Config(method="sskd_head", **large)

@@ -9,11 +9,16 @@ from .verdicts import Question
 GRID = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2)  # of learning rates; fine-tuning begins at a quarter of it
 
 
-def tour(dataset: str = "digits", labels: int = 20, budget: str = "lab") -> Study:
+def tour(dataset: str = "digits", labels: int = 20, budget: str = "lab", size: int | None = None) -> Study:
     """Can a tiny student of a self-supervised teacher read digits from twenty labels?"""
     scale = lookup("budget", budget, {"smoke": 0.1, "lab": 1, "paper": 10})
     paper = budget == "paper"
-    common = {"dataset": dataset, "labels": labels, "size": 32 if paper else 8, "width": 1.0 if paper else 0.25}
+    common = {
+        "dataset": dataset,
+        "labels": labels,
+        "size": size or (32 if paper else 8),
+        "width": 1.0 if paper else 0.25,
+    }
     small = {**common, "model": "litenet_dsc", "steps": 10, "epochs": round(30 * scale)}
     large = {**common, "model": "vgg8", "steps": 20, "evaluate_every": 1000}
     simclr = Config(

@@ -54,5 +54,12 @@ def embedding(result: Result, moment: int = MOMENTS - 1, image: int = 0) -> Expl
 def _map(features: Tensor, begin: Tensor | None) -> Tensor:
     """(n, 2), near `begin` where one is given."""
     start = "pca" if begin is None else (begin / begin.std() * 1e-2).numpy()
-    tsne = TSNE(2, init=start, max_iter=300, perplexity=20, early_exaggeration=8, random_state=0)
+    tsne = TSNE(
+        2,
+        init=start,
+        max_iter=300,
+        perplexity=min(20, max(1, (len(features) - 1) // 3)),
+        early_exaggeration=8,
+        random_state=0,
+    )
     return torch.from_numpy(tsne.fit_transform(features.numpy()))
