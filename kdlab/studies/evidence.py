@@ -24,6 +24,7 @@ from ..tables import AGAIN, file_of, numbers, places, read_texts, save_table
 KEY = ["system", "seed", "settings"]  # one row each: what is measured anew under other code takes the old one's place
 SAME = [*KEY, "identity"]  # the same experiment, repeated: the first measurement stands
 DATA = re.compile(r"(?:^|; )(.+?) (\d+|own) (\S+) ([0-9a-f]{16})(?=; |$)")  # name, size, style, fingerprint
+SETTINGS = 2  # how the settings of a row are made: as part of identities of that version
 TEXTS = ("system", "dataset", "data", "settings", "identity", "code", "device", "budget")
 ALWAYS = ("accuracy", "knn")  # what no row lacks where another one of its system has it
 ABOUT = ("parameters", "trained_parameters", "labels", "epochs", "images_seen", "seconds", "cpu_seconds")
@@ -222,6 +223,10 @@ def code(identity: Mapping[str, Any], far: Mapping[str, str]) -> str:
 
 
 def settings(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """An identity without the code in it."""
+    """An identity without the code in it, in a form that stays when identities are made in another way.
+
+    A run of today would not take the place of its committed row otherwise.
+    """
     stages = {role: settings(identity[role]) for role in ("teacher", "init") if role in identity}
-    return {**{name: value for name, value in identity.items() if name != "code"}, **stages}
+    form = {"version": SETTINGS} if "version" in identity else {}
+    return {**{name: value for name, value in identity.items() if name != "code"}, **form, **stages}
