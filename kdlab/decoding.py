@@ -63,17 +63,8 @@ def picture(file: str) -> Image.Image:
     try:
         # Not by its name: Pillow would map it, and confuse the sides of a TIFF that is to be turned
         with OWN_LIMIT, open(file, "rb") as content, Image.open(content) as opened:  # noqa: PTH123
-            _check_count(file, opened)
-            _check_kind(file, opened)
-            raw = _layout(opened)
-            opened.load()
-            if _is_deep(opened):
-                image = Image.fromarray(_upper_bits(file, opened, raw))
-            else:
-                if _is_wide(opened, raw):
-                    _check_range(file, 256 * max(high for _, high in _extremes(opened)) + 255, 16)
-                image = _on_white(opened, raw)
-            return _upright(opened, image)
+            _check_format(file, opened)
+            return _seen(file, _inner(opened))
     except Error:
         raise
     except Image.DecompressionBombError as error:
@@ -81,6 +72,23 @@ def picture(file: str) -> Image.Image:
         raise too_large(file, int(numbers[0]) if numbers else 2 * pixel_limit()) from error
     except Exception as error:  # what damaged files make the decoder raise is of many kinds
         raise unreadable(file, error) from error
+
+
+def _seen(file: str, opened: Image.Image) -> Image.Image:
+    """What an opened file shows."""
+    _check_kind(file, opened)
+    raw, covered = _layout(opened), _covered(opened)
+    opened.load()
+    if _is_deep(opened):
+        image = Image.fromarray(_upper_bits(file, opened, raw))
+    else:
+        if _is_wide(opened, raw):
+            _check_range(file, 256 * max(high for _, high in _extremes(opened)) + 255, 16)
+        image = _on_white(opened, raw)
+    if covered:
+        part, image = image.crop(covered), Image.new(image.mode, image.size, "white")
+        image.paste(part, covered)
+    return _upright(opened, image)
 
 
 def check_regular(file: str) -> os.stat_result:
@@ -149,10 +157,21 @@ class _OwnLimit:
 OWN_LIMIT = _OwnLimit()
 
 
-def _check_count(file: str, opened: Image.Image) -> None:
+def _check_format(file: str, opened: Image.Image) -> None:
+    """Raise an `Error` for an animation or a stack, and for what has no pixels of its own."""
+    if opened.format in ("EPS", "WMF"):  # what they show, another program decides
+        raise Error(f"{file} is a drawing ({opened.format}), not a picture: save it as PNG")
+    if opened.format == "CUR":  # Pillow does not read what is transparent
+        raise Error(f"{file} is a cursor, not a picture: save it as PNG")
     frames = getattr(opened, "n_frames", 1)
     if frames > 1 and opened.format != "MPO":  # a photograph with a second picture, as many cameras make
         raise Error(f"{file} is an animation or a stack of {frames} images: save the one you want")
+
+
+def _inner(opened: Image.Image) -> Image.Image:
+    """The largest picture of an icon, with all that it says of itself; else the image that was opened."""
+    icon = getattr(opened, "ico", None)
+    return opened if icon is None else icon.getimage(opened.size)
 
 
 def _check_kind(file: str, opened: Image.Image) -> None:
@@ -176,7 +195,16 @@ def _layout(opened: Image.Image) -> str:
     """What Pillow calls the order of bits in the file, such as "RGB;16B"; of a file that is not yet loaded."""
     tile = getattr(opened, "tile", None)
     arguments = tile[0][3] if tile else ""
-    return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
+    words = arguments if isinstance(arguments, tuple) else (arguments,)
+    full = opened.format == "PPM" and 65535 in words  # a portable map that names a smaller range has it
+    return f"{words[0]};16" if full else str(words[0] if words else "")
+
+
+def _covered(opened: Image.Image) -> tuple[int, int, int, int] | None:
+    """The part of a GIF that its frame covers, where that is not all of it; the rest is transparent."""
+    tile = getattr(opened, "tile", None)
+    part = tuple(tile[0][1]) if tile and opened.format == "GIF" else None
+    return part if part is not None and part != (0, 0, *opened.size) else None
 
 
 def _is_deep(opened: Image.Image) -> bool:
@@ -186,7 +214,8 @@ def _is_deep(opened: Image.Image) -> bool:
 
 def _is_wide(opened: Image.Image, raw: str) -> bool:
     """Whether the file has 16 bits a channel, of which Pillow gives the upper 8."""
-    return ";16" in raw and not raw.startswith("BGR")  # "BGR;16" has 16 bits for three channels
+    # "BGR;16" has 16 bits for three channels; light CMYK has little ink, and no camera makes it
+    return ";16" in raw and not raw.startswith(("BGR", "CMYK"))
 
 
 def _extremes(opened: Image.Image) -> list[tuple[int, int]]:
@@ -206,7 +235,8 @@ def _upper_bits(file: str, opened: Image.Image, raw: str) -> np.ndarray:
     """The upper 8 bits (H, W) of a greyscale image of 12 or 16."""
     values = np.asarray(opened).astype(np.int32)
     bits = 12 if raw.endswith(";12") else 16
-    _check_range(file, int(values.max()), bits)
+    if opened.format != "PPM" or ";16" in raw:
+        _check_range(file, int(values.max()), bits)
     clear = values == opened.info.get("transparency", -1)
     if getattr(opened, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # the smallest number is white
         values = 2**bits - 1 - values

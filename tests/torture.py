@@ -389,6 +389,87 @@ def _(s: Scene) -> Picture:
     return Picture(content, np.where((places == clear)[..., None], 255, palette[places]).astype(np.uint8))
 
 
+def gif(places: np.ndarray, palette: np.ndarray, at: tuple[int, int], clear: int | None = None) -> bytes:
+    """A GIF whose only frame begins at `at` and leaves as much room on the other side; codes of 9 bits, none reused."""
+    height, width = places.shape
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(palette)] = palette
+    codes = [code for i, place in enumerate(places.ravel().tolist()) for code in ([256] * (i % 100 == 0) + [place])]
+    bits = "".join(f"{code:09b}"[::-1] for code in [*codes, 257])
+    packed_ = bytes(int(bits[i : i + 8][::-1], 2) for i in range(0, len(bits), 8))
+    blocks = b"".join(bytes([len(packed_[i : i + 255])]) + packed_[i : i + 255] for i in range(0, len(packed_), 255))
+    canvas = struct.pack("<HHBBB", width + 2 * at[0], height + 2 * at[1], 0xF7, 0, 0)
+    control = b"" if clear is None else b"\x21\xf9\4\1\0\0" + bytes([clear, 0])
+    frame = b"," + struct.pack("<HHHHB", *at, width, height, 0) + b"\x08"
+    return b"GIF89a" + canvas + table.tobytes() + control + frame + blocks + b"\0;"
+
+
+@case("gif", "a frame that does not cover the canvas")
+def _(s: Scene) -> Picture:
+    palette, places = colours(s)
+    shown = np.pad(palette[places], ((2, 2), (3, 3), (0, 0)), constant_values=255)
+    return Picture(gif(places, palette, (3, 2)), shown)
+
+
+@case("gif", "a frame that does not cover the canvas, one colour transparent")
+def _(s: Scene) -> Picture:
+    palette, places = colours(s)
+    clear = int(np.bincount(places.ravel()).argmax())
+    frame = np.where((places == clear)[..., None], 255, palette[places])
+    return Picture(gif(places, palette, (3, 2), clear), np.pad(frame, ((2, 2), (3, 3), (0, 0)), constant_values=255))
+
+
+@case("gif", "greys, one of them transparent")
+def _(s: Scene) -> Picture:
+    clear = int(np.bincount(s.grey.ravel()).argmax())
+    greys = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, 1)
+    return Picture(gif(s.grey, greys, (0, 0), clear), np.where(s.grey == clear, 255, s.grey))
+
+
+def icon(inside: bytes, scene: Scene) -> bytes:
+    """An icon of one picture, a PNG."""
+    height, width = scene.grey.shape
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, width, height, 0, 0, 1, 32, len(inside), 22) + inside
+
+
+@case("png", "an icon with alpha, under another name")
+def _(s: Scene) -> Picture:
+    return Picture(icon(png(np.dstack([s.rgb, s.alpha]), 8, 6), s), on_white(s.rgb, s.alpha))
+
+
+@case("png", "an icon of a palette, one colour transparent, under another name")
+def _(s: Scene) -> Picture:
+    picture = CASES["png: palette, one colour transparent"][1](s)
+    return Picture(icon(picture.content, s), picture.shown)
+
+
+@case("png", "an icon of 12 bits in 16, under another name", REFUSED)
+def _(s: Scene) -> Picture:
+    return Picture(icon(png(s.wide_rgb >> 4, 16, 2), s), None)
+
+
+@case("png", "Targa with an alpha that nobody has set, under another name")
+def _(s: Scene) -> Picture:
+    return Picture(saved(Image.fromarray(np.dstack([s.rgb, 0 * s.alpha])), "TGA"), s.rgb)
+
+
+@case("jpg", "a drawing, under another name", REFUSED)
+def _(s: Scene) -> Picture:
+    return Picture(saved(Image.fromarray(s.rgb), "EPS"), None)
+
+
+if features.check("jpg_2000"):
+
+    @case("jpg", "JPEG 2000 of 16 bits, under another name")
+    def _(s: Scene) -> Picture:
+        return Picture(saved(Image.fromarray(s.wide), "JPEG2000"), s.grey)
+
+    @case("jpg", "JPEG 2000 with alpha, under another name")
+    def _(s: Scene) -> Picture:
+        image = Image.fromarray(np.dstack([s.rgb, s.alpha]))
+        return Picture(saved(image, "JPEG2000"), on_white(s.rgb, s.alpha))
+
+
 @case("gif", "an animation", REFUSED)
 def _(s: Scene) -> Picture:
     frames = [Image.fromarray(s.rgb), Image.fromarray(255 - s.rgb)]
@@ -514,6 +595,17 @@ def _(s: Scene) -> Picture:
 @case("ppm", "16 bits")
 def _(s: Scene) -> Picture:
     return Picture(b"P6 %d %d 65535\n" % s.grey.shape[::-1] + s.wide_rgb.astype(">u2").tobytes(), s.rgb, 1.0)
+
+
+@case("ppm", "a range of 12 bits, which it names")
+def _(s: Scene) -> Picture:
+    content = b"P6 %d %d 4095\n" % s.grey.shape[::-1] + ((s.wide_rgb >> 4) // 3).astype(">u2").tobytes()
+    return Picture(content, s.rgb // 3, 1.0)
+
+
+@case("ppm", "12 bits of a camera in 16", REFUSED)
+def _(s: Scene) -> Picture:
+    return Picture(b"P6 %d %d 65535\n" % s.grey.shape[::-1] + (s.wide_rgb >> 4).astype(">u2").tobytes(), None)
 
 
 @case("ppm", "numbers as text")
@@ -664,6 +756,13 @@ def _(s: Scene) -> Picture:
 def _(s: Scene) -> Picture:
     ink, shown = inked(s)
     return Picture(tiff(ink, 5), shown, 1.0)
+
+
+@case("tif", "CMYK of 16 bits, little ink")
+def _(s: Scene) -> Picture:
+    ink = (inked(s)[0] // 3).astype(np.uint16)
+    shown = (255 - ink[..., :3].astype(float)) * (255 - ink[..., 3:]) / 255
+    return Picture(tiff(ink * 257, 5, 16), np.floor(shown + 0.5).astype(np.uint8), 1.0)
 
 
 @case("tif", "YCbCr")
