@@ -228,5 +228,5 @@ def _say_repeats(setup: Setup) -> None:
         warnings.warn(
             f"batch={count} is more than the {images:,} training images: a batch holds images several times, and what "
             f"contrasts images takes these for different ones (false negatives); give batch={images} or less",
-            stacklevel=4,
+            stacklevel=2,
         )

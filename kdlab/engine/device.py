@@ -32,6 +32,15 @@ def make_fabric(config: Config) -> "Fabric":
     return deepcopy(_fabric(kind, int(index) if index else None, config.precision))  # the loss scale is a run's own
 
 
+def check_precision(config: Config, device: torch.device) -> None:
+    """Refuse 16-mixed but on CUDA: elsewhere other numbers would be computed, and kept under its name."""
+    if config.precision == "16-mixed" and device.type != "cuda":
+        raise Error(
+            f"precision='16-mixed' is for CUDA only, and this run would train on {device.type}: give bf16-mixed or "
+            "32-true"
+        )
+
+
 @cache
 def _fabric(kind: str, index: int | None, precision: Any) -> "Fabric":
     """Made once: it looks through all installed distributions for plugins."""

@@ -15,7 +15,7 @@ from ..metrics import diagnose, due, evaluate
 from ..settings import bars
 from ..setup import Setup
 from .assemble import assemble, build_method, chain, chain_images, own_generators, stage_of
-from .device import environment
+from .device import check_precision, environment
 from .identity import Images, changed_rooms, edited_files, metric_code
 from .reading import MissingError
 from .recent import Recent
@@ -44,6 +44,7 @@ def run(config: Config, *, fresh: bool = False) -> Result:
         if not fresh and (found := _stored(config, images)):
             return found
         setup = assemble(config, images)
+        _check_precisions(setup, images, fresh)
         for stage in chain(config) if fresh else ():
             folder = RunFolder(stage, images)
             with folder.locked():
@@ -56,6 +57,15 @@ def run_seeds(config: Config, seeds: Iterable[int]) -> list[Result]:
     if isinstance(seeds, str) or not isinstance(seeds, Iterable):
         raise Error(f"seeds={seeds!r}: give several, such as [0, 1, 2] or range(20)")
     return [run(config.seeded(seed)) for seed in seeds]
+
+
+def _check_precisions(setup: Setup, images: Images, fresh: bool) -> None:
+    """Refuse a precision that is not there before anything of a chain trains; what is stored needs none."""
+    if not fresh and RunFolder(setup.config, images).result() is not None:
+        return
+    check_precision(setup.config, setup.device)
+    for stage in setup.stages.values():
+        _check_precisions(stage, images, fresh)
 
 
 def on_trained_stages(setup: Setup, images: Images) -> Setup:

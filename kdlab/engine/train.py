@@ -17,7 +17,7 @@ from ..schedules import SCHEDULES, warm_up
 from ..seeds import derive
 from ..setup import Setup
 from .course import Checkpoints, Course, kept_modules
-from .device import make_fabric
+from .device import check_precision, make_fabric
 
 Hook = Callable[[int, Setup], Mapping[str, float]]  # (epochs done, setup) -> numbers that join the line of the log
 
@@ -61,6 +61,7 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
     and the step; the last checkpoint stays in place.
     """
     config, method, batches = setup.config, setup.method, setup.batches
+    check_precision(config, setup.device)
     course = Course(setup, checkpoints, make_fabric(config), make_optimizer(method, config))
     best = course.best
     part, metric = "test" if config.select == "test" else "val", monitored(config)

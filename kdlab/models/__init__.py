@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from ..errors import lookup
+from ..errors import Error, lookup
 from .adapters import from_module, from_stages
 from .base import Features, Network, Stage, conv_bn_relu, evaluating, fresh_copy, map_shapes, parameter_count, scaled
 from .branches import Branch, BranchOutput, branches, several_stages
@@ -45,9 +45,24 @@ def build(
     weights = imagenet_weights(name, channels, width) if pretrained else None
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = make(num_classes=num_classes, channels=channels, width=width)
+        net = _checked(name, make(num_classes=num_classes, channels=channels, width=width), num_classes)
     if weights is not None:
         load_imagenet(net, name, weights)
+    return net
+
+
+def _checked(name: str, net: object, num_classes: int) -> Network:
+    """What a builder has made, if it is a network of so many classes."""
+    if not isinstance(net, Network):
+        raise Error(
+            f"the builder of {name!r} gives a {type(net).__name__} and must give a kdlab.models.Network: make one of a "
+            'module by from_module(module, ("layer1", "layer2"), num_classes, channels), or by from_stages'
+        )
+    if net.num_classes != num_classes:
+        raise Error(
+            f"the builder of {name!r} gives a network of {net.num_classes} classes, and {num_classes} are wanted: let "
+            "it take num_classes, as in from_module(module, stages, num_classes, channels)"
+        )
     return net
 
 

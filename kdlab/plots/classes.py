@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from ..engine.result import Result
+from ..errors import Error
 from ..report import wilson
 from .style import PICTURES, STYLE, colours
 from .texts import CLASS, legible, name_all
@@ -41,25 +43,30 @@ def _name_classes(axis: plt.Axes, classes: Sequence[str], which: str, **font: fl
 
 @legible(CLASS, 40)
 def plot_confusion(
-    panels: Mapping[str, Tensor | pd.DataFrame], classes: Sequence[str] = (), rows: str = "true class",
-    columns: str = "predicted class", percent: bool = False,
+    panels: Result | Mapping[str, Result | Tensor | pd.DataFrame], classes: Sequence[str] = (),
+    rows: str = "true class", columns: str = "predicted class", percent: bool = False,
 ) -> plt.Figure:  # fmt: skip
     """Matrices (K, K) of counts, one scale for all, the numbers in the cells while there is room for them.
 
-    `classes` may be left out where the first matrix is a table with names (`Result.confusion`). `percent`: shares of
-    each row's images, the colours for what is wrong only; what is right, on the diagonal, is grey.
+    A Result stands for its confusion on the test images. `classes` may be left out where the first matrix is a table
+    with names (`Result.confusion`) or a Result; all of these have the same names then. `percent`: shares of each row's
+    images, the colours for what is wrong only; what is right, on the diagonal, is grey.
     """
-    first = next(iter(panels.values()))
+    given = {_name_of(panels): panels} if isinstance(panels, Result) else panels
+    tables = {name: each.confusion() if isinstance(each, Result) else each for name, each in given.items()}
+    first = next(iter(tables.values()))
     names = [str(name) for name in (first.columns if isinstance(first, pd.DataFrame) and not classes else classes)]
-    counts = {name: np.asarray(matrix) for name, matrix in panels.items()}
+    if not classes:
+        _check_classes({name: list(t.columns) for name, t in tables.items() if isinstance(t, pd.DataFrame)})
+    counts = {name: np.asarray(matrix) for name, matrix in tables.items()}
     shown = {name: _wrong(matrix) for name, matrix in counts.items()} if percent else counts
     high, K = max(np.max(matrix) for matrix in shown.values()) or 1, len(names)
     side = max(4.4, 0.12 * min(K, NAMED))  # inches
     font = {"fontsize": min(PICTURES["font.size"], 60 * (side - 1) / K)}
     colour_map = plt.get_cmap("Blues").with_extremes(bad="0.93" if K <= MANY else "0.75")
     with plt.rc_context(PICTURES):
-        size = side * len(panels) + 0.6 + 0.12 * (side - 4.4), side + 0.2
-        figure, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False, sharey=True)
+        size = side * len(tables) + 0.6 + 0.12 * (side - 4.4), side + 0.2
+        figure, axes = plt.subplots(1, len(tables), figsize=size, squeeze=False, sharey=True)
         for axis, (name, matrix) in zip(axes[0], shown.items(), strict=True):
             image = axis.imshow(matrix, cmap=colour_map, vmin=0, vmax=high)
             for (i, j), count in np.ndenumerate(counts[name]) if K <= MANY else ():
@@ -79,6 +86,20 @@ def plot_confusion(
     return figure
 
 
+def _check_classes(names: Mapping[str, list[str]]) -> None:
+    """Refuse tables of different classes, which would all be labelled as the first one is."""
+    first, *others = names.items()
+    for name, classes in others:
+        if classes != first[1]:
+            theirs, own = (", ".join(map(str, each[:MANY])) for each in (first[1], classes))
+            raise Error(f"{first[0]} has the classes {theirs}, and {name} has {own}: draw them in two figures")
+
+
+def _name_of(result: Result) -> str:
+    """What a figure calls a run."""
+    return f"{result.config.model}, {result.config.method}"
+
+
 def _wrong(counts: np.ndarray) -> np.ma.MaskedArray:
     """Counts (K, K) in percent of their row, without the diagonal."""
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -93,6 +114,7 @@ def plot_per_class(panels: Mapping[str, pd.DataFrame]) -> plt.Figure:
     out. An interval tells what other images of the class might give, with the same network.
     """
     first = next(iter(panels.values()))
+    _check_classes({name: list(table.index) for name, table in panels.items()})
     names = [str(name) for name in first.index]
     least = np.min([table.sum(axis=1) for table in panels.values()], axis=0)
     order = np.argsort(-np.diag(first) / np.maximum(1, first.sum(axis=1).to_numpy()), kind="stable")

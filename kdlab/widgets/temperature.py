@@ -32,7 +32,12 @@ def temperature(
         raise Error(
             f"teacher and student answer with {theirs.shape[1]} and {ours.shape[1]} classes: give a pair of one task"
         )
-    images = teacher.images
+    images, others = teacher.images, student.images
+    if images.classes != others.classes or not torch.equal(images.test_y, others.test_y):
+        raise Error(
+            f"the teacher was trained on {images.name} and the student on {others.name}, which have other classes or "
+            "test images: give a pair of one task"
+        )
     two = theirs.softmax(1).topk(2).values
     doubtful = (two[:, 0] - two[:, 1]).argsort()[:COUNT]
 
