@@ -134,12 +134,13 @@ def test_a_run_that_moves_says_so_and_within_an_epoch_stays_where_it_is(way, tmp
     first, then = PLACES[way]
     config = config_of("supervised", **SMALL)
     interrupted(config, tmp_path, monkeypatch, on(first), 0, within=True)
-    with on(then) or contextlib.nullcontext(), pytest.raises(Error, match="stopped within an epoch on"):
-        kdlab.run(config if then == "fake" else config.replace(device="cpu"))
+    refused = pytest.raises(Error, match="stopped within an epoch on")
+    with going_on(config, tmp_path, monkeypatch, on(then)) as same, refused:
+        kdlab.run(same)
     interrupted(config, tmp_path, monkeypatch, on(first), 1, within=False)
-    with on(then) or contextlib.nullcontext(), warnings.catch_warnings(record=True) as caught:
+    with going_on(config, tmp_path, monkeypatch, on(then)) as same, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        kdlab.run(config if then == "fake" else config.replace(device="cpu"))
+        kdlab.run(same)
     said = [str(w.message) for w in caught if f"device {first} before, {then} now" in str(w.message)]
     assert len(said) == 1 and "\n" not in said[0]
 
@@ -183,17 +184,12 @@ def test_photographs_go_there(roots, tmp_path, monkeypatch):
 
 
 def test_it_is_watched_as_on_the_cpu(roots, monkeypatch):
-    monkeypatch.setenv("KDLAB_RUNS", str(roots["fake"]))
-    config = config_of("kd", **SMALL)
-
-    def look(setup):
-        return setup.features("test").logits, str(setup.device)
-
-    with FakeGPU(**APPLE):
-        ours = kdlab.watch(config, look)
-    theirs = kdlab.watch(config.replace(device="cpu"), look)
-    assert [place for _, place in ours] == [str(DEVICE)] * 3 and [place for _, place in theirs] == ["cpu"] * 3
-    for (a, _), (b, _) in zip(ours, theirs, strict=True):
+    config, seen = config_of("kd", **SMALL), {}
+    for name, root in roots.items():
+        with going_on(config, root, monkeypatch, on(name)) as same:
+            seen[name] = kdlab.watch(same, lambda setup: (setup.features("test").logits, str(setup.device)))
+        assert [place for _, place in seen[name]] == [NAMES[name]] * 3
+    for (a, _), (b, _) in zip(*seen.values(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
 
 
