@@ -212,8 +212,8 @@ def test_there_is_no_process_that_could_be_killed(uneven, runs, monkeypatch):
         seen.extend(multiprocessing.active_children())
         return images / 255
 
-    batches = batches_of(uneven, 2, monkeypatch, steps=3)
-    batches._views = [looking]
+    data = split(load(f"photographs:{uneven}", 16))
+    batches = Batches(data, [looking], sampling="all", batch=8, steps=3)
     assert len(list(batches.epoch(0, 0))) == 3 and not seen
     monkeypatch.setattr(
         store.RunFolder, "log", lambda *line: (seen.extend(multiprocessing.active_children()), log(*line))
