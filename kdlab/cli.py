@@ -118,6 +118,9 @@ def methods(
         print(f"presets          {', '.join(sorted({*presets.PRESETS, *method.presets}))}")
         print(f"\npreset={preset}\n{presets.describe(key, preset)}")
         return
+    for option, number, most in (("--classes", classes, 1_000_000), ("--samples", samples, 1_000_000_000)):
+        if not 1 <= number <= most:
+            raise Error(f"{option} {number}: give a number from 1 to {most:,}")
     frame = catalogue.catalogue(student, teacher, classes, samples)
     costs = frame.drop(columns="refused", errors="ignore").rename(columns={"memory": "memory, MB"})
     thousands: dict[str | int, Callable[..., str]] = {"extra parameters": lambda count: f"{count:,}"}
@@ -154,6 +157,8 @@ def gallery(port: int = 8866, browser: bool = True) -> None:
     """Show all explorers in the browser, as a page without code."""
     from .notebooks import gallery
 
+    if not 1 <= port < 1 << 16:
+        raise Error(f"--port {port}: give a number from 1 to 65,535")
     raise typer.Exit(gallery(port, browser))
 
 

@@ -27,6 +27,7 @@ from .presets import complete
 from .schedules import SCHEDULES
 from .stages import check_same_split, check_teacher
 
+LARGEST = 1 << 63  # seeds are below: tables keep whole numbers of 64 bits
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
@@ -43,16 +44,16 @@ class Config(BaseModel):
 
     method: str = Field("supervised", description="key of METHODS")
     model: str = Field("litenet_dsc", description="key of MODELS")
-    width: float = Field(0.25, gt=0, description="width multiplier of the network")
+    width: float = Field(0.25, gt=0, le=100, description="width multiplier of the network")
     pretrained: bool = Field(False, description="start from ImageNet weights (torchvision's networks at width 1 only)")
     dataset: str = Field("digits", description="key of DATASETS, such as digits, stl10:train+unlabeled or folder:PATH")
-    size: int | None = Field(None, ge=8, description="pixels per side; None: the data set's own")
+    size: int | None = Field(None, ge=8, le=10_000, description="pixels per side; None: the data set's own")
     labels: int | float | None = Field(None, description="label budget: images in all, or a share in (0, 1]; None: all")
     validation: float = Field(0.1, ge=0, lt=1, description="share of the training images held out for validation")
     split: int | None = Field(
-        None, ge=0, description="seed of label budget and validation split; None: the same as seed"
+        None, ge=0, lt=LARGEST, description="seed of label budget and validation split; None: the same as seed"
     )
-    seed: int = Field(0, ge=0, description="decides initial weights, order, augmentation, and the split")
+    seed: int = Field(0, ge=0, lt=LARGEST, description="decides initial weights, order, augmentation, and the split")
 
     noise: float = Field(0.0, ge=0, le=1, description="share of the training labels that are made wrong")
     noise_kind: Literal["symmetric", "asymmetric"] = Field(
@@ -63,7 +64,9 @@ class Config(BaseModel):
     )
     imbalance: float = Field(1.0, ge=1, description="long tail: training images of the first class over the last's")
 
-    epochs: int = Field(20, ge=0, description="number; an upper limit where patience is set; 0: an untrained network")
+    epochs: int = Field(
+        20, ge=0, le=1_000_000_000, description="number; an upper limit where patience is set; 0: an untrained network"
+    )
     steps: int | None = Field(None, ge=1, description="batches per epoch; None: one pass over the images drawn from")
     batch: int = Field(64, ge=2, description="images per batch (labelled ones where a batch has both kinds)")
     optimizer: str = Field("adamw", description="key of OPTIMIZERS")

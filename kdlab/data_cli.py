@@ -28,9 +28,10 @@ def list_() -> None:
     """All data sets, and where those that are not there must lie."""
     from . import data
 
+    root = data.data_root()
     for name, reader in data.DATASETS.items():
         place = data.PLACES.get(name)
-        lies = data.data_root() / place if place else None
+        lies = root / place if place else None
         missing = lies is not None and not any(found.is_dir() for found in lies.parent.glob(lies.name))
         told = (getdoc(reader) or name).splitlines()[0]
         say(f"{name:14} {told}{f' NOT THERE: its place is {lies}' if missing else ''}")

@@ -93,8 +93,13 @@ def _yaml(text: str) -> Any:
     }.items():
         Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern})$"), None)
     try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text, Loader)):
-            raise ValueError("aliases (*name) are not read: write out what they stand for")
+        depth = 0
+        for token in yaml.scan(text, Loader):
+            if isinstance(token, yaml.AliasToken):
+                raise ValueError("aliases (*name) are not read: write out what they stand for")
+            depth += ("Start" in (kind := type(token).__name__)) - ("End" in kind)
+            if depth > 2 * DEEPEST:  # as early as that: a deep one takes its reader hours
+                raise RecursionError
         return yaml.load(text, Loader)
     except yaml.YAMLError as error:
         raise ValueError(f"it is no YAML file: {' '.join(str(error).split())}") from None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # studies load late
 app = typer.Typer(no_args_is_help=True, help="Questions with systems, seeds and answers.")
 Name = Annotated[str, typer.Argument(help="a study, of kdlab study list")]
 Parameters = Annotated[list[str] | None, typer.Option("-p", help="parameter of the study, name=value; may be repeated")]
+MOST_SEEDS, LARGEST_SEED = 100_000, 1 << 62
 Budget = Annotated[str, typer.Option(help="smoke, lab or paper")]
 
 
@@ -40,9 +41,13 @@ def numbers(text: str) -> list[int]:
     try:
         ends = [[int(end) for end in part.split("-")] for part in text.split(",")]
     except ValueError:
-        raise Error(f"seeds {text!r}: write 0-19, or 0,2,5") from None
+        ends = []
+    if not ends or any(len(each) > 2 or max(each) >= LARGEST_SEED for each in ends):
+        raise Error(f"seeds {text[:40]!r}: write 0-19, or 0,2,5")
     if falling := [each for each in ends if each[0] > each[-1]]:
         raise Error(f"seeds {falling[0][0]}-{falling[0][-1]}: write the smaller one first")
+    if (count := sum(each[-1] - each[0] + 1 for each in ends)) > MOST_SEEDS:
+        raise Error(f"seeds {text[:40]}: these are {count:,.0f}, at most {MOST_SEEDS:,} can be run at a time")
     return [seed for each in ends for seed in range(each[0], each[-1] + 1)]
 
 

@@ -67,14 +67,17 @@ class ImageSet:
         return self.train_x.shape[1]
 
     def resized(self, size: int | None) -> "ImageSet":
-        """The same images at `size` x `size` pixels (bilinear, antialiased); None or the own size: unchanged."""
+        """The same images at `size` x `size` pixels (bilinear, antialiased); None or the own size: unchanged.
+
+        An `Error` where that is more than half of this machine's memory: what trains on them needs room too.
+        """
         if size is None or self.train_x.shape[-2:] == (size, size):
             return self
         parts = {k: getattr(self, k) for k in ("train_x", "test_x", "val_x")}
         needed = sum(len(x) * x.shape[1] * size * size for x in parts.values() if x is not None)
-        if needed > installed_memory():
+        if needed > installed_memory() / 2:
             raise Error(
-                f"{self.name} takes {needed / 1e6:,.0f} MB at {size} x {size} pixels, more than the "
+                f"{self.name} takes {needed / 1e6:,.0f} MB at {size} x {size} pixels, more than half of the "
                 f"{installed_memory() / 1e6:,.0f} MB of memory here: give a smaller size"
             )
         parts = {k: _resize(x, size) for k, x in parts.items() if x is not None}
