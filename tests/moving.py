@@ -5,7 +5,15 @@ POLL = 100  # milliseconds between two looks
 STILL_SECONDS = 2  # where nothing moves meanwhile, another control is tried first
 EXPLORER = ".widget-vbox:has(> img.widget-image):has(> .widget-textarea)"
 PANEL = ".widget-vbox:has(> img.widget-image):not(:has(> .widget-textarea))"  # the live panel has buttons and no state
-CONTROLS = ("[role=slider]", "input[type=checkbox]", "select", "canvas[tabindex]")
+CONTROLS = ("select", "[role=slider]", "input[type=checkbox]", "canvas[tabindex]")  # drop-downs first
+TEXTS = ".widget-text input"
+LETTERS = ("b", "m", "d", "d")  # in JupyterLab a new cell, a cell of text, and a cell less
+# The cells of the notebook in JupyterLab, by their kinds, and the active one; none on other pages
+CELLS = """() => {
+    const notebook = window.jupyterapp?.shell.currentWidget?.content;
+    const cells = notebook?.model?.cells;
+    return cells ? [notebook.activeCellIndex, ...Array.from(cells, cell => cell.type)] : [];
+}"""
 KEYS = {  # by kind: one step on, one step back
     "slider": ("ArrowRight", "ArrowLeft"), "select": ("ArrowDown", "ArrowUp"), "input": (" ", " "),
     "canvas": (" ", "Delete"),
@@ -44,7 +52,7 @@ class Explorer:
     def __init__(self, root):
         self.page, self.image, self.line = root.page, root.locator("> img"), root.locator("> .widget-textarea textarea")
         found = [root.locator(kind) for kind in CONTROLS]
-        self.controls = [control for kind in found for control in kind.all()]
+        self.controls, self.texts = [control for kind in found for control in kind.all()], root.locator(TEXTS).all()
         self.back = [False] * len(self.controls)  # whether a control is on its way back from its end
 
     @property
@@ -77,6 +85,30 @@ class Explorer:
         self.image.evaluate(MOVED, 1000 * seconds)
         self.press(number)
         return self.page.evaluate("window.moved")
+
+    def press_all(self):
+        """Press every control by keyboard, drop-downs first: the state follows each, and the notebook's cells do not.
+
+        Letters that are shortcuts of JupyterLab belong to the control that has the focus, too.
+        """
+        self.wait()
+        for number, control in enumerate(self.controls):
+            before = self.state
+            control.focus()
+            cells = self.page.evaluate(CELLS)
+            self.press(number)
+            until(self.page, FOLLOWED, MOVE_SECONDS, [self.line.element_handle(), before])
+            for letter in LETTERS:
+                self.page.keyboard.press(letter)
+            assert self.page.evaluate(CELLS) == cells, f"keys on control {number} of {self.state} went to the notebook"
+        for control in self.texts:
+            text = control.input_value()
+            control.focus()
+            cells = self.page.evaluate(CELLS)
+            for letter in LETTERS:
+                self.page.keyboard.press(letter)
+            assert self.page.evaluate(CELLS) == cells
+            control.fill(text)
 
     def try_controls(self):
         """Move controls until one gives another picture, and tell which; the state follows every one that is moved."""

@@ -85,6 +85,7 @@ def test_every_explorer_of_a_notebook_moves(path, lab, opened):
     assert len(explorers + panels) >= sum(bool(browsing.SHOWS.match(line)) for line in last)
     for explorer in explorers:
         explorer.try_controls()
+        explorer.press_all()
     for panel in panels:
         panel.train()
     if "KDLAB_SHOTS" in os.environ:

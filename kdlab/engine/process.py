@@ -89,9 +89,17 @@ class Process:
         self._say("continue", paused=False)
 
     def stop(self) -> None:
-        """End it; what is lost is at most what a kill loses."""
+        """End it; what is lost is at most what a kill loses.
+
+        One that does not train yet listens to nobody, for the seconds that imports take, and has nothing to lose.
+        """
         self._say("stop", paused=False)
         if self.child is not None:
+            if self.alive and not any(folder.owner() == self.name for folder in self.folders):
+                self.child.kill()
+                self.child.wait()
+                self.child = None
+                return
             try:
                 self.child.wait(10)
             except subprocess.TimeoutExpired:

@@ -1,5 +1,6 @@
 """Figures that are redrawn while a control moves, of what a run saw and learned: few artists, images as one array."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -228,7 +229,7 @@ def plot_training(log: Sequence[Mapping[str, float]], epochs: int, metric: str) 
         figure, axes = plt.subplots(1, 2, figsize=(9.4, 3))
         figure.subplots_adjust(0.07, 0.17, 0.99, 0.88, wspace=0.18)
         for axis, column, colour in zip(axes, ("loss", metric), (PALETTE[0], PALETTE[2]), strict=True):
-            points = [(line["epoch"], line[column]) for line in log if column in line]
+            points = [(line["epoch"], line[column]) for line in log if is_number(line.get(column))]
             if points:
                 axis.plot(*zip(*points, strict=True), "o-", color=colour, lw=2, ms=4)
             else:
@@ -237,6 +238,11 @@ def plot_training(log: Sequence[Mapping[str, float]], epochs: int, metric: str) 
             rule(axis, xlabel="epoch")
             axis.set_title(label_of(column) + (f": {points[-1][1]:.3g}" if points else ""))
     return figure
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of a log can be drawn."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _row(images: Tensor) -> np.ndarray:

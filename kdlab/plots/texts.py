@@ -20,11 +20,14 @@ DEFAULTS = re.compile(r"_(child|container)\d+|_nolegend_|_|")  # what matplotlib
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def visible(text: str) -> str:
-    r"""`text` with what cannot be drawn or seen as Python writes it: \x07, \udce9, \u202e; a few lines stay lines."""
+def visible(text: str, lines: bool = False) -> str:
+    r"""`text` with what cannot be drawn or seen as Python writes it: \x07, \udce9, \u202e; lines stay lines.
+
+    Where there are many, more than a name has, a break is written, too, but for a text of `lines`.
+    """
     if text.isprintable():
         return text
-    if text.count("\n") >= LINES:
+    if not lines and text.count("\n") >= LINES:
         text = text.replace("\n", "\\n")
     return "".join(letter if _is_visible(letter) else _escaped(letter) for letter in text)
 

@@ -1,14 +1,17 @@
 """A browser of one's own runs: filter them, lay their curves over one another, copy a Config."""
 
-import json
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from pydantic import ValidationError
 
 from ..config import Config
-from ..engine.store import log_lines, runs_root
-from ..errors import Error
-from ..plots.explorers_runs import plot_browsed
+from ..engine.reading import log_lines, read_run
+from ..engine.store import runs_root
+from ..errors import Error, sentence
+from ..plots.explorers_runs import is_number, plot_browsed
 from ..report import table
 from .controls import Slider, Words
 from .frame import Explorer, explore
@@ -34,14 +37,41 @@ def browse(where: str = "", column: str = "loss", run: int = 0) -> Explorer:
         curves = {name: points for name in shown if (points := _curve(name, column))}
         if not curves:
             raise Error(f"no log of these runs has a column {column!r}: there are {', '.join(_columns(list(shown)))}")
-        config = Config.model_validate(json.loads((runs_root() / row.folder / "config.json").read_text())["config"])
-        told = f"{len(found)} of {len(frame)} runs fit; this one:\n\n{config!r}"
+        told = f"{len(found)} of {len(frame)} runs fit; this one:\n\n{_described(row.folder)}"
         return plot_browsed(curves, row.folder, column), told
 
     return explore(
         draw, "kdlab.widgets.browse({})", PREDICT, where=Words(where, hint="method=kd seed=0"), column=Words(column),
         run=Slider(min(run, len(frame) - 1), 0, len(frame) - 1, label="run, newest first"),
     )  # fmt: skip
+
+
+def _described(name: str) -> str:
+    """A run's Config as code, or what is stored of it, line by line, where this package makes no Config of that."""
+    try:
+        stored = read_run(runs_root() / name)
+    except (Error, OSError) as error:
+        return f"its settings cannot be read: {error}"
+    if stored is None:
+        return "it is gone"
+    try:
+        return repr(Config.model_validate(stored.config))
+    except ValidationError as error:
+        why = sentence(error, "Config", list(Config.model_fields))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        why = str(error) or type(error).__name__
+    lines = [f"{field}={value!r}" for field, value in _settings(stored.config)]
+    by = f" by kdlab {stored.version}" if stored.version else ""
+    return "\n".join([f"no Config of this package ({why}); stored{by}:", *lines])
+
+
+def _settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Fields with their values, those of its stages with dots."""
+    for name, value in config.items():
+        if isinstance(value, dict) and "method" in value:
+            yield from _settings(value, f"{prefix}{name}.")
+        elif value not in (None, {}, []):
+            yield f"{prefix}{name}", value
 
 
 def _fitting(frame: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -65,8 +95,9 @@ def _fits(known: object, value: str) -> bool:
 
 def _columns(folders: list[str]) -> list[str]:
     lines = [line for folder in folders for line in log_lines(runs_root() / folder)]
-    return list(dict.fromkeys(name for line in lines for name in line if name != "epoch"))
+    return list(dict.fromkeys(name for line in lines for name in line if name != "epoch" and is_number(line[name])))
 
 
 def _curve(folder: str, column: str) -> list[tuple[float, float]]:
-    return [(line["epoch"], line[column]) for line in log_lines(runs_root() / folder) if column in line]
+    lines = log_lines(runs_root() / folder)
+    return [(line["epoch"], line[column]) for line in lines if is_number(line.get(column))]

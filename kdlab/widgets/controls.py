@@ -9,6 +9,7 @@ import ipywidgets
 
 from ..errors import Error
 from ..plain import plain
+from ..plots.texts import NAME, cut, visible
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,11 @@ class Choice:
         common = _common(self.label or name)
         if all(isinstance(value, bool) for value in self.named.values()):
             return ipywidgets.Checkbox(self.start, indent=False, **common)
-        return ipywidgets.Dropdown(options=list(self.named.items()), value=self.start, **common)
+        return ipywidgets.Dropdown(
+            options=[(cut(visible(name), NAME), value) for name, value in self.named.items()],
+            value=self.start,
+            **common,
+        )
 
     def read(self, value: Any) -> Any:
         """The value."""
@@ -110,9 +115,9 @@ class Choice:
 
 
 def _common(label: str) -> dict[str, Any]:
-    """A label in full, and room for the control beside it."""
-    layout = {"width": f"{260 + 7 * len(label)}px", "margin": "2px 18px 2px 2px"}
-    return {"description": label, "style": {"description_width": "initial"}, "layout": layout}
+    """A label in full, and the room that explorer.css gives to the control beside or below it."""
+    shown = {"description": cut(visible(label), NAME), "style": {"description_width": "initial"}}
+    return {**shown, "layout": {"width": "auto"}}
 
 
 class Control(Protocol):

@@ -3,18 +3,22 @@
 import base64
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
 import ipywidgets
 import matplotlib.pyplot as plt
+from matplotlib.text import Text
 
 from ..errors import Error, known
 from ..plain import plain
+from ..plots.texts import visible
 from .controls import Control
+from .keys import ROOT, Keys
 
 DPI = 80
+LETTER = 9  # pixels that a letter has at least
 LINE, LINES = 40, 5  # characters of code in a line where a notebook has half a screen; more lines scroll
 NOTE = "white-space: pre-wrap; word-break: normal"  # a long line breaks between words
 Draw = Callable[..., plt.Figure | tuple[plt.Figure, str]]  # with a text, which stands below the picture
@@ -24,6 +28,10 @@ class Shown(ipywidgets.VBox):
     """A widget with a picture, `image`, which stands in its place where a notebook is only read."""
 
     image: ipywidgets.Image
+
+    def __init__(self, children: Sequence[ipywidgets.Widget]) -> None:
+        super().__init__([*children, Keys()])
+        self.add_class(ROOT)
 
     @property
     def code(self) -> str:
@@ -62,7 +70,8 @@ class Explorer(Shown):
         for control in self.controls.values():
             control.observe(self.redraw, "value")
         predicted = [ipywidgets.HTML(f"<b>Try this.</b> {predict}")] if predict else []
-        moved = ipywidgets.Box(list(self.controls.values()), layout={"flex_flow": "row wrap"})
+        moved = ipywidgets.Box(list(self.controls.values()))
+        moved.add_class("kdlab-controls")
         super().__init__([*predicted, moved, self.image, self.told, self.line])
         self.redraw()
 
@@ -77,6 +86,12 @@ class Explorer(Shown):
         plain = {n: float(f"{v:.4g}") if isinstance(v, float) else v for n, v in self.state.items()}
         return self.call.format(", ".join(f"{name}={value!r}" for name, value in plain.items()))
 
+    def stands_on(self, subject: str) -> None:
+        """Write `subject` for the variables, such as `result`, that `code` gives to the function that makes it."""
+        function, _, rest = self.call.partition("(")
+        self.call = f"{function}({subject.replace('{', '{{').replace('}', '}}')}{rest[rest.index(', {}') :]}"
+        self._say()
+
     def set(self, **values: Any) -> "Explorer":
         """Move controls; where one of the values is out of range nothing moves."""
         values = plain(values)
@@ -86,21 +101,44 @@ class Explorer(Shown):
             self.controls[name].value = value
         return self
 
+    def _say(self) -> None:
+        self.line.value, self.line.rows = self.code, min(LINES, 1 + len(self.code) // LINE)
+
     def redraw(self, change: Any = None) -> None:
         """Draw for the controls as they are; what cannot be drawn is said below the last picture."""
-        self.line.value, self.line.rows = self.code, min(LINES, 1 + len(self.code) // LINE)
+        self._say()
         try:
             drawn = self.draw(**self.state)
         except Error as error:
-            self.told.value = f"<i>{escape(str(error))}</i>"
+            self.told.value = f"<i>{escape(visible(str(error)))}</i>"
             return
         figure, note = drawn if isinstance(drawn, tuple) else (drawn, "")
-        self.image.value, self.told.value = png_of(figure), f"<pre style='{NOTE}'>{escape(note)}</pre>" if note else ""
+        show(figure, self.image)
+        self.told.value = f"<pre style='{NOTE}'>{escape(visible(note, lines=True))}</pre>" if note else ""
 
 
 def picture_of() -> ipywidgets.Image:
     """Where a picture goes, in its own size and no wider than the page."""
     return ipywidgets.Image(format="png", layout={"max_width": "100%", "align_self": "flex-start"})
+
+
+def show(figure: plt.Figure, image: ipywidgets.Image) -> None:
+    """Put a figure into its place, which is never so narrow that letters could not be read; it is closed."""
+    image.value = png_of(figure)
+    sizes = [float(text.get_fontsize()) for text in _texts(figure) if text.get_visible() and text.get_text()]
+    smallest = min(sizes, default=11.0) * DPI / 72  # pixels
+    image.layout.min_width = f"{figure.get_figwidth() * DPI * min(1.0, LETTER / smallest):.0f}px"
+
+
+def _texts(figure: plt.Figure) -> Iterator[Text]:
+    """The texts of a figure; of axes that are switched off not those of ticks, which would be made for that."""
+    yield from figure.texts
+    for axes in figure.axes:
+        yield from (axes.title, *axes.texts)
+        if (legend := axes.get_legend()) is not None:
+            yield from legend.get_texts()
+        if axes.axison:
+            yield from (axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels())
 
 
 def png_of(figure: plt.Figure) -> bytes:

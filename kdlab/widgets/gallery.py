@@ -9,6 +9,7 @@ from ..config import Config
 from ..engine.experiment import run
 from ..engine.result import Result
 from ..errors import Error, known
+from ..plots.texts import visible
 from ..studies import STUDIES
 from .augmentation import augmentation
 from .browse import browse
@@ -17,7 +18,7 @@ from .circle import circle
 from .drawing import draw_digit
 from .embedding import embedding
 from .feature_maps import feature_maps
-from .frame import Shown
+from .frame import Explorer, Shown
 from .pseudo_labels import pseudo_labels
 from .ramp import ramp
 from .seeds import seeds
@@ -46,7 +47,11 @@ CONFIGS = {
 }
 TEACHERS = "student of the SimCLR teacher", "student of the labels-only teacher"  # compared in the tour, seed by seed
 GAIN = "gain by a SimCLR teacher, points"
-WIDE = {"width": "430px"}
+TITLE = (
+    "<h2>kdlab: explorers</h2>Pictures that move with a control, of how small image classifiers learn from few labels: "
+    "what a teacher adds, what images without labels add, and how much several seeds can say. Choose one, guess, move."
+)
+WIDE = {"width": "430px", "max_width": "100%"}
 Made = Callable[[Callable[[str], Result]], Shown]
 EXPLORERS: dict[str, Made] = {
     "contrast and collapse on a circle": lambda of: circle(),
@@ -64,6 +69,14 @@ EXPLORERS: dict[str, Made] = {
     "all runs": lambda of: browse(),
     "train, live": lambda of: training(CONFIGS["student"]),
 }
+# What an explorer is made of here, as code: runs by their role
+SUBJECTS = {
+    "seeds against interval": f'kdlab.STUDIES["tour"]().differences{TEACHERS}', "augmentation": "{teacher}.images",
+    "similarity matrix of a batch": "{simclr}", "map of the features": "{simclr}",
+    "temperature and soft targets": "{teacher}, {student}", "pseudo-labels and their threshold": "{student}",
+    "feature maps and the adapter": "{student}", "ramps and early stopping": "{teacher}",
+    "joint labels and softened targets": "{lsskd}", "draw a digit": "{teacher}, {student}",
+}  # fmt: skip
 
 
 class Gallery(Shown):
@@ -74,7 +87,7 @@ class Gallery(Shown):
         self.choice = ipywidgets.Dropdown(options=list(EXPLORERS), value=chosen, description="explorer", layout=WIDE)
         self.place = ipywidgets.VBox()
         self.choice.observe(self.show, "value")
-        super().__init__([self.choice, self.place])
+        super().__init__([ipywidgets.HTML(TITLE), self.choice, self.place])
         self.show()
 
     @property
@@ -82,7 +95,9 @@ class Gallery(Shown):
         """The explorer that is chosen, made when it is first asked for."""
         name = str(self.choice.value)
         if name not in self.made:
-            self.made[name] = EXPLORERS[name](self._run_of)
+            self.made[name] = made = EXPLORERS[name](self._run_of)
+            if isinstance(made, Explorer) and name in SUBJECTS:
+                made.stands_on(SUBJECTS[name].format(**{role: self._code_of(role) for role in CONFIGS}))
         return self.made[name]
 
     @property
@@ -101,10 +116,19 @@ class Gallery(Shown):
         try:
             self.place.children = [self.shown]
         except Error as error:
-            self.place.children = [ipywidgets.HTML(f"<i>{escape(str(error))}</i>")]
+            self.place.children = [ipywidgets.HTML(f"<i>{escape(visible(str(error)))}</i>")]
 
     def _run_of(self, role: str) -> Result:
-        return self.runs[role] if role in self.runs else run(CONFIGS[role])
+        return self.runs[role] if role in self.runs else small_run(role)
+
+    def _code_of(self, role: str) -> str:
+        """What a run is called in a line of code; those that were given by the names that they were given by."""
+        return role if role in self.runs else f"kdlab.widgets.small_run({role!r})"
+
+
+def small_run(role: str) -> Result:
+    """One of the small runs that explorers of the gallery stand on, by role; trained at its first use, in seconds."""
+    return run(CONFIGS[known("run of the gallery", role, CONFIGS)])
 
 
 def gallery(chosen: str = "contrast and collapse on a circle", **runs: Result) -> Gallery:

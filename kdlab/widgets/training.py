@@ -9,12 +9,13 @@ import ipywidgets
 from ..config import Config
 from ..engine.experiment import run
 from ..engine.process import process_of
+from ..engine.reading import log_lines
 from ..engine.result import Result
-from ..engine.store import log_lines
 from ..errors import Error
 from ..metrics import monitored
-from ..plots.explorers_runs import plot_training
-from .frame import Shown, picture_of, png_of
+from ..plots.explorers_runs import is_number, plot_training
+from ..plots.texts import visible
+from .frame import Shown, picture_of, show
 
 EVERY = 0.5  # seconds between two looks
 
@@ -86,7 +87,14 @@ class Panel(Shown):
             await asyncio.sleep(EVERY)
 
     def tick(self) -> bool:
-        """Show how it stands; whether there is more to come."""
+        """Show how it stands, or why that cannot be known; whether there is more to come."""
+        try:
+            return self._show()
+        except (Error, OSError) as error:  # somebody has changed, or closed, its folder
+            self.told.value = f"<i>{escape(visible(str(error)))}</i>"
+            return False
+
+    def _show(self) -> bool:
         alive = self.process.alive
         paused = alive and self.process.paused
         now = next((folder for folder in self.folders if folder.result() is None), self.folders[-1])
@@ -103,13 +111,16 @@ class Panel(Shown):
             else "training" if alive else "trained by another process" if elsewhere
             else "stopped" if log else "not started"
         )  # fmt: skip
-        recent = [line["seconds"] for line in log[-5:]] if alive and not paused else []
+        seconds = [line["seconds"] for line in log[-5:] if is_number(line.get("seconds"))]
+        recent = seconds if alive and not paused else []
         left = f", about {sum(recent) / len(recent) * (config.epochs - len(log)):.0f} s left" if recent else ""
-        self.told.value = f"<b>{escape(state)}</b>: {stage}, epoch {self.bar.value} of {config.epochs}{left}"
+        epoch = f"epoch {self.bar.value} of {config.epochs}{left}"
+        self.told.value = f"<b>{escape(visible(state))}</b>: {escape(visible(stage))}, {epoch}"
         self.buttons["start"].disabled = done or (alive and not paused)
         self.buttons["pause"].disabled, self.buttons["stop"].disabled = not alive or paused, not alive
         if self.drawn != (seen := (now.path, len(log))):
-            self.image.value, self.drawn = png_of(plot_training(log, config.epochs, f"val/{monitored(config)}")), seen
+            show(plot_training(log, config.epochs, f"val/{monitored(config)}"), self.image)
+            self.drawn = seen
         return not done
 
 
