@@ -1,12 +1,15 @@
 """Folders of images for tests, and data sets that are read or fail with the sentence that says why."""
 
+import io
+import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from kdlab import Config, Error
+from kdlab import Config, Error, cli
 from kdlab.data import load
 
 
@@ -67,3 +70,26 @@ def config(**fields):
 def counts(y, classes=2):
     """Images of each class."""
     return [int((y == label).sum()) for label in range(classes)]
+
+
+def command(*words, encoding="utf-8"):
+    """Call kdlab with its output redirected in an encoding: exit code and what was written; no other error."""
+    load.cache_clear()
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors=e) for e in ("strict", "backslashreplace")]
+    failed = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["kdlab", *map(str, words)])
+        patch.setattr(warnings, "showwarning", warnings.showwarning)  # which `call` replaces
+        patch.setattr(sys, "stdout", streams[0])
+        patch.setattr(sys, "stderr", streams[1])
+        try:
+            cli.call()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        except Exception as error:
+            failed, code = error, 1
+    assert failed is None, f"a traceback: {failed!r}"
+    for stream in streams:
+        stream.flush()
+    return code, *(stream.buffer.getvalue().decode(encoding, "surrogateescape") for stream in streams)
