@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms.v2 import functional as TF
-from torture import CASES, NAMES, REFUSED, SHOWN, Picture, Scene, exif, png, saved, write, write_folder
+from torture import CASES, HIDDEN, NAMES, REFUSED, SHOWN, Picture, Scene, exif, png, saved, write, write_folder
 
 import kdlab
 from kdlab import Config, Error
@@ -208,6 +208,9 @@ def test_names_of_every_kind_are_read(tmp_path):
         for part in ("train", "test"):
             picture = Picture(png(np.full((4, 4), i, np.uint8), 8, 0), None)
             shades[write(tmp_path / part / ("cat", "dog")[i % 2] / name, picture)] = i
+    hidden = Picture(png(np.full((4, 4), 255, np.uint8), 8, 0), None)
+    for name in HIDDEN:
+        write(tmp_path / "train" / "cat" / name, hidden)
     images = read(tmp_path)
     assert sorted(images.train_x[:, 0, 0, 0].tolist()) == sorted(images.test_x[:, 0, 0, 0].tolist())
     assert sorted(images.train_x[:, 0, 0, 0].tolist()) == list(range(len(NAMES)))
@@ -254,6 +257,7 @@ def device(place):
     yield
 
 
+@pytest.mark.filterwarnings("ignore:.*1 file is left out")
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
 @pytest.mark.parametrize("reader", ["folder", "photographs"])
 @pytest.mark.parametrize("kind", [pipe, listening, device])
@@ -303,10 +307,13 @@ def test_a_limit_that_is_none(given, tmp_path, monkeypatch):
     assert str(caught.value) == wanted
 
 
-def test_pillows_own_limit_is_left_as_it_was(tmp_path):
+def test_pillows_own_limit_is_left_as_it_was_whatever_threads_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("KDLAB_WORKERS", "4")
     folder_of(tmp_path, Picture(png(np.zeros((4, 4), np.uint8), 8, 0), np.zeros((4, 4))))
     before = Image.MAX_IMAGE_PIXELS
-    read(tmp_path)
+    images = read(tmp_path, 8, "photographs")
+    for _ in range(20):
+        assert len(list(images.train_x.split(1))) == 2
     assert before == Image.MAX_IMAGE_PIXELS
 
 

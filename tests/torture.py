@@ -281,7 +281,7 @@ for orientation, order in ((2, "<"), (3, ">"), (4, "<"), (5, ">"), (6, "<"), (7,
 
     if features.check("avif"):
 
-        @case("jpg", f"AVIF, as browsers name it, orientation {orientation}")
+        @case("avif", f"orientation {orientation}")
         def _(s: Scene, orientation: int = orientation, order: str = order) -> Picture:
             content = saved(Image.fromarray(s.rgb), "AVIF", quality=95, speed=10, exif=exif(orientation, order))
             return Picture(content, SHOWN[orientation](s.rgb), LOSSY)
@@ -432,12 +432,12 @@ def icon(inside: bytes, scene: Scene) -> bytes:
     return struct.pack("<HHHBBBBHHII", 0, 1, 1, width, height, 0, 0, 1, 32, len(inside), 22) + inside
 
 
-@case("png", "an icon with alpha, under another name")
+@case("ico", "alpha")
 def _(s: Scene) -> Picture:
     return Picture(icon(png(np.dstack([s.rgb, s.alpha]), 8, 6), s), on_white(s.rgb, s.alpha))
 
 
-@case("png", "an icon of a palette, one colour transparent, under another name")
+@case("ico", "palette, one colour transparent")
 def _(s: Scene) -> Picture:
     picture = CASES["png: palette, one colour transparent"][1](s)
     return Picture(icon(picture.content, s), picture.shown)
@@ -448,7 +448,7 @@ def _(s: Scene) -> Picture:
     return Picture(icon(png(s.wide_rgb >> 4, 16, 2), s), None)
 
 
-@case("png", "Targa with an alpha that nobody has set, under another name")
+@case("tga", "an alpha that nobody has set")
 def _(s: Scene) -> Picture:
     return Picture(saved(Image.fromarray(np.dstack([s.rgb, 0 * s.alpha])), "TGA"), s.rgb)
 
@@ -460,11 +460,11 @@ def _(s: Scene) -> Picture:
 
 if features.check("jpg_2000"):
 
-    @case("jpg", "JPEG 2000 of 16 bits, under another name")
+    @case("jp2", "grey of 16 bits")
     def _(s: Scene) -> Picture:
         return Picture(saved(Image.fromarray(s.wide), "JPEG2000"), s.grey)
 
-    @case("jpg", "JPEG 2000 with alpha, under another name")
+    @case("jp2", "colour and alpha")
     def _(s: Scene) -> Picture:
         image = Image.fromarray(np.dstack([s.rgb, s.alpha]))
         return Picture(saved(image, "JPEG2000"), on_white(s.rgb, s.alpha))
@@ -557,11 +557,11 @@ def _(s: Scene) -> Picture:
 
 if features.check("avif"):
 
-    @case("jpg", "AVIF, as browsers name it")
+    @case("AVIF", "colour")
     def _(s: Scene) -> Picture:
         return Picture(saved(Image.fromarray(s.rgb), "AVIF", quality=95, speed=10), s.rgb, LOSSY)
 
-    @case("jpg", "AVIF, as browsers name it, with alpha")
+    @case("jpg", "AVIF with alpha, as browsers name it")
     def _(s: Scene) -> Picture:
         image = Image.fromarray(np.dstack([s.rgb, s.alpha]))
         return Picture(saved(image, "AVIF", quality=95, speed=10), on_white(s.rgb, s.alpha), LOSSY)
@@ -570,7 +570,7 @@ if features.check("avif"):
 # Portable maps
 
 
-@case("pgm", "grey")
+@case("pnm", "grey")
 def _(s: Scene) -> Picture:
     return Picture(b"P5\n# a comment\n%d %d\n255\n" % s.grey.shape[::-1] + s.grey.tobytes(), s.grey)
 
@@ -614,7 +614,7 @@ def _(s: Scene) -> Picture:
     return Picture(b"P3 %d %d 255\n" % s.grey.shape[::-1] + text.encode(), s.rgb)
 
 
-@case("ppm", "a bitmap, in which 1 is black")
+@case("pbm", "1 is black")
 def _(s: Scene) -> Picture:
     dark = s.grey < 128
     return Picture(b"P4 %d %d\n" % s.grey.shape[::-1] + np.packbits(dark, 1).tobytes(), np.where(dark, 0, 255))
