@@ -148,6 +148,9 @@ def test_a_builder_that_gives_no_network_is_shown_the_way(monkeypatch):
         )  # fmt: skip
         return from_module(module, ("1",), channels=1)
 
+    deaf = message(Plain)
+    assert deaf.startswith("Error: the builder of 'plain' must take num_classes, channels and width")
+
     fixed = message(lambda num_classes, channels, width: cut(7))
     assert fixed.startswith("Error: the builder of 'plain' gives a network of 7 classes, and 10 are wanted")
     assert message(lambda num_classes, channels, width: cut(num_classes)) == "assembled"

@@ -128,8 +128,9 @@ class Loading:
 
     def __call__(self, name: str, size: int | None = None) -> ImageSet:
         """The data set `name`, its images brought to `size` x `size` pixels if that is given."""
+        name = str(name)  # it may be a path, of which `check_name` says how it is written
         key, part = check_name(name)
-        reader, entry = DATASETS[key], (str(name), plain(size))
+        reader, entry = DATASETS[key], (name, plain(size))
         before = _state(key, part)
         if (kept := self._remembered.get(entry, reader, before)) is not None:
             return kept

@@ -5,6 +5,7 @@ of 1 or 3 channels and of any size from 8 x 8 up; `width` multiplies its channel
 """
 
 from collections.abc import Callable
+from inspect import signature
 
 import torch
 
@@ -45,14 +46,20 @@ def build(
     weights = imagenet_weights(name, channels, width) if pretrained else None
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = _checked(name, make(num_classes=num_classes, channels=channels, width=width), num_classes)
+        net = _made(name, make, num_classes, channels, width)
     if weights is not None:
         load_imagenet(net, name, weights)
     return net
 
 
-def _checked(name: str, net: object, num_classes: int) -> Network:
-    """What a builder has made, if it is a network of so many classes."""
+def _made(name: str, make: Callable[..., object], num_classes: int, channels: int, width: float) -> Network:
+    """What a builder makes, if it is a network of so many classes."""
+    asked: dict[str, float] = {"num_classes": num_classes, "channels": channels, "width": width}
+    try:
+        signature(make).bind(**asked)
+    except TypeError as error:
+        raise Error(f"the builder of {name!r} must take num_classes, channels and width ({error})") from error
+    net = make(**asked)
     if not isinstance(net, Network):
         raise Error(
             f"the builder of {name!r} gives a {type(net).__name__} and must give a kdlab.models.Network: make one of a "
