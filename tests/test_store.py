@@ -250,11 +250,15 @@ def test_a_student_of_a_run_without_weights_trains_it_first(stored):
 
 
 def test_a_look_at_a_run_whose_weights_are_gone(stored):
-    result = kdlab.run(TEACHER)
+    result, student = kdlab.run(TEACHER), kdlab.run(STUDENT)
     (stored / "weights.safetensors").unlink()
     for call in (result.network, lambda: result["test/knn"], result.confusion):
         told = sentence(call)
         assert stored.name in told and "run" in told
+    told = sentence(lambda: student["test/cka"])
+    assert stored.name in told and "kdlab.run(result.config.teacher) brings it back" in told
+    kdlab.run(student.config.teacher)
+    assert student["test/cka"] > 0 and student.network()
 
 
 def test_a_teacher_that_is_trained_anew_while_a_student_is_about_to_load_it(stored, monkeypatch):

@@ -102,7 +102,8 @@ class Result:
             folder = RunFolder(each.config, self.chain, self.folder.parent)
             with sentences(folder.path):
                 if folder.result() is None:
-                    raise Error(f"{folder.path.name} is gone, or a part of it: kdlab.run(result.config) brings it back")
+                    config = f"result.config{'' if each is setup else '.teacher'}"
+                    raise Error(f"{folder.path.name} is gone, or a part of it: kdlab.run({config}) brings it back")
                 folder.load_weights(*stage_of(each))
             each.method.eval()
         return setup
