@@ -257,7 +257,7 @@ def test_a_look_at_a_run_whose_weights_are_gone(stored):
         assert stored.name in told and "run" in told
     told = sentence(lambda: student["test/cka"])
     assert stored.name in told and "kdlab.run(result.config.teacher) brings it back" in told
-    kdlab.run(student.config.teacher)
+    works(lambda: kdlab.run(student.config.teacher))
     assert student["test/cka"] > 0 and student.network()
 
 
@@ -436,6 +436,19 @@ def test_what_a_killed_process_left_is_removed_by_the_next_call(stored):
     kdlab.run(TEACHER)
     assert not any(file.exists() for file in left)
     assert not [file.name for file in stored.parent.iterdir() if file.name.startswith(".")]
+
+
+def test_half_written_files_of_a_killed_process_go_when_the_run_goes_on(runs, monkeypatch):
+    """At once: a disk that they have filled would stop it again."""
+    killed(TEACHER, monkeypatch, 1, "save")
+    (folder,) = runs.glob("digits-*")
+    left = [folder / ".checkpoint.pt.0123456789ab.tmp", folder / "checkpoint.tmp"]
+    for file in left:
+        file.write_bytes(b"123")
+    there = []
+    monkeypatch.setitem(DIAGNOSTICS, "left", lambda *_: there.extend(f.name for f in left if f.exists()) or 0.0)
+    kdlab.run(TEACHER)
+    assert not there
 
 
 def test_no_hidden_files_stay(stored):

@@ -119,6 +119,9 @@ class RunFolder:
         if (stored := self.path / ITSELF).exists():
             warnings.warn(f"{self.path.name}: {self._why_undone()}, so this run is trained anew", stacklevel=5)
             stored.unlink()
+        for file in self._left():
+            if file.name not in CHECKPOINTS:
+                file.unlink(missing_ok=True)
         self._describe(__version__)
 
     def leave_nothing(self) -> None:
