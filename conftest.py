@@ -24,6 +24,7 @@ FIRST = (  # what takes longest, so that all cores end at about the same time
 def pytest_configure(config):
     config.option.maxworkerrestart = "0"  # what crashes a worker fails and ends the run: it would crash the next too
     config.option.loadscopereorder = False  # the order is that of `FIRST`, not of the number of tests
+    config.pluginmanager.import_plugin("kdlab.strictness")
 
 
 OPEN = contextlib.ExitStack()  # what lasts as long as the tests
@@ -46,10 +47,11 @@ def pytest_sessionstart(session):
 
     if worker.get("forks"):
         notebooks.KERNEL_FOLDERS.append(os.environ["JUPYTER_PATH"].split(os.pathsep)[0] + "/kernels")
-    torch.set_num_threads(1)  # the networks of unit tests are too small to share; kernels without xdist share theirs
+    torch.set_num_threads(1)  # the networks of unit tests are too small to share
     # no fixture: the cells of a notebook ask for none
     folders = {f"KDLAB_{name}": OPEN.enter_context(tempfile.TemporaryDirectory()) for name in ("RUNS", "FIGURES")}
-    OPEN.enter_context(quiet_kernels(**folders))
+    # kernels on one thread, as those that made the committed outputs: others round otherwise
+    OPEN.enter_context(quiet_kernels(**folders, OMP_NUM_THREADS="1"))
 
 
 def pytest_sessionfinish(session):
@@ -57,13 +59,11 @@ def pytest_sessionfinish(session):
     OPEN.close()
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    from kdlab import strictness
+
+    strictness.pytest_collection_modifyitems(config, items)  # here too, for folders that take this file alone
     items.sort(key=lambda item: next((i for i, name in enumerate(FIRST) if item.path.name.endswith(name)), len(FIRST)))
-    for item in items:
-        if hasattr(item.parent, "skip_compare"):  # a cell of a notebook
-            # what libraries print on stderr differs from machine to machine
-            item.parent.skip_compare = (*item.parent.skip_compare, "stderr")
-            item.output_timeout = 60  # seconds from the end of a cell to its output: on busy cores nbval's 5 are few
 
 
 def pytest_collection_finish():

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +71,7 @@ CASES = {
     "html": Case("HTML('1')", "HTML('2')", False, False),
     "widget": Case("ipywidgets.IntSlider()", "ipywidgets.IntSlider()", True, True),
     "never-run": Case("print(1)", "print(2)", True, True),
+    "semicolon": Case("1;", "1;", True, True),
     "run-without-number": Case("print(1)", "print(1)", False, False, ""),
 }
 
@@ -105,7 +107,20 @@ def test_the_verdicts_are_those_of_nbval(notebook, strict):
     assert len(set(failed)) == len(told) and ours == {name: case[2 + strict] for name, case in CASES.items()}
 
     mode = f"--nbval{'' if strict else '-lax'} --nbval-current-env --nbval-sanitize-with {ROOT / 'tests' / 'nbval.cfg'}"
-    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "-o", "addopts=", *mode.split()]
+    plugin = [] if find_spec("kdlab.strictness") is None else ["-p", "kdlab.strictness"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rA",
+        "-p",
+        "no:cacheprovider",
+        *plugin,
+        "-o",
+        "addopts=",
+        *mode.split(),
+    ]
     run = subprocess.run([*command, notebook], cwd=notebook.parent, capture_output=True, encoding="utf-8", check=False)
     found = re.findall(r"^(PASSED|FAILED) .*?Cell (\d+)", run.stdout, re.MULTILINE)  # those skipped have no such line
     theirs = {list(CASES)[int(number)]: verdict == "PASSED" for verdict, number in found}

@@ -26,7 +26,7 @@ FLOORS = [
     {"report", "catalogue", "source", "notebooks", "tables"},
     {"transferring"},
     {"studies"},
-    {"plots", "docs", "study_cli", "checking"},
+    {"plots", "docs", "study_cli", "checking", "strictness"},
     {"data_cli"},
     {"widgets"},
     {"cli"},
