@@ -193,6 +193,13 @@ def test_it_is_watched_as_on_the_cpu(roots, monkeypatch):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.parametrize("name, key", [("similarity", "simclr"), ("targets", "lsskd")])
+def test_explorers_look_at_runs_there(name, key, roots, monkeypatch):
+    with going_on(config_of(key, **SMALL), roots["fake"], monkeypatch, FakeGPU(**APPLE)) as config:
+        explorer = getattr(kdlab.widgets, name)(kdlab.run(config))
+        assert "kdlab.widgets" in explorer.code
+
+
 def test_latency_waits_for_the_device(monkeypatch):
     """Else it is the time to launch, not to compute."""
     with FakeGPU() as gpu:

@@ -70,7 +70,8 @@ def targets(result: Result, image: int = -1, turn: int = 0, exit: str = "classif
 
 def _look(setup: Setup) -> _Seen:
     method: Any = setup.method
-    rows, y, K = setup.data.labelled[:COUNT], setup.data.y[setup.data.labelled[:COUNT]], method.model.num_classes
+    rows, K = setup.data.labelled[:COUNT], method.model.num_classes
+    rows, y = (each.to(setup.device) for each in (rows, setup.data.y[rows]))  # where the tables are
     hard = losses.smooth(y, K, 0.0)
     turned = (TURNS * rows[:, None] + torch.arange(TURNS, device=rows.device)).flatten()  # an image's rows, together
     of_turns = losses.smooth(losses.joint_labels(y), TURNS * K, 0.0)
