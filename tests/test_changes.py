@@ -65,6 +65,37 @@ def test_a_picture_that_is_painted_over_makes_another_run(kind, tmp_path):
     assert run(config).folder != before
 
 
+def table(root, count):
+    """A table of pictures in `root`: file,label,split."""
+    lines = [f"{part}{name}{i}.png,{name},{part}" for part in ("train", "test") for name in "ab" for i in range(count)]
+    root.mkdir(exist_ok=True)
+    for line in lines:
+        if not (root / line.partition(",")[0]).exists():
+            picture().save(root / line.partition(",")[0])
+    (root / "pets.csv").write_text("\n".join(["file,label,split", *lines]), encoding="utf-8")
+
+
+def test_a_table_of_files_and_what_it_names_are_looked_at_anew(tmp_path, monkeypatch):
+    def look():
+        try:
+            images = load("csv:pets.csv", 8)
+        except Error as error:
+            return str(error), ""
+        return len(images.train_y), images.fingerprint()
+
+    for place in ("one", "other"):
+        table(tmp_path / place, 3)
+    monkeypatch.chdir(tmp_path / "one")
+    first = look()
+    table(tmp_path / "one", 5)
+    more = look()
+    picture().save(tmp_path / "one" / "testb1.png")
+    painted = look()
+    monkeypatch.chdir(tmp_path / "other")
+    assert [first[0], more[0], painted[0], look()[0]] == [6, 10, 10, 6]
+    assert len({first[1], more[1], painted[1], look()[1]}) == 4
+
+
 def test_a_class_that_is_renamed_is_another_class(tmp_path):
     root = write(tmp_path / "pets")
     assert load(f"folder:{root}").classes == ("cat", "dog")
