@@ -442,6 +442,10 @@ def tour(parameters: Mapping[str, Any]) -> None:
 
     began = time.perf_counter()
     place = runs_root() / "tour"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Error(f"{place} cannot be made ({error.strerror}): set KDLAB_RUNS to a folder that can hold it") from None
     notebook = run_notebook(find([Path("00_tour")])[0], place / "00_tour.ipynb", parameters, KDLAB_FIGURES=str(place))
     frame = pd.read_csv(place / "data" / "00_tour.csv", index_col=0)
     print(f"\n{frame.to_string(float_format=lambda value: f'{value:.1f}', na_rep='')}\n")

@@ -21,13 +21,20 @@ COMMANDS = {
     "copy again": ["notebooks", "copy", "mine"],
     "execute": ["notebooks", "execute", "run_experiment"],
     "data": ["data", "list"],
+    "blocked": ["run", "labels=20", "width=0.125", "epochs=1", "steps=1", "batch=8"],
+    "blocked tour": ["tour", "-p", "budget=smoke"],
 }
 SCRIPT = """
-import contextlib, io, json, sys
+import contextlib, io, json, os, sys
+from pathlib import Path
 from kdlab import cli
 
 for name, words in json.loads(sys.argv[1]).items():
     out, err, sys.argv = io.StringIO(), io.StringIO(), ["kdlab", *words]
+    if name == "blocked":
+        Path("blocked").mkdir()
+        os.chdir("blocked")
+        Path("runs").touch()  # a file where the folder of runs would be
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             cli.call()
@@ -110,6 +117,12 @@ def test_runs_are_kept_where_one_is_and_the_package_is_left_alone(said, place, s
     assert str(folder.resolve()) in out and (folder / "weights.safetensors").exists()
     assert not [name for name in listing(site) if "runs" in Path(name).parts]
     assert json.loads((folder / "result.json").read_text())["environment"]["commit"] is None
+
+
+@pytest.mark.parametrize("name", ["blocked", "blocked tour"])
+def test_where_runs_cannot_be_kept_the_way_out_is_named(said, name):
+    code, out, err = said[name]
+    assert code == 2 and out == "" and err.count("\n") == 1 and "KDLAB_RUNS" in err, (code, err)
 
 
 def test_the_committed_answers_come_along(said):
