@@ -1,5 +1,7 @@
 """Explorers on a page in a browser: wait for their pictures, move their controls, time what comes of it."""
 
+from playwright.sync_api import TimeoutError
+
 START_SECONDS, MOVE_SECONDS = 120, 10  # limits for busy cores, far above what is usual
 POLL = 100  # milliseconds between two looks
 STILL_SECONDS = 2  # where nothing moves meanwhile, another control is tried first
@@ -97,18 +99,26 @@ class Explorer:
             control.focus()
             cells = self.page.evaluate(CELLS)
             self.press(number)
-            until(self.page, FOLLOWED, MOVE_SECONDS, [self.line.element_handle(), before])
-            for letter in LETTERS:
-                self.page.keyboard.press(letter)
-            assert self.page.evaluate(CELLS) == cells, f"keys on control {number} of {self.state} went to the notebook"
-        for control in self.texts:
-            text = control.input_value()
+            assert self.follows(before), f"a key did not reach control {number} of {before}"
+            assert self.page.evaluate(CELLS) == cells, f"an arrow on control {number} of {before} moved the notebook"
+        for control in (*self.controls, *self.texts):  # a letter chooses in a drop-down: the state may follow later
             control.focus()
-            cells = self.page.evaluate(CELLS)
+            text, cells = control.input_value() if control in self.texts else None, self.page.evaluate(CELLS)
             for letter in LETTERS:
                 self.page.keyboard.press(letter)
-            assert self.page.evaluate(CELLS) == cells
-            control.fill(text)
+            assert self.page.evaluate(CELLS) == cells, (
+                f"letters typed on a control of {self.state} went to the notebook"
+            )
+            if text is not None:
+                control.fill(text)
+
+    def follows(self, before):
+        """Whether the state becomes another one than before."""
+        try:
+            until(self.page, FOLLOWED, MOVE_SECONDS, [self.line.element_handle(), before])
+        except TimeoutError:
+            return False
+        return True
 
     def try_controls(self):
         """Move controls until one gives another picture, and tell which; the state follows every one that is moved."""
@@ -117,7 +127,7 @@ class Explorer:
             for number in range(len(self.controls)):
                 before = self.state
                 milliseconds = self.move(number, seconds)
-                until(self.page, FOLLOWED, MOVE_SECONDS, [self.line.element_handle(), before])
+                assert self.follows(before), f"a key did not reach control {number} of {before}"
                 if milliseconds is not None:
                     return number
         raise AssertionError(f"no control of {self.state} changes the picture")

@@ -112,6 +112,7 @@ def test_a_control_moved_while_a_cell_runs_and_cells_that_run_twice_and_out_of_o
     assert (circle.name, seeds.name) == ("circle", "seeds")
     for explorer in (circle, seeds):
         explorer.try_controls()
+        explorer.press_all()
     assert not notebook.failures()
 
 
