@@ -46,7 +46,9 @@ class Config(BaseModel):
     model: str = Field("litenet_dsc", description="key of MODELS")
     width: float = Field(0.25, gt=0, le=100, description="width multiplier of the network")
     pretrained: bool = Field(False, description="start from ImageNet weights (torchvision's networks at width 1 only)")
-    dataset: str = Field("digits", description="key of DATASETS, such as digits, stl10:train+unlabeled or folder:PATH")
+    dataset: str = Field(
+        "digits", description="key of DATASETS, such as digits, stl10:train+unlabeled, folder:PATH or csv:FILE"
+    )
     size: int | None = Field(None, ge=8, le=10_000, description="pixels per side; None: the data set's own")
     labels: int | float | None = Field(None, description="label budget: images in all, or a share in (0, 1]; None: all")
     validation: float = Field(0.1, ge=0, lt=1, description="share of the training images held out for validation")

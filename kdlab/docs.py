@@ -3,7 +3,7 @@
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from . import catalogue, cost
 from .augment import AUGMENTATIONS
 from .config import Config
 from .data import DATASETS, NOISES, SAMPLINGS
+from .data.csv_file import FILES, LABELS, SPLITS
+from .data.folder import SHARE
 from .errors import Error
 from .hyper import hyper_parameters
 from .methods import METHODS
@@ -29,6 +31,13 @@ from .tables import shipped_only
 
 ROOT = PACKAGE.parent
 MARK = re.compile(r"(<!-- kdlab docs: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+LAYOUTS = [
+    ["`train/CLASS/` and `test/CLASS/` (or `val/CLASS/`; with both, `val/` is for validation)", "`train/`", "`test/`"],
+    ["`CLASS/` alone", "the others", f"{SHARE:.0%} of each class, chosen by the content of the files: the same for all "
+     "seeds, machines and names; equal files are on one side"],
+    ["`unlabelled/` beside these, or in `train/`", "its images too, without labels", ""],
+    ["images and no class", "all of them, without labels: `simclr`, `moco`, `byol`, `mokd`", "nothing"],
+]  # fmt: skip
 NOTE = "*Written by `kdlab docs` from the package's own tables; a test compares.*"
 
 
@@ -123,6 +132,18 @@ hp.T=2`; beside a preset they are laid over the stage that it makes.
 Label noise (`noise`, `noise_kind`): {", ".join(f"`{kind}`" for kind in NOISES)}. Augmentation (`augment`):
 {", ".join(f"`{name}`" for name in AUGMENTATIONS)}.
 
+## Images of your own
+
+{rows("in PATH | trained on | tested on", LAYOUTS)}
+
+All that lies below these folders counts, at any depth, but for what systems leave there (`.ipynb_checkpoints`,
+`@eaDir`, `._x.jpg`, ...). `folder:PATH` decodes images once and needs a `size` where they differ; `photographs:PATH`
+crops them at random as it decodes them. `csv:FILE` reads a table with the columns {_columns(FILES)} and
+{_columns(LABELS)}, and {_columns(SPLITS)} with train, test or val if you wish; commas, semicolons or tabs, in UTF-8;
+paths start at the table; an empty label is an image without one; `photographs:FILE` reads it too. JPEG, PNG, WebP,
+AVIF, TIFF, BMP, GIF and all else that Pillow reads are images, HEIC is not; a warning says how many files of which
+ending are left out, and `kdlab data inspect` what is there, what comes twice and what is done with it.
+
 ## Optimisers and schedules
 
 {rows("optimiser | what it is | options and their defaults", options)}
@@ -141,6 +162,10 @@ None of these environment variables changes a number.
 
 {rows("variable | what it says | default", VARIABLES)}
 """
+
+
+def _columns(names: Sequence[str]) -> str:
+    return f"`{names[0]}` ({', '.join(names[1:])})"
 
 
 def metrics_page() -> str:
