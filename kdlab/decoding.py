@@ -27,6 +27,7 @@ GREY = ("1", "L", "LA", "La")
 TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
 # The tag of EXIF, and what brings each of its values upright
 ORIENTATION = 0x112
+SAY_ORIENTATION = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -177,8 +178,8 @@ def _inner(opened: Image.Image) -> Image.Image:
 def _check_kind(file: str, opened: Image.Image) -> None:
     """Raise an `Error` for numbers without a known range, and for colours that several rules turn into RGB."""
     tags = getattr(opened, "tag_v2", {})
-    signed = 2 in np.atleast_1d(tags.get(SAMPLE_FORMAT, 1))
-    bits = max(np.atleast_1d(tags.get(BITS, 32)))
+    signed = bool(tags) and 2 in np.atleast_1d(tags.get(SAMPLE_FORMAT, 1))
+    bits = max(np.atleast_1d(tags.get(BITS, 32))) if tags else 32
     if signed:
         raise Error(f"{file} has signed numbers of {bits} bits a pixel and so no known range: {SAVE}")
     if opened.mode in ("I", "F") and not _is_deep(opened):
@@ -266,7 +267,7 @@ def _on_white(opened: Image.Image, raw: str) -> Image.Image:
 def _upright(opened: Image.Image, image: Image.Image) -> Image.Image:
     """`image`, turned as `opened` says in its EXIF; a TIFF is turned as it is loaded."""
     turn = None
-    if opened.format != "TIFF":
+    if opened.format != "TIFF" and not SAY_ORIENTATION.isdisjoint(opened.info):
         with suppress(Exception):  # damaged EXIF says nothing
             turn = TURNS.get(int(opened.getexif().get(ORIENTATION, 1)))
     return image.transpose(turn) if turn is not None else image
