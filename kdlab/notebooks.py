@@ -272,9 +272,11 @@ def write(path: Path, notebook: Any) -> None:
 
 
 def _check_own(path: Path) -> None:
-    """An `Error` where a notebook is to be written that an installed package brought."""
+    """Raise an `Error` where a notebook cannot be written, or came with an installed package."""
     if checkout() is None and path.resolve().is_relative_to(NOTEBOOKS.resolve()):
         raise Error(f"{path.name} belongs to the installed package: kdlab notebooks copy FOLDER, and take the copy")
+    if not (os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK)):
+        raise Error(f"{path} cannot be written: take a copy of it")
 
 
 def _own_figures() -> Path:
@@ -330,6 +332,8 @@ def check(paths: Sequence[Path], strict: bool = False) -> int:
     """Run notebooks under nbval and return pytest's exit code: the same in every folder, see `kdlab.strictness`."""
     if find_spec("pytest") is None or find_spec("nbval") is None:
         raise Error("notebooks are checked with pytest and nbval: pip install 'kdlab[test]'")
+    for path in paths:
+        read(path)  # pytest would say at length what is wrong with one that is none
     options = [
         "-o", "addopts=", "-p", "no:cacheprovider", "-p", "kdlab.strictness", "--nbval" if strict else "--nbval-lax",
         "--nbval-current-env", "--nbval-cell-timeout", str(CELL_SECONDS),

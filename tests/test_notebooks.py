@@ -3,11 +3,12 @@
 import ast
 import json
 import re
+import sys
 
 import nbformat
 import pytest
 
-from kdlab import Error, notebooks
+from kdlab import Error, cli, notebooks
 
 NOTEBOOKS = notebooks.find(None)
 WIDTH = 120
@@ -119,19 +120,26 @@ def test_executing_commits_figures_and_no_evidence(tmp_path, monkeypatch):
     assert not (tmp_path / "figures" / "data" / "other.csv").exists(), "nothing of a notebook that failed"
 
 
-def test_cleaning_writes_the_canonical_form_and_runs_nothing(tmp_path):
+def test_cleaning_writes_the_canonical_form_and_runs_nothing(tmp_path, monkeypatch, capsys):
+    def clean(path):
+        """The exit code of the command, and what it says that it has changed."""
+        monkeypatch.setattr(sys, "argv", ["kdlab", "notebooks", "clean", str(path)])
+        with pytest.raises(SystemExit) as stop:
+            cli.call()
+        return stop.value.code or 0, capsys.readouterr().out
+
     path = notebook(tmp_path / "a.ipynb", "1 / 0")
-    notebooks.clean(path)
-    clean, edited = path.read_bytes(), nbformat.read(path, 4)
+    assert clean(path)[0] == 0
+    before, edited = path.read_bytes(), nbformat.read(path, 4)
     edited.metadata["language_info"] = {"name": "python", "version": "3.99"}
     edited.cells[0].metadata = {"execution": {"iopub.status.busy": "now"}, "collapsed": False, "tags": ["a"]}
     edited.cells[0].outputs = [nbformat.v4.new_output("stream", text="kept")]
     nbformat.write(edited, path)
-    assert notebooks.clean(path) and not notebooks.clean(path), "the second time nothing is left to do"
+    assert clean(path) == (0, f"{path}\n") and clean(path) == (0, ""), "the second time nothing is left to do"
     assert nbformat.read(path, 4).cells[0].outputs[0].text == "kept"
-    assert path.read_bytes() != clean and nbformat.read(path, 4).metadata == notebooks.METADATA
+    assert path.read_bytes() != before and nbformat.read(path, 4).metadata == notebooks.METADATA
     (tmp_path / "b.ipynb").write_text(nbformat.writes(edited).replace('"nbformat_minor": 5', '"nbformat_minor": 4'))
-    assert notebooks.clean(tmp_path / "b.ipynb") and nbformat.read(tmp_path / "b.ipynb", 4).nbformat_minor == 5
+    assert clean(tmp_path / "b.ipynb")[1] and nbformat.read(tmp_path / "b.ipynb", 4).nbformat_minor == 5
 
 
 def test_a_failing_notebook_is_left_as_it_was(tmp_path):

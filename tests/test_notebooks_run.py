@@ -94,7 +94,11 @@ def test_the_unfinished_file_never_replaces_the_source(kdlab, tmp_path):
 ])  # fmt: skip
 def test_what_is_no_notebook_is_told_in_a_sentence(kdlab, tmp_path, content):
     (tmp_path / "a.ipynb").write_bytes(content)
-    for words in (["run", tmp_path / "a.ipynb", tmp_path / "b.ipynb"], ["execute", tmp_path / "a.ipynb"]):
+    for words in (
+        ["run", tmp_path / "a.ipynb", tmp_path / "b.ipynb"],
+        ["execute", tmp_path / "a.ipynb"],
+        ["check", tmp_path / "a.ipynb"],
+    ):
         code, _, err = kdlab("notebooks", *words)
         assert code == 2
         assert "a.ipynb is no notebook" in err and err.count("\n") == 0
