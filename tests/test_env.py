@@ -54,6 +54,12 @@ def test_lock_satisfies_every_requirement(system, minor):
         assert pinned and need.specifier.contains(pinned), f"{need} is declared, the lock has {pinned}: make it again"
 
 
+def test_uv_takes_its_constraints_beside_hashes():
+    """`uv pip install --require-hashes`, as lab.py calls it in this folder, refuses any constraint but one version."""
+    for text in TOML["tool"]["uv"]["constraint-dependencies"]:
+        assert [each.operator for each in Requirement(text).specifier] == ["=="], text
+
+
 def test_every_pin_has_a_hash():
     assert len(PINS) == len(re.findall("^[A-Za-z0-9]", LOCK, flags=re.MULTILINE)) > len(DECLARED)
     assert [text for text, hashes in ENTRIES if not hashes] == []
