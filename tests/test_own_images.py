@@ -10,7 +10,7 @@ from own_images import config, counts, fill, image, loaded, pets, refused
 
 import kdlab
 from kdlab import Error
-from kdlab.data import load
+from kdlab.data import decoded, load
 
 TINY = {"width": 0.125, "epochs": 1, "steps": 2, "batch": 4, "model": "litenet_dsc"}
 SHARE = ("cat", "dog")
@@ -128,6 +128,7 @@ def test_what_needs_labels_is_refused_before_training(tmp_path, root):
         said = untrained(dataset=mine, **fields)
         assert "has no labelled images" in said and "choose" in said and "simclr" in said
     assert "labels=4" in untrained(dataset=mine, method="simclr", labels=4)
+    assert "noise=0.2" in untrained(dataset=mine, method="simclr", noise=0.2)
     assert "leaves none" in untrained(dataset=mine, method="simclr", patience=2)
     assert "no labelled images" in untrained(
         dataset=f"folder:{root}", method="kd", teacher=kdlab.Config(**TINY, dataset=mine)
@@ -355,6 +356,18 @@ def test_a_table_without_any_label_is_for_pretraining(place):
     loaded(f"csv:{file}")
     assert "has no labelled images" in untrained(dataset=f"csv:{file}")
     assert trained(dataset=f"csv:{file}", method="simclr")["labels"] == 0
+
+
+def test_what_is_kept_of_one_table_stays_beside_another(place, monkeypatch):
+    monkeypatch.setattr(decoded, "FEW", 4)
+    monkeypatch.setenv("KDLAB_CACHE", str(place.parent / "kept"))
+    for name, rows in {"a.csv": ROWS, "b.csv": [row for row in ROWS if "7" not in row]}.items():
+        loaded(f"csv:{table(place, rows, name=name)}")
+    assert len(kdlab.data.kept()) == 2, "neither is decoded again when the other was read"
+    loaded(f"csv:{place / 'a.csv'}")
+    table(place, SPLIT, "file,label,split", name="a.csv")
+    assert counts(loaded(f"csv:{place / 'a.csv'}").train_y) == [5, 5], "other sides of the same files"
+    assert len(kdlab.data.kept()) == 2, "of an older table nothing stays"
 
 
 def test_a_table_is_trained_end_to_end(place):

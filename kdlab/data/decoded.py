@@ -58,12 +58,14 @@ class NoRoomError(Error):
 
 
 def decoded(
-    root: Path, parts: Files, size: int | None, make: Callable[..., ImageSet], about: object = "", channels: int = 0
-) -> ImageSet:
+    root: Path, parts: Files, size: int | None, make: Callable[..., ImageSet], about: object = "", channels: int = 0,
+    table: Path | None = None,
+) -> ImageSet:  # fmt: skip
     """Return `make(pixels)`: pixels are {part: uint8 (n, C, H, W)}, decoded when first asked for and kept.
 
     C is 1 where all files are greyscale, else 3, or `channels`. What is kept counts as long as names, sizes and times
-    of the files, their labels and `about` are the same; `make` then gets mean and std too, and the set its fingerprint.
+    of the files, their labels and `about` are the same, and replaces what was kept of `root` before, or of the `table`
+    that names the files; `make` then gets mean and std too, and the set its fingerprint.
     They are mapped into memory, or `Stored` where they take more than the `memory_limit`; then the contents of what is
     kept are not checked at every start. Fewer than 400 files that fit into memory are read anew each time, unless they
     have many pixels.
@@ -73,7 +75,9 @@ def decoded(
     if fit and pixels_in(files) < MANY_PIXELS:
         return make(_parted(parts, _few(files, size, channels)))
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", root.name)[-40:].lstrip(".-")
-    key = blake2b(repr((VERSION, PIXELS, str(root.resolve()), size, channels)).encode(), digest_size=6).hexdigest()
+    key = blake2b(
+        repr((VERSION, PIXELS, str((table or root).resolve()), size, channels)).encode(), digest_size=6
+    ).hexdigest()
     # With the source in its name no file is ever exchanged for another: who has it open has what it says
     place = cache_root() / f"{stem}-{size or 'own'}-{key}-{_source(root, parts, about)}.uint8"
     found = _kept(place)

@@ -61,7 +61,7 @@ def decoded_set(listed: Listing, size: int | None) -> ImageSet:
             listed.name, listed.classes, *sets["train"], *test, style="colour", val_x=val[0], val_y=val[1], **known
         )  # fmt: skip
 
-    return decoded(listed.root, listed.files, size, make, listed.about)
+    return decoded(listed.root, listed.files, size, make, listed.about, table=listed.table)
 
 
 def labels(files: Sequence[tuple[str, int]]) -> Tensor:

@@ -64,6 +64,8 @@ def split(
         raise Error(f"imbalance={imbalance}: give at least 1, which is none")
     if odd := [label for label in omit if not 0 <= label < count]:
         raise Error(f"omit={odd[0]}: there are {count} classes, counted from 0 to {count - 1}")
+    if noise and not (images.train_y >= 0).any():
+        raise Error(f"noise={noise}: {images.name} has no labelled images, leave noise out")
     spoil = Noise(images.train_y, images.classes, noise, noise_kind, seed, images.similar)
     draw = generator(seed, "split")
     members = []  # of each class, in random order: labels are taken from the front, validation from the back
