@@ -89,3 +89,28 @@ def test_gradients_reach_half_precision_inputs():
     a, b = (x.bfloat16().requires_grad_() for x in tensors(0, *TWO))
     losses.nt_xent(a, b).backward()
     assert a.grad.dtype == torch.bfloat16 and a.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("T", [25.0, 1e3, 1e4, 1e6, 1e9])
+@pytest.mark.parametrize("name", ["kd", "dkd"])
+@pytest.mark.parametrize("scale", [1, 10, 300])
+def test_high_temperatures_magnify_no_rounding_error(name, T, scale):
+    draw = torch.Generator().manual_seed(0)
+    student, teacher = (scale * torch.randn(8, 10, generator=draw) + shift for shift in (0, 5))
+    labels = [torch.arange(8)] if name == "dkd" else []
+    values = []
+    for precision in (torch.float32, torch.float64):
+        z = student.detach().clone().to(precision).requires_grad_()
+        loss = getattr(losses, name)(z, teacher.to(precision), *labels, T=T)
+        loss.backward()
+        values.append((loss.item(), z.grad.double()))
+    (single, gradient), (double, exact) = values
+    assert single == pytest.approx(double, rel=1e-5)
+    assert (gradient - exact).norm() <= 1e-5 * exact.norm()
+
+
+def test_the_limit_of_a_high_temperature():
+    student, teacher = torch.tensor([[3.0, 2.0, 1.0]]), torch.tensor([[1.0, 2.0, 3.0]])
+    for T in (1e4, 1e5, 1e6, 1e8):
+        assert losses.kd(student, teacher, T).item() == pytest.approx(4 / 3, abs=1e-3)
+    assert losses.kd(student, student + 7, 1e6).item() == pytest.approx(0, abs=1e-6)

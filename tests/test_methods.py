@@ -3,6 +3,7 @@
 import copy
 import inspect
 import io
+import shutil
 import tokenize
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from making import gather_statistics, make
 import kdlab.engine.train
 from kdlab import losses
 from kdlab.errors import Error
-from kdlab.methods import METHODS
+from kdlab.methods import METHODS, Method
 
 each = pytest.mark.parametrize("key", METHODS)
 
@@ -133,3 +134,23 @@ def test_the_loop_names_no_method():
     tokens = tokenize.generate_tokens(io.StringIO(Path(kdlab.engine.train.__file__).read_text()).readline)
     words = {token.string.strip("\"'") for token in tokens if token.type in (tokenize.NAME, tokenize.STRING)}
     assert "after_step" in words and not words & set(METHODS)
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="torch.compile needs a compiler")
+def test_a_compiled_method_of_one_term_takes_a_step():
+    class Linear(Method):
+        """Cross-entropy of the classifier on pooled pixels."""
+
+        def terms(self, batch, progress):
+            pooled = batch.x[0].mean((2, 3)).expand(-1, self.model.feature_width)
+            return {"ce": self.ce(self.model.head(pooled), batch)}
+
+    method, batch = make("supervised")
+    linear = Linear(method.model)
+    loss, terms = torch.compile(linear)(batch, 0.5)
+    plain, same = linear(batch, 0.5)
+    assert loss.requires_grad, "the loss lost its gradient"
+    assert not terms["ce"].requires_grad
+    assert (loss.item(), terms["ce"].item()) == pytest.approx((plain.item(), same["ce"].item()))
+    loss.backward()
+    assert linear.model.head.weight.grad.norm() > 0

@@ -166,7 +166,9 @@ class Method(nn.Module):
             raise Error(f"{type(self).__name__}.terms gave no {', '.join(sorted(missing))}: its weights name them")
         factors = self.factors(progress)
         loss = total(weight * factors.get(name, 1.0) * terms[name] for name, weight in self.weights.items())
-        return loss, {name: terms[name].detach() for name in self.weights}
+        # The loss is an entry of a vector: where one term has weight 1, torch.compile takes a sum and its term for one
+        # tensor, copies included, and hands out both without gradient
+        return loss.view(1)[0], {name: terms[name].detach() for name in self.weights}
 
     @classmethod
     def check_weights(cls, changed: Mapping[str, float]) -> dict[str, float]:
