@@ -10,6 +10,7 @@ from own_images import counts, fill, image, loaded, pets, refused
 from PIL import Image
 from test_sources import IDS, write_tiny
 
+from kdlab import Error
 from kdlab.data import load
 
 HIDDEN_FOLDERS = (
@@ -153,3 +154,21 @@ def test_sets_in_the_layout_of_before_keep_their_identity(tmp_path):
                 Image.fromarray(pixels).save(place / part / name / f"{i}.bmp")
     assert loaded(f"folder:{place}").fingerprint() == "56e41b52074e6080"
     assert loaded("digits").fingerprint() == "e62efa94ddd49aec"
+
+
+def test_an_empty_folder_that_is_new_is_noticed_in_the_same_process(root):
+    images = loaded(f"folder:{root}")
+    assert load(f"folder:{root}") is images
+    (root / "train" / "fox").mkdir()
+    said = None
+    try:
+        load(f"folder:{root}")
+    except Error as error:
+        said = str(error)
+    assert said is not None and "no images in" in said and "for fox" in said
+
+
+def test_a_printed_data_set_is_one_line():
+    assert repr(loaded("digits")) == (
+        "ImageSet('digits': 1,200 images for training, 597 for testing, 10 classes, 1 x 8 x 8)"
+    )

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -379,3 +380,20 @@ def test_a_table_is_trained_end_to_end(place):
     load.cache_clear()
     table(place, [ROWS[0].replace("cat", "dog", 2).replace("img/dog", "img/cat"), *ROWS[1:]])
     assert trained(**own).folder != first.folder, "another label is another run"
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+@pytest.mark.parametrize("mark", ["/", "\\"])
+def test_a_table_names_files_in_another_normal_form_of_unicode(forms, mark, tmp_path):
+    """As when files come from a Mac and the table from elsewhere; with slashes of Windows too."""
+    written, there = (lambda text, form=form: unicodedata.normalize(form, text) for form in forms)
+    names, above = ("k\u00e4se", "\u00fcbrig"), "B\u00e4r"
+    for name in names:
+        fill(tmp_path / there(above) / there(name), 5)
+    rows = [
+        f"{mark.join([written(above), written(name), f'{i:03}.png'])},{k}"
+        for k, name in enumerate(names)
+        for i in range(5)
+    ]
+    images = loaded(f"csv:{table(tmp_path, rows)}")
+    assert counts(images.train_y) == [4, 4] and counts(images.test_y) == [1, 1]

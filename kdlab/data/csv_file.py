@@ -4,8 +4,10 @@ import csv
 import io
 import os
 import re
-from collections import Counter
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
@@ -28,6 +30,7 @@ SIDES = {
     "validation": "val", "dev": "val", "unlabelled": "unlabelled", "unlabeled": "unlabelled", "": "",
 }  # fmt: skip
 NAMED = 3  # files and columns that a sentence names
+Names = dict[str, dict[str, list[str]]]  # folder -> name in NFC -> the names of what is there
 
 
 class Row(NamedTuple):
@@ -56,7 +59,7 @@ def csv_listing(part: str) -> Listing:
 
 def named_in(table: Path) -> list[Path]:
     """The files that a table names, whether they are there or not."""
-    return [Path(_path(table.parent, row.file)) for row in _rows(table)[0]]
+    return [Path(path) for path in _paths(table.parent, _rows(table)[0])]
 
 
 def tabled(table: Path, name: str) -> Listing:
@@ -206,7 +209,7 @@ def _row(table: Path, line: int, cells: Sequence[str], width: int, at: dict[str,
 
 def _found(table: Path, rows: Sequence[Row]) -> list[str]:
     """The path of each row's file; an `Error` names those that are not there, and one that two rows name."""
-    paths = [_path(table.parent, row.file) for row in rows]
+    paths = _paths(table.parent, rows)
     missing = [row.file for row, path in zip(rows, paths, strict=True) if not os.path.isfile(path)]  # noqa: PTH113
     if missing:
         more = f" and {len(missing) - NAMED:,} more" if len(missing) > NAMED else ""
@@ -221,9 +224,43 @@ def _found(table: Path, rows: Sequence[Row]) -> list[str]:
     return paths
 
 
-def _path(place: Path, file: str) -> str:
-    """Where a file lies that a table in `place` names; also one that was written on Windows."""
+def _paths(place: Path, rows: Sequence[Row]) -> list[str]:
+    """Where the files lie that a table in `place` names."""
+    known: Names = {}
+    return [_path(place, row.file, known) for row in rows]
+
+
+def _path(place: Path, file: str, known: Names) -> str:
+    """Where a file lies; also one whose name was written on Windows, or in another normal form of Unicode."""
     path = os.path.join(place, os.path.expanduser(file))  # noqa: PTH111, PTH118  # names that no system has raise nothing
     if "\\" in file and not os.path.exists(path):  # noqa: PTH110
-        return os.path.join(place, PureWindowsPath(file).as_posix())  # noqa: PTH118
-    return path
+        path = os.path.join(place, PureWindowsPath(file).as_posix())  # noqa: PTH118
+    if path.isascii() or os.path.exists(path):  # noqa: PTH110
+        return path
+    return _in_other_form(path, known) or path
+
+
+def _in_other_form(path: str, known: Names) -> str | None:
+    """The path that is there and differs in the normal form of Unicode alone; None where none or several are.
+
+    A Mac writes "ä" as two characters and most other systems as one: a table and files often come from two.
+    """
+    above, name = os.path.split(path)
+    if not name or above == path:
+        return None
+    if not os.path.isdir(above):  # noqa: PTH112
+        found = _in_other_form(above, known)
+        if found is None:
+            return None
+        above = found
+    if above not in known:
+        names: defaultdict[str, list[str]] = defaultdict(list)
+        with suppress(OSError):  # no permission: the file counts as not there
+            for each in os.listdir(above):  # noqa: PTH208
+                names[unicodedata.normalize("NFC", each)].append(each)
+        known[above] = names
+    exact = os.path.join(above, name)  # noqa: PTH118
+    if os.path.exists(exact):  # noqa: PTH110
+        return exact
+    fitting = known[above].get(unicodedata.normalize("NFC", name), [])
+    return os.path.join(above, fitting[0]) if len(fitting) == 1 else None  # noqa: PTH118

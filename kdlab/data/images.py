@@ -19,7 +19,7 @@ from .stored import Pixels, Streamed, installed_memory, pick
 CHUNK, BYTES = 1024, 1 << 20  # images that are looked at together, and what they take, at most
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImageSet:
     """Training and test images of one data set.
 
@@ -61,6 +61,15 @@ class ImageSet:
             object.__setattr__(self, "mean", mean)
             object.__setattr__(self, "std", std)
         check_statistics(self.mean, self.std, self.channels)
+
+    def __repr__(self) -> str:
+        """Name, numbers of images, classes and shape: thousands of pixels and labels would tell nobody anything."""
+        held = f", {len(self.val_y):,} for validation" if self.val_y is not None else ""
+        shape = " x ".join(str(length) for length in self.train_x.shape[1:])
+        return (
+            f"ImageSet({self.name!r}: {len(self.train_y):,} images for training{held}, {len(self.test_y):,} for "
+            f"testing, {len(self.classes):,} classes, {shape})"
+        )
 
     @property
     def channels(self) -> int:

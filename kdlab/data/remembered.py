@@ -1,6 +1,7 @@
 """Data sets that were read last: each counts as long as its files, and what was read of them, stay as they were."""
 
 import os
+import stat
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
@@ -51,19 +52,23 @@ class Remembered:
 
 
 def state_of(places: Iterable[Path]) -> str:
-    """A digest of the names, sizes and times of all files at and below these places, and of where they lie."""
+    """A digest of the names, sizes and times of all files at and below these places, and of where they lie.
+
+    Folders count by their names: an empty one may be a class without images.
+    """
     digest = blake2b(digest_size=16)
     for place in places:
         root = os.path.realpath(place)
         digest.update(os.fsencode(f"{root}\n"))
         for path, found in _below(root, set()):
             facts = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            facts = "a folder" if stat.S_ISDIR(found.st_mode) else facts
             digest.update(os.fsencode(f"{path}\0{facts}\n"))
     return digest.hexdigest()
 
 
 def _below(path: str, visited: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result]]:
-    """The files at and below `path` in a fixed order; links are followed, but into no folder twice."""
+    """Files and folders at and below `path` in a fixed order; links are followed, but into no folder twice."""
     try:
         here = os.stat(path)  # noqa: PTH116  # of a million files: a Path for each costs more than the call
         names = sorted(entry.name for entry in os.scandir(path))
@@ -74,5 +79,6 @@ def _below(path: str, visited: set[tuple[int, int]]) -> Iterator[tuple[str, os.s
         return
     if (here.st_dev, here.st_ino) not in visited:
         visited.add((here.st_dev, here.st_ino))
+        yield path, here
         for name in names:
             yield from _below(f"{path}/{name}", visited)
