@@ -8,13 +8,18 @@ def plain(value: Any) -> Any:
 
     Anything else comes back as it is. Numbers keep their value: np.float32(0.1) is 0.10000000149011612.
     """
-    if hasattr(value, "tolist") and hasattr(value, "ndim"):  # arrays, tensors, and their scalars
+    if is_array(value):
         return value.tolist()
     if type(value) in (list, tuple):
         return type(value)(plain(each) for each in value)
     if type(value) is dict:
         return {plain(name): plain(each) for name, each in value.items()}
     return value
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is an array, a tensor, or a scalar of numpy's."""
+    return not isinstance(value, type) and hasattr(value, "tolist") and hasattr(value, "ndim")
 
 
 def is_truth_for_number(given: Any, taken: Any) -> bool:

@@ -1,10 +1,13 @@
 """Parameters of a notebook: its cells may be run again, in any order, and a misspelt parameter is still refused."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 from cells import new_shell
 from IPython.core.interactiveshell import InteractiveShell
 
-from kdlab import Error, parameters
+from kdlab import Config, Error, parameters
 
 CELL = "labels: int = 20\nseeds: list = [0]"
 ASK = "import kdlab\nstudy, live = kdlab.parameters(globals(), ['labels', 'seeds']), {}"
@@ -90,3 +93,49 @@ def test_a_copy_of_a_checked_namespace_is_checked_whole():
     assert parameters(namespace, ["labels"]) == {"labels": 20}
     with pytest.raises(Error, match="unknown parameter 'kinds'"):
         parameters({**namespace, "kinds": 1}, ["labels"])
+
+
+@pytest.mark.parametrize("name, value, field", [
+    ("dataset", Path("x/pets"), None), ("omit", range(1, 3), (1, 2)), ("omit", {1, 2}, (1, 2)),
+    ("normalise", np.False_, False), ("seed", np.array(7), 7), ("milestones", np.array([0.5]), (0.5,)),
+    ("teacher", Config(), None), ("model", object(), None), ("split", len, None), ("datset", Path("x"), None),
+])  # fmt: skip
+def test_a_parameter_counts_whatever_its_type(name, value, field):
+    try:
+        taken = Config.from_params({name: value})
+    except Error as error:
+        taken = error
+    if field is None:
+        assert isinstance(taken, Error), "as Config refuses it"
+    else:
+        assert getattr(taken, name) == field
+
+
+@pytest.mark.parametrize("value", [range(3), np.arange(3), {0, 1, 2}, (0, 1, 2)])
+def test_a_list_may_be_written_in_other_ways(value):
+    for kinds in ({}, {"__annotations__": {"seeds": list}}):
+        try:
+            got = parameters({"seeds": value, **kinds}, ["seeds"])
+        except Error as error:
+            got = {"seeds": str(error)}
+        assert [*got.get("seeds", ())] == [0, 1, 2]
+
+
+def test_true_is_no_number_of_images(notebook):
+    assert "True and False are none" in notebook("labels: int = True", ASK)
+
+
+@pytest.mark.parametrize("cell", [
+    "dataset: str = Path('x/pets')", "dataset = Path('x/pets')", "dataset = Path('x/pets')\nseed: int = 1",
+    "seed: int = 1\ndataset = Path('x/pets')",
+])  # fmt: skip
+def test_a_path_in_a_cell_of_parameters_counts_each_time(notebook, cell):
+    ask = "from kdlab import Config\nconfig = Config.from_params(globals())"
+    for _ in range(2):
+        assert "x/pets' is a path" in notebook("from pathlib import Path\nfrom kdlab.data import split", cell, ask)
+
+
+def test_what_is_imported_is_no_parameter(notebook):
+    ask = "from kdlab import Config\nconfig = Config.from_params(globals())"
+    assert notebook("from kdlab.data import split\nfrom kdlab import schedules as schedule", "seed: int = 1", ask) == ""
+    assert notebook("import numpy as np\nhalves = np.arange(3)", ask) == "" if notebook.keeps else True
