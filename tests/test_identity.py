@@ -22,6 +22,7 @@ from kdlab import Config, assemble
 from kdlab.engine import identity as room
 from kdlab.engine.assemble import chain_images
 from kdlab.engine.identity import changed_rooms, hash_of, identity
+from kdlab.engine.reading import seal
 from kdlab.engine.store import RunFolder
 
 PACKAGE = Path(kdlab.__file__).parent
@@ -191,6 +192,7 @@ def copied(place):
     """A copy of the package, with the committed evidence beside it."""
     shutil.copytree(PACKAGE, place / "kdlab", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(PACKAGE.parent / "figures" / "data", place / "figures" / "data")
+    shutil.copy(PACKAGE.parent / "pyproject.toml", place)  # by which it is a checkout
     return place
 
 
@@ -223,6 +225,7 @@ NUMBERS = {  # edits that move a number of a run: (file, old, new)
     "tracking": ("engine/tracking.py", "def tracked(", "HALF = 0.5\n\n\ndef tracked("),
     "costs": ("cost.py", "def report(", "HALF = 0.5\n\n\ndef report("),
     "a default of Config": ("config.py", "decay_all: bool = Field(True", "decay_all: bool = Field(False"),
+    "what is made of a field": ("config.py", "return self.seed if", "return 1 + self.seed if"),
     "another default": ("config.py", "weight_decay: float = Field(1e-2", "weight_decay: float = Field(1e-3"),
     "course": ("engine/course.py", "class Course:", "HALF = 0.5\n\n\nclass Course:"),
     "setup": ("setup.py", "def extract(", "HALF = 0.5\n\n\ndef extract("),
@@ -307,8 +310,7 @@ def test_a_result_of_other_code_is_told_once_for_all_seeds(runs):
         file = result.folder / "result.json"
         stored = json.loads(file.read_text())
         stored["code"]["far"]["models"] = "another"
-        stored.pop("stored")  # the digests: it was not changed, but written by an older version
-        file.write_text(json.dumps(stored))
+        file.write_text(json.dumps(seal(stored, stored.pop("stored"))))  # not changed, but written by older code
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("default")
         again = kdlab.run_seeds(Config(**TINY), [0, 1])
@@ -350,8 +352,7 @@ def test_a_table_believes_no_metric_that_has_changed(runs):
     file = result.folder / "result.json"
     stored = json.loads(file.read_text())
     stored["code"]["metrics"]["accuracy"], stored["test/accuracy"] = "another", 99.99
-    stored.pop("stored")  # the digests: it was not changed, but written by an older version
-    file.write_text(json.dumps(stored))
+    file.write_text(json.dumps(seal(stored, stored.pop("stored"))))  # not changed, but written by older code
     assert "test/accuracy" not in kdlab.table() and kdlab.run(Config(**TINY))["test/accuracy"] != 99.99
 
 

@@ -40,12 +40,13 @@ DESCRIBES = {
 # LOSS_ROOMS, of which an identity has the parts that a run uses, and those that can change no number of a run
 NEAR = {"losses", "methods"}
 APART = {
-    "plots", "studies", "widgets", "__init__.py", "__main__.py", "catalogue.py", "checking.py", "cli.py", "config.py",
+    "plots", "studies", "widgets", "__init__.py", "__main__.py", "catalogue.py", "checking.py", "cli.py",
     "console.py", "data_cli.py", "docs.py", "errors.py", "files.py", "loaded.py", "machine.py", "namespace.py",
     "notebooks.py", "places.py", "presets.py", "report.py", "settings.py", "source.py", "stages.py", "starting.py",
     "study_cli.py", "tables.py", "transferring.py", "version.py",
 }  # fmt: skip
 FAR_ROOMS = {  # the others are the "loop"
+    "config": ("config.py",),  # defaults, which an identity leaves out, and what a Config makes of its fields
     "augment": ("augment",), "data": ("data", "decoding.py"), "models": ("models",), "methods": ("methods/base.py",),
     "metrics": ("metrics/__init__.py", "metrics/base.py"),
 }  # fmt: skip
@@ -116,14 +117,8 @@ def loss_code(config: Config, style: str) -> dict[str, str | None]:
 
 
 def far_code() -> dict[str, str]:
-    """Digests of the rooms of the package that a run stands on, but that do not make its loss, and of the defaults of
-    Config's fields, which an identity leaves out.
-    """
-    defaults = {name: field.default for name, field in Config.model_fields.items()}
-    return {
-        **{room: digest(" ".join(map(file_digest, files))) for room, files in far_files().items()},
-        "defaults of Config": digest(repr(defaults)),
-    }
+    """Digests of the rooms of the package that a run stands on, but that do not make its loss."""
+    return {room: digest(" ".join(map(file_digest, files))) for room, files in far_files().items()}
 
 
 @functools.cache

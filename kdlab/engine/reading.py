@@ -10,11 +10,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..config import Config
 from ..errors import Error
-from .identity import hash_of
+from .identity import VERSION, hash_of
 
 STORED = "stored"  # in result.json: digests of the other files, and of result.json itself
 ITSELF = "result.json"
+SINCE = "methods"  # a room whose code results name since they have digests
 ANEW = "fresh=True (kdlab run --fresh) trains it anew"
 
 
@@ -81,7 +83,26 @@ def read_run(folder: Path) -> Stored | None:
         config, identity, version = about.get("config"), about["identity"], str(about.get("kdlab") or "")
     if not isinstance(config, dict) or "method" not in config or not isinstance(identity, dict | None):
         raise UnreadableError(f"{folder / 'config.json'} describes no run")
+    if identity is not None and (odd := _odd_field(config, identity)):
+        raise UnreadableError(f"{folder / 'config.json'} was changed after it was written, in {odd}")
     return Stored(folder, version, config, identity, result)
+
+
+def _odd_field(config: Mapping[str, Any], identity: Mapping[str, Any]) -> str:
+    """The first field of a config that is not what the identity beside it says, of this run and its stages."""
+    decided = identity.get("config")
+    if identity.get("version") != VERSION or not isinstance(decided, dict):
+        return ""  # defaults were others
+    partly = {"dataset", "device", "weights", "hp"}  # an identity has them in another form
+    for name, field in Config.model_fields.items():
+        if name in ("teacher", "init"):
+            if isinstance(config.get(name), dict) and (odd := _odd_field(config[name], identity.get(name, {}))):
+                return f"{name}.{odd}"
+        elif name in config and name not in partly:
+            default = json.loads(json.dumps(field.default))
+            if config[name] != decided.get(name, default):
+                return name
+    return ""
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
@@ -94,8 +115,9 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     numbers = any(isinstance(value, int | float) for value in result.values())
     if not numbers or not isinstance(code, dict) or not all(isinstance(part, dict) for part in code.values()):
         raise UnreadableError(f"{file} holds no result")
-    digests = result.pop(STORED, {})  # of version 0.2.0 there are none
-    if digests and (not isinstance(digests, dict) or digests.get(ITSELF) != own_digest(result, digests)):
+    digests = result.pop(STORED, None)
+    first = digests is None and SINCE not in code.get("far", {})  # of a version that wrote none
+    if not first and (not isinstance(digests, dict) or digests.get(ITSELF) != own_digest(result, digests)):
         raise Error(f"{file} was changed after it was written: {ANEW}")
     return result
 
@@ -145,6 +167,8 @@ def load_into(module: nn.Module, file: Path) -> None:
             content = file.read_bytes()
         except FileNotFoundError:
             raise MissingError(f"{file} is gone: {ANEW}") from None
+        except IsADirectoryError:
+            raise Error(f"{file} is a folder: {ANEW}") from None
         known = digests_of(file.parent).get(file.name)
         if known in (None, digest_of(content)):
             break
