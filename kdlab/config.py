@@ -97,7 +97,9 @@ class Config(BaseModel):
     )
 
     augment: str | None = Field(None, description="key of AUGMENTATIONS; None: what suits the data set")
-    normalise: bool = Field(True, description="subtract the data set's mean and divide by its standard deviation")
+    normalise: bool = Field(
+        True, description="subtract mean and divide by standard deviation, of the data set or of that of init"
+    )
     cutout: int = Field(0, ge=0, description="side in pixels of a square that is blanked in every training image")
     cutmix: float = Field(0.0, ge=0, le=1, description="share of the batches whose images and labels are mixed")
     weights: dict[str, float] = Field({}, description="loss term -> weight, where it differs from the method's")
@@ -108,7 +110,9 @@ class Config(BaseModel):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps; does not enter the hash")
 
     teacher: "Config | None" = Field(None, description="the run whose network teaches this one")
-    init: "Config | None" = Field(None, description="the run whose weights this one starts from")
+    init: "Config | None" = Field(
+        None, description="the run whose weights this one starts from, and whose normalisation it keeps"
+    )
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -194,6 +198,11 @@ class Config(BaseModel):
             raise Error(
                 f"init is a {self.init.model} of width {self.init.width}, this run a {self.model} of width "
                 f"{self.width}: weights fit only the same network"
+            )
+        if self.init is not None and self.init.normalise != self.normalise:
+            raise Error(
+                f"init was trained with normalise={self.init.normalise}, this run has normalise={self.normalise}: its "
+                "network reads images as it was trained to, give both the same"
             )
         for role in ("teacher", "init"):
             check_same_split(self, role)

@@ -199,12 +199,40 @@ def test_a_teacher_of_the_same_images_is_the_network_itself():
     assert setup.method.teacher is setup.stages["teacher"].method.model
 
 
-def test_numbers_of_another_data_set_for_a_network_that_stays_are_refused(dark_and_light):
+@pytest.mark.parametrize("method", ["supervised", "sskd_head"])
+def test_a_network_reads_other_images_as_the_run_that_it_starts_from(method, dark_and_light):
+    """Also one run further on, and at another size; every way to look at the run goes by these numbers."""
     dark, light = dark_and_light
-    with pytest.raises(
-        Error, match="leaves the network as its init trained it, on images .* another mean and deviation"
-    ):
-        assemble(Config(method="sskd_head", dataset=light, init=Config(dataset=dark, **TINY), **TINY))
+    first = Config(dataset=dark, **TINY)
+    second = Config(dataset=light, init=first, **{**TINY, "epochs": 0})
+    config = Config(dataset=light, method=method, size=16, init=second, **{**TINY, "epochs": 0})
+    result, numbers = run(config), (run(first).images.mean, run(first).images.std)
+    with torch.no_grad():
+        logits = run(first).network()(Normalise(*numbers)(result.images.test_x))
+    assert torch.allclose(result.test_features().logits, logits, atol=1e-5)
+    assert torch.allclose(result.setup().features("test").logits, logits, atol=1e-5)
+    assert (result.network().mean, result.network().std) == numbers != (result.images.mean, result.images.std)
+    right = (logits.argmax(1) == result.images.test_y).double().mean().item()
+    assert result["test/accuracy"] == pytest.approx(100 * right)
+
+
+def test_what_is_trained_further_on_other_images_keeps_its_numbers(dark_and_light):
+    """Batches of training included, and a teacher of the new images is asked by its own."""
+    dark, light = dark_and_light
+    first, teacher = Config(dataset=dark, **TINY), Config(dataset=light, **TINY)
+    result = run(Config(method="kd", dataset=light, init=first, teacher=teacher, **TINY))
+    setup, own = result.setup(), result.images
+    batch = next(iter(setup.batches.epoch(0, 0)))
+    dark_numbers = Normalise(run(first).images.mean, run(first).images.std)
+    assert torch.allclose(batch.x[0], dark_numbers(setup.data.x[batch.index]), atol=1e-5)
+    asked = setup.teacher_features("test").logits
+    assert torch.allclose(asked, by_its_own_numbers(teacher, own.test_x, lambda net, x: net(x)), atol=1e-4)
+
+
+def test_an_init_normalises_as_the_run_that_goes_on():
+    for theirs, own in ((True, False), (False, True)):
+        with pytest.raises(Error, match=f"normalise={theirs}, this run has normalise={own}.*give both the same"):
+            run(Config(normalise=own, init=Config(normalise=theirs, **TINY), **TINY))
 
 
 # Sizes

@@ -109,16 +109,17 @@ class Batches:
     many sizes the crop that a recipe draws is taken from the whole photograph, as its file is decoded.
 
     `views` holds one augmentation recipe per view; `shared` is a recipe that is applied once, before all of them.
-    `normalise=False` leaves the values in [0, 1]. `cutout`: after that, a square of this side is set to 0, in each view
-    of each image at another place (DeVries and Taylor 2017; an odd side counts as the even one below). `cutmix`: the
-    probability that a batch is mixed with a permutation of itself (Yun et al. 2019): one box and one permutation for
-    all views, lambda ~ Beta(1, 1); each pool of a batch is permuted within itself.
+    `normalise=False` leaves the values in [0, 1]; `mean`, `std`: None: the images' own. `cutout`: after that, a square
+    of this side is set to 0, in each view of each image at another place (DeVries and Taylor 2017; an odd side counts
+    as the even one below). `cutmix`: the probability that a batch is mixed with a permutation of itself (Yun et al.
+    2019): one box and one permutation for all views, lambda ~ Beta(1, 1); each pool of a batch is permuted within
+    itself.
     """
 
     def __init__(
         self, split: Split, views: Sequence[View], *, sampling: str, batch: int, steps: int | None = None,
         ratio: int = 1, device: torch.device | str = "cpu", shared: View | None = None, normalise: bool = True,
-        cutout: int = 0, cutmix: float = 0.0,
+        mean: Sequence[float] | None = None, std: Sequence[float] | None = None, cutout: int = 0, cutmix: float = 0.0,
     ) -> None:  # fmt: skip
         if not 0 <= cutmix <= 1:
             raise Error(f"cutmix={cutmix}: the probability that a batch is mixed is between 0 and 1")
@@ -140,8 +141,8 @@ class Batches:
         self._check_room(sum(pool.count for pool in self.pools), split.x.shape[1:])
         if isinstance(split.x, Photographs):
             split.x.threads(1)  # what is wrong with its variables is said here, before anything is written
-        mean, std = (split.images.mean, split.images.std) if normalise else ([0.0], [1.0])
-        self.normalise = Normalise(mean, std, device)
+        own = (mean or split.images.mean, std or split.images.std) if normalise else ([0.0], [1.0])
+        self.normalise = Normalise(*own, device)
 
     def epoch(self, seed: int, epoch: int, start: int = 0, drawn: Tensor | None = None) -> Iterator[Batch]:
         """The batches of one epoch (counted from 0), from step `start` on, for which `drawn` is what `state` gave."""

@@ -26,7 +26,8 @@ class ImageSet:
     `train_x`, `test_x`: uint8 (n, C, H, W), a tensor, or `Streamed` where memory would not hold them; `train_y`,
     `test_y`: int64 (n,), -1 for an image without a label. Others are refused.
     `mean`, `std`: one number per channel on the scale [0, 1], of the labelled training images unless given. They belong
-    to the networks that are trained on these images: a teacher of other images sees them by its own.
+    to the networks that are trained on these images: a teacher of other images sees them by its own, and a run that
+    goes on from its `init` keeps those of the images that its chain of `init` began with.
     `style` is the key of the augmentation family (`kdlab.AUGMENTATIONS`) that suits the images. `similar`: which class
     a class is taken for where labels are wrong asymmetrically, by name; without it, the next class. `val_x`, `val_y`:
     only where the data set itself brings a validation set.

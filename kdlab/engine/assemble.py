@@ -19,7 +19,7 @@ from ..models import Network, build, reading_as
 from ..seeds import derive
 from ..setup import Setup, Stage
 from .device import layout, make_fabric
-from .identity import Images
+from .identity import Images, start_of
 from .room import check_room
 
 SMALLEST = 8  # pixels a side that every network takes
@@ -83,11 +83,11 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
         _check_kept(stages["init"].images, own, config)
     device = make_fabric(config).device
     method = build_method(config, own, data.y, {role: stage_of(setup) for role, setup in stages.items()}, device)
-    family = AUGMENTATIONS[config.augment or own.style]
+    family, first = AUGMENTATIONS[config.augment or own.style], _first_images(config, images)
     batches = Batches(
         data, method.augmentations(family), shared=family[method.shared] if method.shared else None,
         sampling=method.sampling, batch=config.batch, steps=config.steps, ratio=method.ratio, cutout=config.cutout,
-        cutmix=config.cutmix, normalise=config.normalise, device=device,
+        cutmix=config.cutmix, normalise=config.normalise, mean=first.mean, std=first.std, device=device,
     )  # fmt: skip
     setup = Setup(config, data, method, batches, stages)
     if config.patience is not None or config.monitor is not None:
@@ -113,6 +113,24 @@ def stage_of(setup: Setup) -> Stage:
     return Stage(setup.method.model, setup.method.parts)
 
 
+def untrained(config: Config, images: Images) -> Network:
+    """The network that training would start from without `init`, with the mean and deviation that the run goes by."""
+    net = build_network(config, images[config.dataset, config.size])
+    net.mean, net.std = _numbers(config, _first_images(config, images))
+    return net
+
+
+def _first_images(config: Config, images: Images) -> ImageSet:
+    """The images that the chain of `init` began with."""
+    first = start_of(config)
+    return images[first.dataset, first.size]
+
+
+def _numbers(config: Config, images: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation by which images are normalised."""
+    return (images.mean, images.std) if config.normalise else ((0.0,), (1.0,))
+
+
 def build_network(config: Config, images: ImageSet) -> Network:
     """The network that training would start from without `init`; on the CPU. It carries what it is trained on."""
     net = build(
@@ -120,7 +138,7 @@ def build_network(config: Config, images: ImageSet) -> Network:
         pretrained=config.pretrained,
     )  # fmt: skip
     net.classes = images.classes
-    net.mean, net.std = (images.mean, images.std) if config.normalise else ((0.0,), (1.0,))
+    net.mean, net.std = _numbers(config, images)
     return net
 
 
@@ -184,12 +202,12 @@ def _check_teacher(stage: Setup, own: ImageSet, config: Config) -> None:
 
 
 def _check_kept(theirs: ImageSet, own: ImageSet, config: Config) -> None:
-    """Refuse other images for a network that stays as its initial run has left it, classifier included."""
-    told = f"method {config.method!r} leaves the network as its init trained it"
+    """Refuse other classes for a network that stays as its initial run has left it, classifier included."""
     if unlike := _unlike(theirs.classes, own.classes):
-        raise Error(f"{told}: give it an init of the same classes in the same order, {unlike}")
-    if (theirs.mean, theirs.std) != (own.mean, own.std):
-        raise Error(f"{told}, on images of {theirs.name} of another mean and deviation: give both the same images")
+        raise Error(
+            f"method {config.method!r} leaves the network as its init trained it: give it an init of the same classes "
+            f"in the same order, {unlike}"
+        )
 
 
 def _unlike(theirs: Sequence[str], own: Sequence[str]) -> str:
@@ -212,13 +230,17 @@ def _listed(names: Sequence[str], others: Sequence[str]) -> str:
 
 
 def _start_from(model: Network, source: Network) -> None:
-    """Load the weights of another network; a head for other classes, or for another order of them, stays new."""
+    """Load the weights of another network, which reads images by its mean and deviation from then on.
+
+    A head for other classes, or for another order of them, stays new.
+    """
     weights, own = source.state_dict(), model.state_dict()
     if source.num_classes != model.num_classes or _unlike(source.classes, model.classes):
         weights |= {name: own[name] for name in own if name.startswith("head.")}
     if odd := [name for name in own if weights[name].shape != own[name].shape]:
         raise Error(f"the initial weights do not fit: {odd[0]} differs in shape, the images have other channels")
     model.load_state_dict(weights)
+    model.mean, model.std = source.mean, source.std
 
 
 def _say_repeats(setup: Setup) -> None:

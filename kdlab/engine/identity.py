@@ -66,8 +66,26 @@ def identity(config: Config, images: Mapping[tuple[str, int | None], ImageSet | 
         "config": decisive(config),
         "data": own.fingerprint(),
         "code": loss_code(config, own.style),
+        **_normalised(config, images),
         **{role: identity(stage, images) for role, stage in stages.items()},
     }
+
+
+def start_of(config: Config) -> Config:
+    """The run at the beginning of a chain of `init`: its images say how those of all that go on from it are read."""
+    while config.init is not None:
+        config = config.init
+    return config
+
+
+def _normalised(
+    config: Config, images: Mapping[tuple[str, int | None], ImageSet | Recorded]
+) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+    """By what a run normalises, where that are not its own images' numbers; of recorded images it is not known."""
+    own, first = (images[each.dataset, each.size] for each in (config, start_of(config)))
+    if not config.normalise or not (isinstance(own, ImageSet) and isinstance(first, ImageSet)):
+        return {}
+    return {"normalised": (first.mean, first.std)} if (first.mean, first.std) != (own.mean, own.std) else {}
 
 
 def decisive(config: Config) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ..machine import sentences
 from ..metrics import METRICS, classifies, confusion, distinct, evaluate, extract
 from ..models import Features, Network
 from ..setup import PARTS, Setup
-from .assemble import assemble, build_network, stage_of
+from .assemble import assemble, stage_of, untrained
 from .identity import Images, metric_code
 from .reading import load_into, read_log
 from .store import RunFolder
@@ -110,7 +110,7 @@ class Result:
 
     def network(self, trained: bool = True) -> Network:
         """The trained network, or the one that training would start from without `init`; on the CPU, in eval mode."""
-        net = build_network(self.config, self.images)
+        net = untrained(self.config, self.chain)
         if trained:
             with sentences(self.folder):
                 load_into(net, self.folder / "weights.safetensors")
@@ -122,9 +122,8 @@ class Result:
 
     def test_features(self, trained: bool = True) -> Features:
         """Pooled features and logits of the test images, in their order."""
-        images = self.images
-        normalise = Normalise(images.mean, images.std) if self.config.normalise else Normalise([0.0], [1.0])
-        return extract(self.network(trained), images.test_x, normalise)
+        net = self.network(trained)
+        return extract(net, self.images.test_x, Normalise(net.mean, net.std))
 
     def log(self) -> "pd.DataFrame":
         """One row per epoch: loss, loss/TERM, learning rate, val/METRIC, train/DIAGNOSTIC, seconds."""

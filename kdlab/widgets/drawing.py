@@ -59,7 +59,7 @@ def draw_digit(teacher: Result, student: Result, ink: Sequence[int] | None = Non
                 f"the {role} was trained on {result.config.dataset}: drawings are read by networks of the digits"
             )
     nets = {role: result.network() for role, result in results.items()}
-    seen = {role: (result.images, Normalise(result.images.mean, result.images.std)) for role, result in results.items()}
+    seen = {role: (results[role].images, Normalise(net.mean, net.std)) for role, net in nets.items()}
     start = _resized(teacher.images.test_x[:1], SIDE).flatten().tolist()
 
     @torch.no_grad()

@@ -29,8 +29,8 @@ def embedding(result: Result, moment: int = MOMENTS - 1, image: int = 0) -> Expl
     """
     images = result.images
     x, y = images.test_x[:COUNT], images.test_y[:COUNT]
-    normalise = Normalise(images.mean, images.std)
-    seen = {epoch: extract(method.model, x, normalise).pooled for epoch, method in methods_at(result).items()}
+    nets = {epoch: method.model for epoch, method in methods_at(result).items()}
+    seen = {epoch: extract(net, x, Normalise(net.mean, net.std)).pooled for epoch, net in nets.items()}
     moments = list(seen)
     maps, nearest, place = [], [], None
     for features in seen.values():
