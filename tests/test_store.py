@@ -712,9 +712,9 @@ def test_a_result_whose_digests_are_gone_is_not_believed(runs, digests):
         kdlab.run(TEACHER)
 
 
-def test_a_table_shows_no_settings_that_were_edited_afterwards(runs):
+def test_settings_that_were_edited_afterwards_are_noticed(runs):
     folder = kdlab.run(TEACHER).folder
     about = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**about, "config": {**about["config"], "epochs": 77}}))
     with pytest.warns(UserWarning, match="changed after it was written, in epochs"):
-        assert not len(kdlab.table())
+        kdlab.table()

@@ -84,7 +84,8 @@ def read_run(folder: Path) -> Stored | None:
     if not isinstance(config, dict) or "method" not in config or not isinstance(identity, dict | None):
         raise UnreadableError(f"{folder / 'config.json'} describes no run")
     if identity is not None and (odd := _odd_field(config, identity)):
-        raise UnreadableError(f"{folder / 'config.json'} was changed after it was written, in {odd}")
+        told = f"config.json was changed after it was written, in {odd}: the result is of other settings"
+        warnings.warn(f"{folder.name}: {told}", stacklevel=4)
     return Stored(folder, version, config, identity, result)
 
 
