@@ -75,6 +75,8 @@ def inspect_(
         split = data.split(images, budget, seed=seed)
         if inspected.several_sizes and (sheet or verify):
             raise Error(f"{name} has images of several sizes: give --size as well")
+        if inspected.problems:
+            sheet, verify = None, False  # neither can be without all images
         say(inspected.headline())
         say(f"\n{_counts(split).to_string()}\n")
         for line in inspected.lines():
@@ -85,6 +87,8 @@ def inspect_(
         if verify:
             _verify(name, size, images)
             say("\nverified: the files, decoded once more, give these images")
+    if count := len(inspected.problems):
+        raise Error(f"{name} has {count:,} file{'s' * (count > 1)} that cannot be read, named above: mend or remove")
 
 
 @app.command()

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
 from .errors import Error
 
@@ -39,6 +39,16 @@ TURNS = {
 }
 # Tags of TIFF
 BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
+HEAD = 512  # bytes at the start of a file, by which its kind is known
+HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"heif", b"mif1", b"msf1"}
+PICTURES = ("a HEIC", "an AVIF", "a JPEG XL")
+STARTS = {
+    b"\xff\x0a": "a JPEG XL", b"\0\0\0\x0cJXL ": "a JPEG XL", b"%PDF": "a PDF", b"PK\x03\x04": "a ZIP archive",
+    b"\x1f\x8b": "a gzip archive", b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7z archive",
+    b"version https://git-lfs": "a pointer of Git LFS: git lfs pull", b"\x1a\x45\xdf\xa3": "a film",
+    b"\x93NUMPY": "an array of NumPy",
+}  # fmt: skip
+TEXT = {9, 10, 12, 13, *range(32, 127)}  # bytes of plain text
 SAVE = "save all images with 8 bits a channel, by one range for all"
 
 
@@ -283,10 +293,34 @@ def unreadable(file: str, error: Exception) -> Error:
     with suppress(OSError, ValueError):
         if not Path(file).stat().st_size:
             return Error(f"{file} is not a readable image (it is empty): mend or remove it")
+    cause = getattr(error, "strerror", None)
+    if cause is None:
+        with suppress(OSError, ValueError), open(file, "rb") as content:  # noqa: PTH123
+            held = kind_of(content.read(HEAD))
+            if held in PICTURES:
+                return Error(f"{file} is {held} picture under another name: save it as .jpg")
+            cause = f"it is {held}" if held else None
     lines = str(error).splitlines()
-    brief = lines[0] if lines and file not in lines[0] else type(error).__name__
-    cause = getattr(error, "strerror", None) or brief
+    cause = cause or (lines[0] if lines and file not in lines[0] else "its content is that of no image")
     return Error(f"{file} is not a readable image ({cause}): mend or remove it")
+
+
+def kind_of(head: bytes) -> str | None:
+    """What the first bytes of a file say that it is, where that is no image that is read here; None: not known."""
+    if head[4:8] == b"ftyp":
+        brands = {head[at : at + 4] for at in (8, *range(16, min(len(head), 64), 4))}
+        if brands & {b"avif", b"avis"}:
+            return None if features.check("avif") else "an AVIF"
+        return "a HEIC" if brands & HEIC else "a film"
+    for start, kind in STARTS.items():
+        if head.startswith(start):
+            return kind
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:200].lower()
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "a web page"
+    if text.startswith((b"<svg", b"<!doctype svg")) or (text.startswith(b"<?xml") and b"<svg" in head):
+        return "a drawing, SVG"
+    return "a text" if head and not set(head) - TEXT else None
 
 
 def pixels_in(files: Sequence[str]) -> int:
@@ -380,4 +414,4 @@ if __name__ == "__main__":
     except KeyboardInterrupt:  # of the parent's group: it says so itself
         os._exit(130)
     except Exception as error:  # the parent raises it
-        print(json.dumps({"error": str(error) or type(error).__name__}), flush=True)
+        print(json.dumps({"error": str(error) or "a process that decodes images ran out of memory"}), flush=True)

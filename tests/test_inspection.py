@@ -126,7 +126,42 @@ def test_sets_that_are_built_in_are_inspected_too():
     assert "1 channel of 8 x 8 pixels" in line(lines, "what kdlab does")
 
 
-def test_a_damaged_file_is_named(root):
-    (root / "train/cat/001.png").write_bytes(b"no image")
-    lines = inspected(f"photographs:{root}", "--size", "16")
-    assert "train/cat/001.png" in line(lines, "damaged: 1")
+@pytest.mark.parametrize("kind", ["folder", "photographs"])
+@pytest.mark.parametrize("size", [(), ("--size", "16")])
+def test_all_files_that_cannot_be_read_are_named_with_their_reasons(kind, size, root):
+    cat = root / "train/cat"
+    (cat / "000.png").write_bytes(b"no image")
+    (cat / "001.png").write_bytes(b"")
+    image((40, 40)).save(cat / "002.png")
+    (cat / "002.png").write_bytes((cat / "002.png").read_bytes()[:900])
+    image(grey=True).convert("F").save(cat / "float.tif")
+    image().convert("LAB").save(cat / "lab.tif")
+    image(key=1).save(cat / "film.gif", save_all=True, append_images=[image(key=2)])
+    (root / "test/dog/000.png").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 20)
+    code, out, err = command("data", "inspect", f"{kind}:{root}", *size)
+    said = [each for each in out.splitlines() if each.startswith("not readable: ")]
+    assert code == 2 and len(said) == 7 and err.count("\n") == 1 and "7 files that cannot be read" in err
+    for name, reason in {
+        "train/cat/000.png": "text", "train/cat/001.png": "it is empty", "train/cat/002.png": "truncated",
+        "float.tif": "32 bits", "lab.tif": "Lab", "film.gif": "2 images",
+        "test/dog/000.png": "is a HEIC picture under another name: save it as .jpg",
+    }.items():  # fmt: skip
+        assert reason in line(said, name)
+    assert "equal images" in out and "Error" not in out + err
+
+
+def test_equal_images_with_different_labels_come_first(root):
+    for i in range(5):
+        shutil.copy(root / f"train/cat/{i:03}.png", root / f"train/cat/a{i}.png")
+        shutil.copy(root / f"train/cat/{i:03}.png", root / f"train/dog/z{i}.png")
+    told = line(inspected(f"folder:{root}"), "training images repeat others")
+    assert "10 training images repeat others, 5 with another label (train/cat/000.png [cat] = train/dog/z" in told
+    assert told.count("[dog]") == 5 == told.count(" = ") and told.endswith("; 5 more)")
+
+
+def test_that_images_are_stretched_is_said(root):
+    fill(root / "train/cat", 2, first=20, size=(40, 30))
+    for size in ((), ("--size", "16")):
+        done = line(inspected(f"folder:{root}", *size), "what kdlab does")
+        assert "stretched" in done and f"photographs:{root} crops instead" in done
+    assert "stretched" not in line(inspected(f"photographs:{root}"), "what kdlab does")

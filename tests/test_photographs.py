@@ -133,7 +133,7 @@ def test_a_broken_photograph_is_named(uneven, runs, monkeypatch):
     (uneven / "train" / "dog" / "000.png").write_bytes(b"broken")
     for workers in ("0", "2"):
         monkeypatch.setenv("KDLAB_WORKERS", workers)
-        with pytest.raises(Error, match=r"dog/000.png is not a readable image \(UnidentifiedImageError\): mend or"):
+        with pytest.raises(Error, match=r"dog/000.png is not a readable image \(it is a text\): mend or"):
             kdlab.run(config)
 
 

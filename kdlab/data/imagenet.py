@@ -67,18 +67,24 @@ def photographs_listing(part: str) -> Listing:
 def cropped(found: Listing, size: int | None, ends: int = ENDS) -> ImageSet:
     """The images of a listing, which stay in their files and are cropped as they are decoded."""
     found.warn()
+    images = uncut(found, size)
+    files = [pair for part in found.parts for pair in part or ()]
+    images.is_known_by(_fingerprint(found.root, found.about, files, size or SIZE, ends))
+    return images
+
+
+def uncut(found: Listing, size: int | None) -> ImageSet:
+    """The images of a listing, of whose files none is opened yet."""
 
     def read(files: Listed) -> tuple[Photographs, torch.Tensor]:
         return Photographs(Files([file for file, _ in files], size or SIZE)), labels(files)
 
     train, test, val = found.parts
     held = read(val) if val is not None else (None, None)
-    images = ImageSet(
+    return ImageSet(
         found.name, found.classes, *read(train), *read(test), style="photographs", mean=MEAN, std=STD,
         val_x=held[0], val_y=held[1],
     )  # fmt: skip
-    images.is_known_by(_fingerprint(found.root, found.about, [*train, *test, *(val or ())], size or SIZE, ends))
-    return images
 
 
 def _fingerprint(root: Path, about: object, files: Listed, size: int, ends: int) -> str:

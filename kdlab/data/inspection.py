@@ -3,7 +3,9 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -12,8 +14,10 @@ from typing import NamedTuple
 from PIL import Image
 from torch import Tensor
 
+from ..decoding import OWN_LIMIT, check_regular, picture, processors
+from ..errors import Error
 from .folder import SHARE
-from .imagenet import SIZE, cropped
+from .imagenet import SIZE, uncut
 from .images import ImageSet, together
 from .listing import Listing, some
 from .photographs import Photographs
@@ -26,18 +30,23 @@ MODES = {
     "F": "greyscale, floating point",
 }  # fmt: skip
 LEAST = 8  # pixels per side that networks take
+STREAMS = "photographs:"  # how data sets are called whose images stay in their files
+NAMED, PAIRS = 20, 10  # files that are not readable, and pairs of equal images with different labels, that are named
 
 
 class Survey(NamedTuple):
-    """Files by (height, width) as they are shown, files by Pillow's mode, and those of which nothing can be read."""
+    """Files by (height, width) as they are shown, files by Pillow's mode, and what is wrong with some."""
 
     sizes: Counter[tuple[int, int]]
     modes: Counter[str]
-    unreadable: list[str]
+    problems: dict[str, str]  # file -> the sentence
 
 
 class Equal(NamedTuple):
-    """Images of a part that are equal to training images: pairs of positions, and how many have different labels."""
+    """Images of a part that are equal to training images: pairs of positions, and how many have different labels.
+
+    These come first.
+    """
 
     pairs: list[tuple[int, int]]  # in the training images, in the part
     other_label: int
@@ -47,7 +56,8 @@ class Equal(NamedTuple):
 class Inspected:
     """A data set as it would be read, its files where it is of one's own, and what those are.
 
-    `several_sizes`: they cannot be read without a size; `images` then tells labels and numbers alone.
+    `several_sizes`: they cannot be read without a size; `images` then tells labels and numbers alone, as it does where
+    there are `problems`.
     """
 
     images: ImageSet
@@ -65,9 +75,16 @@ class Inspected:
     def headline(self) -> str:
         """Numbers of images, pixels, channels, normalisation and fingerprint."""
         of = self.images
-        if self.several_sizes and self.listed is not None:
-            return f"{self.listed.name}: {counted(of)}, images of several sizes"
+        if self.listed is not None and (self.several_sizes or self.problems):
+            sizes = ", images of several sizes" if self.several_sizes else ""
+            damaged = f", {len(self.problems):,} of them not readable" if self.problems else ""
+            return f"{self.listed.name}: {counted(of)}{sizes}{damaged}"
         return headline(of)
+
+    @property
+    def problems(self) -> list[str]:
+        """Why files are refused, a sentence for each; a run on these images would end with one of them."""
+        return list(self.found.problems.values())
 
     def lines(self) -> Iterator[str]:
         """A line for each thing that is worth knowing."""
@@ -75,8 +92,10 @@ class Inspected:
             yield f"unlabelled: {unlabelled:,} of the {len(self.images.train_y):,} training images"
         yield f"sizes: {self._sizes()}"
         yield f"modes: {self._modes()}"
-        for file in self.found.unreadable[:1]:
-            yield f"damaged: {len(self.found.unreadable):,}, the first is {self._name(file)}: mend or remove it"
+        for problem in self.problems[:NAMED]:
+            yield f"not readable: {self._name(problem)}"
+        if len(self.problems) > NAMED:
+            yield f"not readable: {len(self.problems) - NAMED:,} more"
         if self.listed is not None:
             yield from self.listed.notes() or ["left out: no file"]
             if self.listed.others:
@@ -127,13 +146,24 @@ class Inspected:
             return None
         train, test, val = self.listed.parts
         files = {"train": train, "test": test, **({"val": val} if val is not None else {})}
-        return of_bytes({name: [file for file, _ in pairs] for name, pairs in files.items()})
+        return of_bytes({name: [file for file, _ in pairs] for name, pairs in files.items()}, self.found.problems)
 
     def _examples(self, part: str, found: Equal) -> str:
-        told = "; ".join(f"{self._image('train', a)} = {self._image(part, b)}" for a, b in found.pairs[:2])
-        return f"{f', {found.other_label:,} with another label' if found.other_label else ''} ({told})"
+        shown = max(2, min(found.other_label, PAIRS))
+        told = "; ".join(
+            f"{self._image('train', a, i < found.other_label)} = {self._image(part, b, i < found.other_label)}"
+            for i, (a, b) in enumerate(found.pairs[:shown])
+        )
+        left = len(found.pairs) - shown
+        more = f"; {left:,} more" if left > 0 else ""
+        return f"{f', {found.other_label:,} with another label' if found.other_label else ''} ({told}{more})"
 
-    def _image(self, part: str, k: int) -> str:
+    def _image(self, part: str, k: int, with_label: bool) -> str:
+        """What an image is called, and its class where that matters."""
+        label = int(self.parts[part][1][k])
+        return f"{self._file(part, k)}{f' [{self.images.classes[label]}]' if with_label else ''}"
+
+    def _file(self, part: str, k: int) -> str:
         if self.listed is None:
             return f"{'training' if part == 'train' else part} image {k}"
         train, test, val = self.listed.parts
@@ -146,15 +176,19 @@ class Inspected:
 
     def _done(self) -> str:
         of, listed = self.images, self.listed
-        if isinstance(of.train_x, Photographs) and not self.several_sizes:
+        if self.problems:
+            read = "reads none of them before all are readable"
+        elif isinstance(of.train_x, Photographs) and not self.several_sizes:
             side = of.train_x.shape[-1]
             read = f"crops each at random to {side} x {side} pixels as it trains, at the centre for testing"
         elif self.several_sizes:
-            read = "brings them to size x size pixels"
+            read = f"brings them to size x size pixels{self._stretched()}"
         else:
             channels, height, width = of.train_x.shape[1:]
             read = f"reads them as {channels} channel{'s' * (channels > 1)} of {height} x {width} pixels"
-        style = "colour" if self.several_sizes else of.style
+            read += self._stretched() if height == width else ""
+        in_memory = listed is not None and not listed.name.startswith(STREAMS)
+        style = "colour" if in_memory else of.style
         what = [read, f"augments them as {style} (augment=)"]
         if not len(of.test_y):
             return f"{', '.join(what)}, and tests nothing: methods that learn without labels can be trained on them"
@@ -169,17 +203,25 @@ class Inspected:
             test = f"tests on {len(of.test_y):,} images"
         return f"{', '.join([*what, held])} and {test}"
 
+    def _stretched(self) -> str:
+        """What becomes of images that are not square, where there are such."""
+        if self.listed is None or all(height == width for height, width in self.found.sizes):
+            return ""
+        path = self.listed.name.partition(":")[2]
+        return f", stretched: their aspect ratio is not kept (photographs:{path} crops instead)"
+
 
 def inspect(name: str, size: int | None) -> Inspected:
-    """Look at a data set. Images of one's own that have several sizes are not decoded without a `size`."""
+    """Look at a data set. Of images of one's own every file is tried, and all are named that a run would refuse."""
     from .. import data
 
     if (listed := data.files_of(name)) is None:
         images = data.load(name, size)
         return Inspected(images, None, _as_read(images), False)
-    found = survey(file for files in listed.files.values() for file, _ in files)
-    several = size is None and len(found.sizes) > 1 and not name.startswith("photographs:")
-    return Inspected(cropped(listed, None) if several else data.load(name, size), listed, found, several)
+    found = survey([file for files in listed.files.values() for file, _ in files])
+    several = size is None and len(found.sizes) > 1 and not name.startswith(STREAMS)
+    images = uncut(listed, size) if several or found.problems else data.load(name, size)
+    return Inspected(images, listed, found, several)
 
 
 def counted(images: ImageSet) -> str:
@@ -201,19 +243,30 @@ def headline(images: ImageSet) -> str:
     )
 
 
-def survey(files: Iterable[str]) -> Survey:
-    """Sizes and modes, from the heads of the files: nothing is decoded."""
-    found = Survey(Counter(), Counter(), [])
+def survey(files: Sequence[str]) -> Survey:
+    """Sizes and modes, from the heads of the files, and what is wrong with those that cannot be decoded."""
+    found = Survey(Counter(), Counter(), {})
     for file in files:
-        try:
-            with Image.open(file) as opened:
+        with suppress(Exception):  # what damaged files make Pillow raise is of many kinds; they are named below
+            check_regular(file)
+            with OWN_LIMIT, Image.open(file) as opened:
                 width, height = opened.size
                 turned = opened.getexif().get(ORIENTATION) in TURNED
                 found.sizes[(width, height) if turned else (height, width)] += 1
                 found.modes[opened.mode] += 1
-        except Exception:  # what damaged files make Pillow raise is of many kinds; loading names the first one
-            found.unreadable.append(file)
+    with ThreadPoolExecutor(processors()) as threads:
+        reasons = zip(files, threads.map(_problem, files), strict=True)
+        found.problems.update({file: reason for file, reason in reasons if reason})
     return found
+
+
+def _problem(file: str) -> str | None:
+    """Why a file cannot be read as an image; None where it can."""
+    try:
+        picture(file)
+    except Error as error:
+        return str(error)
+    return None
 
 
 def equal(parts: Mapping[str, Sequence[bytes]], labels: Mapping[str, Sequence[int]]) -> dict[str, Equal]:
@@ -226,7 +279,9 @@ def equal(parts: Mapping[str, Sequence[bytes]], labels: Mapping[str, Sequence[in
         pairs = [(first[each], k) for k, each in enumerate(digests) if each in first]
         pairs = [(a, k) for a, k in pairs if part != "train" or a != k]
         both = [(labels["train"][a], labels[part][k]) for a, k in pairs]
-        found[part] = Equal(pairs, sum(one != other and min(one, other) >= 0 for one, other in both))
+        differ = [one != other and min(one, other) >= 0 for one, other in both]
+        first_those = sorted(range(len(pairs)), key=lambda i: not differ[i])
+        found[part] = Equal([pairs[i] for i in first_those], sum(differ))
     return found
 
 
@@ -238,14 +293,18 @@ def of_pixels(images: Pixels) -> list[bytes]:
     return [blake2b(row.contiguous().numpy().data, digest_size=16).digest() for chunk in chunks for row in chunk]
 
 
-def of_bytes(parts: Mapping[str, Sequence[str]]) -> dict[str, list[bytes]]:
-    """A digest of each file; only files of one length are read, the others are equal to none."""
-    lengths = {file: os.stat(file).st_size for files in parts.values() for file in files}  # noqa: PTH116
-    often = Counter(lengths[file] for files in parts.values() for file in files)
-    return {
-        part: [_digest(file) if often[lengths[file]] > 1 else str(lengths[file]).encode() for file in files]
-        for part, files in parts.items()
-    }
+def of_bytes(parts: Mapping[str, Sequence[str]], without: Container[str] = ()) -> dict[str, list[bytes]]:
+    """A digest of each file; only files of one length are read, the others, and those `without`, are equal to none."""
+    names = [file for files in parts.values() for file in files if file not in without]
+    lengths = {file: os.stat(file).st_size for file in names}  # noqa: PTH116
+    often = Counter(lengths[file] for file in names)
+
+    def digest(file: str) -> bytes:
+        if file not in lengths:
+            return os.fsencode(file)
+        return _digest(file) if often[lengths[file]] > 1 else str(lengths[file]).encode()
+
+    return {part: [digest(file) for file in files] for part, files in parts.items()}
 
 
 def _digest(file: str) -> bytes:
@@ -258,7 +317,7 @@ def _as_read(images: ImageSet) -> Survey:
     parts = [x for x in (images.train_x, images.test_x, images.val_x) if x is not None]
     count = sum(len(x) for x in parts)
     channels, height, width = images.train_x.shape[1:]
-    return Survey(Counter({(height, width): count}), Counter({"L" if channels == 1 else "RGB": count}), [])
+    return Survey(Counter({(height, width): count}), Counter({"L" if channels == 1 else "RGB": count}), {})
 
 
 def _pixels(size: tuple[int, int]) -> str:
