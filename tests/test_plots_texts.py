@@ -13,8 +13,10 @@ from PIL import Image
 matplotlib.use("Agg")
 
 from matplotlib.text import Text
+from own_images import pets
 
-from kdlab import plots
+import kdlab
+from kdlab import Config, plots
 from kdlab.plots import explorers, explorers_runs
 
 K = 4
@@ -188,3 +190,17 @@ def test_a_contact_sheet_of_any_folder(tmp_path, monkeypatch, capsys):
         code = f"{error!r:.300}"
     assert code == 0, capsys.readouterr().err
     assert Image.open(sheet).size[0] > 100
+
+
+def test_classes_of_a_run_are_legible_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("KDLAB_RUNS", str(tmp_path))
+    classes = ["caf\udce9", "x" * 120]
+    result = kdlab.run(Config(dataset=f"folder:{pets(tmp_path / 'pets', classes=classes)}", epochs=1, steps=1))
+    for panels in (result, {"a": result}):
+        try:
+            figure = plots.plot_confusion(panels)
+            figure.draw_without_rendering()
+        except Exception as error:
+            pytest.fail(f"{error!r:.300}")
+        labels = [text.get_text() for text in figure.axes[0].get_xticklabels()]
+        assert labels[0] == "caf\\udce9" and len(labels[1]) <= 28

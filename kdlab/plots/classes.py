@@ -41,7 +41,6 @@ def _name_classes(axis: plt.Axes, classes: Sequence[str], which: str, **font: fl
     getattr(axis, f"set_{which}ticks")(range(len(classes)), classes, **(turn if which == "x" else {}), **font)
 
 
-@legible(CLASS, 40)
 def plot_confusion(
     panels: Result | Mapping[str, Result | Tensor | pd.DataFrame], classes: Sequence[str] = (),
     rows: str = "true class", columns: str = "predicted class", percent: bool = False,
@@ -54,6 +53,14 @@ def plot_confusion(
     """
     given = {_name_of(panels): panels} if isinstance(panels, Result) else panels
     tables = {name: each.confusion() if isinstance(each, Result) else each for name, each in given.items()}
+    return _draw_confusion(tables, classes, rows, columns, percent)
+
+
+@legible(CLASS, 40)  # which reads the names of classes in tables, and none in a Result
+def _draw_confusion(
+    tables: Mapping[str, Tensor | pd.DataFrame], classes: Sequence[str], rows: str, columns: str, percent: bool
+) -> plt.Figure:
+    """The figure of `plot_confusion`."""
     first = next(iter(tables.values()))
     names = [str(name) for name in (first.columns if isinstance(first, pd.DataFrame) and not classes else classes)]
     if not classes:
