@@ -1,7 +1,7 @@
 """Mistakes of the user: one sentence that says what was wrong, what is allowed, and the nearest right name."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ class Error(ValueError):
 
 def known(kind: str, name: str, allowed: Collection[str]) -> str:
     """Return `name` if it is one of `allowed`, else raise an `Error` that names the nearest and all allowed names."""
-    if name in allowed:
+    if isinstance(name, Hashable) and name in allowed:
         return name
     raise Error(unknown(kind, name, allowed))
 

@@ -87,8 +87,11 @@ def _checked(result: Result) -> Result:
 
 
 def _seeds(seeds: Iterable[int]) -> list[int]:
+    seeds = plain(seeds)
     if isinstance(seeds, str) or not isinstance(seeds, Iterable) or not (listed := plain(list(seeds))):
         raise Error(f"seeds={seeds!r}: give several, such as range(10)")
+    if odd := [seed for seed in listed if not isinstance(seed, int) or isinstance(seed, bool)]:
+        raise Error(f"seeds={listed!r}: {odd[0]!r} is no whole number")
     if len(set(listed)) < len(listed):
         raise Error(f"seeds={listed} holds a draw twice, which would pass for evidence: give each seed once")
     return listed
@@ -99,8 +102,8 @@ def _images(setup: Setup, dataset: str, size: int | None) -> ImageSet:
     *_, height, width = setup.images.train_x.shape
     if size is None and height != width:
         raise Error(f"the network was trained on images of {height} x {width} pixels: give size=, in pixels per side")
-    key = dataset, size or height
-    images = chain_images(Config(dataset=dataset, size=key[1]))[key]
+    wanted = Config(dataset=dataset, size=height if size is None else size)
+    images = chain_images(wanted)[wanted.dataset, wanted.size]
     if (own := setup.images.channels) != images.channels:
         raise Error(f"the network sees {own} channels and {dataset} has {images.channels}: they must be the same")
     return images

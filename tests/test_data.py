@@ -56,6 +56,27 @@ def test_impossible_splits(fields, message):
         split(DIGITS, **fields)
 
 
+def test_splits_by_numbers_of_numpy_and_torch():
+    same = {"validation": np.float64(0.1), "omit": torch.tensor([3]), "imbalance": np.array(2)}
+    for validation in (torch.tensor(0.1), np.array(0.1)):
+        try:
+            got = split(DIGITS, torch.tensor(100), **{**same, "validation": validation})
+        except Exception as error:
+            pytest.fail(f"{error!r:.300}")
+        assert torch.equal(got.y, split(DIGITS, 100, 0.1, omit=[3], imbalance=2).y)
+
+
+@pytest.mark.parametrize("fields", [
+    {"labels": "20"}, {"validation": True}, {"validation": [0.1]}, {"omit": 3}, {"omit": "3"}, {"noise": None},
+])  # fmt: skip
+def test_splits_by_other_values_are_refused(fields):
+    try:
+        told = split(DIGITS, **fields)
+    except Exception as error:
+        told = error
+    assert isinstance(told, Error)
+
+
 def test_classes_that_are_left_out_change_nothing_else():
     images = DIGITS
     whole, without = split(images, 40, seed=1), split(images, 40, seed=1, omit=(3, 5))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from making import TINY, config_of
@@ -150,6 +151,26 @@ def test_a_data_set_that_is_not_there_is_refused_before_anything_trains(runs):
 def test_mistakes_are_one_sentence(fields, message, result, other):
     with pytest.raises(Error, match=message):
         transfer(**{"results": result, "dataset": other(patterns()), **fields})
+
+
+@pytest.mark.parametrize("fields", [
+    {"size": torch.tensor(8)}, {"size": np.array(8)}, {"size": 8.0}, {"seeds": torch.arange(1)},
+])  # fmt: skip
+def test_numbers_of_numpy_and_torch(fields, result):
+    try:
+        table = transfer(result, "digits", **{"seeds": [0], **fields})
+    except Exception as error:
+        pytest.fail(f"{error!r:.300}")
+    assert table.equals(transfer(result, "digits", seeds=[0]))
+
+
+@pytest.mark.parametrize("fields", [{"seeds": torch.tensor(3)}, {"seeds": [[1]]}, {"size": 0}, {"head": ["logistic"]}])
+def test_other_values_are_refused(fields, result):
+    try:
+        told = transfer(result, "digits", **fields)
+    except Exception as error:
+        told = error
+    assert isinstance(told, Error)
 
 
 def test_channels_must_be_the_networks(result, other):

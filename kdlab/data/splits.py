@@ -1,8 +1,9 @@
 """Who may see what: the label budget and the validation split, stratified, and label noise; all decided by a seed."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,7 +58,10 @@ def split(
 
     `omit`: classes of which no image is in `x`, labelled or not; all else, validation images included, is as without.
     """
-    count, labels = len(images.classes), plain(labels)
+    count = len(images.classes)
+    labels = None if labels is None else _number("labels", labels)
+    validation, noise = _number("validation", validation), _number("noise", noise)
+    imbalance, omit = _number("imbalance", imbalance), _classes(omit)
     if not 0 <= validation < 1:
         raise Error(f"validation={validation}: give a share of at least 0 and below 1")
     if not imbalance >= 1:
@@ -101,12 +105,27 @@ def split(
     return Split(images, pick(images.train_x, keep), visible[keep], val_x, val_y, images.train_y[keep])
 
 
+def _number(name: str, value: Any) -> Any:
+    """A number as Python's, of numpy or torch too, or an `Error`."""
+    number = plain(value)
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise Error(f"{name}={value!r}: {NO_NUMBERS if isinstance(number, bool) else 'give a number'}")
+    return number
+
+
+def _classes(omit: Any) -> list[int]:
+    """Numbers of classes as a list, or an `Error`."""
+    omit = plain(omit)
+    listed = plain(list(omit)) if isinstance(omit, Iterable) else [None]
+    if any(not isinstance(label, int) or isinstance(label, bool) for label in listed):
+        raise Error(f"omit={omit!r}: give numbers of classes, such as (3, 5)")
+    return listed
+
+
 def _quota(labels: int | float | None, sizes: list[int]) -> list[int]:
     """How many labels each class gets from pools of these sizes."""
     if labels is None:
         return sizes
-    if isinstance(labels, bool):
-        raise Error(f"labels={labels}: {NO_NUMBERS}")
     if isinstance(labels, float):
         if not 0 < labels <= 1:
             raise Error(f"labels={labels}: a share is above 0 and at most 1.0; a number of images is an integer")
