@@ -22,12 +22,13 @@ from .methods import METHODS
 from .models import MODELS
 from .namespace import parameters
 from .optimizers import optimizer_options
-from .plain import is_truth_for_number, plain
+from .plain import is_deep, is_truth_for_number, plain
 from .presets import complete
 from .schedules import SCHEDULES
 from .stages import check_same_split, check_teacher
 
 LARGEST = 1 << 63  # seeds are below: tables keep whole numbers of 64 bits
+DEEPEST = 40  # lists and dicts within each other that Python's stack has room for
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
@@ -115,6 +116,8 @@ class Config(BaseModel):
     )
 
     def __init__(self, **fields: Any) -> None:
+        if is_deep(fields, DEEPEST):
+            raise Error(f"Config: lists and names with values lie in each other more than {DEEPEST} deep")
         try:
             super().__init__(**plain(fields))
         except ValidationError as error:
@@ -234,8 +237,14 @@ class Config(BaseModel):
         nested = {role: stage.seeded(seed) for role in ("teacher", "init") if (stage := getattr(self, role))}
         return self.replace(seed=seed, **nested)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether all fields are equal; one image (labels=1) is not the same budget as all of them (labels=1.0)."""
+        if isinstance(other, Config) and type(self.labels) is not type(other.labels):
+            return False
+        return super().__eq__(other)
+
     def __hash__(self) -> int:
-        return hash(self.model_dump_json())
+        return hash(tuple(_hashable(getattr(self, name)) for name in type(self).model_fields))
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         """Only what differs from the defaults, so that a printed Config can be read and typed again."""
@@ -244,6 +253,13 @@ class Config(BaseModel):
                 yield name, getattr(self, name)
 
     __str__ = BaseModel.__repr__
+
+
+def _hashable(value: Any) -> Any:
+    """A field's value such that equal values hash alike: 1 and 1.0, and dicts in whatever order."""
+    if isinstance(value, dict):
+        return frozenset((name, _hashable(each)) for name, each in value.items())
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 Config.model_rebuild()

@@ -22,6 +22,17 @@ def is_array(value: Any) -> bool:
     return not isinstance(value, type) and hasattr(value, "tolist") and hasattr(value, "ndim")
 
 
+def is_deep(value: Any, most: int) -> bool:
+    """Whether more than so many lists, tuples and dicts lie within each other; one that holds itself is deep."""
+    level = [value]
+    for _ in range(most + 1):
+        inside = [each for one in level for each in (one.values() if isinstance(one, dict) else one)]
+        level = [*{id(each): each for each in inside if isinstance(each, dict | list | tuple)}.values()]
+        if not level:
+            return False
+    return True
+
+
 def is_truth_for_number(given: Any, taken: Any) -> bool:
     """Whether True or False was given where a number was taken: Python would count them as 1 and 0.
 

@@ -154,3 +154,32 @@ def test_every_number_of_a_config_is_finite():
         for odd in (float("inf"), float("-inf"), float("nan")):
             with pytest.raises(Error, match=f"^{name}="):
                 Config(**{name: odd})
+
+
+@pytest.mark.parametrize("one, other", [
+    ({"hp": {"T": 1}}, {"hp": {"T": 1.0}}),
+    ({"weights": {"ce": 1, "kd": 2}}, {"weights": {"kd": 2.0, "ce": 1.0}}),
+    ({"teacher": {"labels": 20, "optimizer_hp": {"beta2": 0.9}}},) * 2,
+])  # fmt: skip
+def test_equal_configs_hash_alike(one, other):
+    first, second = (Config(**{"method": "kd", "teacher": Config(), **fields}) for fields in (one, other))
+    assert first == second and len({first, second}) == 1
+
+
+def test_one_image_is_not_all_images():
+    assert Config(labels=1) != Config(labels=1.0)
+    assert Config(method="kd", teacher=Config(labels=1)) != Config(method="kd", teacher=Config(labels=1.0))
+
+
+@pytest.mark.parametrize("role", ["teacher", "hp", "itself"])
+def test_fields_nested_without_end_are_one_sentence(role):
+    fields = {}
+    for _ in range(5000):
+        fields = {"method": "kd", "teacher": fields} if role == "teacher" else {"hp": fields}
+    if role == "itself":
+        fields["hp"] = fields
+    try:
+        told = Config(**fields)
+    except Exception as error:
+        told = error
+    assert isinstance(told, Error) and "deep" in str(told)
