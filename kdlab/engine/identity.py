@@ -43,7 +43,7 @@ APART = {
     "plots", "studies", "widgets", "__init__.py", "__main__.py", "catalogue.py", "checking.py", "cli.py",
     "console.py", "data_cli.py", "docs.py", "errors.py", "files.py", "loaded.py", "machine.py", "namespace.py",
     "notebooks.py", "places.py", "presets.py", "report.py", "settings.py", "source.py", "stages.py", "starting.py",
-    "study_cli.py", "tables.py", "transferring.py", "version.py",
+    "strictness.py", "study_cli.py", "tables.py", "transferring.py", "version.py",
 }  # fmt: skip
 FAR_ROOMS = {  # the others are the "loop"
     "config": ("config.py",),  # defaults, which an identity leaves out, and what a Config makes of its fields
