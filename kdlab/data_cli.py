@@ -80,7 +80,7 @@ def inspect_(
         say(inspected.headline())
         say(f"\n{_counts(split).to_string()}\n")
         for line in inspected.lines():
-            say(line)
+            say(shown(line))  # names of files may hold what ends a line
         if sheet is not None:
             _draw(images, sheet)
             say(f"\ncontact sheet: {sheet}")

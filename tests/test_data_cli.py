@@ -84,3 +84,18 @@ def test_photographs_are_decoded_before_anything_is_trained(photos):
     for options in ([], ["--verify"]):
         with pytest.raises(Error, match=r"1 file that cannot be read, named above"):
             data("inspect", f"photographs:{photos}", "--size", 8, *options)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+def test_a_name_that_ends_a_line_is_written_as_an_escape(photos):
+    odd = photos / "train" / "cat\n\x1b[31mdamaged: 0"
+    odd.mkdir()
+    (photos / "test" / odd.name).mkdir()
+    for part in ("train", "test"):
+        Image.fromarray(np.full((6, 6, 3), 9, np.uint8)).save(photos / part / odd.name / "0.png")
+    (odd / "notes.txt").write_text("none")
+    told = data("inspect", f"folder:{photos}")
+    assert "\x1b" not in told and not [
+        line for line in told.splitlines() if line.lstrip().startswith(("\x1b", "damaged"))
+    ]
+    assert r"cat\n\x1b[31mdamaged: 0" in next(line for line in told.splitlines() if "left out" in line)

@@ -15,9 +15,12 @@ from kdlab.data import load
 
 HIDDEN_FOLDERS = (
     ".ipynb_checkpoints", ".thumbnails", ".Trash-1000", ".Spotlight-V100", "@eaDir", "$RECYCLE.BIN",
-    "System Volume Information", "__MACOSX", "lost+found", "#recycle",
+    "System Volume Information", "__MACOSX", "lost+found", "#recycle", "_gsdata_",
 )  # fmt: skip
-HIDDEN_FILES = ("._000.png", ".nfs000000123.png", ".hidden.jpg", "Thumbs.db", "desktop.ini", ".DS_Store", "ehthumbs.db")
+HIDDEN_FILES = (
+    "._000.png", ".nfs000000123.png", ".hidden.jpg", "Thumbs.db", "desktop.ini", ".DS_Store", "ehthumbs.db",
+    "~$000.png", ".~lock.000.png#", "~WRL0001.tmp",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -278,3 +278,69 @@ def test_a_head_at_another_size_than_its_network_is_refused(pictures):
     head = Config(method="sskd_head", dataset=f"folder:{pictures}", size=16, init=first, **TINY)
     with pytest.raises(Error, match="size=32.*size=16.*give both the same"):
         Config(method="sskd", dataset=f"folder:{pictures}", size=16, teacher=head, **TINY)
+
+
+# One picture in two data sets
+
+
+def table(root, parts=("train",), name="t.csv"):
+    """A table of the pictures in some parts of a folder, in another order; what it gives is its data set."""
+    rows = [f"{file.relative_to(root)},{file.parent.name},{part}" for part in parts
+            for file in sorted((root / part).rglob("*.png"), reverse=True)]  # fmt: skip
+    (root / name).write_text("\n".join(["file,label,split", *rows]))
+    return f"csv:{root / name}"
+
+
+def by_table(pictures):
+    return f"folder:{pictures}", table(pictures, ("train", "test"))
+
+
+def by_links(pictures):
+    """Two folders, of which one holds links to the files of the other."""
+    other = pictures.parent / "links"
+    for file in pictures.rglob("*.png"):
+        link = other / file.relative_to(pictures)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file)
+    return f"folder:{pictures}", f"folder:{other}"
+
+
+@pytest.mark.parametrize("ways", [by_table, by_links])
+@pytest.mark.parametrize("turn", [1, -1])
+def test_pictures_of_a_folder_at_two_sizes_are_refused_by_whatever_names_them(ways, turn, pictures):
+    theirs, own = ways(pictures)[::turn]
+    teacher = Config(dataset=theirs, size=32, **TINY)
+    with pytest.raises(Error, match="at 32 x 32 pixels.*16 x 16: give both the same size"):
+        run(Config(method="kd", dataset=own, size=16, teacher=teacher, **TINY))
+
+
+@pytest.mark.parametrize("role", ["teacher", "init"])
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_table_of_a_folders_pictures_validates_on_none_that_its_stage_has_learned(role, turn, pictures):
+    held = {**TINY, "validation": 0.25}
+    theirs, own = by_table(pictures)[::turn]
+    method = {"method": "kd"} if role == "teacher" else {}
+    with pytest.raises(Error, match=f"{role} learns labels of .* validation images of .*give both the same data set"):
+        run(Config(dataset=own, **method, **{role: Config(dataset=theirs, **held)}, **held))
+    assemble(Config(dataset=own, **method, **{role: Config(dataset=theirs, **TINY)}, **TINY))
+
+
+def test_a_folder_of_links_in_the_same_order_is_split_alike(pictures):
+    theirs, own = by_links(pictures)
+    held = {**TINY, "validation": 0.25}
+    assemble(Config(method="kd", dataset=own, teacher=Config(dataset=theirs, **held), **held))
+    with pytest.raises(Error, match="validation images"):
+        assemble(Config(method="kd", dataset=own, teacher=Config(dataset=theirs, split=1, **held), **held))
+
+
+def test_what_a_stage_has_learned_is_no_test_image(pictures):
+    folder, learned = f"folder:{pictures}", Config(dataset=f"csv:{pictures / 'both.csv'}", **TINY)
+    lines = [f"test/{name}/{i}.png,{name},{part}" for name in "abc" for i, part in enumerate(("train", "test"))]
+    (pictures / "both.csv").write_text("\n".join(["file,label,split", *lines]))
+    for stages in (
+        {"teacher": learned, "method": "kd"},
+        {"init": learned},
+        {"init": Config(dataset=folder, init=learned, **TINY)},
+    ):
+        with pytest.raises(Error, match="learns labels of csv:.* those of test images of folder:"):
+            assemble(Config(dataset=folder, **stages, **TINY))

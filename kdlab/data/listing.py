@@ -13,11 +13,12 @@ from PIL import Image, features
 
 from ..errors import Error
 
-# Files and folders that systems and programs make beside images; all names that begin with a dot count too
+# Files and folders that systems and programs make beside images; names that begin with a dot, or with ~$ as the marks
+# of Office, count too, and ~NAME.tmp
 MADE_BY_SYSTEMS = frozenset({
     "@eadir", "@recycle", "@tmp", "#recycle", "#snapshot", "$recycle.bin", "recycler", "recycled",
     "system volume information", "lost+found", "__macosx", "network trash folder", "temporary items", "icon\r",
-    "thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__",
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__", "_gsdata_",
 })  # fmt: skip
 # Formats that Pillow names, and that are no pictures of pixels, or need a program of others
 NO_PICTURES = frozenset({"PDF", "EPS", "WMF", "MPEG", "FLI", "BUFR", "GRIB", "HDF5", "IPTC"})
@@ -104,7 +105,9 @@ def some(names: Sequence[str], rest: int | None = None) -> str:
 
 def hidden(name: str) -> bool:
     """Whether a file or folder of that name was made by a system or a program, not by whoever collected the images."""
-    return name.startswith(".") or name.casefold() in MADE_BY_SYSTEMS
+    folded = name.casefold()
+    aside = folded.startswith("~") and folded.endswith(".tmp")
+    return name.startswith((".", "~$")) or aside or folded in MADE_BY_SYSTEMS
 
 
 @lru_cache(maxsize=1)

@@ -18,6 +18,7 @@ from ..metrics import check_monitor
 from ..models import Network, build, reading_as
 from ..seeds import derive
 from ..setup import Setup, Stage
+from .apart import check_apart, shared_files
 from .device import layout, make_fabric
 from .identity import Images, start_of
 from .room import check_room
@@ -81,6 +82,9 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
         _check_teacher(stages["teacher"], own, config)
     if "init" in stages and "model" in METHODS[config.method].frozen:
         _check_kept(stages["init"].images, own, config)
+    for role, stage in stages_of(config).items():
+        for learned in chain(stage):
+            check_apart(config, learned, role)
     device = make_fabric(config).device
     method = build_method(config, own, data.y, {role: stage_of(setup) for role, setup in stages.items()}, device)
     family, first = AUGMENTATIONS[config.augment or own.style], _first_images(config, images)
@@ -196,9 +200,15 @@ def _check_teacher(stage: Setup, own: ImageSet, config: Config) -> None:
         told = f"the teacher sees {theirs.channels} channels and {config.dataset} has {own.channels}"
         raise Error(f"{told}: they must be the same, give the teacher a dataset that fits")
     sides = [" x ".join(map(str, images.train_x.shape[2:])) for images in (theirs, own)]
-    if same_images(stage.config.dataset, config.dataset) and sides[0] != sides[1]:
+    if sides[0] != sides[1] and _same_pictures(stage.config.dataset, config.dataset):
         told = f"the teacher was trained on {stage.config.dataset} at {sides[0]} pixels, and this run sees them at"
         raise Error(f"{told} {sides[1]}: give both the same size")
+
+
+def _same_pictures(name: str, other: str) -> bool:
+    """Whether two data sets hold the same images, or files in common to train on."""
+    common = shared_files(name, other)
+    return same_images(name, other) or (common is not None and common.train)
 
 
 def _check_kept(theirs: ImageSet, own: ImageSet, config: Config) -> None:
