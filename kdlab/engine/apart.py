@@ -14,9 +14,8 @@ def shared_files(name: str, other: str) -> Shared | None:
     if origin(name) == origin(other):
         return None
     with suppress(Error, OSError):  # what is wrong with files their reader says
-        listed = files_of(name), files_of(other)
-        if listed[0] is not None and listed[1] is not None:
-            return shared(*listed)
+        if (theirs := files_of(name)) is not None and (own := files_of(other)) is not None:
+            return shared(theirs, own)
     return None
 
 
