@@ -185,7 +185,10 @@ class Config(BaseModel):
             check_teacher(self, self.teacher)
         if method.needs_init and (self.init is None or method.first_phase not in (None, self.init.method)):
             first = f"method={method.first_phase!r}, ..." if method.first_phase else "..."
-            raise Error(f"method {self.method!r} goes on from a trained network: give init=Config({first})")
+            shell = f"init.method={method.first_phase}" if method.first_phase else "init.method=..."
+            raise Error(
+                f"method {self.method!r} goes on from a trained network: give init=Config({first}) (in a shell {shell})"
+            )
         if self.cutmix and not method.mixes:
             able = ", ".join(name for name, other in METHODS.items() if other.mixes)
             raise Error(

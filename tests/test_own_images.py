@@ -397,3 +397,38 @@ def test_a_table_names_files_in_another_normal_form_of_unicode(forms, mark, tmp_
     ]
     images = loaded(f"csv:{table(tmp_path, rows)}")
     assert counts(images.train_y) == [4, 4] and counts(images.test_y) == [1, 1]
+
+
+def test_a_class_whose_images_are_elsewhere_too_says_where(tmp_path):
+    for name in ("cat", "dog"):
+        fill(tmp_path / name, 6)
+    shutil.copytree(tmp_path / "cat", tmp_path / "new_class")
+    fill(tmp_path / "other", 3)
+    shutil.copytree(tmp_path / "other", tmp_path / "unlabelled")
+    said = refused(f"folder:{tmp_path}")
+    assert "none can be set aside for testing, as all are also in new_class: leave each in one place" in said
+    shutil.rmtree(tmp_path / "new_class")
+    assert "all are also among those without a label (unlabelled/)" in refused(f"folder:{tmp_path}")
+
+
+def test_what_is_no_folder_says_what_may_be_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "or folders of classes alone" in refused("folder:Nope")
+    (tmp_path / "t.csv").write_text("file,label")
+    assert "is a file, no folder" in refused("folder:t.csv") and "csv:t.csv" in refused("folder:t.csv")
+
+
+@pytest.mark.parametrize("name", ["train", "test"])
+def test_an_empty_folder_for_a_part_beside_classes_is_to_be_removed(name, tmp_path):
+    for each in ("cat", "dog"):
+        fill(tmp_path / each, 6)
+    (tmp_path / name).mkdir()
+    assert f"remove the empty {name}/" in refused(f"folder:{tmp_path}")
+
+
+def test_sentences_about_stages_name_the_way_out(root):
+    assert f"; give teacher.dataset=folder:{root}" in untrained(
+        dataset=f"folder:{root}", method="kd", teacher=config(**TINY, dataset="digits")
+    )
+    with pytest.raises(Error, match=r"\(in a shell init.method=\.\.\.\)"):
+        kdlab.Config(method="sskd_head")

@@ -79,12 +79,22 @@ def listed(root: Path, name: str, parts: Sequence[str] = ()) -> Listing:
     """The images below `root`; with `parts`, those in folders of these names, which it must have, and no others."""
     try:
         if not root.is_dir():
-            where = "" if root.is_absolute() else f", here or under {data_root()}"
-            wanted = f"it needs {_wanted(parts or PARTS)} folder, with one for each class"
-            raise Error(f"there is no folder {root}{where}: {wanted}")
+            raise _no_folder(root, parts)
         return _sorted_out(root, name, parts) if parts else _as_it_lies(root, name)
     except OSError as error:  # no permission, a link that leads to itself
         raise Error(f"{error.filename} cannot be read ({error.strerror}): mend or remove it") from error
+
+
+def _no_folder(root: Path, parts: Sequence[str]) -> Error:
+    """The sentence about a folder that is not there."""
+    if root.is_file() and not parts:
+        way = f"write csv:{root}" if root.suffix.lower() in (".csv", ".tsv") else "a table of images is csv:FILE"
+        return Error(f"{root} is a file, no folder: give the folder that holds the images; {way}")
+    where = "" if root.is_absolute() else f", here or under {data_root()}"
+    alone = "" if parts else ", or folders of classes alone"
+    return Error(
+        f"there is no folder {root}{where}: it needs {_wanted(parts or PARTS)} folder, with one for each class{alone}"
+    )
 
 
 def _as_it_lies(root: Path, name: str) -> Listing:
@@ -119,6 +129,8 @@ def _sorted_out(root: Path, name: str, parts: Sequence[str]) -> Listing:
         hint = ""
         if "train" in places and not parts and sum(not _no_label(each) for each in entries(places["train"])[0]) > 1:
             hint = f"; folder:{places['train']} sets a share of each class aside for testing"
+        elif not parts and (empty := _empty_beside_classes(root, folders)):
+            hint = f": remove the empty {empty}/, and a share of each class is set aside for testing"
         has = ", ".join(f"{each}/" for each in folders) or "no folders"
         raise Error(f"{root} needs {_wanted(names)} folder, it has {has}{hint}")
     tested = {each for part, place in places.items() if part != "train" for each in entries(place)[0]}
@@ -152,6 +164,15 @@ def _sorted_out(root: Path, name: str, parts: Sequence[str]) -> Listing:
     if parts:  # of a published data set, whose folder holds more than its images
         return Listing(name, root, names_of_classes, labelled, left_out)
     return Listing(name, root, names_of_classes, labelled, left_out, tuple(beside), others=tuple(others))
+
+
+def _empty_beside_classes(root: Path, folders: Sequence[str]) -> str | None:
+    """The folder for a part that holds no image, where beside it lie two classes or more; else None."""
+    of_parts = [each for each in folders if each.casefold() in FOR_SOMETHING]
+    classes = [each for each in folders if each not in of_parts and not _no_label(each)]
+    if len(of_parts) != 1 or _holds_images(root / of_parts[0]):
+        return None
+    return of_parts[0] if sum(_holds_images(root / each) for each in classes) > 1 else None
 
 
 def _unsorted(root: Path, name: str) -> Listing | None:
@@ -219,10 +240,17 @@ def divided(
         count = Counter(contents[file] for file in files)
         able = sorted(each for each in count if owners[each] == {label} and each not in elsewhere)
         if not able or len(count) < 2:
-            raise Error(
-                f"class {name} has {len(files)} image{'s' * (len(files) > 1)}, of which none can be set aside for "
-                "testing: give it two different ones or more, or make train/ and test/ folders"
-            )
+            many = "s" * (len(files) > 1)
+            told = f"class {name} has {len(files)} image{many}, of which none can be set aside for testing"
+            others = {k for each in count for k in owners[each]} - {label}
+            where = [f"in {list(groups)[k]}" for k in sorted(others)]
+            where += ["among those without a label (unlabelled/)"] * any(each in elsewhere for each in count)
+            if where:
+                raise Error(
+                    f"{told}, as all are also {' or '.join(where)}: leave each in one place, or make train/ and test/ "
+                    "folders"
+                )
+            raise Error(f"{told}: give it two different ones or more, or make train/ and test/ folders")
         wanted, chosen = max(1, round(SHARE * len(files))), 0
         for each in able:
             if chosen + count[each] <= wanted:

@@ -195,7 +195,8 @@ def _check_teacher(stage: Setup, own: ImageSet, config: Config) -> None:
     if told := _unlike(theirs.classes, own.classes):
         counts = f"{len(theirs.classes)} classes and {config.dataset} has {len(own.classes)}"
         what = counts if len(theirs.classes) != len(own.classes) else f"other classes than {config.dataset}"
-        raise Error(f"the teacher knows {what}: they must be the same in the same order, {told}")
+        way = "" if stage.config.dataset == config.dataset else f"; give teacher.dataset={config.dataset}"
+        raise Error(f"the teacher knows {what}: they must be the same in the same order, {told}{way}")
     if theirs.channels != own.channels:
         told = f"the teacher sees {theirs.channels} channels and {config.dataset} has {own.channels}"
         raise Error(f"{told}: they must be the same, give the teacher a dataset that fits")
