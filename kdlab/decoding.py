@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, features
@@ -52,30 +53,55 @@ TEXT = {9, 10, 12, 13, *range(32, 127)}  # bytes of plain text
 SAVE = "save all images with 8 bits a channel, by one range for all"
 
 
-def decode(file: str, size: int | None) -> np.ndarray:
+class Ranges:
+    """Of the images of one data set with more than 8 bits: the largest value, and its file, for each number of bits."""
+
+    def __init__(self) -> None:
+        self.largest: dict[int, tuple[int, str]] = {}
+
+    def note(self, bits: int, value: int, file: str) -> None:
+        """Take the largest value of an image into account."""
+        self.largest[bits] = max(self.largest.get(bits, (-1, "")), (value, file))
+
+    def check(self) -> None:
+        """Raise an `Error` if no image uses the upper bit: the range is another one, which the upper 8 would lose.
+
+        Where all values are 0, any range gives the same pixels.
+        """
+        for bits, (value, file) in self.largest.items():
+            if 0 < value < 2 ** (bits - 1):
+                raise Error(f"{file} has {bits} bits and no value above {value}, and so no known range: {SAVE}")
+
+
+def decode(file: str, size: int | None, ranges: Ranges | None = None) -> np.ndarray:
     """Read one image as uint8, (H, W) for greyscale and (H, W, 3) for anything else.
 
     It is brought to `size` x `size` pixels if that is given, after it was turned upright. A large JPEG is decoded
     whole: the shortcut to a half or a quarter of its size gives other pixels, and not the same ones in all builds of
-    the decoder.
+    the decoder. `ranges` takes note of values of more than 8 bits, for who checks them of all images together.
     """
-    image = picture(file)
+    image = picture(file, ranges)
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR) if size else image)
 
 
-def picture(file: str) -> Image.Image:
+def picture(file: str, ranges: Ranges | None = None) -> Image.Image:
     """Read one image as it is meant to be seen: upright, on white, 8 bits a channel, grey (L) or in colour (RGB).
 
     EXIF's orientation is followed; what is transparent lies on white. CMYK and palettes become RGB; colour profiles
     are not applied. Of 16 bits the upper 8 are taken. An `Error` names a file that is damaged, too large, an animation
-    or a stack, or whose pixels have no known range: 32 bits, signed, or 16 bits of which the upper one is not used.
+    or a stack, or whose pixels have no known range: 32 bits, signed, or 16 bits of which the upper one is not used,
+    here or, with `ranges`, in any image that these know of when they are checked.
     """
     check_regular(file)
     try:
         # Not by its name: Pillow would map it, and confuse the sides of a TIFF that is to be turned
         with OWN_LIMIT, open(file, "rb") as content, Image.open(content) as opened:  # noqa: PTH123
             _check_format(file, opened)
-            return _seen(file, _inner(opened))
+            known = Ranges() if ranges is None else ranges
+            image = _seen(file, _inner(opened), known)
+            if ranges is None:
+                known.check()
+            return image
     except Error:
         raise
     except Image.DecompressionBombError as error:
@@ -85,16 +111,16 @@ def picture(file: str) -> Image.Image:
         raise unreadable(file, error) from error
 
 
-def _seen(file: str, opened: Image.Image) -> Image.Image:
+def _seen(file: str, opened: Image.Image, ranges: Ranges) -> Image.Image:
     """What an opened file shows."""
     _check_kind(file, opened)
     raw, covered = _layout(opened), _covered(opened)
     opened.load()
     if _is_deep(opened):
-        image = Image.fromarray(_upper_bits(file, opened, raw))
+        image = Image.fromarray(_upper_bits(file, opened, raw, ranges))
     else:
         if _is_wide(opened, raw):
-            _check_range(file, 256 * max(high for _, high in _extremes(opened)) + 255, 16)
+            ranges.note(16, 256 * max(high for _, high in _extremes(opened)) + 255, file)
         image = _on_white(opened, raw)
     if covered:
         part, image = image.crop(covered), Image.new(image.mode, image.size, "white")
@@ -236,18 +262,12 @@ def _extremes(opened: Image.Image) -> list[tuple[int, int]]:
     return [(int(low), int(high)) for low, high in colours]
 
 
-def _check_range(file: str, largest: int, bits: int) -> None:
-    """Raise an `Error` if the upper bit is not used: the range is another one, and the upper 8 bits would lose it."""
-    if largest < 2 ** (bits - 1):
-        raise Error(f"{file} has {bits} bits and no value above {largest}, and so no known range: {SAVE}")
-
-
-def _upper_bits(file: str, opened: Image.Image, raw: str) -> np.ndarray:
+def _upper_bits(file: str, opened: Image.Image, raw: str, ranges: Ranges) -> np.ndarray:
     """The upper 8 bits (H, W) of a greyscale image of 12 or 16."""
     values = np.asarray(opened).astype(np.int32)
     bits = 12 if raw.endswith(";12") else 16
     if opened.format != "PPM" or ";16" in raw:
-        _check_range(file, int(values.max()), bits)
+        ranges.note(bits, int(values.max()), file)
     clear = values == opened.info.get("transparency", -1)
     if getattr(opened, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # the smallest number is white
         values = 2**bits - 1 - values
@@ -343,7 +363,10 @@ def decode_into(place: Path, shape: Sequence[int], files: Sequence[str], size: i
     """
     processes = min(processors(), len(files), max(-(-len(files) // FEW), -(-pixels_in(files) // MANY_PIXELS)))
     if processes < 2:
-        return _rows(place, shape, 0, files, size)
+        ranges = Ranges()
+        grey = _rows(place, shape, 0, files, size, ranges)
+        ranges.check()
+        return grey
     cuts = [round(i * len(files) / processes) for i in range(processes + 1)]
     jobs = [[str(place), list(shape), at, list(files[at:to]), size] for at, to in pairwise(cuts)]
     paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -369,6 +392,10 @@ def decode_into(place: Path, shape: Sequence[int], files: Sequence[str], size: i
                     pipe.close()
     if wrong := [str(each["error"]) for each in told if "error" in each]:
         raise Error(wrong[0])
+    ranges = Ranges()
+    for bits, value, file in (noted for each in told for noted in each["noted"]):
+        ranges.note(bits, value, file)
+    ranges.check()
     return all(each["grey"] for each in told)
 
 
@@ -377,15 +404,17 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _heard(process: "subprocess.Popen[str]") -> dict[str, object]:
+def _heard(process: "subprocess.Popen[str]") -> dict[str, Any]:
     assert process.stdout is not None  # a pipe
     return json.loads(process.stdout.readline() or '{"error": "a process that decodes images was ended"}')
 
 
-def _rows(place: Path, shape: Sequence[int], start: int, files: Sequence[str], size: int | None) -> bool:
+def _rows(
+    place: Path, shape: Sequence[int], start: int, files: Sequence[str], size: int | None, ranges: Ranges
+) -> bool:
     rows, grey = np.memmap(place, np.uint8, "r+", shape=tuple(shape)), True
     for row, file in enumerate(files, start):
-        pixels = decode(file, size)
+        pixels = decode(file, size, ranges)
         same_size(file, pixels.shape, rows.shape[2:])
         grey &= pixels.ndim == 2
         rows[row] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
@@ -410,7 +439,9 @@ if __name__ == "__main__":
     given, *job = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        print(json.dumps({"grey": _rows(Path(given), *job)}), flush=True)
+        own = Ranges()
+        grey = _rows(Path(given), *job, own)
+        print(json.dumps({"grey": grey, "noted": [(k, *v) for k, v in own.largest.items()]}), flush=True)
     except KeyboardInterrupt:  # of the parent's group: it says so itself
         os._exit(130)
     except Exception as error:  # the parent raises it

@@ -340,3 +340,15 @@ def test_a_size_that_no_memory_holds_is_one_sentence(dataset, tmp_path, monkeypa
         message = str(error) if isinstance(error, Error) else f"{type(error).__name__}, no sentence"
     assert "smaller size" in message
     assert torch.is_tensor(load("digits").train_x)
+
+
+@pytest.mark.parametrize("cores", ["one process", "several"])
+def test_one_dark_image_of_16_bits_has_the_range_of_the_others(cores, tmp_path, monkeypatch):
+    monkeypatch.setattr("kdlab.decoding.FEW", 400 if cores == "one process" else 2)
+    for part in ("train", "test"):
+        for name, most in (("a", 60_000), ("b", 300)):
+            (tmp_path / part / name).mkdir(parents=True)
+            values = np.arange(64, dtype=np.uint16).reshape(8, 8) * (most // 63)
+            Image.fromarray(values).save(tmp_path / part / name / "0.png")
+    images = read(tmp_path)
+    assert images.train_x.amax((1, 2, 3)).tolist() == [59976 >> 8, 252 >> 8]

@@ -25,6 +25,7 @@ from ..decoding import (
     FEW,
     MANY_PIXELS,
     PIXELS,
+    Ranges,
     check_regular,
     decode,
     decode_into,
@@ -145,7 +146,9 @@ def _parted(parts: Files, pixels: Pixels) -> dict[str, Pixels]:
 
 
 def _few(files: Sequence[str], size: int | None, channels: int) -> Tensor:
-    arrays = [decode(file, size) for file in files]
+    ranges = Ranges()
+    arrays = [decode(file, size, ranges) for file in files]
+    ranges.check()
     for file, array in zip(files, arrays, strict=True):
         same_size(file, array.shape, arrays[0].shape)
     channels = channels or (3 if any(array.ndim == 3 for array in arrays) else 1)
@@ -313,7 +316,7 @@ def _built(place: Path, key: str, parts: Files, size: int | None, channels: int,
 
 def _sides(file: str, size: int | None) -> tuple[int, ...]:
     """Height and width of all images."""
-    return (size, size) if size else decode(file, None).shape[:2]
+    return (size, size) if size else decode(file, None, Ranges()).shape[:2]
 
 
 def _reserve(part: Path, count: int) -> None:
