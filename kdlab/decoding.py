@@ -440,7 +440,7 @@ if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         own = Ranges()
-        grey = _rows(Path(given), *job, own)
+        grey = _rows(Path(given), *job, ranges=own)
         print(json.dumps({"grey": grey, "noted": [(k, *v) for k, v in own.largest.items()]}), flush=True)
     except KeyboardInterrupt:  # of the parent's group: it says so itself
         os._exit(130)
