@@ -47,6 +47,8 @@ def in_words(error: BaseException, place: Path | None = None) -> str | None:
         return f"there is not enough memory{much}: a smaller batch, size, width or model takes less; {KEPT}"
     if isinstance(error, RuntimeError) and (found := PERHAPS.search(text)):
         return f"{found[0]}, most likely for want of memory: a smaller batch, size, width or model takes less; {KEPT}"
+    if isinstance(error, RuntimeError) and "autograd's threading" in text:
+        return f"this process was forked from one that had trained: start it with spawn, or before that; {KEPT}"
     if isinstance(error, OSError):
         return _of_system(error, place)
     if isinstance(error, RuntimeError) or type(error).__name__ == "SafetensorError":

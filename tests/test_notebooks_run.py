@@ -144,7 +144,7 @@ def test_a_notebook_with_a_config_takes_every_field(kdlab, tmp_path):
     code, _, err = kdlab(
         "notebooks", "run", path, tmp_path / "b.ipynb", *[word for each in given for word in ("-p", each)]
     )
-    assert (code, err) == (0, "")
+    assert code == 0 and not err, err
     assert texts(tmp_path / "b.ipynb") == ["sgd 0.5 0.5\n"]
     code, _, err = kdlab("notebooks", "run", path, tmp_path / "c.ipynb", "-p", "optimiser=sgd")
     assert code == 2 and "did you mean 'optimizer'" in err

@@ -188,12 +188,23 @@ def test_a_script_without_a_main_guard_trains_however_processes_start(start, une
     assert said == ["started", "trained"]
 
 
+POOL = """
+import multiprocessing, sys
+from test_photographs import small, trained
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    print(pool.apply(trained, [small(sys.argv[1])]))
+"""
+
+
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="processes start slowly here")
-def test_a_process_of_a_pool_trains(uneven, runs, monkeypatch):
-    """It is daemonic, and may start no process of its own."""
-    monkeypatch.setenv("KDLAB_WORKERS", "2")
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        assert pool.apply(trained, [small(uneven)]) is True
+def test_a_process_of_a_pool_trains(uneven, runs):
+    """It is daemonic, and may start no process of its own; nothing was trained before it was forked."""
+    paths = os.pathsep.join(map(str, (Path(__file__).parent, Path(kdlab.__file__).parents[1])))
+    environment = {**os.environ, "PYTHONPATH": paths, "KDLAB_RUNS": str(runs), "KDLAB_WORKERS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", POOL, str(uneven)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "True", done.stdout + done.stderr
 
 
 def test_a_thread_trains(uneven, runs, monkeypatch):
