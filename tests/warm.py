@@ -124,6 +124,7 @@ def become_kernel(asker):
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(place)
+    sys.path.insert(0, place)  # as `-m` does: the launcher takes it away, and would else take the same of PYTHONPATH
     sys.argv = ["ipykernel_launcher", *words, f"--IPKernelApp.parent_handle={os.getppid()}"]
     runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
 
