@@ -16,9 +16,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 
 FIRST = (  # what takes longest, so that all cores end at about the same time
-    "test_browser.py", ".ipynb", "test_experiment.py", "test_process.py", "test_studies_published.py",
-    "test_published_runs.py", "test_widgets.py", "test_checking.py", "test_studies.py", "test_cli.py",
-)  # fmt: skip
+    "test_browser.py",
+    ".ipynb",
+    "test_experiment.py",
+    "test_process.py",
+    "test_studies_published.py",
+    "test_published_runs.py",
+    "test_widgets.py",
+    "test_checking.py",
+    "test_studies.py",
+    "test_cli.py",
+)
 
 
 def pytest_configure(config):

@@ -11,15 +11,36 @@ collect_late()
 
 # Public name -> the module that has it; imported at first use, so that `import kdlab` costs next to nothing
 _HOME = {
-    "Config": "config", "Setup": "setup", "Result": "engine.result", "Error": "errors",
-    "run": "engine.experiment", "run_seeds": "engine.experiment", "assemble": "engine.assemble",
-    "watch": "engine.watch", "evaluate": "metrics", "table": "report", "compare": "report", "show": "source",
-    "transfer": "transferring", "parameters": "namespace",
-    "Method": "methods", "Distill": "methods", "Metric": "metrics",
-    "DATASETS": "data", "MODELS": "models", "METHODS": "methods", "AUGMENTATIONS": "augment",
-    "OPTIMIZERS": "optimizers", "SCHEDULES": "schedules", "METRICS": "metrics", "DIAGNOSTICS": "metrics",
-    "STUDIES": "studies", "PUBLISHED": "studies", "Study": "studies", "Question": "studies",
-}  # fmt: skip
+    "Config": "config",
+    "Setup": "setup",
+    "Result": "engine.result",
+    "Error": "errors",
+    "run": "engine.experiment",
+    "run_seeds": "engine.experiment",
+    "assemble": "engine.assemble",
+    "watch": "engine.watch",
+    "evaluate": "metrics",
+    "table": "report",
+    "compare": "report",
+    "show": "source",
+    "transfer": "transferring",
+    "parameters": "namespace",
+    "Method": "methods",
+    "Distill": "methods",
+    "Metric": "metrics",
+    "DATASETS": "data",
+    "MODELS": "models",
+    "METHODS": "methods",
+    "AUGMENTATIONS": "augment",
+    "OPTIMIZERS": "optimizers",
+    "SCHEDULES": "schedules",
+    "METRICS": "metrics",
+    "DIAGNOSTICS": "metrics",
+    "STUDIES": "studies",
+    "PUBLISHED": "studies",
+    "Study": "studies",
+    "Question": "studies",
+}
 
 __all__ = sorted([*_HOME, "__version__"])
 

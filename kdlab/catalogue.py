@@ -34,9 +34,13 @@ def pipeline(method: str, student: Mapping[str, Any], teacher: Mapping[str, Any]
 
 
 def catalogue(
-    student: str = "wrn_16_2", teacher: str = "wrn_40_2", classes: int = 100, samples: int = 50_000, batch: int = 64,
+    student: str = "wrn_16_2",
+    teacher: str = "wrn_40_2",
+    classes: int = 100,
+    samples: int = 50_000,
+    batch: int = 64,
     size: int = 32,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """One row per method, with what it needs for this pair of networks and this training set (by default CIFAR-100).
 
     `extra parameters` are trained beside the student and dropped afterwards; `memory` is everything that the method

@@ -22,8 +22,17 @@ MARKS = {  # as comments in a cell, or as its tags in small letters with hyphens
 }
 TAGS = {mark.lower().replace("_", "-"): what for mark, what in MARKS.items()} | {"raises-exception": ("raises", True)}
 # Pictures and model ids differ from machine to machine, and so does what libraries print on stderr
-NOT_COMPARED = {"metadata", "traceback", "output_type", "name", "execution_count", "image/png", "image/jpeg", "stderr",
-                WIDGET_VIEW}  # fmt: skip
+NOT_COMPARED = {
+    "metadata",
+    "traceback",
+    "output_type",
+    "name",
+    "execution_count",
+    "image/png",
+    "image/jpeg",
+    "stderr",
+    WIDGET_VIEW,
+}
 OVERWRITTEN = re.compile(r"^.*\r(?=[^\n])", re.MULTILINE)  # what a progress bar has drawn over
 MOST = 12  # lines told of a difference
 
@@ -44,10 +53,14 @@ def compare(path: Path, strict: bool = False, seconds: int = CELL_SECONDS) -> li
     rules, told = _rules(SANITIZE.read_text(encoding="utf-8")), []
     with clean_kernels():
         client = NotebookClient(
-            notebook, timeout=seconds, kernel_name="python3", kernel_manager_class=own_kernel(), record_timing=False,
+            notebook,
+            timeout=seconds,
+            kernel_name="python3",
+            kernel_manager_class=own_kernel(),
+            record_timing=False,
             allow_errors=True,
             resources={"metadata": {"path": str(path.parent)}},
-        )  # fmt: skip
+        )
         with client.setup_kernel():
             for index, cell in enumerate(notebook.cells):
                 marks = _marks(cell, strict)
@@ -73,8 +86,13 @@ def _marks(cell: Any, strict: bool) -> dict[str, bool]:
     """What is asked of a cell; its comments go before its tags."""
     comments = [line.strip().lstrip("#").strip() for line in cell.source.splitlines() if line.strip().startswith("#")]
     tags = [TAGS[tag] for tag in cell.metadata.get("tags", ()) if tag in TAGS]
-    return {"check": strict, "raises": False, "skip": False, **dict(tags), **dict(
-        MARKS[comment] for comment in comments if comment in MARKS)}  # fmt: skip
+    return {
+        "check": strict,
+        "raises": False,
+        "skip": False,
+        **dict(tags),
+        **dict(MARKS[comment] for comment in comments if comment in MARKS),
+    }
 
 
 def _complaints(cell: Any, before: Any, marks: dict[str, bool], rules: list[tuple[str, str]]) -> list[str]:

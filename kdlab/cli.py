@@ -101,8 +101,11 @@ def table(
 def methods(
     key: Annotated[str | None, typer.Argument(help="a method: its text, hyper-parameters, published recipe")] = None,
     preset: Annotated[str, typer.Option(help="which of its recipes")] = "paper",
-    student: str = "wrn_16_2", teacher: str = "wrn_40_2", classes: int = 100, samples: int = 50_000,
-) -> None:  # fmt: skip
+    student: str = "wrn_16_2",
+    teacher: str = "wrn_40_2",
+    classes: int = 100,
+    samples: int = 50_000,
+) -> None:
     """The training methods: paper, what they learn from, loss, and what they cost for a pair of networks."""
     from . import catalogue, presets
     from .errors import lookup
@@ -184,9 +187,10 @@ def clean(names: Annotated[list[Path] | None, typer.Argument(help="notebooks; de
 
 @of_notebooks.command()
 def check(
-    names: Annotated[list[Path] | None, typer.Argument()] = None, strict: bool = False,
+    names: Annotated[list[Path] | None, typer.Argument()] = None,
+    strict: bool = False,
     own: Annotated[bool, typer.Option("--own", help="compare without nbval")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Run notebooks under nbval: the check cells, or with --strict every output, must be as committed."""
     from . import notebooks
 

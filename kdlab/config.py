@@ -13,7 +13,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
-)  # fmt: skip
+)
 
 from .augment import AUGMENTATIONS
 from .data import check_name

@@ -24,9 +24,7 @@ def macs(net: Network, shape: Sequence[int]) -> int:
     return counter.get_total_flops() // 2
 
 
-def latency(
-    net: Network, shape: Sequence[int], runs: int = 500, warm_up: int = 50
-) -> dict[str, float | str | int]:  # fmt: skip
+def latency(net: Network, shape: Sequence[int], runs: int = 500, warm_up: int = 50) -> dict[str, float | str | int]:
     """How long one image (C, H, W) takes, in milliseconds: median and 90th percentile of `runs` timed ones.
 
     `warm_up` untimed ones come first. A batch of 1, eval mode, inference mode, batch norms folded into the

@@ -50,12 +50,13 @@ def get(name: Name, size: Size = None) -> None:
 
 @app.command(name="inspect")
 def inspect_(
-    name: Name, size: Size = None,
+    name: Name,
+    size: Size = None,
     labels: Annotated[str | None, typer.Option(help="a label budget: images in all, or a share such as 0.1")] = None,
     seed: int = 0,
     sheet: Annotated[Path | None, typer.Option(help="write a contact sheet, a PNG file")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="decode all images again and compare")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """What a data set holds, what of it is not read, and what is done with it: images by class, with a label budget;
     sizes and modes; images that are equal; a contact sheet.
     """

@@ -44,11 +44,17 @@ HEAD = 512  # bytes at the start of a file, by which its kind is known
 HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"heif", b"mif1", b"msf1"}
 PICTURES = ("a HEIC", "an AVIF", "a JPEG XL")
 STARTS = {
-    b"\xff\x0a": "a JPEG XL", b"\0\0\0\x0cJXL ": "a JPEG XL", b"%PDF": "a PDF", b"PK\x03\x04": "a ZIP archive",
-    b"\x1f\x8b": "a gzip archive", b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7z archive",
-    b"version https://git-lfs": "a pointer of Git LFS: git lfs pull", b"\x1a\x45\xdf\xa3": "a film",
+    b"\xff\x0a": "a JPEG XL",
+    b"\0\0\0\x0cJXL ": "a JPEG XL",
+    b"%PDF": "a PDF",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"Rar!": "a RAR archive",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"version https://git-lfs": "a pointer of Git LFS: git lfs pull",
+    b"\x1a\x45\xdf\xa3": "a film",
     b"\x93NUMPY": "an array of NumPy",
-}  # fmt: skip
+}
 TEXT = {9, 10, 12, 13, *range(32, 127)}  # bytes of plain text
 SAVE = "save all images with 8 bits a channel, by one range for all"
 
@@ -372,11 +378,14 @@ def decode_into(place: Path, shape: Sequence[int], files: Sequence[str], size: i
     paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     started = [
         subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, "-P", "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
         for _ in jobs
-    ]  # fmt: skip
+    ]
     try:
         for process, job in zip(started, jobs, strict=True):
             assert process.stdin is not None  # a pipe, which stays open: a process whose parent is gone ends

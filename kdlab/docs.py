@@ -33,11 +33,15 @@ ROOT = PACKAGE.parent
 MARK = re.compile(r"(<!-- kdlab docs: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 LAYOUTS = [
     ["`train/CLASS/` and `test/CLASS/` (or `val/CLASS/`; with both, `val/` is for validation)", "`train/`", "`test/`"],
-    ["`CLASS/` alone", "the others", f"{SHARE:.0%} of each class, chosen by the content of the files: the same for all "
-     "seeds, machines and names; equal files are on one side"],
+    [
+        "`CLASS/` alone",
+        "the others",
+        f"{SHARE:.0%} of each class, chosen by the content of the files: the same for all "
+        "seeds, machines and names; equal files are on one side",
+    ],
     ["`unlabelled/` beside these, or in `train/`", "its images too, without labels", ""],
     ["images and no class", "all of them, without labels: `simclr`, `moco`, `byol`, `mokd`", "nothing"],
-]  # fmt: skip
+]
 NOTE = "*Written by `kdlab docs` from the package's own tables; a test compares.*"
 
 
@@ -171,11 +175,16 @@ def _columns(names: Sequence[str]) -> str:
 def metrics_page() -> str:
     """docs/metrics.md."""
     lines = [
-        [f"`{key}`", m.unit or "-", m.better,
-         "no" if m.due == "request" else f"{m.due}, of {first_sentence(m.due_for)}", first_sentence(m.measure),
-         first_sentence(m.suits)]
+        [
+            f"`{key}`",
+            m.unit or "-",
+            m.better,
+            "no" if m.due == "request" else f"{m.due}, of {first_sentence(m.due_for)}",
+            first_sentence(m.measure),
+            first_sentence(m.suits),
+        ]
         for key, m in METRICS.items()
-    ]  # fmt: skip
+    ]
     return f"""# Metrics
 
 {NOTE}
@@ -204,11 +213,16 @@ def studies_page() -> str:
     parts, run = [], [name for name, found in answers.items() if found.n.any()]
     for name in run:
         lines = [
-            [row["question"], f"{row['system']}, minus {row['minus']}", f"`{row['metric']}`",
-             *("" if math.isnan(row[key]) else f"{row[key]:.1f}" for key in ("difference", "± 95 %")), str(row["n"]),
-             row["verdict"]]
+            [
+                row["question"],
+                f"{row['system']}, minus {row['minus']}",
+                f"`{row['metric']}`",
+                *("" if math.isnan(row[key]) else f"{row[key]:.1f}" for key in ("difference", "± 95 %")),
+                str(row["n"]),
+                row["verdict"],
+            ]
             for row in answers[name].to_dict("records")
-        ]  # fmt: skip
+        ]
         table = rows("question | difference | metric | mean: | ± 95 %: | n: | answer", lines)
         parts.append(f"\n## {name}\n\n{made[name].question}\n\n{table}\n")
     verdicts = [verdict for found in answers.values() for verdict in found.verdict]

@@ -11,9 +11,11 @@ from .errors import Error
 
 KEPT = "what is stored is kept"
 HINTS = {
-    errno.ENOSPC: " (make room)", getattr(errno, "EDQUOT", errno.ENOSPC): " (make room)",
-    errno.EFBIG: " (ulimit -f, or the file system)", errno.EMFILE: " (ulimit -n)",
-}  # fmt: skip
+    errno.ENOSPC: " (make room)",
+    getattr(errno, "EDQUOT", errno.ENOSPC): " (make room)",
+    errno.EFBIG: " (ulimit -f, or the file system)",
+    errno.EMFILE: " (ulimit -n)",
+}
 # What torch, numpy and safetensors write where there is no memory, or where a file took no more bytes
 NO_MEMORY = re.compile(
     r"allocate memory|not enough memory|out of memory|bad_alloc|unable to allocate|invalid buffer size|"

@@ -37,8 +37,9 @@ def parameters(namespace: dict[str, Any], allowed: Iterable[str]) -> dict[str, A
         name: value
         for name, value in namespace.items()
         if (name in allowed or isinstance(value, DATA) or is_array(value))
-        and not name.startswith("_") and name not in ("In", "Out")
-    }  # fmt: skip
+        and not name.startswith("_")
+        and name not in ("In", "Out")
+    }
     annotated = namespace.get("__annotations__", {})
     history = namespace.get("In") or ()
     names = _names(history, allowed) if any(history) else None

@@ -235,9 +235,13 @@ def execute(path: Path) -> None:
     before = {cell.id: (cell.source, cell.get("outputs")) for cell in notebook.cells}
     with ended_by_signals(), clean_kernels() as place:
         client = NotebookClient(
-            notebook, timeout=CELL_SECONDS, kernel_name="python3", kernel_manager_class=own_kernel(),
-            record_timing=False, resources={"metadata": {"path": str(path.parent)}},
-        )  # fmt: skip
+            notebook,
+            timeout=CELL_SECONDS,
+            kernel_name="python3",
+            kernel_manager_class=own_kernel(),
+            record_timing=False,
+            resources={"metadata": {"path": str(path.parent)}},
+        )
         try:
             # cell by cell: `client.execute` has its own ideas of what a signal means
             with kernel_failures(path), client.setup_kernel():
@@ -335,9 +339,17 @@ def check(paths: Sequence[Path], strict: bool = False) -> int:
     for path in paths:
         read(path)  # pytest would say at length what is wrong with one that is none
     options = [
-        "-o", "addopts=", "-p", "no:cacheprovider", "-p", "kdlab.strictness", "--nbval" if strict else "--nbval-lax",
-        "--nbval-current-env", "--nbval-cell-timeout", str(CELL_SECONDS),
-    ]  # fmt: skip
+        "-o",
+        "addopts=",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "kdlab.strictness",
+        "--nbval" if strict else "--nbval-lax",
+        "--nbval-current-env",
+        "--nbval-cell-timeout",
+        str(CELL_SECONDS),
+    ]
     # this kdlab, also for the kernels, and none that lies in the folder where the command was typed
     package = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
     with ended_by_signals(), clean_kernels():
@@ -418,10 +430,14 @@ def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **envi
         try:
             with kernel_failures(path):
                 papermill.execute_notebook(
-                    _literal(path), _literal(part), dict(parameters), kernel_name="python3", language="python",
+                    _literal(path),
+                    _literal(part),
+                    dict(parameters),
+                    kernel_name="python3",
+                    language="python",
                     kernel_manager_class=own_kernel(),
                     progress_bar=bar,
-                )  # fmt: skip
+                )
         except papermill.PapermillExecutionError as error:
             raise Error(
                 f"{error.ename}: {error.evalue} (cell {error.exec_count} of {path.name}; what ran so far is in {part})"

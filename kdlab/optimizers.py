@@ -78,7 +78,7 @@ def sgd(groups: Groups, lr: float, *, momentum: ShareBelow1 = 0.9, nesterov: boo
 
 def lars(
     groups: Groups, lr: float, *, momentum: ShareBelow1 = 0.9, nesterov: bool = False, eta: Positive = 0.02
-) -> Optimizer:  # fmt: skip
+) -> Optimizer:
     """`LARS`, for large batches: what solo-learn pre-trains with."""
     return LARS(groups, lr, momentum, nesterov, eta)
 

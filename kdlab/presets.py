@@ -16,9 +16,20 @@ SMOKE = Recipe("does it run at all: seconds", epochs=2, steps=4, batch=16)
 PRESETS = ("smoke", "paper")
 # Fields that decide the task, or how it is watched: stages have them from the run that they lead to
 TASK = (
-    "dataset", "size", "labels", "validation", "split", "noise", "noise_kind", "imbalance", "seed", "normalise",
-    "track_test", "precision", "device",
-)  # fmt: skip
+    "dataset",
+    "size",
+    "labels",
+    "validation",
+    "split",
+    "noise",
+    "noise_kind",
+    "imbalance",
+    "seed",
+    "normalise",
+    "track_test",
+    "precision",
+    "device",
+)
 STAGES = ("teacher", "init")
 NAMED = (*STAGES, "method", "model")  # headings of `describe`, not its fields
 

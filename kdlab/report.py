@@ -122,9 +122,10 @@ def compare(
 
 
 def summary(
-    scores: Mapping[str, Sequence[float]], gained: Mapping[str, Sequence[float]] | None = None,
+    scores: Mapping[str, Sequence[float]],
+    gained: Mapping[str, Sequence[float]] | None = None,
     baseline: str | None = None,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """A row a system: mean, 95 % interval, n of its scores; mean and interval of what it `gained` over `baseline`."""
     rows: dict[str, dict[str, float]] = {}
     for name, values in scores.items():

@@ -56,9 +56,13 @@ def cosine_between(progress: float, start: float, end: float) -> float:
 
 
 def ramp_up(
-    progress: float, start: float, end: float, warmup: float, ramp: float,
+    progress: float,
+    start: float,
+    end: float,
+    warmup: float,
+    ramp: float,
     curve: Literal["linear", "cosine", "step"] = "linear",
-) -> float:  # fmt: skip
+) -> float:
     """How a teacher's weight grows: 0 for a while, then from `start` to `end`, then `end`.
 
     `warmup` and `ramp` are the shares of training of the first two parts; with ramp = 0 `end` follows at once. `curve`:

@@ -84,11 +84,12 @@ def show(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> No
 
 @app.command()
 def run(
-    name: Name, seeds: Annotated[str, typer.Option(help="0-19, or 0,2,5; default: the study's")] = "",
+    name: Name,
+    seeds: Annotated[str, typer.Option(help="0-19, or 0,2,5; default: the study's")] = "",
     budget: Budget = "lab",
     only: Annotated[list[str] | None, typer.Option(help="a system, or words that names have; may be repeated")] = None,
     parameter: Parameters = None,
-) -> None:  # fmt: skip
+) -> None:
     """Run a study and add to its evidence; what is stored comes back at once."""
     study = make(name, budget, parameter)
     chosen = study.chosen(only or ())
@@ -102,9 +103,12 @@ def run(
 
 @app.command()
 def table(
-    name: Name, metric: str | None = None, baseline: str | None = None, budget: Budget = "lab",
+    name: Name,
+    metric: str | None = None,
+    baseline: str | None = None,
+    budget: Budget = "lab",
     parameter: Parameters = None,
-) -> None:  # fmt: skip
+) -> None:
     """Mean, 95 % interval and n of every system; of a published experiment its table, as printed and as measured."""
     say(make(name, budget, parameter).tabulated(metric, baseline))
 
@@ -113,8 +117,9 @@ def table(
 def answers(
     name: Annotated[str | None, typer.Argument()] = None,
     everything: Annotated[bool, typer.Option("--all", help="of all studies but the published tables")] = False,
-    budget: Budget = "lab", parameter: Parameters = None,
-) -> None:  # fmt: skip
+    budget: Budget = "lab",
+    parameter: Parameters = None,
+) -> None:
     """Difference, interval, n and verdict of every question."""
     import pandas as pd
 
@@ -154,8 +159,9 @@ def restamp(
     name: Name,
     old: Annotated[Path, typer.Option(help="a checkout of the commit whose rows shall be kept (git worktree add)")],
     share: Annotated[float, typer.Option(help="of the epochs that are trained, with shorter schedules")] = 1.0,
-    budget: Budget = "lab", parameter: Parameters = None,
-) -> None:  # fmt: skip
+    budget: Budget = "lab",
+    parameter: Parameters = None,
+) -> None:
     """Keep rows after a change of code that moves no number: give them new identities, without training all anew.
 
     Where only identities are made in another way this is calculated. Where code changed, two seeds of each system are

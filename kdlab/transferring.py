@@ -29,9 +29,14 @@ HEADS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"logistic": logi
 
 
 def transfer(
-    results: Result | Mapping[str, Result], dataset: str, size: int | None = None, shots: int | None = 5,
-    seeds: Iterable[int] = range(10), head: str = "logistic", baseline: str | None = None,
-) -> pd.DataFrame:  # fmt: skip
+    results: Result | Mapping[str, Result],
+    dataset: str,
+    size: int | None = None,
+    shots: int | None = 5,
+    seeds: Iterable[int] = range(10),
+    head: str = "logistic",
+    baseline: str | None = None,
+) -> pd.DataFrame:
     """`transfer_scores` of a run, or of several by name, as a table: a row each, mean, 95 % interval over draws, n.
 
     With a `baseline` (one of the names) also the mean difference to it, paired by draw, with its own interval. An
@@ -50,9 +55,13 @@ def transfer(
 
 
 def transfer_scores(
-    result: Result, dataset: str, size: int | None = None, shots: int | None = 5, seeds: Iterable[int] = range(10),
+    result: Result,
+    dataset: str,
+    size: int | None = None,
+    shots: int | None = 5,
+    seeds: Iterable[int] = range(10),
     head: str = "logistic",
-) -> list[float]:  # fmt: skip
+) -> list[float]:
     """How often a simple classifier on frozen features is right on another data set's test images: percent, by draw.
 
     The features are the pooled ones of the run's trained network, of images brought to `size` x `size` pixels (None:

@@ -82,9 +82,13 @@ def serve(place, *command):
     log = place / "server.log"
     with log.open("w") as told:
         server = subprocess.Popen(
-            [sys.executable, "-m", *command, f"--port={port}"], cwd=place, env={**os.environ, **folders},
-            stdin=subprocess.DEVNULL, stdout=told, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            [sys.executable, "-m", *command, f"--port={port}"],
+            cwd=place,
+            env={**os.environ, **folders},
+            stdin=subprocess.DEVNULL,
+            stdout=told,
+            stderr=subprocess.STDOUT,
+        )
         try:
             address, last = f"http://127.0.0.1:{port}", time.monotonic() + START_SECONDS
             while not answers(address):
@@ -106,10 +110,18 @@ def answers(address):
 def jupyterlab(place, folder):
     """JupyterLab on the notebooks of a folder."""
     return serve(
-        place, "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--allow-root", "--ServerApp.port_retries=0",
-        f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={TOKEN}", "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.expose_app_in_browser=True",
-    )  # fmt: skip
+        place,
+        "jupyterlab",
+        "--no-browser",
+        "--ip=127.0.0.1",
+        "--allow-root",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={folder}",
+        f"--IdentityProvider.token={TOKEN}",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.expose_app_in_browser=True",
+    )
 
 
 def voila(place, notebook):
@@ -136,9 +148,12 @@ def chromium(profile):
     quiet = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
     with sync_playwright() as driver:
         browser = driver.chromium.launch_persistent_context(
-            str(profile), executable_path=CHROMIUM, headless=True, viewport={"width": 1400, "height": 1000},
+            str(profile),
+            executable_path=CHROMIUM,
+            headless=True,
+            viewport={"width": 1400, "height": 1000},
             args=["--no-sandbox", "--disable-dev-shm-usage", *quiet],  # the pages are ours, and containers have neither
-        )  # fmt: skip
+        )
         try:
             yield browser
         finally:

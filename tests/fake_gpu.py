@@ -76,9 +76,17 @@ DEVICE = torch.device("fake", 0)
 
 # Operators that make the host wait, as the size of their result, or their result, is something that it has to know
 WAITING = {
-    "nonzero", "masked_select", "_unique", "_unique2", "unique_dim", "bincount", "equal", "is_nonzero", "histc",
+    "nonzero",
+    "masked_select",
+    "_unique",
+    "_unique2",
+    "unique_dim",
+    "bincount",
+    "equal",
+    "is_nonzero",
+    "histc",
     "repeat_interleave",
-}  # fmt: skip
+}
 
 
 class Held(torch.Tensor):
@@ -87,9 +95,13 @@ class Held(torch.Tensor):
     @staticmethod
     def __new__(cls, held):
         return torch.Tensor._make_wrapper_subclass(
-            cls, held.shape, strides=held.stride(), storage_offset=held.storage_offset(), dtype=held.dtype,
+            cls,
+            held.shape,
+            strides=held.stride(),
+            storage_offset=held.storage_offset(),
+            dtype=held.dtype,
             device=DEVICE,
-        )  # fmt: skip
+        )
 
     def __init__(self, held):
         self.held = held

@@ -17,9 +17,11 @@ CELLS = """() => {
     return cells ? [notebook.activeCellIndex, ...Array.from(cells, cell => cell.type)] : [];
 }"""
 KEYS = {  # by kind: one step on, one step back
-    "slider": ("ArrowRight", "ArrowLeft"), "select": ("ArrowDown", "ArrowUp"), "input": (" ", " "),
+    "slider": ("ArrowRight", "ArrowLeft"),
+    "select": ("ArrowDown", "ArrowUp"),
+    "input": (" ", " "),
     "canvas": (" ", "Delete"),
-}  # fmt: skip
+}
 # Half a second without a new picture: sliders may correct their value when they are first shown
 SETTLED = """image => {
     if (image.dataset.seen !== image.src) { image.dataset.seen = image.src; image.dataset.since = performance.now(); }

@@ -46,10 +46,16 @@ def test_worth_and_cells_by_hand(monkeypatch):
     study = small()
     scores = {"whole": 90, "bare": 60, "without KD": 84, "only KD": 75, "T = 1, w = 0.5": 70, "T = 4, w = 1": 80}
     rows = [
-        {"system": name, "seed": seed, "test/accuracy": scores.get(name, 88) + seed + (name == "whole") * seed,
-         "cpu_seconds": 6.0 if name == "without KD" else 8.0, "trained_parameters": 100 - 10 * (name == "without maps")}
-        for name in study.systems for seed in (0, 1, 2)
-    ]  # fmt: skip
+        {
+            "system": name,
+            "seed": seed,
+            "test/accuracy": scores.get(name, 88) + seed + (name == "whole") * seed,
+            "cpu_seconds": 6.0 if name == "without KD" else 8.0,
+            "trained_parameters": 100 - 10 * (name == "without maps"),
+        }
+        for name in study.systems
+        for seed in (0, 1, 2)
+    ]
     monkeypatch.setattr(Study, "rows", lambda self: pd.DataFrame(rows))
     table = worth(study)
     assert table.loc["KD", "points, left out"] == pytest.approx(7) and table.loc["KD", "± 95 %, left out"] > 0

@@ -17,9 +17,21 @@ B = 12
 NAMES = {recipe: f"{family}-{role}" for family, roles in AUGMENTATIONS.items() for role, recipe in roles.items()}
 RECIPES = {name: recipe for recipe, name in NAMES.items()}  # each once
 EVERYTHING = Recipe(
-    flip=0.5, pad=2, crop_scale=(0.2, 1.0), rotate=20, translate=0.1, scale=(0.8, 1.2), shear=10,
-    jitter=(0.4, 0.4, 0.4, 0.1), jitter_p=0.8, grey_p=0.2, blur_p=0.5, solarize_p=0.2, noise=0.1, erase_p=0.5,
-)  # fmt: skip
+    flip=0.5,
+    pad=2,
+    crop_scale=(0.2, 1.0),
+    rotate=20,
+    translate=0.1,
+    scale=(0.8, 1.2),
+    shear=10,
+    jitter=(0.4, 0.4, 0.4, 0.1),
+    jitter_p=0.8,
+    grey_p=0.2,
+    blur_p=0.5,
+    solarize_p=0.2,
+    noise=0.1,
+    erase_p=0.5,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +86,8 @@ OPS = {
     ),
     "hflip": (ops.hflip, lambda x, on: TF.hflip(x) if on else x, lambda h, w: (ON,)),
     "affine": (
-        ops.affine, affine_image,
+        ops.affine,
+        affine_image,
         lambda h, w: [uniform(*r) for r in ((-180, 180), (-w / 4, w / 4), (-h / 4, h / 4), (0.5, 2), *[(-40, 40)] * 2)],
     ),
     "brightness": (ops.brightness, TF.adjust_brightness, lambda h, w: (uniform(0, 2),)),
@@ -82,7 +95,8 @@ OPS = {
     "saturation": (ops.saturation, TF.adjust_saturation, lambda h, w: (uniform(0, 2),)),
     "hue": (ops.hue, TF.adjust_hue, lambda h, w: (uniform(-0.5, 0.5),)),
     "jitter": (
-        ops.jitter, jitter_image,
+        ops.jitter,
+        jitter_image,
         lambda h, w: [*(uniform(0.2, 1.8) for _ in range(3)), uniform(-0.5, 0.5), torch.rand(B, 4).argsort(1)],
     ),
     "greyscale": (ops.greyscale, lambda x, on: TF.rgb_to_grayscale(x, len(x)) if on else x, lambda h, w: (ON,)),
@@ -100,7 +114,7 @@ OPS = {
         lambda x, *args: TF.erase(x, *args[:4], torch.tensor(0.3)) if args[4] else x,
         lambda h, w: (*boxes(h, w), ON),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("size", [(8, 8), (12, 12), (32, 32), (9, 14)], ids="{0[0]}x{0[1]}".format)
@@ -154,9 +168,20 @@ def test_draws_come_from_the_generator_alone_and_differ_by_image(recipe):
 
 
 SWITCHES = {
-    "flip": 1.0, "pad": 2, "crop_scale": (0.2, 0.5), "rotate": 20, "translate": 0.2, "scale": (1.2, 1.5), "shear": 20,
-    "jitter": (0, 0, 0, 0.4), "grey_p": 1.0, "blur_p": 1.0, "solarize_p": 1.0, "noise": 0.1, "erase_p": 1.0,
-}  # fmt: skip
+    "flip": 1.0,
+    "pad": 2,
+    "crop_scale": (0.2, 0.5),
+    "rotate": 20,
+    "translate": 0.2,
+    "scale": (1.2, 1.5),
+    "shear": 20,
+    "jitter": (0, 0, 0, 0.4),
+    "grey_p": 1.0,
+    "blur_p": 1.0,
+    "solarize_p": 1.0,
+    "noise": 0.1,
+    "erase_p": 1.0,
+}
 
 
 @pytest.mark.parametrize("field", SWITCHES)
@@ -235,21 +260,27 @@ def test_small_batches_never_fail_whatever_the_draws(name):
     assert not failed, f"{len(failed)} of 500 draws fail, the first: {failed[0]}"
 
 
-@pytest.mark.parametrize("name, op", {
-    "hflip": lambda x, none: ops.hflip(x, none.bool()),
-    "pad_crop": lambda x, none: ops.pad_crop(x, none.long(), none.long(), 2),
-    "crop_resize": lambda x, none: ops.crop_resize(x, none.long(), none.long(), none.long(), none.long()),
-    "affine": lambda x, none: ops.affine(x, *[none] * 6),
-    "jitter": lambda x, none: ops.jitter(x, none, none, none, none, none.long()[:, None].expand(-1, 4), none.bool()),
-    "greyscale": lambda x, none: ops.greyscale(x, none.bool()),
-    "blur": lambda x, none: ops.blur(x, none, none.bool(), 3),
-    "solarize": lambda x, none: ops.solarize(x, none, none.bool()),
-    "erase": lambda x, none: ops.erase(x, *[none.long()] * 4, none.bool()),
-    "cutout": lambda x, none: ops.cutout(x, none.long(), none.long(), 4),
-    "jigsaw": lambda x, none: ops.jigsaw(x, none.long()[:, None].expand(-1, 4)),
-    "rotations": lambda x, none: ops.rotations(x),
-    "cutmix": lambda x, none: ops.cutmix(x, none.long(), (torch.tensor(0),) * 4),
-}.items(), ids=lambda each: each if isinstance(each, str) else "")  # fmt: skip
+@pytest.mark.parametrize(
+    "name, op",
+    {
+        "hflip": lambda x, none: ops.hflip(x, none.bool()),
+        "pad_crop": lambda x, none: ops.pad_crop(x, none.long(), none.long(), 2),
+        "crop_resize": lambda x, none: ops.crop_resize(x, none.long(), none.long(), none.long(), none.long()),
+        "affine": lambda x, none: ops.affine(x, *[none] * 6),
+        "jitter": lambda x, none: ops.jitter(
+            x, none, none, none, none, none.long()[:, None].expand(-1, 4), none.bool()
+        ),
+        "greyscale": lambda x, none: ops.greyscale(x, none.bool()),
+        "blur": lambda x, none: ops.blur(x, none, none.bool(), 3),
+        "solarize": lambda x, none: ops.solarize(x, none, none.bool()),
+        "erase": lambda x, none: ops.erase(x, *[none.long()] * 4, none.bool()),
+        "cutout": lambda x, none: ops.cutout(x, none.long(), none.long(), 4),
+        "jigsaw": lambda x, none: ops.jigsaw(x, none.long()[:, None].expand(-1, 4)),
+        "rotations": lambda x, none: ops.rotations(x),
+        "cutmix": lambda x, none: ops.cutmix(x, none.long(), (torch.tensor(0),) * 4),
+    }.items(),
+    ids=lambda each: each if isinstance(each, str) else "",
+)
 def test_operations_leave_no_image_as_it_is(name, op):
     failed = ""
     try:

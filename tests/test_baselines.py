@@ -19,10 +19,15 @@ from kdlab.ranges import Positive
 # Adapters
 
 
-@pytest.mark.parametrize("student, teacher, kind, kernel", [
-    ((4, 8, 8), (6, 4, 4), nn.Conv2d, 3), ((4, 4, 4), (6, 8, 8), nn.ConvTranspose2d, 4),
-    ((4, 8, 8), (6, 8, 8), nn.Conv2d, 1), ((4, 8, 8), (6, 5, 5), nn.Conv2d, 4),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "student, teacher, kind, kernel",
+    [
+        ((4, 8, 8), (6, 4, 4), nn.Conv2d, 3),
+        ((4, 4, 4), (6, 8, 8), nn.ConvTranspose2d, 4),
+        ((4, 8, 8), (6, 8, 8), nn.Conv2d, 1),
+        ((4, 8, 8), (6, 5, 5), nn.Conv2d, 4),
+    ],
+)
 def test_regressor_brings_any_map_to_the_teachers_shape(student, teacher, kind, kernel):
     module = regressor(student, teacher)
     assert isinstance(module[0], kind) and module[0].kernel_size == (kernel, kernel) and module[0].bias is not None
@@ -52,11 +57,16 @@ def test_variances_start_at_5():
 # Pairs that do not fit
 
 
-@pytest.mark.parametrize("key, message", [
-    ("at", "at pairs stages one to one: the student has 4, the teacher 3"),
-    ("nst", "nst pairs stages one to one"), ("vid", "vid pairs stages one to one"),
-    ("ab_init", "ab_init pairs stages one to one"), ("fsp_init", "fsp_init pairs stages one to one"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "key, message",
+    [
+        ("at", "at pairs stages one to one: the student has 4, the teacher 3"),
+        ("nst", "nst pairs stages one to one"),
+        ("vid", "vid pairs stages one to one"),
+        ("ab_init", "ab_init pairs stages one to one"),
+        ("fsp_init", "fsp_init pairs stages one to one"),
+    ],
+)
 def test_stage_counts(key, message):
     with pytest.raises(Error, match=message):
         METHODS[key](build("litenet_dsc", 10, 1, 0.125), build("resnet20", 10, 1, 0.25), shape=(1, 8, 8))

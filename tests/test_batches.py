@@ -161,11 +161,16 @@ def test_mixed_labels_give_the_published_loss():
     assert loss.item() == pytest.approx(4.259507, rel=1e-6)
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"cutmix": 1.5}, "cutmix=1.5: the probability"), ({"cutmix": -0.1}, "between 0 and 1"),
-    ({"cutout": -2}, "cutout=-2: the side"), ({"cutout": 1}, "0 \\(none\\), or 2 pixels and more"),
-    ({"sampling": "pair"}, "did you mean 'pairs'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"cutmix": 1.5}, "cutmix=1.5: the probability"),
+        ({"cutmix": -0.1}, "between 0 and 1"),
+        ({"cutout": -2}, "cutout=-2: the side"),
+        ({"cutout": 1}, "0 \\(none\\), or 2 pixels and more"),
+        ({"sampling": "pair"}, "did you mean 'pairs'"),
+    ],
+)
 def test_mistakes(options, message):
     with pytest.raises(Error, match=message):
         batches(**options)

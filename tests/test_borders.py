@@ -21,8 +21,16 @@ X, Y = torch.zeros(6, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 2, 0, 1, 
 def said(**fields):
     """What an ImageSet of these fields is refused with; "made" where it is not."""
     try:
-        parts = {"train_x": X, "train_y": Y, "test_x": X, "test_y": Y, "style": "colour", "classes": ("a", "b", "c"),
-                 "mean": (0.5,) * 3, "std": (0.2,) * 3}  # fmt: skip
+        parts = {
+            "train_x": X,
+            "train_y": Y,
+            "test_x": X,
+            "test_y": Y,
+            "style": "colour",
+            "classes": ("a", "b", "c"),
+            "mean": (0.5,) * 3,
+            "std": (0.2,) * 3,
+        }
         ImageSet("mine", **{**parts, **fields})
     except Error as error:
         return str(error)
@@ -42,15 +50,24 @@ def test_what_fits_is_taken():
 
 
 @pytest.mark.parametrize("part", ["train", "test", "val"])
-@pytest.mark.parametrize("x, words", [
-    (X.float() / 255, "bytes from 0 to 255, of values in [0, 1] (255 * x).round().to(torch.uint8)"),
-    (X.double(), "has numbers of torch.float64: give bytes"), (X.long(), "has numbers of torch.int64: give bytes"),
-    (X.bool(), "has numbers of torch.bool: give bytes"), (X.permute(0, 2, 3, 1), "channels come first"),
-    (X[:, 0], "greyscale images as x[:, None]"), (X.flatten(1), "give (n, C, H, W)"), (X[None], "give (n, C, H, W)"),
-    (X.repeat(1, 2, 1, 1)[:, :4], "images have 1 channel or 3"), (X[:, :2], "images have 1 channel or 3"),
-    (X.numpy(), "is a ndarray: give a uint8 tensor"), ([1, 2], "is a list: give a uint8 tensor"),
-    (X[..., :0], "no pixels"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "x, words",
+    [
+        (X.float() / 255, "bytes from 0 to 255, of values in [0, 1] (255 * x).round().to(torch.uint8)"),
+        (X.double(), "has numbers of torch.float64: give bytes"),
+        (X.long(), "has numbers of torch.int64: give bytes"),
+        (X.bool(), "has numbers of torch.bool: give bytes"),
+        (X.permute(0, 2, 3, 1), "channels come first"),
+        (X[:, 0], "greyscale images as x[:, None]"),
+        (X.flatten(1), "give (n, C, H, W)"),
+        (X[None], "give (n, C, H, W)"),
+        (X.repeat(1, 2, 1, 1)[:, :4], "images have 1 channel or 3"),
+        (X[:, :2], "images have 1 channel or 3"),
+        (X.numpy(), "is a ndarray: give a uint8 tensor"),
+        ([1, 2], "is a list: give a uint8 tensor"),
+        (X[..., :0], "no pixels"),
+    ],
+)
 def test_images_that_are_no_bytes_with_channels_first(part, x, words):
     message = said(**{"val_x": X, "val_y": Y, f"{part}_x": x})
     assert message.startswith(f"{part}_x of mine ") and words in message and "\n" not in message
@@ -60,25 +77,39 @@ ONE = "one label an image; several labels or numbers are not what this trains"
 
 
 @pytest.mark.parametrize("part", ["train", "test", "val"])
-@pytest.mark.parametrize("y, words", [
-    (torch.zeros(6, 3, dtype=torch.long), ONE), (torch.zeros(6, 3), ONE), (torch.rand(6), ONE), (Y[:, None], ONE),
-    (torch.zeros(6, 3, dtype=torch.bool), ONE), (Y.int(), "give classes as int64, y.long()"),
-    ((Y > 0), "give classes as int64, y.long()"), (Y[:4], "4 labels for 6 images"),
-    (Y + 1, "has the label 3: 3 classes"),
-    (Y - 1, "has the label -2: 3 classes are numbered 0 to 2, -1 is none"), (Y.tolist(), "is a list: give an int64"),
-    (Y.numpy(), "is a ndarray: give an int64 tensor"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "y, words",
+    [
+        (torch.zeros(6, 3, dtype=torch.long), ONE),
+        (torch.zeros(6, 3), ONE),
+        (torch.rand(6), ONE),
+        (Y[:, None], ONE),
+        (torch.zeros(6, 3, dtype=torch.bool), ONE),
+        (Y.int(), "give classes as int64, y.long()"),
+        ((Y > 0), "give classes as int64, y.long()"),
+        (Y[:4], "4 labels for 6 images"),
+        (Y + 1, "has the label 3: 3 classes"),
+        (Y - 1, "has the label -2: 3 classes are numbered 0 to 2, -1 is none"),
+        (Y.tolist(), "is a list: give an int64"),
+        (Y.numpy(), "is a ndarray: give an int64 tensor"),
+    ],
+)
 def test_labels_that_are_not_one_class_an_image(part, y, words):
     message = said(**{"val_x": X, "val_y": Y, f"{part}_y": y})
     assert message.startswith(f"{part}_y of mine ") and words in message and "\n" not in message
 
 
-@pytest.mark.parametrize("fields, words", [
-    ({"val_x": X}, "val_y of mine is a NoneType"), ({"val_y": Y}, "val_x of mine is a NoneType"),
-    ({"classes": (0, 1, 2)}, "give the name of each class"), ({"std": ()}, "give a number a channel in each"),
-    ({"mean": (0.5, 0.5), "std": (0.2, 0.2)}, "give a number a channel in each"),
-    ({"std": (0.2, 0.0, 0.2)}, "deviations are above 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "fields, words",
+    [
+        ({"val_x": X}, "val_y of mine is a NoneType"),
+        ({"val_y": Y}, "val_x of mine is a NoneType"),
+        ({"classes": (0, 1, 2)}, "give the name of each class"),
+        ({"std": ()}, "give a number a channel in each"),
+        ({"mean": (0.5, 0.5), "std": (0.2, 0.2)}, "give a number a channel in each"),
+        ({"std": (0.2, 0.0, 0.2)}, "deviations are above 0"),
+    ],
+)
 def test_other_parts_of_a_set(fields, words):
     assert words in said(**fields)
 
@@ -143,9 +174,12 @@ def test_a_builder_that_gives_no_network_is_shown_the_way(monkeypatch):
 
     def cut(count):
         module = nn.Sequential(
-            nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, stride=2, padding=1), nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(), nn.Linear(4, count),
-        )  # fmt: skip
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.Conv2d(4, 4, 3, stride=2, padding=1),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(4, count),
+        )
         return from_module(module, ("1",), channels=1)
 
     deaf = message(Plain)

@@ -21,9 +21,11 @@ if not browsing.CHROMIUM:
     pytest.skip("there is no Chromium or Chrome to open notebooks with", allow_module_level=True)
 
 SMALL = (
-    'budget: str = "lab"', 'import kdlab\n\nkdlab.parameters(globals(), ["budget"])', "kdlab.widgets.circle()",
+    'budget: str = "lab"',
+    'import kdlab\n\nkdlab.parameters(globals(), ["budget"])',
+    "kdlab.widgets.circle()",
     "kdlab.widgets.seeds([3.0, 5.0, -1.0, 2.0, 4.0, 6.0, 1.0])",
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")

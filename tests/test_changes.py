@@ -208,10 +208,16 @@ WRITES = {
 }
 
 
-@pytest.mark.parametrize("how, part, size", [
-    *((how, "train_x", None) for how in WRITES), *(("numpy", part, None) for part in ("train_y", "test_x", "test_y")),
-    ("torch", "test_x", 10), ("one number", "test_y", 10), ("data", "train_y", None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "how, part, size",
+    [
+        *((how, "train_x", None) for how in WRITES),
+        *(("numpy", part, None) for part in ("train_y", "test_x", "test_y")),
+        ("torch", "test_x", 10),
+        ("one number", "test_y", 10),
+        ("data", "train_y", None),
+    ],
+)
 def test_images_that_were_written_into_are_not_those_of_the_name(how, part, size):
     handed = load("digits", size)
     clean, before = getattr(handed, part).clone(), handed.fingerprint()

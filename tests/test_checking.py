@@ -146,9 +146,13 @@ def test_what_is_told(tmp_path):
     assert three == "a.ipynb, cell three: text/plain differs: 2 outputs expected, 1 got\n  expected  1"
 
 
-@pytest.mark.parametrize("source, told", [
-    ("import os\nos._exit(1)", "the kernel died"), ("import time\ntime.sleep(60)", "it ran for more than 2 s"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "source, told",
+    [
+        ("import os\nos._exit(1)", "the kernel died"),
+        ("import time\ntime.sleep(60)", "it ran for more than 2 s"),
+    ],
+)
 def test_nothing_runs_after_a_cell_that_never_ends(tmp_path, source, told):
     cells = [nbformat.v4.new_code_cell(text, id=name) for name, text in {"ends": source, "after": "1 / 0"}.items()]
     path = write(tmp_path / "a.ipynb", cells)

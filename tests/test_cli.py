@@ -29,9 +29,13 @@ def kdlab(monkeypatch, capsys):
 def test_settings_are_nested_json_or_text():
     words = "lr=0.1 labels=20 teacher.method=simclr teacher.init.seed=3 hp.T=2 split=None nesterov=true"
     assert cli.parse(words.split()) == {
-        "lr": 0.1, "labels": 20, "teacher": {"method": "simclr", "init": {"seed": 3}}, "hp": {"T": 2}, "split": None,
+        "lr": 0.1,
+        "labels": 20,
+        "teacher": {"method": "simclr", "init": {"seed": 3}},
+        "hp": {"T": 2},
+        "split": None,
         "nesterov": True,
-    }  # fmt: skip
+    }
     assert cli.parse(["milestones=[0.5, 0.75]", "dataset=folder:a=b"]) == {
         "milestones": [0.5, 0.75],
         "dataset": "folder:a=b",
@@ -52,25 +56,32 @@ def test_run_table_and_a_file_of_fields(kdlab, tmp_path):
     assert code == 0 and "resnet18" in out and "test/accuracy" in out
 
 
-@pytest.mark.parametrize("words, message", [
-    (["run", "method=suprvised"], "unknown method 'suprvised': did you mean 'supervised'"),
-    (["run", "dataset=digts"], "unknown data set 'digts': did you mean 'digits'"),
-    (["run", "epochs=-3"], "epochs=-3: must be at least 0"),
-    (["run", "labels=5"], "labels=5 is less than one a class"),
-    (["run", "epoch=3"], "unknown field of Config 'epoch': did you mean 'epochs'"),
-    (["run", "--file", "nowhere.json"], "there is no file nowhere.json"),
-    (["run", "dataset=folder:nowhere"], "there is no folder nowhere"),
-    (["notebooks", "execute", "00_tor"], "unknown notebook '00_tor': did you mean '00_tour'"),
-    (["tour", "-p", "sed=1"], "unknown parameter of 00_tour.ipynb 'sed': did you mean 'seeds'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["run", "method=suprvised"], "unknown method 'suprvised': did you mean 'supervised'"),
+        (["run", "dataset=digts"], "unknown data set 'digts': did you mean 'digits'"),
+        (["run", "epochs=-3"], "epochs=-3: must be at least 0"),
+        (["run", "labels=5"], "labels=5 is less than one a class"),
+        (["run", "epoch=3"], "unknown field of Config 'epoch': did you mean 'epochs'"),
+        (["run", "--file", "nowhere.json"], "there is no file nowhere.json"),
+        (["run", "dataset=folder:nowhere"], "there is no folder nowhere"),
+        (["notebooks", "execute", "00_tor"], "unknown notebook '00_tor': did you mean '00_tour'"),
+        (["tour", "-p", "sed=1"], "unknown parameter of 00_tour.ipynb 'sed': did you mean 'seeds'"),
+    ],
+)
 def test_mistakes_are_one_line_and_exit_code_2(words, message, kdlab):
     code, out, err = kdlab(*words)
     assert code == 2 and out == "" and err.count("\n") == 1 and err.startswith("kdlab: ") and message in err
 
 
-@pytest.mark.parametrize("text, message", [
-    ("[1", "is no JSON file"), ("[1]", "must hold fields by name"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("[1", "is no JSON file"),
+        ("[1]", "must hold fields by name"),
+    ],
+)
 def test_a_file_that_holds_no_fields(text, message, tmp_path, kdlab):
     (tmp_path / "fields.json").write_text(text)
     test_mistakes_are_one_line_and_exit_code_2(["run", "--file", str(tmp_path / "fields.json")], message, kdlab)
@@ -79,7 +90,7 @@ def test_a_file_that_holds_no_fields(text, message, tmp_path, kdlab):
 def test_a_mistake_in_a_process_of_its_own():
     done = subprocess.run(
         [sys.executable, "-m", "kdlab.cli", "run", "method=suprvised"], capture_output=True, text=True, check=False
-    )  # fmt: skip
+    )
     err = done.stderr
     assert done.returncode == 2 and done.stdout == "" and err.count("\n") == 1 and "Traceback" not in err
 

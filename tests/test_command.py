@@ -43,13 +43,16 @@ def one_sentence(done, *words):
     assert not list(runs_root().glob("*/*")), "nothing half-written stays behind"
 
 
-@pytest.mark.parametrize("suffix, content", [
-    ("json", b'\xef\xbb\xbf{"seed": 5}'),
-    ("json", b'{"seed": 5, "weights": {"ce": 1}}'),
-    ("yaml", b"seed: 5\n"),
-    ("yml", b"\xef\xbb\xbf# caf\xc3\xa9\nseed: 5  # one\nlr: 2e-3\nsize: null\nsplit: None\n"),
-    ("txt", b'{"seed": 5}\r\n'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "suffix, content",
+    [
+        ("json", b'\xef\xbb\xbf{"seed": 5}'),
+        ("json", b'{"seed": 5, "weights": {"ce": 1}}'),
+        ("yaml", b"seed: 5\n"),
+        ("yml", b"\xef\xbb\xbf# caf\xc3\xa9\nseed: 5  # one\nlr: 2e-3\nsize: null\nsplit: None\n"),
+        ("txt", b'{"seed": 5}\r\n'),
+    ],
+)
 def test_a_file_of_fields_is_utf8_with_or_without_its_mark(kdlab, tmp_path, monkeypatch, suffix, content):
     monkeypatch.setattr("locale.getpreferredencoding", lambda *_: "cp1252")
     file = tmp_path / f"fields.{suffix}"
@@ -60,26 +63,29 @@ def test_a_file_of_fields_is_utf8_with_or_without_its_mark(kdlab, tmp_path, monk
     assert json.loads(config.read_text())["config"]["seed"] == 5 and "test/accuracy" in out
 
 
-@pytest.mark.parametrize("name, content, words", [
-    ("a.json", '{"seed": 5}'.encode("utf-16"), ["UTF-8"]),
-    ("a.json", b'{"model": "caf\xe9"}', ["UTF-8"]),
-    ("a.json", b'{"hp": ' + b"[" * DEEP, ["nested"]),
-    ("a.json", b'{"teacher": ' * 60 + b"{}" + b"}" * 60, ["nested"]),
-    ("a.json", b'{"seed": ' + b"1" * 5000 + b"}", ["digits"]),
-    ("a.json", b'{"device": "\\ud800"}', ["no text"]),
-    ("a.json", b'{"hp": {"\\udfff": 1}}', ["no text"]),
-    ("a.json", b" " * (1 << 21), ["bytes"]),
-    ("a.json", b"\0\1\2", ["no JSON file"]),
-    ("a.yaml", b"a: [1", ["no YAML file"]),
-    ("a.yaml", b"hp: " + b"[" * DEEP, ["nested"]),
-    ("a.yaml", b"- seed: 1", ["fields by name"]),
-    ("a.yaml", b"1: 2", ["no name of a field"]),
-    ("a.yaml", b"a: &x [1]\nb: *x", ["aliases"]),
-    ("a.yaml", b"seed: !!python/object/apply:os.getpid []", ["no YAML file"]),
-    ("a.yaml", b"seed: " + b"1" * 5000, ["digits"]),
-    ("a.yaml", b"labels: 1:30", ["labels='1:30'"]),
-    ("a.yaml", b"method: off", ["unknown method 'off'"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, content, words",
+    [
+        ("a.json", '{"seed": 5}'.encode("utf-16"), ["UTF-8"]),
+        ("a.json", b'{"model": "caf\xe9"}', ["UTF-8"]),
+        ("a.json", b'{"hp": ' + b"[" * DEEP, ["nested"]),
+        ("a.json", b'{"teacher": ' * 60 + b"{}" + b"}" * 60, ["nested"]),
+        ("a.json", b'{"seed": ' + b"1" * 5000 + b"}", ["digits"]),
+        ("a.json", b'{"device": "\\ud800"}', ["no text"]),
+        ("a.json", b'{"hp": {"\\udfff": 1}}', ["no text"]),
+        ("a.json", b" " * (1 << 21), ["bytes"]),
+        ("a.json", b"\0\1\2", ["no JSON file"]),
+        ("a.yaml", b"a: [1", ["no YAML file"]),
+        ("a.yaml", b"hp: " + b"[" * DEEP, ["nested"]),
+        ("a.yaml", b"- seed: 1", ["fields by name"]),
+        ("a.yaml", b"1: 2", ["no name of a field"]),
+        ("a.yaml", b"a: &x [1]\nb: *x", ["aliases"]),
+        ("a.yaml", b"seed: !!python/object/apply:os.getpid []", ["no YAML file"]),
+        ("a.yaml", b"seed: " + b"1" * 5000, ["digits"]),
+        ("a.yaml", b"labels: 1:30", ["labels='1:30'"]),
+        ("a.yaml", b"method: off", ["unknown method 'off'"]),
+    ],
+)
 def test_any_other_file_is_one_sentence(kdlab, tmp_path, name, content, words):
     file = tmp_path / name
     file.write_bytes(content)
@@ -105,27 +111,30 @@ def test_a_runs_own_record_makes_it_again_and_words_are_laid_over_it(kdlab):
     assert (config["teacher"]["lr"], config["teacher"]["labels"], config["hp"]["T"]) == (0.003, 20, 2.5)
 
 
-@pytest.mark.parametrize("words, said", [
-    (["run", "teacher." * 600 + "method=kd"], ["nested"]),
-    (["run", "hp.x=" + "[" * DEEP], ["nested"]),
-    (["run", "hp.x=" + '{"a":' * DEEP], ["nested"]),
-    (["run", "hp.x=" + "[" * 100 + "]" * 100], ["nested"]),
-    (["run", "seed=" + "1" * 5000], ["digits"]),
-    (["run", 'model="\\ud800"'], ["no text"]),
-    (["run", "seed=" + "9" * 30], ["seed="]),
-    (["run", "split=" + "9" * 30], ["split="]),
-    (["run", "width=1e6"], ["width="]),
-    (["run", "size=3000000"], ["size="]),
-    (["data", "get", "digits", "--size", "9999999"], ["size"]),
-    (["run", "epochs=" + "9" * 30], ["epochs="]),
-    (["study", "run", "tour", "--budget", "smoke", "--seeds", "9" * 30], ["seeds"]),
-    (["study", "run", "tour", "--budget", "smoke", "--seeds", "0-5-9"], ["0-19"]),
-    (["study", "answers", "tour", "-p", "labels=" + "1" * 5000], ["digits"]),
-    (["methods", "--classes", "-1"], ["--classes"]),
-    (["methods", "--samples", "0"], ["--samples"]),
-    (["methods", "--samples", "9" * 30], ["--samples"]),
-    (["gallery", "--port", "0"], ["port"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["run", "teacher." * 600 + "method=kd"], ["nested"]),
+        (["run", "hp.x=" + "[" * DEEP], ["nested"]),
+        (["run", "hp.x=" + '{"a":' * DEEP], ["nested"]),
+        (["run", "hp.x=" + "[" * 100 + "]" * 100], ["nested"]),
+        (["run", "seed=" + "1" * 5000], ["digits"]),
+        (["run", 'model="\\ud800"'], ["no text"]),
+        (["run", "seed=" + "9" * 30], ["seed="]),
+        (["run", "split=" + "9" * 30], ["split="]),
+        (["run", "width=1e6"], ["width="]),
+        (["run", "size=3000000"], ["size="]),
+        (["data", "get", "digits", "--size", "9999999"], ["size"]),
+        (["run", "epochs=" + "9" * 30], ["epochs="]),
+        (["study", "run", "tour", "--budget", "smoke", "--seeds", "9" * 30], ["seeds"]),
+        (["study", "run", "tour", "--budget", "smoke", "--seeds", "0-5-9"], ["0-19"]),
+        (["study", "answers", "tour", "-p", "labels=" + "1" * 5000], ["digits"]),
+        (["methods", "--classes", "-1"], ["--classes"]),
+        (["methods", "--samples", "0"], ["--samples"]),
+        (["methods", "--samples", "9" * 30], ["--samples"]),
+        (["gallery", "--port", "0"], ["port"]),
+    ],
+)
 def test_what_no_machine_holds_is_one_sentence(kdlab, monkeypatch, words, said):
     started = []
     monkeypatch.setattr("kdlab.notebooks.gallery", lambda *words: started.append(words) or 0)
@@ -191,9 +200,15 @@ def test_words_for_jupyterlab_are_passed_on(kdlab, monkeypatch, tmp_path):
     assert "--allow-root" in command, "a container's user is root, whom JupyterLab refuses"
 
 
-@pytest.mark.parametrize("said, terminal, shown", [
-    (None, False, False), (None, True, True), ("0", True, False), ("1", False, True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "said, terminal, shown",
+    [
+        (None, False, False),
+        (None, True, True),
+        ("0", True, False),
+        ("1", False, True),
+    ],
+)
 def test_bars_are_for_terminals(kdlab, monkeypatch, said, terminal, shown):
     class Stream(io.StringIO):
         def isatty(self):
@@ -234,10 +249,16 @@ def test_the_home_folder_is_meant_by_its_sign(kdlab, monkeypatch, tmp_path, vari
     assert not (tmp_path / "~").exists()
 
 
-@pytest.mark.parametrize("variable, words", [
-    ("KDLAB_RUNS", ["table"]), ("KDLAB_RUNS", ["run"]), ("KDLAB_DATA", ["data", "list"]),
-    ("KDLAB_CACHE", ["data", "clear"]), ("KDLAB_FIGURES", ["study", "answers", "tour"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "variable, words",
+    [
+        ("KDLAB_RUNS", ["table"]),
+        ("KDLAB_RUNS", ["run"]),
+        ("KDLAB_DATA", ["data", "list"]),
+        ("KDLAB_CACHE", ["data", "clear"]),
+        ("KDLAB_FIGURES", ["study", "answers", "tour"]),
+    ],
+)
 def test_a_home_that_is_not_there_is_one_sentence(kdlab, monkeypatch, tmp_path, variable, words):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(variable, "~nobody-of-this-name/x")

@@ -10,10 +10,15 @@ from kdlab.data import load
 
 TINY = ["width=0.125", "epochs=1", "steps=1", "batch=4"]
 ODD = {
-    "esc\x1b[31mred": r"esc\x1b[31mred", "bell\a": r"bell\x07", "new\nkdlab: all is well": r"new\nkdlab: all is well",
-    "\u202ertl": r"\u202ertl", "back\bspace": r"back\x08space", "$\\frac{1}$": "$\\frac{1}$", "US$_note$": "US$_note$",
+    "esc\x1b[31mred": r"esc\x1b[31mred",
+    "bell\a": r"bell\x07",
+    "new\nkdlab: all is well": r"new\nkdlab: all is well",
+    "\u202ertl": r"\u202ertl",
+    "back\bspace": r"back\x08space",
+    "$\\frac{1}$": "$\\frac{1}$",
+    "US$_note$": "US$_note$",
     "gr\u00fcn": "gr\u00fcn",
-}  # fmt: skip
+}
 SURROGATE = "caf\udce9"  # the bytes of a name that was written in Latin-1
 
 
@@ -45,8 +50,14 @@ def test_classes_of_odd_names_are_escaped(names):
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
 def test_redirected_output_ends_in_no_traceback(encoding, names):
-    for words in (["data", "inspect", f"folder:{names}"], ["run", f"dataset=folder:{names}", *TINY], ["table"],
-                  ["data", "list"], ["study", "table", "tour"], ["methods", "kd"]):  # fmt: skip
+    for words in (
+        ["data", "inspect", f"folder:{names}"],
+        ["run", f"dataset=folder:{names}", *TINY],
+        ["table"],
+        ["data", "list"],
+        ["study", "table", "tour"],
+        ["methods", "kd"],
+    ):
         code, out, err = command(*words, encoding=encoding)
         assert code == 0 and out, (words, err)
 
@@ -70,12 +81,21 @@ def test_a_path_alone_is_not_a_data_set(tmp_path, monkeypatch):
     pets(tmp_path / "photos")
     (tmp_path / "labels.csv").write_text("file,label\n")
     for written, wanted in {
-        "/data/photos": "folder:/data/photos", "./photos": "folder:./photos", "../photos": "folder:../photos",
-        "~/photos": "folder:~/photos", "photos": "folder:photos", "photos/": "folder:photos/",
-        "my/photos": "folder:my/photos", r"C:\photos": r"folder:C:\photos", "C:/photos": "folder:C:/photos",
-        r"..\photos": r"folder:..\photos", "labels.csv": "csv:labels.csv", "/data/labels.CSV": "csv:/data/labels.CSV",
-        ".": "folder:.", "file:///data/photos": "folder:/data/photos",
-    }.items():  # fmt: skip
+        "/data/photos": "folder:/data/photos",
+        "./photos": "folder:./photos",
+        "../photos": "folder:../photos",
+        "~/photos": "folder:~/photos",
+        "photos": "folder:photos",
+        "photos/": "folder:photos/",
+        "my/photos": "folder:my/photos",
+        r"C:\photos": r"folder:C:\photos",
+        "C:/photos": "folder:C:/photos",
+        r"..\photos": r"folder:..\photos",
+        "labels.csv": "csv:labels.csv",
+        "/data/labels.CSV": "csv:/data/labels.CSV",
+        ".": "folder:.",
+        "file:///data/photos": "folder:/data/photos",
+    }.items():
         code, _, err = command("run", f"dataset={written}")
         assert code == 2 and err.rstrip().endswith(f"is a path: write {wanted}"), err
     code, _, err = command("run", "dataset=fodler:photos")
@@ -88,8 +108,11 @@ def test_paths_that_lead_nowhere_are_one_sentence(kind, tmp_path, monkeypatch):
     for name in ("loop", "other"):
         (tmp_path / name).symlink_to({"loop": "loop", "other": "loop/below"}[name])
     for path in ("x" * 5000, "a/" * 3000, "~nobody-of-that-name/x", "loop", "loop/below", "other", "nowhere"):
-        for words in (["run", f"dataset={kind}:{path}"], ["data", "inspect", f"{kind}:{path}"],
-                      ["run", "method=kd", f"dataset={kind}:{path}", f"teacher.dataset={kind}:{path}/"]):  # fmt: skip
+        for words in (
+            ["run", f"dataset={kind}:{path}"],
+            ["data", "inspect", f"{kind}:{path}"],
+            ["run", "method=kd", f"dataset={kind}:{path}", f"teacher.dataset={kind}:{path}/"],
+        ):
             code, out, err = command(*words)
             assert code == 2 and not out and err.count("\n") == 1 and len(err) < 7000 + len(os.fspath(tmp_path)), path
             assert "Error" not in err.split(path[:10])[0]

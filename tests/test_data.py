@@ -44,13 +44,16 @@ def test_a_number_of_labels_is_spread_evenly(labels, expected):
     assert counts(split(DIGITS, labels, seed=3).y) == expected
 
 
-@pytest.mark.parametrize("fields, message", [
-    ({"labels": 1.5}, "labels=1.5: a share is above 0 and at most 1.0"),
-    ({"labels": -0.5}, "labels=-0.5: a share is above 0"),
-    ({"labels": float("nan")}, "labels=nan: a share is above 0"),
-    ({"validation": 1.5}, "validation=1.5: give a share of at least 0 and below 1"),
-    ({"imbalance": 0}, "imbalance=0: give at least 1, which is none"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"labels": 1.5}, "labels=1.5: a share is above 0 and at most 1.0"),
+        ({"labels": -0.5}, "labels=-0.5: a share is above 0"),
+        ({"labels": float("nan")}, "labels=nan: a share is above 0"),
+        ({"validation": 1.5}, "validation=1.5: give a share of at least 0 and below 1"),
+        ({"imbalance": 0}, "imbalance=0: give at least 1, which is none"),
+    ],
+)
 def test_impossible_splits(fields, message):
     with pytest.raises(Error, match=message):
         split(DIGITS, **fields)
@@ -66,9 +69,17 @@ def test_splits_by_numbers_of_numpy_and_torch():
         assert torch.equal(got.y, split(DIGITS, 100, 0.1, omit=[3], imbalance=2).y)
 
 
-@pytest.mark.parametrize("fields", [
-    {"labels": "20"}, {"validation": True}, {"validation": [0.1]}, {"omit": 3}, {"omit": "3"}, {"noise": None},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"labels": "20"},
+        {"validation": True},
+        {"validation": [0.1]},
+        {"omit": 3},
+        {"omit": "3"},
+        {"noise": None},
+    ],
+)
 def test_splits_by_other_values_are_refused(fields):
     try:
         told = split(DIGITS, **fields)
@@ -112,9 +123,14 @@ def test_small_classes_give_what_they_have():
     imbalanced = load("digits").resized(None)
     keep = torch.cat([(imbalanced.train_y == c).nonzero()[: 3 if c == 0 else 50, 0] for c in range(10)])
     small = type(imbalanced)(
-        "small", imbalanced.classes, imbalanced.train_x[keep], imbalanced.train_y[keep], imbalanced.test_x,
-        imbalanced.test_y, "digits",
-    )  # fmt: skip
+        "small",
+        imbalanced.classes,
+        imbalanced.train_x[keep],
+        imbalanced.train_y[keep],
+        imbalanced.test_x,
+        imbalanced.test_y,
+        "digits",
+    )
     got = counts(split(small, 100, validation=0).y)
     assert sum(got) == 100 and got[0] == 3 and max(got[1:]) - min(got[1:]) <= 1
 
@@ -233,19 +249,27 @@ def test_val_serves_as_test_or_as_validation(folder, tmp_path):
     assert len(images.val_y) == 6 and len(images.test_y) == 5 and len(split(images).y) == 6
 
 
-@pytest.mark.parametrize("damage, message", [
-    (lambda p: (p / "test").rename(p / "hidden"), "needs a train/ and a test/ or val/ folder"),
-    (lambda p: [f.unlink() for f in (p / "train" / "dog").iterdir()], "no images in .*train for dog"),
-    (lambda p: (p / "train" / "dog" / "1.png").write_bytes(b"not an image"), "dog/1.png is not a readable image"),
-    (lambda p: (p / "train" / "dog" / "1.png").write_bytes((p / "train/dog/2.png").read_bytes()[:60]),
-     "dog/1.png is not a readable"),
-    (lambda p: (p / "test" / "dog").rename(p / "test" / "wolf"), "differ: dog, wolf"),
-    (lambda p: write(p, "train", "dog", size=(9, 9), count=1), "0.png has 9 x 9 pixels, the first image 8 x 8: set"),
-    (lambda p: write(p, "test", "dog", size=(9, 9)), "test/dog/0.png has 9 x 9 pixels"),
-    (lambda p: [shutil.rmtree(p / part / "dog") for part in ("train", "test")], "one class only, cat"),
-    (lambda p: write(p, "train", "Cat"), "folders Cat and cat, which are one and the same on other systems"),
-    (lambda p: write(p, "test", "cow"), "differ: cow"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda p: (p / "test").rename(p / "hidden"), "needs a train/ and a test/ or val/ folder"),
+        (lambda p: [f.unlink() for f in (p / "train" / "dog").iterdir()], "no images in .*train for dog"),
+        (lambda p: (p / "train" / "dog" / "1.png").write_bytes(b"not an image"), "dog/1.png is not a readable image"),
+        (
+            lambda p: (p / "train" / "dog" / "1.png").write_bytes((p / "train/dog/2.png").read_bytes()[:60]),
+            "dog/1.png is not a readable",
+        ),
+        (lambda p: (p / "test" / "dog").rename(p / "test" / "wolf"), "differ: dog, wolf"),
+        (
+            lambda p: write(p, "train", "dog", size=(9, 9), count=1),
+            "0.png has 9 x 9 pixels, the first image 8 x 8: set",
+        ),
+        (lambda p: write(p, "test", "dog", size=(9, 9)), "test/dog/0.png has 9 x 9 pixels"),
+        (lambda p: [shutil.rmtree(p / part / "dog") for part in ("train", "test")], "one class only, cat"),
+        (lambda p: write(p, "train", "Cat"), "folders Cat and cat, which are one and the same on other systems"),
+        (lambda p: write(p, "test", "cow"), "differ: cow"),
+    ],
+)
 def test_broken_folders(folder, damage, message):
     damage(folder)
     with pytest.raises(Error, match=message):

@@ -66,13 +66,16 @@ def test_kept_images_are_listed(photos):
     assert "decoded and kept: " in data("list")
 
 
-@pytest.mark.parametrize("words, message", [
-    (["--labels", "abc"], "labels=abc: give a number of images, or a share"),
-    (["--sheet", "nowhere/a.png"], "give a name that ends in .png, in a folder that can be written to"),
-    (["--labels", "1.5"], "labels=1.5: a share is above 0 and at most 1.0"),
-    (["--labels", "NaN"], "labels=nan: a share is above 0"),
-    (["--sheet", "a.foo"], "give a name that ends in .png"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--labels", "abc"], "labels=abc: give a number of images, or a share"),
+        (["--sheet", "nowhere/a.png"], "give a name that ends in .png, in a folder that can be written to"),
+        (["--labels", "1.5"], "labels=1.5: a share is above 0 and at most 1.0"),
+        (["--labels", "NaN"], "labels=nan: a share is above 0"),
+        (["--sheet", "a.foo"], "give a name that ends in .png"),
+    ],
+)
 def test_mistakes_are_one_sentence(words, message):
     with pytest.raises(Error, match=message):
         data("inspect", "digits", *words)

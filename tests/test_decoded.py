@@ -322,10 +322,13 @@ def test_a_link_to_the_folder_itself_ends(pets):
     assert len(read(pets).train_y) == 2
 
 
-@pytest.mark.parametrize("to, message", [
-    ("train/dog", "cat/more and .*train/dog are one folder, of the classes cat and dog: remove the link"),
-    ("train", "cat/more/dog and .*train/dog are one folder, of the classes cat and dog: remove the link"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "to, message",
+    [
+        ("train/dog", "cat/more and .*train/dog are one folder, of the classes cat and dog: remove the link"),
+        ("train", "cat/more/dog and .*train/dog are one folder, of the classes cat and dog: remove the link"),
+    ],
+)
 def test_a_link_to_another_class_is_refused(pets, to, message):
     (pets / "train" / "cat" / "more").symlink_to(pets / to)
     with pytest.raises(Error, match=message):

@@ -237,15 +237,18 @@ def test_a_loss_that_is_not_finite_names_term_and_step(runs, monkeypatch):
     assert torch.load(folder / "checkpoint.pt")["epoch"] == 1 and not (folder / "result.json").exists()
 
 
-@pytest.mark.parametrize("fields, message", [
-    ({"labels": 5}, "less than one a class"),
-    ({"labels": 5000}, "more than the 1,080 training images"),
-    ({"dataset": "folder:missing"}, "there is no folder missing"),
-    ({"device": "gpu"}, "choose auto, cpu, cuda"),
-    ({"method": "litenet_ssd", "labels": None, "teacher": TEACHER}, "set a label budget"),
-    ({"method": "kd", "teacher": TEACHER.replace(labels=5)}, "less than one a class"),
-    ({"method": "kd", "teacher": TEACHER, "device": "cuda:99"}, "is not there"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"labels": 5}, "less than one a class"),
+        ({"labels": 5000}, "more than the 1,080 training images"),
+        ({"dataset": "folder:missing"}, "there is no folder missing"),
+        ({"device": "gpu"}, "choose auto, cpu, cuda"),
+        ({"method": "litenet_ssd", "labels": None, "teacher": TEACHER}, "set a label budget"),
+        ({"method": "kd", "teacher": TEACHER.replace(labels=5)}, "less than one a class"),
+        ({"method": "kd", "teacher": TEACHER, "device": "cuda:99"}, "is not there"),
+    ],
+)
 def test_mistakes_leave_nothing_behind(fields, message, runs):
     with pytest.raises(Error, match=message) as caught:
         kdlab.run(Config(**{**TINY, **fields}))

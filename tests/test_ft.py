@@ -42,9 +42,10 @@ def test_in_the_second_phase_the_encoder_stays_and_the_translator_learns(runs):
     loss, terms = method(batch, 0.5)
     loss.backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in method.translator.parameters() if p.ndim > 1)
-    assert all(not p.requires_grad and torch.equal(p, old) for p, old in zip(
-        method.teacher_parts["encoder"].parameters(), encoder, strict=True
-    ))  # fmt: skip
+    assert all(
+        not p.requires_grad and torch.equal(p, old)
+        for p, old in zip(method.teacher_parts["encoder"].parameters(), encoder, strict=True)
+    )
     assert loss.item() == pytest.approx((terms["ce"] + 200 * terms["factor"]).item(), rel=1e-5)
 
 

@@ -59,8 +59,10 @@ def test_the_gallery_is_for_this_machine_and_ends_with_its_kernels(tmp_path):
     family = []
     try:
         assert until(lambda: listens(port)), (tmp_path / "log").read_text()[-2000:]
-        strangers = {"a name of ours elsewhere": {"Host": f"attacker.example:{port}"}, "an image of another site": {
-            "Sec_Fetch_Site": "cross-site", "Sec_Fetch_Dest": "image"}}  # fmt: skip
+        strangers = {
+            "a name of ours elsewhere": {"Host": f"attacker.example:{port}"},
+            "an image of another site": {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Dest": "image"},
+        }
         refused = {name: answers(port, **headers) for name, headers in strangers.items()}
         process = psutil.Process(server.pid)
         answers(port)  # which starts a kernel and is not waited for

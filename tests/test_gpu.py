@@ -162,13 +162,17 @@ def test_what_is_stored_is_used_elsewhere(way, tmp_path, monkeypatch):
     assert student["environment"]["device"] == NAMES[then] and student["epochs"] == 2
 
 
-@pytest.mark.parametrize("fields", [
-    {"patience": 1, "track_test": True},
-    {"cutout": 4, "cutmix": 0.5, "optimizer": "lars"},
-    {"augment": "simclr", "optimizer": "adamw", "lr": 1e-6},
-    {"augment": "as_released", "optimizer": "adam", "lr": 1e-6},
-    {"noise": 0.2, "imbalance": 2.0, "labels": 60, "model": "litenet_dsc"},
-], ids="-".join)  # fmt: skip
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"patience": 1, "track_test": True},
+        {"cutout": 4, "cutmix": 0.5, "optimizer": "lars"},
+        {"augment": "simclr", "optimizer": "adamw", "lr": 1e-6},
+        {"augment": "as_released", "optimizer": "adam", "lr": 1e-6},
+        {"noise": 0.2, "imbalance": 2.0, "labels": 60, "model": "litenet_dsc"},
+    ],
+    ids="-".join,
+)
 def test_what_runs_can_have_beside_methods(fields, roots, monkeypatch):
     config = Config(**{**TASK, "model": "resnet8", **fields})
     ours = trained(config, roots["fake"], monkeypatch, FakeGPU(**APPLE))

@@ -99,8 +99,12 @@ def test_private_names_stay_at_home(file):
 
 
 def test_images_are_loaded_in_one_place():
-    found = [f.name for f in FILES if module_of(f) != ("kdlab", "data") and any(
-        name == "load" and module == ("kdlab", "data") for module, name in imports(f))]  # fmt: skip
+    found = [
+        f.name
+        for f in FILES
+        if module_of(f) != ("kdlab", "data")
+        and any(name == "load" and module == ("kdlab", "data") for module, name in imports(f))
+    ]
     assert found == ["assemble.py"]
 
 

@@ -36,20 +36,53 @@ def key(config):
 # Config and data
 
 
-@pytest.mark.parametrize("change", [
-    {"method": "supervised", "teacher": None}, {"model": "resnet18"}, {"width": 0.5}, {"labels": 30},
-    {"size": 12, "teacher": TEACHER.replace(size=12)},
-    {"labels": 0.5}, {"epochs": 3}, {"steps": 3}, {"batch": 3}, {"optimizer": "sgd"}, {"optimizer_hp": {"beta2": 0.9}},
-    {"lr": 0.1}, {"head_lr": 2.0}, {"momentum": 0.5}, {"nesterov": True}, {"weight_decay": 0.1}, {"schedule": "step"},
-    {"milestones": (0.5,)}, {"decay": 0.5}, {"warmup": 0.5}, {"augment": "none"}, {"weights": {"kd": 2}},
-    {"noise": 0.2}, {"noise_kind": "asymmetric"}, {"omit": (3,)}, {"imbalance": 10}, {"track_test": True},
-    {"decay_all": False}, {"patience": 3}, {"monitor": "nll"},
-    {"select": "test"}, {"pretrained": True}, {"cutout": 4}, {"cutmix": 0.5}, {"hp": {"T": 2}},
-    {"precision": "bf16-mixed"},
-    {"normalise": False, "teacher": TEACHER.replace(normalise=False)}, {"teacher": TEACHER.replace(epochs=2)},
-    {"init": Config(method="simclr", labels=20)}, {"evaluate_every": 2}, {"validation": 0.2, "teacher":
-    TEACHER.replace(validation=0.2)}, {"seed": 3, "split": 0},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "supervised", "teacher": None},
+        {"model": "resnet18"},
+        {"width": 0.5},
+        {"labels": 30},
+        {"size": 12, "teacher": TEACHER.replace(size=12)},
+        {"labels": 0.5},
+        {"epochs": 3},
+        {"steps": 3},
+        {"batch": 3},
+        {"optimizer": "sgd"},
+        {"optimizer_hp": {"beta2": 0.9}},
+        {"lr": 0.1},
+        {"head_lr": 2.0},
+        {"momentum": 0.5},
+        {"nesterov": True},
+        {"weight_decay": 0.1},
+        {"schedule": "step"},
+        {"milestones": (0.5,)},
+        {"decay": 0.5},
+        {"warmup": 0.5},
+        {"augment": "none"},
+        {"weights": {"kd": 2}},
+        {"noise": 0.2},
+        {"noise_kind": "asymmetric"},
+        {"omit": (3,)},
+        {"imbalance": 10},
+        {"track_test": True},
+        {"decay_all": False},
+        {"patience": 3},
+        {"monitor": "nll"},
+        {"select": "test"},
+        {"pretrained": True},
+        {"cutout": 4},
+        {"cutmix": 0.5},
+        {"hp": {"T": 2}},
+        {"precision": "bf16-mixed"},
+        {"normalise": False, "teacher": TEACHER.replace(normalise=False)},
+        {"teacher": TEACHER.replace(epochs=2)},
+        {"init": Config(method="simclr", labels=20)},
+        {"evaluate_every": 2},
+        {"validation": 0.2, "teacher": TEACHER.replace(validation=0.2)},
+        {"seed": 3, "split": 0},
+    ],
+)
 def test_every_field_that_matters_changes_the_hash(change):
     assert key(STUDENT.replace(**change)) != key(STUDENT)
 
@@ -84,16 +117,51 @@ def test_a_new_field_with_a_default_changes_no_hash(monkeypatch):
 
 
 DEFAULTS = {
-    "method": "supervised", "model": "litenet_dsc", "width": 0.25, "pretrained": False, "dataset": "digits",
-    "size": None, "labels": None, "validation": 0.1, "split": None, "seed": 0, "noise": 0.0,
-    "noise_kind": "symmetric", "omit": (), "imbalance": 1.0, "track_test": False,
-    "epochs": 20, "steps": None, "batch": 64, "optimizer": "adamw", "optimizer_hp": {},
-    "lr": 2e-3, "head_lr": 1.0, "momentum": 0.9, "nesterov": False, "weight_decay": 1e-2, "decay_all": True,
-    "schedule": "cosine", "milestones": (0.625, 0.75, 0.875), "decay": 0.1, "warmup": 0.1, "patience": None,
-    "monitor": None, "select": "validation", "augment": None, "normalise": True, "cutout": 0, "cutmix": 0.0,
-    "weights": {}, "hp": {}, "evaluate_every": 1, "precision": "32-true", "device": "auto", "teacher": None,
+    "method": "supervised",
+    "model": "litenet_dsc",
+    "width": 0.25,
+    "pretrained": False,
+    "dataset": "digits",
+    "size": None,
+    "labels": None,
+    "validation": 0.1,
+    "split": None,
+    "seed": 0,
+    "noise": 0.0,
+    "noise_kind": "symmetric",
+    "omit": (),
+    "imbalance": 1.0,
+    "track_test": False,
+    "epochs": 20,
+    "steps": None,
+    "batch": 64,
+    "optimizer": "adamw",
+    "optimizer_hp": {},
+    "lr": 2e-3,
+    "head_lr": 1.0,
+    "momentum": 0.9,
+    "nesterov": False,
+    "weight_decay": 1e-2,
+    "decay_all": True,
+    "schedule": "cosine",
+    "milestones": (0.625, 0.75, 0.875),
+    "decay": 0.1,
+    "warmup": 0.1,
+    "patience": None,
+    "monitor": None,
+    "select": "validation",
+    "augment": None,
+    "normalise": True,
+    "cutout": 0,
+    "cutmix": 0.0,
+    "weights": {},
+    "hp": {},
+    "evaluate_every": 1,
+    "precision": "32-true",
+    "device": "auto",
+    "teacher": None,
     "init": None,
-}  # fmt: skip
+}
 
 
 def test_a_changed_default_needs_a_new_version():
@@ -175,9 +243,10 @@ with shipped_only():
         print(name, len(study.rows()), len(study.stale()))
 """
 MEASURED = [
-    name for name in (*kdlab.STUDIES, *kdlab.PUBLISHED)
+    name
+    for name in (*kdlab.STUDIES, *kdlab.PUBLISHED)
     if (PACKAGE.parent / "figures" / "data" / f"{name.replace('/', '_')}.csv").exists()
-]  # fmt: skip
+]
 
 
 def counted(root):
@@ -261,8 +330,12 @@ def test_no_edit_that_moves_numbers_gives_back_the_old_ones_without_a_word(tmp_p
     variables = {**os.environ, "KDLAB_RUNS": str(tmp_path / "runs"), "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-c", STORED, *map(str, roots)],
-        cwd=tmp_path, env=variables, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     first, *others = [line.split() for line in done.stdout.splitlines()]
     assert len(first) == 1

@@ -119,18 +119,21 @@ def reads_criterion(self, student, teacher, batch):
     return {"kd": CRITERION(student.logits, batch.y)}
 
 
-@pytest.mark.parametrize("a, b", [
-    (method_of(compare=scaled_by(1)), method_of(compare=scaled_by(3))),
-    (method_of(build=with_default(4.0)), method_of(build=with_default(3.0))),
-    (method_of(loss=torch.nn.CrossEntropyLoss()), method_of(loss=torch.nn.CrossEntropyLoss(label_smoothing=0.1))),
-    (method_of(compare=scaled), method_of(compare=twice(scaled))),
-    (method_of(a=scaled_by(1), b=scaled_by(1)), method_of(a=scaled_by(1), b=scaled_by(3))),
-    (method_of(half=functools.lru_cache(scaled)), method_of(half=functools.lru_cache(twice))),
-    (method_of(n=np.float32(1)), method_of(n=np.float32(2))),
-    (method_of(n=SimpleNamespace(x=1)), method_of(n=SimpleNamespace(x=2))),
-    (method_of(n=functools.partial(kd, T=2.0)), method_of(n=functools.partial(kd, T=3.0))),
-    (method_of(n=range(3)), method_of(n=range(4))),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "a, b",
+    [
+        (method_of(compare=scaled_by(1)), method_of(compare=scaled_by(3))),
+        (method_of(build=with_default(4.0)), method_of(build=with_default(3.0))),
+        (method_of(loss=torch.nn.CrossEntropyLoss()), method_of(loss=torch.nn.CrossEntropyLoss(label_smoothing=0.1))),
+        (method_of(compare=scaled), method_of(compare=twice(scaled))),
+        (method_of(a=scaled_by(1), b=scaled_by(1)), method_of(a=scaled_by(1), b=scaled_by(3))),
+        (method_of(half=functools.lru_cache(scaled)), method_of(half=functools.lru_cache(twice))),
+        (method_of(n=np.float32(1)), method_of(n=np.float32(2))),
+        (method_of(n=SimpleNamespace(x=1)), method_of(n=SimpleNamespace(x=2))),
+        (method_of(n=functools.partial(kd, T=2.0)), method_of(n=functools.partial(kd, T=3.0))),
+        (method_of(n=range(3)), method_of(n=range(4))),
+    ],
+)
 def test_nothing_that_a_method_is_made_of_goes_unseen(a, b):
     assert source(a, LOSS_ROOMS) != source(b, LOSS_ROOMS)
 
@@ -268,12 +271,16 @@ def metaclass_of(factor):
     return type("Meta", (type,), {"factor": lambda cls: factor, "__module__": __name__})
 
 
-@pytest.mark.parametrize("made", [
-    lambda n: method_of(weigh=dispatched(n)),
-    lambda n: method_of(weigh=Slots(n)),
-    lambda n: method_of(weigh=Quiet(n)),
-    lambda n: method_of(part=metaclass_of(n)("Part", (), {"__module__": __name__})),
-], ids=["singledispatch", "slots", "an object with a short repr", "metaclass"])  # fmt: skip
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda n: method_of(weigh=dispatched(n)),
+        lambda n: method_of(weigh=Slots(n)),
+        lambda n: method_of(weigh=Quiet(n)),
+        lambda n: method_of(part=metaclass_of(n)("Part", (), {"__module__": __name__})),
+    ],
+    ids=["singledispatch", "slots", "an object with a short repr", "metaclass"],
+)
 def test_state_and_cases_that_are_not_in_plain_sight_count(made):
     assert source(made(2)) != source(made(3))
     assert source(made(2)) == source(made(2))

@@ -90,14 +90,23 @@ def test_size_and_fingerprint(place):
         assert load("imagenet").fingerprint() == before, "a copy elsewhere, at another time, is the same"
 
 
-@pytest.mark.parametrize("damage, message", [
-    (shutil.rmtree, "ImageNet is not under .*imagenet: it is not given out freely"),
-    (lambda p: shutil.rmtree(p / "val"), "needs a train/ and a val/ folder, it has train/"),
-    (lambda p: (flat(p), (p / "LOC_val_solution.csv").unlink()), "val has no folder for each class: sort its images"),
-    (lambda p: (flat(p), (p / "LOC_val_solution.csv").write_text("ImageId,PredictionString\n")), "names no image of"),
-    (lambda p: shutil.rmtree(p / "val" / IDS[1]), f"classes of .* differ: {IDS[1]}"),
-    (lambda p: (p / "train" / IDS[1] / "a.JPEG").symlink_to(p / "gone"), "a.JPEG is not a readable image"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (shutil.rmtree, "ImageNet is not under .*imagenet: it is not given out freely"),
+        (lambda p: shutil.rmtree(p / "val"), "needs a train/ and a val/ folder, it has train/"),
+        (
+            lambda p: (flat(p), (p / "LOC_val_solution.csv").unlink()),
+            "val has no folder for each class: sort its images",
+        ),
+        (
+            lambda p: (flat(p), (p / "LOC_val_solution.csv").write_text("ImageId,PredictionString\n")),
+            "names no image of",
+        ),
+        (lambda p: shutil.rmtree(p / "val" / IDS[1]), f"classes of .* differ: {IDS[1]}"),
+        (lambda p: (p / "train" / IDS[1] / "a.JPEG").symlink_to(p / "gone"), "a.JPEG is not a readable image"),
+    ],
+)
 def test_what_is_wrong_is_said_in_one_sentence(place, damage, message):
     damage(place)
     with pytest.raises(Error, match=message) as caught:
@@ -123,11 +132,30 @@ CHAINS = {  # PyTorch's example with torchdistill's epochs; torchdistill's KD an
     "kd": {"": {**BASE, "hp": {"T": 1.0}, "weights": {"ce": 0.5, "kd": 0.5}}, "teacher": TEACHER},
     "sskd": {"": {**SSKD, "weights": {"ce": 1.0}}, "teacher": HEAD, "teacher.init": TEACHER},
     "sskd_head": {"": HEAD, "init": TEACHER},
-    "lsskd": {"": {"epochs": 240, "batch": 64, "lr": 0.05, "weight_decay": 5e-4, "milestones": (150 / 240, 210 / 240),
-                   "hp": {"past": "snapshot"}}},
-}  # fmt: skip
-COMMON = {"dataset": "imagenet", "size": 224, "validation": 0.0, "width": 1.0, "optimizer": "sgd", "momentum": 0.9,
-          "nesterov": False, "schedule": "step", "decay": 0.1, "warmup": 0.0, "augment": "photographs"}  # fmt: skip
+    "lsskd": {
+        "": {
+            "epochs": 240,
+            "batch": 64,
+            "lr": 0.05,
+            "weight_decay": 5e-4,
+            "milestones": (150 / 240, 210 / 240),
+            "hp": {"past": "snapshot"},
+        }
+    },
+}
+COMMON = {
+    "dataset": "imagenet",
+    "size": 224,
+    "validation": 0.0,
+    "width": 1.0,
+    "optimizer": "sgd",
+    "momentum": 0.9,
+    "nesterov": False,
+    "schedule": "step",
+    "decay": 0.1,
+    "warmup": 0.0,
+    "augment": "photographs",
+}
 
 
 def stages(config, path=""):

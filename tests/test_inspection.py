@@ -142,10 +142,14 @@ def test_all_files_that_cannot_be_read_are_named_with_their_reasons(kind, size, 
     said = [each for each in out.splitlines() if each.startswith("not readable: ")]
     assert code == 2 and len(said) == 7 and err.count("\n") == 1 and "7 files that cannot be read" in err
     for name, reason in {
-        "train/cat/000.png": "text", "train/cat/001.png": "it is empty", "train/cat/002.png": "truncated",
-        "float.tif": "32 bits", "lab.tif": "Lab", "film.gif": "2 images",
+        "train/cat/000.png": "text",
+        "train/cat/001.png": "it is empty",
+        "train/cat/002.png": "truncated",
+        "float.tif": "32 bits",
+        "lab.tif": "Lab",
+        "film.gif": "2 images",
         "test/dog/000.png": "is a HEIC picture under another name: save it as .jpg",
-    }.items():  # fmt: skip
+    }.items():
         assert reason in line(said, name)
     assert "equal images" in out and "Error" not in out + err
 

@@ -66,8 +66,9 @@ def site(place):
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run(
         [*pip, "wheel", "--no-index", "--no-deps", "--no-build-isolation", "-w", str(place), str(ROOT)],
-        check=True, env={**os.environ, "TMPDIR": str(place)},
-    )  # fmt: skip
+        check=True,
+        env={**os.environ, "TMPDIR": str(place)},
+    )
     (wheel,) = place.glob("*.whl")
     site = place / "site"
     subprocess.run([*pip, "install", "--no-index", "--no-deps", "--target", str(site), str(wheel)], check=True)

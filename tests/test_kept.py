@@ -203,13 +203,16 @@ def test_a_build_that_is_ended_leaves_nothing_or_what_the_next_one_removes(numbe
 
 
 @pytest.mark.skipif(os.name == "nt", reason="control groups are Linux's")
-@pytest.mark.parametrize("group, limit", [
-    ("4:memory:/docker/0123", "memory/memory.limit_in_bytes"),
-    ("4:cpu,memory:/slice/lab", "memory/slice/lab/memory.limit_in_bytes"),
-    ("4:memory:/slice/lab", "memory/slice/memory.limit_in_bytes"),
-    ("0::/", "memory.max"),
-    ("0::/slice/lab", "slice/memory.max"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "group, limit",
+    [
+        ("4:memory:/docker/0123", "memory/memory.limit_in_bytes"),
+        ("4:cpu,memory:/slice/lab", "memory/slice/lab/memory.limit_in_bytes"),
+        ("4:memory:/slice/lab", "memory/slice/memory.limit_in_bytes"),
+        ("0::/", "memory.max"),
+        ("0::/slice/lab", "slice/memory.max"),
+    ],
+)
 def test_the_limit_of_a_control_group_counts(group, limit, monkeypatch):
     files = {"/proc/self/cgroup": f"9:pids:/\n{group}\n", f"/sys/fs/cgroup/{limit}": "500000000\n"}
     real = Path.read_text

@@ -171,9 +171,13 @@ def test_a_place_that_cannot_be_is_refused_and_nothing_is_left(kind, tmp_path):
     chosen = {"the root": "/", "~nobody": "~nobody-of-this-name/venv"}.get(kind, str(place))
     environment = {**os.environ, "KDLAB_VENV": chosen, "PYTHONPATH": ""}
     done = subprocess.run(
-        [sys.executable, "-S", str(LAB), "table"], cwd=tmp_path, env=environment,  # -S: as where no kdlab is installed
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-S", str(LAB), "table"],
+        cwd=tmp_path,
+        env=environment,  # -S: as where no kdlab is installed
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and "KDLAB_VENV" in done.stderr, done.stderr
     assert "network" not in done.stderr and chosen.partition("/venv")[0] in done.stderr
     assert (names(tmp_path), Path("/.lock").exists()) == before

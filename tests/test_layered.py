@@ -96,10 +96,13 @@ def test_gradients_go_where_the_equations_say():
     assert reached("joint") == [True] * 4 + [False] and reached("ce") == [False] * 4 + [True]
 
 
-@pytest.mark.parametrize("option, expected", [
-    ({"kl_from": "next"}, [True, True, True, False]),
-    ({"kl_from": "class"}, [True, True, True, True]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "option, expected",
+    [
+        ({"kl_from": "next"}, [True, True, True, False]),
+        ({"kl_from": "class"}, [True, True, True, True]),
+    ],
+)
 def test_who_teaches_whom(option, expected):
     method, batch = make("lsskd", alpha=0.0, **option)
     heads = [branch.head.weight for branch in method.branches]
@@ -107,8 +110,17 @@ def test_who_teaches_whom(option, expected):
     assert [g is not None and bool(g.any()) for g in gradients] == expected
 
 
-@pytest.mark.parametrize("option", [{"feature_to": "branch"}, {"soften_branches": False}, {"schedule": "constant"},
-                                    {"past_T": 2.0}, {"keep": 4}, {"past": "snapshot"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"feature_to": "branch"},
+        {"soften_branches": False},
+        {"schedule": "constant"},
+        {"past_T": 2.0},
+        {"keep": 4},
+        {"past": "snapshot"},
+    ],
+)
 def test_options_change_the_second_epoch_and_train(option):
     plain, _ = steps("lsskd", 3)
     changed, _ = steps("lsskd", 3, **option)

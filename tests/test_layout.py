@@ -17,15 +17,18 @@ print(kdlab.run(config)["epochs"])
 """
 
 
-@pytest.mark.parametrize("capability, width, side, format_", [
-    ("AVX512", 0.25, 32, "channels_last"),
-    ("AVX512", 0.25, 64, "contiguous_format"),
-    ("AVX512", 1.0, 64, "channels_last"),
-    ("AVX512_VNNI", 0.5, 96, "contiguous_format"),
-    ("AVX2", 0.25, 8, "contiguous_format"),
-    ("AVX2", 0.5, 64, "channels_last"),
-    ("DEFAULT", 0.25, 8, "contiguous_format"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "capability, width, side, format_",
+    [
+        ("AVX512", 0.25, 32, "channels_last"),
+        ("AVX512", 0.25, 64, "contiguous_format"),
+        ("AVX512", 1.0, 64, "channels_last"),
+        ("AVX512_VNNI", 0.5, 96, "contiguous_format"),
+        ("AVX2", 0.25, 8, "contiguous_format"),
+        ("AVX2", 0.5, 64, "channels_last"),
+        ("DEFAULT", 0.25, 8, "contiguous_format"),
+    ],
+)
 def test_the_layout_of_a_narrow_resnet(capability, width, side, format_, monkeypatch):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     net = build("resnet8", 10, 1, width)
@@ -39,5 +42,5 @@ def test_a_narrow_resnet_trains_to_the_end(limits, side, tmp_path):
     environment = {**os.environ, "KDLAB_RUNS": str(tmp_path), "OMP_NUM_THREADS": "1", "KDLAB_PROGRESS": "0", **limits}
     done = subprocess.run(
         [sys.executable, "-c", TRAIN, str(side)], env=environment, capture_output=True, text=True, check=False
-    )  # fmt: skip
+    )
     assert done.stdout.strip() == "3", done.stderr[-500:]

@@ -14,13 +14,30 @@ from kdlab import Error
 from kdlab.data import load
 
 HIDDEN_FOLDERS = (
-    ".ipynb_checkpoints", ".thumbnails", ".Trash-1000", ".Spotlight-V100", "@eaDir", "$RECYCLE.BIN",
-    "System Volume Information", "__MACOSX", "lost+found", "#recycle", "_gsdata_",
-)  # fmt: skip
+    ".ipynb_checkpoints",
+    ".thumbnails",
+    ".Trash-1000",
+    ".Spotlight-V100",
+    "@eaDir",
+    "$RECYCLE.BIN",
+    "System Volume Information",
+    "__MACOSX",
+    "lost+found",
+    "#recycle",
+    "_gsdata_",
+)
 HIDDEN_FILES = (
-    "._000.png", ".nfs000000123.png", ".hidden.jpg", "Thumbs.db", "desktop.ini", ".DS_Store", "ehthumbs.db",
-    "~$000.png", ".~lock.000.png#", "~WRL0001.tmp",
-)  # fmt: skip
+    "._000.png",
+    ".nfs000000123.png",
+    ".hidden.jpg",
+    "Thumbs.db",
+    "desktop.ini",
+    ".DS_Store",
+    "ehthumbs.db",
+    "~$000.png",
+    ".~lock.000.png#",
+    "~WRL0001.tmp",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -102,17 +119,27 @@ def test_all_endings_that_pillow_reads_are_images(root):
 
 
 def test_what_cannot_be_read_is_counted_by_ending_and_place(root):
-    for place, name, count in (("train/cat", "x.heic", 4), ("train/dog", "x.HEIC", 1), ("train/dog/deep", "x.txt", 2),
-                               ("test/dog", "raw", 1), ("train/cat", "x.pdf", 1)):  # fmt: skip
+    for place, name, count in (
+        ("train/cat", "x.heic", 4),
+        ("train/dog", "x.HEIC", 1),
+        ("train/dog/deep", "x.txt", 2),
+        ("test/dog", "raw", 1),
+        ("train/cat", "x.pdf", 1),
+    ):
         (root / place).mkdir(exist_ok=True)
         for i in range(count):
             (root / place / f"{i}{name}").write_bytes(b"ftypheic")
     images, said = quietly(f"folder:{root}")
     assert counts(images.train_y) == [5, 5] and len(said) == 1
     for words in (
-        f"folder:{root}: 9 files are left out", "4 .heic in train/cat", "1 .heic in train/dog", "2 .txt in train/dog",
-        "1 .pdf in train/cat", "1 without an ending in test/dog", "save .heic as .jpg",
-    ):  # fmt: skip
+        f"folder:{root}: 9 files are left out",
+        "4 .heic in train/cat",
+        "1 .heic in train/dog",
+        "2 .txt in train/dog",
+        "1 .pdf in train/cat",
+        "1 without an ending in test/dog",
+        "save .heic as .jpg",
+    ):
         assert words in said[0], said
 
 

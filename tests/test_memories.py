@@ -110,11 +110,18 @@ def test_half_precision_memory_and_mixed_images():
 # What is asked before anything is allocated
 
 
-@pytest.mark.parametrize("key, options, bytes_an_image", [
-    ("crd", {"negatives": 8}, 2 * 128 * 4 + 8),  # a row of floats in both memories, and a place in the index by class
-    ("pskd", {}, 10 * 2 + 1),  # a row of halves, and whether it was written
-    ("lsskd", {}, (1 + 4 * 4 * 4) * (10 * 2) + 1 + 4 * 4),  # and four turns, of 40 joint labels, in four branches
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "key, options, bytes_an_image",
+    [
+        (
+            "crd",
+            {"negatives": 8},
+            2 * 128 * 4 + 8,
+        ),  # a row of floats in both memories, and a place in the index by class
+        ("pskd", {}, 10 * 2 + 1),  # a row of halves, and whether it was written
+        ("lsskd", {}, (1 + 4 * 4 * 4) * (10 * 2) + 1 + 4 * 4),  # and four turns, of 40 joint labels, in four branches
+    ],
+)
 def test_tables_say_their_size_before_they_are_allocated(key, options, bytes_an_image, monkeypatch):
     labels, made = torch.arange(10).repeat(20_000), []
 

@@ -26,11 +26,14 @@ def test_confusion_holds_accuracy_and_the_size_of_each_class():
     assert 100 * counts.diag().sum().item() / 400 == pytest.approx(metrics.accuracy(logits, y))
 
 
-@pytest.mark.parametrize("classes, names", [
-    (("cat", "dog"), ["cat", "dog"]),
-    (("crane", "dog", "crane"), ["crane (0)", "dog", "crane (2)"]),
-    (("a", "a", "a (0)"), ["a (0) (0)", "a (1)", "a (0) (2)"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "classes, names",
+    [
+        (("cat", "dog"), ["cat", "dog"]),
+        (("crane", "dog", "crane"), ["crane (0)", "dog", "crane (2)"]),
+        (("a", "a", "a (0)"), ["a (0) (0)", "a (1)", "a (0) (2)"]),
+    ],
+)
 def test_names_become_keys(classes, names):
     assert metrics.distinct(classes) == names
 

@@ -35,10 +35,13 @@ def test_parameters_and_macs_are_the_published_ones(name, classes, channels, siz
     assert cost.macs(net, (channels, size, size)) == macs
 
 
-@pytest.mark.parametrize("name, shapes", [
-    ("litenet_dsc", [(64, 32, 32), (128, 16, 16), (256, 8, 8), (384, 4, 4)]),
-    ("resnet18", [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4)]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, shapes",
+    [
+        ("litenet_dsc", [(64, 32, 32), (128, 16, 16), (256, 8, 8), (384, 4, 4)]),
+        ("resnet18", [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4)]),
+    ],
+)
 def test_stage_maps(name, shapes):
     features = build(name, 10).eval().features(torch.zeros(2, 3, 32, 32))
     assert [tuple(m.shape[1:]) for m in features.maps] == shapes
@@ -79,9 +82,9 @@ def test_preactivations_of_a_wrn_stand_after_the_next_batch_norm_and_move_no_sta
     assert all(torch.allclose(norm(m), b, atol=1e-5) for norm, m, b in zip(norms, maps, before, strict=True))
 
 
-@pytest.mark.parametrize("name, stem, head", [
-    ("litenet_dsc", 0.0138105, 0.0423443), ("resnet18", -0.0502789, 0.0010148)
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, stem, head", [("litenet_dsc", 0.0138105, 0.0423443), ("resnet18", -0.0502789, 0.0010148)]
+)
 def test_initial_weights_stay_what_they_were(name, stem, head):
     net = build(name, 10)
     assert net.stem[0].weight[0, 0, 0, 0].item() == pytest.approx(stem, abs=1e-6)

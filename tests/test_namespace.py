@@ -41,9 +41,15 @@ def test_cells_run_again_after_others(notebook):
     assert notebook.shell.user_ns["study"] == {"labels": 40, "seeds": [0]}
 
 
-@pytest.mark.parametrize("again", [
-    CELL.replace("labels", "lables"), f"{CELL}\nlables = 40", f"{CELL}\nlables: int = 40", f"{CELL}\nextra: int = 1",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "again",
+    [
+        CELL.replace("labels", "lables"),
+        f"{CELL}\nlables = 40",
+        f"{CELL}\nlables: int = 40",
+        f"{CELL}\nextra: int = 1",
+    ],
+)
 def test_a_misspelt_parameter_is_refused_the_second_time_too(notebook, again):
     assert notebook(CELL, ASK, *LATER) == ""
     told = notebook(again, ASK)
@@ -57,9 +63,13 @@ def test_a_wrong_kind_is_refused_the_second_time_too(notebook):
     assert notebook(CELL.replace("20", "'forty'"), ASK).startswith("parameter labels='forty': give a")
 
 
-@pytest.mark.parametrize("injected, told", [
-    ("# Parameters\nlabels = 40", ""), ("# Parameters\nlables = 40", "unknown parameter 'lables': did you mean 'lab"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "injected, told",
+    [
+        ("# Parameters\nlabels = 40", ""),
+        ("# Parameters\nlables = 40", "unknown parameter 'lables': did you mean 'lab"),
+    ],
+)
 def test_what_papermill_injects_is_checked_in_each_run(notebook, injected, told):
     assert notebook(CELL, injected, ASK)[: len(told)] == told
     assert notebook(CELL, ASK, *LATER, CELL, injected, ASK)[: len(told)] == told if notebook.keeps else True
@@ -95,11 +105,21 @@ def test_a_copy_of_a_checked_namespace_is_checked_whole():
         parameters({**namespace, "kinds": 1}, ["labels"])
 
 
-@pytest.mark.parametrize("name, value, field", [
-    ("dataset", Path("x/pets"), None), ("omit", range(1, 3), (1, 2)), ("omit", {1, 2}, (1, 2)),
-    ("normalise", np.False_, False), ("seed", np.array(7), 7), ("milestones", np.array([0.5]), (0.5,)),
-    ("teacher", Config(), None), ("model", object(), None), ("split", len, None), ("datset", Path("x"), None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, value, field",
+    [
+        ("dataset", Path("x/pets"), None),
+        ("omit", range(1, 3), (1, 2)),
+        ("omit", {1, 2}, (1, 2)),
+        ("normalise", np.False_, False),
+        ("seed", np.array(7), 7),
+        ("milestones", np.array([0.5]), (0.5,)),
+        ("teacher", Config(), None),
+        ("model", object(), None),
+        ("split", len, None),
+        ("datset", Path("x"), None),
+    ],
+)
 def test_a_parameter_counts_whatever_its_type(name, value, field):
     try:
         taken = Config.from_params({name: value})
@@ -125,10 +145,15 @@ def test_true_is_no_number_of_images(notebook):
     assert "True and False are none" in notebook("labels: int = True", ASK)
 
 
-@pytest.mark.parametrize("cell", [
-    "dataset: str = Path('x/pets')", "dataset = Path('x/pets')", "dataset = Path('x/pets')\nseed: int = 1",
-    "seed: int = 1\ndataset = Path('x/pets')",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "dataset: str = Path('x/pets')",
+        "dataset = Path('x/pets')",
+        "dataset = Path('x/pets')\nseed: int = 1",
+        "seed: int = 1\ndataset = Path('x/pets')",
+    ],
+)
 def test_a_path_in_a_cell_of_parameters_counts_each_time(notebook, cell):
     ask = "from kdlab import Config\nconfig = Config.from_params(globals())"
     for _ in range(2):

@@ -84,11 +84,14 @@ def test_a_validation_set_of_the_data_set_stays_clean():
     assert torch.equal(split(own, noise=0.5).val_y, DIGITS.test_y)
 
 
-@pytest.mark.parametrize("noise, kind, message", [
-    (1.5, "symmetric", "noise=1.5: the share of wrong labels is between 0 and 1"),
-    (float("nan"), "symmetric", "between 0 and 1"),
-    (0.1, "assymetric", "did you mean 'asymmetric'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "noise, kind, message",
+    [
+        (1.5, "symmetric", "noise=1.5: the share of wrong labels is between 0 and 1"),
+        (float("nan"), "symmetric", "between 0 and 1"),
+        (0.1, "assymetric", "did you mean 'asymmetric'"),
+    ],
+)
 def test_mistakes(noise, kind, message):
     with pytest.raises(Error, match=message):
         split(DIGITS, noise=noise, noise_kind=kind)

@@ -19,9 +19,15 @@ from kdlab import notebooks
 
 NOTEBOOKS = {path.stem: path for path in notebooks.find(None)}
 ON_DATA = [  # those whose data set is a parameter
-    "00_tour", "01_data_and_views", "02_ssl_pretraining", "03_distillation", "04_scheduled_distillation", "05_sskd",
-    "06_layered_self_distillation", "run_experiment",
-]  # fmt: skip
+    "00_tour",
+    "01_data_and_views",
+    "02_ssl_pretraining",
+    "03_distillation",
+    "04_scheduled_distillation",
+    "05_sskd",
+    "06_layered_self_distillation",
+    "run_experiment",
+]
 
 
 def code_cells(path):
@@ -57,9 +63,11 @@ def test_no_cell_changes_what_an_earlier_one_reads(path):
     """Or the earlier one would fail, or draw something else, when it is run again."""
     cells = code_cells(path)
     adds = {  # `live |= ...` only adds
-        node.target.id for cell in cells for node in ast.walk(ast.parse(cell.source))
+        node.target.id
+        for cell in cells
+        for node in ast.walk(ast.parse(cell.source))
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)
-    }  # fmt: skip
+    }
     found = [(cell.id, *names(cell.source)) for cell in cells]
     changed = {
         (reader, name, later)

@@ -60,15 +60,18 @@ def names(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-@pytest.mark.parametrize("output, told", [
-    ("folder", "is a folder: name the notebook to write, such as"),
-    ("a.ipynb", "would replace"),
-    ("link.ipynb", "would replace"),
-    ("file/b.ipynb", "cannot be written"),
-    ("file/deeper/b.ipynb", "cannot be written"),
-    ("n" * 300 + ".ipynb", "cannot be written"),
-    ("pipe", "no file that could be replaced"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "output, told",
+    [
+        ("folder", "is a folder: name the notebook to write, such as"),
+        ("a.ipynb", "would replace"),
+        ("link.ipynb", "would replace"),
+        ("file/b.ipynb", "cannot be written"),
+        ("file/deeper/b.ipynb", "cannot be written"),
+        ("n" * 300 + ".ipynb", "cannot be written"),
+        ("pipe", "no file that could be replaced"),
+    ],
+)
 def test_an_output_that_cannot_be_is_refused_before_the_first_cell(kdlab, tmp_path, marked, output, told):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
@@ -89,9 +92,18 @@ def test_the_unfinished_file_never_replaces_the_source(kdlab, tmp_path):
     assert code == 2 and "would replace" in err and path.read_bytes() == before
 
 
-@pytest.mark.parametrize("content", [
-    b"text", b"{}", b"[]", b"", b'{"cells": 3}', b"\xff\xfe", b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"text",
+        b"{}",
+        b"[]",
+        b"",
+        b'{"cells": 3}',
+        b"\xff\xfe",
+        b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}',
+    ],
+)
 def test_what_is_no_notebook_is_told_in_a_sentence(kdlab, tmp_path, content):
     (tmp_path / "a.ipynb").write_bytes(content)
     for words in (
@@ -206,18 +218,23 @@ def test_a_run_that_is_asked_to_end_leaves_nothing(tmp_path, command):
         (tmp_path / folder).mkdir()
     mark = tmp_path / "mark"
     path = write(
-        tmp_path / "work" / "a.ipynb", "x: int = 1",
+        tmp_path / "work" / "a.ipynb",
+        "x: int = 1",
         f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)",
-    )  # fmt: skip
+    )
     before = path.read_bytes()
     output = [str(tmp_path / "work" / "b.ipynb")] if command == "run" else []
     environment = {
-        **os.environ, "TMPDIR": str(tmp_path / "temporary"), "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
-    }  # fmt: skip
+        **os.environ,
+        "TMPDIR": str(tmp_path / "temporary"),
+        "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "kdlab.cli", "notebooks", command, str(path), *output],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     with process:
         while not (mark.exists() and mark.read_text()) and process.poll() is None:
             time.sleep(0.05)

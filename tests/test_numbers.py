@@ -29,14 +29,30 @@ KINDS = {
     "numpy": lambda value: np.asarray(value)[()],
     "an array without dimensions": np.asarray,
     "torch": torch.tensor,
-    "single precision": lambda value: np.asarray(value, {"i": np.int32, "f": np.float32, "b": np.bool_}[
-        np.asarray(value).dtype.kind])[()],
-}  # fmt: skip
+    "single precision": lambda value: np.asarray(
+        value, {"i": np.int32, "f": np.float32, "b": np.bool_}[np.asarray(value).dtype.kind]
+    )[()],
+}
 VALUES = {
-    "labels": 100, "validation": 0.25, "size": 16, "split": 3, "seed": 2, "omit": [2, 3], "epochs": 7, "steps": 3,
-    "batch": 32, "width": 0.5, "lr": 0.125, "milestones": [0.25, 0.5], "patience": 2, "cutout": 4, "noise": 0.5,
-    "normalise": False, "decay_all": False, "imbalance": 2.0,
-}  # fmt: skip
+    "labels": 100,
+    "validation": 0.25,
+    "size": 16,
+    "split": 3,
+    "seed": 2,
+    "omit": [2, 3],
+    "epochs": 7,
+    "steps": 3,
+    "batch": 32,
+    "width": 0.5,
+    "lr": 0.125,
+    "milestones": [0.25, 0.5],
+    "patience": 2,
+    "cutout": 4,
+    "noise": 0.5,
+    "normalise": False,
+    "decay_all": False,
+    "imbalance": 2.0,
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -48,15 +64,23 @@ def test_every_field_takes_numbers_of_every_kind(kind):
             assert text(given) == text(typed)
 
 
-@pytest.mark.parametrize("fields", [
-    {"labels": np.float32(0.5)}, {"labels": np.float64(0.5)}, {"method": np.str_("simclr")},
-    {"omit": [np.int64(2), np.int8(3)]}, {"milestones": (np.float32(0.5), torch.tensor(0.75))},
-    {"weights": {"ce": np.float32(0.5)}}, {"optimizer_hp": {"beta2": np.float32(0.5)}},
-    {"optimizer_hp": {"eps": torch.tensor(0.5)}}, {"method": "simclr", "hp": {"T": np.float32(0.5)}},
-    {"method": "simclr", "hp": {"dim": np.int64(8), "T": torch.tensor(0.5)}},
-    {"method": "kd", "teacher": {"labels": np.int64(30), "seed": torch.tensor(0)}, "labels": np.int64(20)},
-    {"preset": "smoke", "labels": np.int64(100), "seed": np.int64(3)},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"labels": np.float32(0.5)},
+        {"labels": np.float64(0.5)},
+        {"method": np.str_("simclr")},
+        {"omit": [np.int64(2), np.int8(3)]},
+        {"milestones": (np.float32(0.5), torch.tensor(0.75))},
+        {"weights": {"ce": np.float32(0.5)}},
+        {"optimizer_hp": {"beta2": np.float32(0.5)}},
+        {"optimizer_hp": {"eps": torch.tensor(0.5)}},
+        {"method": "simclr", "hp": {"T": np.float32(0.5)}},
+        {"method": "simclr", "hp": {"dim": np.int64(8), "T": torch.tensor(0.5)}},
+        {"method": "kd", "teacher": {"labels": np.int64(30), "seed": torch.tensor(0)}, "labels": np.int64(20)},
+        {"preset": "smoke", "labels": np.int64(100), "seed": np.int64(3)},
+    ],
+)
 def test_numbers_in_lists_and_dicts_are_plain_in_a_config_and_in_its_identity(fields):
     def plainly(value):
         if isinstance(value, dict):
@@ -92,30 +116,46 @@ def test_a_config_keeps_the_values_that_were_checked(typed, kept):
     assert list(Config(method="simclr", hp=typed).hp.values()) == [kept]
 
 
-@pytest.mark.parametrize("fields, name", [
-    ({"labels": True}, "labels"), ({"labels": np.True_}, "labels"), ({"labels": False}, "labels"),
-    ({"epochs": True}, "epochs"), ({"width": True}, "width"), ({"size": True}, "size"), ({"batch": True}, "batch"),
-    ({"lr": False}, "lr"), ({"seed": torch.tensor(True)}, "seed"), ({"split": False}, "split"),
-    ({"omit": [True]}, "omit"),
-    ({"weights": {"ce": True}}, "weights"), ({"optimizer_hp": {"eps": True}}, "eps"),
-    ({"method": "simclr", "hp": {"T": True}}, "T"), ({"method": "simclr", "hp": {"T": False}}, "T"),
-    ({"method": "kd", "teacher": {"epochs": True}}, "teacher.epochs"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "fields, name",
+    [
+        ({"labels": True}, "labels"),
+        ({"labels": np.True_}, "labels"),
+        ({"labels": False}, "labels"),
+        ({"epochs": True}, "epochs"),
+        ({"width": True}, "width"),
+        ({"size": True}, "size"),
+        ({"batch": True}, "batch"),
+        ({"lr": False}, "lr"),
+        ({"seed": torch.tensor(True)}, "seed"),
+        ({"split": False}, "split"),
+        ({"omit": [True]}, "omit"),
+        ({"weights": {"ce": True}}, "weights"),
+        ({"optimizer_hp": {"eps": True}}, "eps"),
+        ({"method": "simclr", "hp": {"T": True}}, "T"),
+        ({"method": "simclr", "hp": {"T": False}}, "T"),
+        ({"method": "kd", "teacher": {"epochs": True}}, "teacher.epochs"),
+    ],
+)
 def test_true_and_false_are_no_numbers(fields, name):
     said = made(fields)
     assert isinstance(said, str), f"{said} was made"
     assert f"{name}=" in said and "give a number" in said and "\n" not in said
 
 
-@pytest.mark.parametrize("words, message", [
-    (["labels=true"], "labels=True: give a number"), (["epochs=true"], "epochs=True: give a number"),
-    (["width=true"], "width=True: give a number"),
-    (["method=kd", "teacher.model=5"], "teacher.model=5: must be a valid string"),
-    (["method=kd", "teacher.lr=-1"], "teacher.lr=-1: must be greater than 0"),
-    (["method=kd", "teacher.init.model=5"], "teacher.init.model=5: must be a valid string"),
-    (["method=kd", "teacher.modle=resnet8"], "teacher: unknown field of Config 'modle': did you mean 'model'"),
-    (["init.epochs=-1"], "init.epochs=-1: must be at least 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["labels=true"], "labels=True: give a number"),
+        (["epochs=true"], "epochs=True: give a number"),
+        (["width=true"], "width=True: give a number"),
+        (["method=kd", "teacher.model=5"], "teacher.model=5: must be a valid string"),
+        (["method=kd", "teacher.lr=-1"], "teacher.lr=-1: must be greater than 0"),
+        (["method=kd", "teacher.init.model=5"], "teacher.init.model=5: must be a valid string"),
+        (["method=kd", "teacher.modle=resnet8"], "teacher: unknown field of Config 'modle': did you mean 'model'"),
+        (["init.epochs=-1"], "init.epochs=-1: must be at least 0"),
+    ],
+)
 def test_a_mistake_is_named_where_it_was_made(words, message, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["kdlab", "run", *words])
     with pytest.raises(SystemExit) as stop:

@@ -40,11 +40,14 @@ def write(root, classes=("a", "b", "c"), side=8, light=None, mode="RGB"):
 # Classes
 
 
-@pytest.mark.parametrize("theirs, own, words", [
-    (("a", "b", "c"), ("a", "c", "x"), ("(a, b, c)", "(a, c, x)")),
-    (("a", "b", "c"), ("x", "y", "z"), ("(a, b, c)", "(x, y, z)")),
-    (("a", "b"), ("a", "b", "c"), ("knows 2 classes", "has 3", "there (a, b)", "here (a, b, c)")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "theirs, own, words",
+    [
+        (("a", "b", "c"), ("a", "c", "x"), ("(a, b, c)", "(a, c, x)")),
+        (("a", "b", "c"), ("x", "y", "z"), ("(a, b, c)", "(x, y, z)")),
+        (("a", "b"), ("a", "b", "c"), ("knows 2 classes", "has 3", "there (a, b)", "here (a, b, c)")),
+    ],
+)
 def test_a_teacher_of_other_classes_is_refused_with_both_lists(theirs, own, words, tmp_path):
     teacher = Config(dataset=f"folder:{write(tmp_path / 'A', theirs)}", **TINY)
     config = Config(method="kd", dataset=f"folder:{write(tmp_path / 'B', own)}", teacher=teacher, **TINY)
@@ -154,8 +157,12 @@ def test_every_way_to_ask_a_teacher_goes_by_its_own_numbers(method, dark_and_lig
     result = run(Config(method=method, dataset=light, teacher=teacher, **TINY))
     setup = result.setup()
     x = setup.normalise(result.images.test_x)
-    for ask in (lambda net, x: net(x), lambda net, x: net.features(x).maps[0], lambda net, x: net.preactivations(x)[-1],
-                lambda net, x: net.stem(x)):  # fmt: skip
+    for ask in (
+        lambda net, x: net(x),
+        lambda net, x: net.features(x).maps[0],
+        lambda net, x: net.preactivations(x)[-1],
+        lambda net, x: net.stem(x),
+    ):
         with torch.no_grad():
             asked = ask(setup.method.teacher, x)
         assert torch.allclose(asked, by_its_own_numbers(teacher, result.images.test_x, ask), atol=1e-4)
@@ -285,8 +292,11 @@ def test_a_head_at_another_size_than_its_network_is_refused(pictures):
 
 def table(root, parts=("train",), name="t.csv"):
     """A table of the pictures in some parts of a folder, in another order; what it gives is its data set."""
-    rows = [f"{file.relative_to(root)},{file.parent.name},{part}" for part in parts
-            for file in sorted((root / part).rglob("*.png"), reverse=True)]  # fmt: skip
+    rows = [
+        f"{file.relative_to(root)},{file.parent.name},{part}"
+        for part in parts
+        for file in sorted((root / part).rglob("*.png"), reverse=True)
+    ]
     (root / name).write_text("\n".join(["file,label,split", *rows]))
     return f"csv:{root / name}"
 

@@ -58,9 +58,17 @@ def table(place, rows, header="file,label", mark="\n", encoding="utf-8", name="l
 # Without labels
 
 
-@pytest.mark.parametrize("where", [
-    "unlabelled", "unlabeled", "Unlabeled", "train/unlabelled", "train/unlabeled", "unlabelled/2024/may",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "where",
+    [
+        "unlabelled",
+        "unlabeled",
+        "Unlabeled",
+        "train/unlabelled",
+        "train/unlabeled",
+        "unlabelled/2024/may",
+    ],
+)
 @pytest.mark.parametrize("kind", ["folder", "photographs"])
 def test_images_without_labels_join_those_for_training(where, kind, root):
     few = loaded(f"{kind}:{root}", 12)
@@ -124,8 +132,11 @@ def test_what_needs_labels_is_refused_before_training(tmp_path, root):
     fill(tmp_path / "mine", 9)
     mine = f"folder:{tmp_path / 'mine'}"
     loaded(mine)
-    for fields in ({}, {"method": "litenet_ssd", "teacher": kdlab.Config(dataset=f"folder:{root}", **TINY)},
-                   {"method": "lsskd"}):  # fmt: skip
+    for fields in (
+        {},
+        {"method": "litenet_ssd", "teacher": kdlab.Config(dataset=f"folder:{root}", **TINY)},
+        {"method": "lsskd"},
+    ):
         said = untrained(dataset=mine, **fields)
         assert "has no labelled images" in said and "choose" in said and "simclr" in said
     assert "labels=4" in untrained(dataset=mine, method="simclr", labels=4)
@@ -133,7 +144,7 @@ def test_what_needs_labels_is_refused_before_training(tmp_path, root):
     assert "leaves none" in untrained(dataset=mine, method="simclr", patience=2)
     assert "no labelled images" in untrained(
         dataset=f"folder:{root}", method="kd", teacher=kdlab.Config(**TINY, dataset=mine)
-    )  # fmt: skip
+    )
 
 
 def test_one_class_is_none(tmp_path):
@@ -216,17 +227,27 @@ def test_classes_alone_are_trained_end_to_end(tmp_path):
     assert trained(dataset=f"photographs:{tmp_path / 'pets'}", size=16)["labels"] == 14
 
 
-@pytest.mark.parametrize("make, message", [
-    (lambda p: fill(p / "fox", 1), "class fox has 1 image, of which none can be set aside for testing"),
-    (lambda p: [shutil.copy(p / "cat/000.png", (p / "fox").mkdir(exist_ok=True) or p / "fox" / f"{i}.png")
-                for i in range(3)], "class fox has 3 images, of which none can be set aside"),
-    (lambda p: (p / "fox").mkdir(), "no images in .*pets for fox"),
-    (lambda p: pets(p / "fox"), "has fox/test/: write folder:.*fox, or move"),
-    (lambda p: fill(p / "Test" / "cat", 2), "needs a train/ and a test/ or val/ folder, it has Test/"),
-    (lambda p: fill(p / "Cat", 2), "folders Cat and cat, which are one and the same on other systems"),
-    (lambda p: [(p / "train").mkdir(), *((p / n).rename(p / "train" / n) for n in SHARE)],
-     "needs a train/ and a test/ or val/ folder, it has train/; folder:.*train sets a share of each class aside"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda p: fill(p / "fox", 1), "class fox has 1 image, of which none can be set aside for testing"),
+        (
+            lambda p: [
+                shutil.copy(p / "cat/000.png", (p / "fox").mkdir(exist_ok=True) or p / "fox" / f"{i}.png")
+                for i in range(3)
+            ],
+            "class fox has 3 images, of which none can be set aside",
+        ),
+        (lambda p: (p / "fox").mkdir(), "no images in .*pets for fox"),
+        (lambda p: pets(p / "fox"), "has fox/test/: write folder:.*fox, or move"),
+        (lambda p: fill(p / "Test" / "cat", 2), "needs a train/ and a test/ or val/ folder, it has Test/"),
+        (lambda p: fill(p / "Cat", 2), "folders Cat and cat, which are one and the same on other systems"),
+        (
+            lambda p: [(p / "train").mkdir(), *((p / n).rename(p / "train" / n) for n in SHARE)],
+            "needs a train/ and a test/ or val/ folder, it has train/; folder:.*train sets a share of each class aside",
+        ),
+    ],
+)
 def test_what_cannot_be_divided_is_said(make, message, tmp_path):
     place = classes_alone(tmp_path / "pets")
     loaded(f"folder:{place}")
@@ -276,14 +297,20 @@ def test_a_table_says_what_is_for_what(place):
     assert few.val_x is None and counts(few.test_y) == [1, 1], "without test images those for validation are tested"
 
 
-@pytest.mark.parametrize("how", [
-    {"encoding": "utf-8-sig"}, {"mark": "\r\n"}, {"mark": "\n\n"}, {"header": "sep=,\nfile,label"},
-    {"header": "id,file,label,remark", "change": lambda row: f'7,"{row.split(",")[0]}",{row.split(",")[1]},"a, b"'},
-    {"header": "label;file", "change": lambda row: ";".join(reversed(row.split(",")))},
-    {"header": "file\tlabel", "change": lambda row: row.replace(",", "\t")},
-    {"change": lambda row: row.replace("/", "\\")},
-    {"change": lambda row: f"./{row} "},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"encoding": "utf-8-sig"},
+        {"mark": "\r\n"},
+        {"mark": "\n\n"},
+        {"header": "sep=,\nfile,label"},
+        {"header": "id,file,label,remark", "change": lambda row: f'7,"{row.split(",")[0]}",{row.split(",")[1]},"a, b"'},
+        {"header": "label;file", "change": lambda row: ";".join(reversed(row.split(",")))},
+        {"header": "file\tlabel", "change": lambda row: row.replace(",", "\t")},
+        {"change": lambda row: row.replace("/", "\\")},
+        {"change": lambda row: f"./{row} "},
+    ],
+)
 def test_tables_of_all_programs(how, place):
     change = how.pop("change", str)
     images = loaded(f"csv:{table(place, [change(row) for row in ROWS], **how)}")
@@ -304,38 +331,49 @@ def test_paths_start_at_the_table_or_are_whole(place, tmp_path, monkeypatch):
     assert counts(whole.train_y) == [6, 6] and by_name.fingerprint() == whole.fingerprint()
 
 
-@pytest.mark.parametrize("rows, header, message", [
-    (["img/gone.png,cat", *ROWS], "file,label", "1 of the 17 files that .* names are not there: img/gone.png"),
-    ([f"img/gone{i}.png,cat" for i in range(9)], "file,label", "gone0.png, img/gone1.png, img/gone2.png and 6 more"),
-    ([f"{'x' * 5000}.png,cat", *ROWS], "file,label", "are not there"),
-    (ROWS, "picture,label", "has no column for the file: its first line is picture,label"),
-    (ROWS, "file,colour", "has no column for the label: .* leave its cells empty for images without labels"),
-    (ROWS, "file,image", "several columns for the file, file and image"),
-    ([*ROWS, "img/cat0.png,dog"], "file,label", "says two things of img/cat0.png, in lines 2 and 18"),
-    ([*ROWS, "./img/cat0.png,cat"], "file,label", "names one image twice, in lines 2 and 18"),
-    ([*ROWS, ",dog"], "file,label", "line 18: no file is named"),
-    ([*ROWS, "img/000.png,cat,big"], "file,label", "line 18: 3 cells and 2 columns"),
-    (ROWS[:8], "file,label", "one class only, cat"),
-    ([*SPLIT, "img/000.png,cat,later"], "file,label,split", "18: the split 'later' is none of train, test and val"),
-    ([*SPLIT, "img/000.png,,test"], "file,label,split", "line 18: img/000.png is for test and has no label"),
-    ([*SPLIT, "img/000.png,cat,"], "file,label,split", "line 18: img/000.png has a label and no split"),
-    ([*SPLIT, "img/000.png,fox,test"], "file,label,split", "no training image of fox, which test has"),
-    ([f"{row},train" for row in ROWS], "file,label,split", "has train: it needs train, and test or val"),
-    (['img/"cat0.png,cat', 'x"y"z"'], "file,label", "are not there|is no CSV file"),
-    ([], "file,label", "names no image"), ([], "", "is empty"),
-    ([*ROWS[:9], "img/dog1.png,dog"][:9], "file,label", "class dog has 1 image"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "rows, header, message",
+    [
+        (["img/gone.png,cat", *ROWS], "file,label", "1 of the 17 files that .* names are not there: img/gone.png"),
+        (
+            [f"img/gone{i}.png,cat" for i in range(9)],
+            "file,label",
+            "gone0.png, img/gone1.png, img/gone2.png and 6 more",
+        ),
+        ([f"{'x' * 5000}.png,cat", *ROWS], "file,label", "are not there"),
+        (ROWS, "picture,label", "has no column for the file: its first line is picture,label"),
+        (ROWS, "file,colour", "has no column for the label: .* leave its cells empty for images without labels"),
+        (ROWS, "file,image", "several columns for the file, file and image"),
+        ([*ROWS, "img/cat0.png,dog"], "file,label", "says two things of img/cat0.png, in lines 2 and 18"),
+        ([*ROWS, "./img/cat0.png,cat"], "file,label", "names one image twice, in lines 2 and 18"),
+        ([*ROWS, ",dog"], "file,label", "line 18: no file is named"),
+        ([*ROWS, "img/000.png,cat,big"], "file,label", "line 18: 3 cells and 2 columns"),
+        (ROWS[:8], "file,label", "one class only, cat"),
+        ([*SPLIT, "img/000.png,cat,later"], "file,label,split", "18: the split 'later' is none of train, test and val"),
+        ([*SPLIT, "img/000.png,,test"], "file,label,split", "line 18: img/000.png is for test and has no label"),
+        ([*SPLIT, "img/000.png,cat,"], "file,label,split", "line 18: img/000.png has a label and no split"),
+        ([*SPLIT, "img/000.png,fox,test"], "file,label,split", "no training image of fox, which test has"),
+        ([f"{row},train" for row in ROWS], "file,label,split", "has train: it needs train, and test or val"),
+        (['img/"cat0.png,cat', 'x"y"z"'], "file,label", "are not there|is no CSV file"),
+        ([], "file,label", "names no image"),
+        ([], "", "is empty"),
+        ([*ROWS[:9], "img/dog1.png,dog"][:9], "file,label", "class dog has 1 image"),
+    ],
+)
 def test_what_is_wrong_with_a_table_is_one_sentence(rows, header, message, place):
     loaded(f"csv:{table(place, ROWS, name='good.csv')}")
     assert re.search(message, refused(f"csv:{table(place, rows, header)}"))
 
 
-@pytest.mark.parametrize("content, message", [
-    ("file,label\nimg/caf\xe9.png,cat\n".encode("latin-1"), "is not written in UTF-8"),
-    ("file,label\n".encode("utf-16"), "is not written in UTF-8"),
-    (b"\x89PNG\r\n\x1a\n\0\0\0\r", "is not written in UTF-8"),
-    (b"file,label\nimg/\0.png,cat\n", "are not there|is no CSV file"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("file,label\nimg/caf\xe9.png,cat\n".encode("latin-1"), "is not written in UTF-8"),
+        ("file,label\n".encode("utf-16"), "is not written in UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\r", "is not written in UTF-8"),
+        (b"file,label\nimg/\0.png,cat\n", "are not there|is no CSV file"),
+    ],
+)
 def test_what_is_no_table_of_text(content, message, place):
     loaded(f"csv:{table(place, ROWS, name='good.csv')}")
     (place / "bad.csv").write_bytes(content)

@@ -43,9 +43,13 @@ def batches_of(place, workers, monkeypatch, views=("weak",), shared=None, **opti
     images = load(f"photographs:{place}", 16)
     family = kdlab.AUGMENTATIONS["photographs"]
     return Batches(
-        split(images, validation=0.2), [family[role] for role in views], sampling="all", batch=8,
-        shared=family[shared] if shared else None, **options,
-    )  # fmt: skip
+        split(images, validation=0.2),
+        [family[role] for role in views],
+        sampling="all",
+        batch=8,
+        shared=family[shared] if shared else None,
+        **options,
+    )
 
 
 @pytest.mark.parametrize("views, shared", [(["weak"], None), (["strong", "second"], None), (["crop"] * 4, "flip")])
@@ -179,8 +183,13 @@ def test_a_script_without_a_main_guard_trains_however_processes_start(start, une
     environment = {**os.environ, "KDLAB_RUNS": str(tmp_path / "runs"), "KDLAB_WORKERS": "2", "KDLAB_PROGRESS": "0"}
     command = [sys.executable, str(script), start, str(uneven)]
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
-    ) as process:  # fmt: skip
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as process:
         try:
             said = process.communicate(timeout=60)[0].split()
         except subprocess.TimeoutExpired:
@@ -253,10 +262,16 @@ def test_where_no_thread_can_be_started_a_sentence_says_so(uneven, runs, monkeyp
     assert trained(small(uneven)).startswith("Error: a thread that reads images cannot be started (can't start new")
 
 
-@pytest.mark.parametrize("variable, value", [
-    ("KDLAB_WORKERS", "many"), ("KDLAB_WORKERS", "-1"), ("KDLAB_WORKERS", ""), ("KDLAB_MEMORY", "lots"),
-    ("KDLAB_MEMORY", "0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "variable, value",
+    [
+        ("KDLAB_WORKERS", "many"),
+        ("KDLAB_WORKERS", "-1"),
+        ("KDLAB_WORKERS", ""),
+        ("KDLAB_MEMORY", "lots"),
+        ("KDLAB_MEMORY", "0"),
+    ],
+)
 @pytest.mark.parametrize("fresh", [False, True])
 def test_wrong_variables_are_refused_before_anything_is_written(variable, value, fresh, uneven, runs, monkeypatch):
     monkeypatch.setenv(variable, value)

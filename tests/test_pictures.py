@@ -60,7 +60,10 @@ def compare(image, shown, tolerance, what):
     assert tuple(image.shape) == shown.shape, what
     difference = np.abs(image.numpy().astype(int) - shown)
     assert difference.max() <= tolerance if tolerance < 3 else difference.mean() <= tolerance, (
-        what, difference.mean(), difference.max())  # fmt: skip
+        what,
+        difference.mean(),
+        difference.max(),
+    )
 
 
 def refused(root, file, reader="folder", size=None):

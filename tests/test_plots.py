@@ -18,8 +18,18 @@ from kdlab import plots, report
 
 def result(seed, accuracy):
     """What figures and tables ask of a Result."""
-    log = pd.DataFrame({"epoch": [1, 2], "lr": 0.1, "loss": [3.0, 2.0], "loss/ce": [2.0, 1.0], "loss/kd": [1.0, 1.0],
-                        "val/accuracy": [accuracy / 2, accuracy], "seconds": 1.0, "images_per_second": 9})  # fmt: skip
+    log = pd.DataFrame(
+        {
+            "epoch": [1, 2],
+            "lr": 0.1,
+            "loss": [3.0, 2.0],
+            "loss/ce": [2.0, 1.0],
+            "loss/kd": [1.0, 1.0],
+            "val/accuracy": [accuracy / 2, accuracy],
+            "seconds": 1.0,
+            "images_per_second": 9,
+        }
+    )
 
     class Fake(SimpleNamespace):
         def __getitem__(self, name):
@@ -59,10 +69,22 @@ def test_log_images_and_embedding():
 
 
 def test_a_log_is_drawn_by_what_its_columns_are():
-    log = pd.DataFrame({"epoch": [1, 2], "lr": 0.1, "loss": [3.0, 2.0], "loss/nt_xent": [3.0, 2.0],
-                        "val/knn": [50.0, 60.0], "val/top5": [80.0, 90.0], "val/std": [0.9, 0.8],
-                        "val/nll": [2.0, 1.0], "val/mine": [1.0, 2.0], "train/weight_norm": [9.0, 9.5],
-                        "seconds": 1.0, "method_mb": 2.0})  # fmt: skip
+    log = pd.DataFrame(
+        {
+            "epoch": [1, 2],
+            "lr": 0.1,
+            "loss": [3.0, 2.0],
+            "loss/nt_xent": [3.0, 2.0],
+            "val/knn": [50.0, 60.0],
+            "val/top5": [80.0, 90.0],
+            "val/std": [0.9, 0.8],
+            "val/nll": [2.0, 1.0],
+            "val/mine": [1.0, 2.0],
+            "train/weight_norm": [9.0, 9.5],
+            "seconds": 1.0,
+            "method_mb": 2.0,
+        }
+    )
     axes = plots.plot_log(SimpleNamespace(log=lambda: log)).axes
     assert [t.get_text() for t in axes[0].get_legend().get_texts()] == ["nt_xent"], (
         "nothing but a loss is drawn as a loss"

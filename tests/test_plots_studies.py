@@ -25,12 +25,22 @@ def test_few_seeds_beside_all():
 
 
 def test_answers_are_coloured_by_their_verdict():
-    verdicts = ["yes", "no, worse", "at most 1.2", "open: 40 seeds would settle it", "open: one seed tells nothing",
-                "the same in every seed"]  # fmt: skip
-    table = pd.DataFrame({
-        "question": list("abcdef"), "difference": [3.0, -3.0, 0.1, 1.0, 2.0, 0.0],
-        "± 95 %": [1.0, 1.0, 1.1, 2.0, float("nan"), 0.0], "verdict": verdicts,
-    })  # fmt: skip
+    verdicts = [
+        "yes",
+        "no, worse",
+        "at most 1.2",
+        "open: 40 seeds would settle it",
+        "open: one seed tells nothing",
+        "the same in every seed",
+    ]
+    table = pd.DataFrame(
+        {
+            "question": list("abcdef"),
+            "difference": [3.0, -3.0, 0.1, 1.0, 2.0, 0.0],
+            "± 95 %": [1.0, 1.0, 1.1, 2.0, float("nan"), 0.0],
+            "verdict": verdicts,
+        }
+    )
     axis = plots.plot_answers(table).axes[0]
     assert [t.get_text() for t in axis.get_yticklabels()] == list("abcdef")
     assert [t.get_text() for t in axis.texts] == [
@@ -46,9 +56,16 @@ def test_answers_are_coloured_by_their_verdict():
 
 def test_worth_beside_cost():
     table = pd.DataFrame(
-        {"points, left out": [3.0, -1.0], "points, added": [5.0, 0.5], "± 95 %, left out": [1.0, 2.0],
-         "± 95 %, added": [1.0, 1.0], "CPU time, %": [25.0, -2.0], "parameters": [1234, 0]}, index=["KD", "maps"],
-    )  # fmt: skip
+        {
+            "points, left out": [3.0, -1.0],
+            "points, added": [5.0, 0.5],
+            "± 95 %, left out": [1.0, 2.0],
+            "± 95 %, added": [1.0, 1.0],
+            "CPU time, %": [25.0, -2.0],
+            "parameters": [1234, 0],
+        },
+        index=["KD", "maps"],
+    )
     axis = plots.plot_worth(table).axes[0]
     assert [t.get_text() for t in axis.texts] == ["+25 % time\n+1,234 parameters", "-2 % time\n+0 parameters"]
     assert {t.get_text() for t in axis.get_legend().get_texts()} == {"worth in the whole", "worth alone"}

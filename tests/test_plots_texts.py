@@ -102,9 +102,16 @@ DRAWN = {
     explorers_runs.plot_readings: lambda n: (IMAGES[0], rows(n[:2], LOGITS), n),
     explorers_runs.plot_soft_target: lambda n: (IMAGES[0], LOGITS.softmax(0), 1, n, rows(n, [1.0, 2.0]), 1, n[0]),
     explorers_runs.plot_training: lambda n: ([{"epoch": 1, "loss": 1.0, n[0]: 2.0}], 3, n[0]),
-}  # fmt: skip
-NAMELESS = {"plot_batch", "plot_branches", "plot_cells", "plot_circle", "plot_early_stopping", "plot_ramp",
-            "plot_threshold"}  # fmt: skip
+}
+NAMELESS = {
+    "plot_batch",
+    "plot_branches",
+    "plot_cells",
+    "plot_circle",
+    "plot_early_stopping",
+    "plot_ramp",
+    "plot_threshold",
+}
 
 
 def test_every_figure_is_drawn_here():
@@ -160,8 +167,11 @@ def test_powers_of_ten_and_formulas_of_diagrams_look_as_before():
     assert [text.get_text() for text in low.get_yticklabels()] == ["10⁻⁴", "10⁻²", "10⁰"]
     axis = plots.plot_pipeline({"SimCLR": ([["view", "[net]", "$z_1$"]], "loss")}).axes[0]
     assert {text.get_text(): text.get_parse_math() for text in axis.texts} == {
-        "view": False, "net": False, "$z_1$": True, "loss": False,
-    }  # fmt: skip
+        "view": False,
+        "net": False,
+        "$z_1$": True,
+        "loss": False,
+    }
 
 
 def test_a_contact_sheet_of_any_folder(tmp_path, monkeypatch, capsys):

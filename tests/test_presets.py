@@ -20,8 +20,11 @@ def test_a_pair_is_its_published_experiment_in_all_stages():
     head, classifier = config.teacher, config.teacher.init
     assert (config.lr, head.lr, classifier.lr) == (0.01, 0.05, 0.05)
     assert (head.method, head.model, classifier.method, classifier.model) == (
-        "sskd_head", "resnet32x4", "supervised", "resnet32x4",
-    )  # fmt: skip
+        "sskd_head",
+        "resnet32x4",
+        "supervised",
+        "resnet32x4",
+    )
     assert {stage.dataset for stage in (config, head, classifier)} == {"cifar100"}
     assert (config.epochs, head.epochs, classifier.epochs) == (240, 60, 240)
 
@@ -56,11 +59,23 @@ def test_a_whole_config_replaces_a_stage():
     assert config.model == "wrn_16_2" and config.seed == 3 and config.teacher.seed == 0
 
 
-@pytest.mark.parametrize("field, value", [
-    ("dataset", "cifar10"), ("size", 16), ("labels", 500), ("validation", 0.2), ("split", 4), ("noise", 0.2),
-    ("noise_kind", "asymmetric"), ("imbalance", 10.0), ("seed", 5), ("device", "cpu"),
-    ("normalise", False), ("track_test", True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("dataset", "cifar10"),
+        ("size", 16),
+        ("labels", 500),
+        ("validation", 0.2),
+        ("split", 4),
+        ("noise", 0.2),
+        ("noise_kind", "asymmetric"),
+        ("imbalance", 10.0),
+        ("seed", 5),
+        ("device", "cpu"),
+        ("normalise", False),
+        ("track_test", True),
+    ],
+)
 def test_the_task_reaches_every_stage(field, value):
     assert field in TASK
     for method in ("sskd", "ab", "litenet_ssd"):

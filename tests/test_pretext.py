@@ -186,12 +186,18 @@ def test_exemplars_are_all_training_images_labelled_or_not():
 # What is refused
 
 
-@pytest.mark.parametrize("hp, message", [
-    ({"task": "rotation", "transform": "paper"}, "task='rotation' changes the images itself: leave transform='paper'"),
-    ({"task": "jigsaw", "transform": "crop"}, "task='jigsaw' changes the images itself"),
-    ({"task": "puzzle"}, "hyper-parameter task='puzzle' of SSKDPretextHead"),
-    ({"transform": "blur"}, "hyper-parameter transform='blur' of SSKDPretextHead"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "hp, message",
+    [
+        (
+            {"task": "rotation", "transform": "paper"},
+            "task='rotation' changes the images itself: leave transform='paper'",
+        ),
+        ({"task": "jigsaw", "transform": "crop"}, "task='jigsaw' changes the images itself"),
+        ({"task": "puzzle"}, "hyper-parameter task='puzzle' of SSKDPretextHead"),
+        ({"transform": "blur"}, "hyper-parameter transform='blur' of SSKDPretextHead"),
+    ],
+)
 def test_settings_that_do_not_go_together(hp, message):
     with pytest.raises(Error, match=message):
         assemble(chain(**hp))

@@ -75,11 +75,17 @@ def test_paused_stopped_and_continued_it_ends_as_if_undisturbed(folder, undistur
 
 def test_it_ends_with_its_parent(folder):
     parent = subprocess.Popen(
-        [sys.executable, "-c", "import sys, time\nfrom kdlab import Config\nfrom kdlab.engine.process import Process\n"
-         "p = Process(Config.model_validate_json(sys.argv[1])); p.start(); print(p.child.pid, flush=True)\n"
-         "p.pause() if len(sys.argv) > 2 else None; time.sleep(600)", LONG.model_dump_json()],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            "import sys, time\nfrom kdlab import Config\nfrom kdlab.engine.process import Process\n"
+            "p = Process(Config.model_validate_json(sys.argv[1])); p.start(); print(p.child.pid, flush=True)\n"
+            "p.pause() if len(sys.argv) > 2 else None; time.sleep(600)",
+            LONG.model_dump_json(),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert parent.stdout is not None
     assert int(parent.stdout.readline()) > 0
     until(lambda: len(log_lines(folder.path)) > 1)

@@ -13,8 +13,12 @@ with (Path(__file__).parent / "published.csv").open() as table:
     FACTS = list(csv.DictReader(table))
 # RepDistiller: MobileNetV2, ShuffleNetV1, ShuffleNetV2
 LIGHT = {
-    "mobilenet_v2_half", "mobilenet_v2_half_highres", "mobilenet_v2_cifar", "shufflenet_v1", "shufflenet_v2",
-}  # fmt: skip
+    "mobilenet_v2_half",
+    "mobilenet_v2_half_highres",
+    "mobilenet_v2_cifar",
+    "shufflenet_v1",
+    "shufflenet_v2",
+}
 EVERY = [(method, *pair) for method in METHODS for pair in PAIRS[method]]
 
 
@@ -34,9 +38,11 @@ def fact(method, path, student, teacher):
     """The row of a stage: the first whose models are empty, or name the student or the pair."""
     for row in FACTS:
         models = row["models"].split()
-        if method in row["methods"].split() and row["stage"] == path and (
-            not models or student in models or f"{student}/{teacher}" in models
-        ):  # fmt: skip
+        if (
+            method in row["methods"].split()
+            and row["stage"] == path
+            and (not models or student in models or f"{student}/{teacher}" in models)
+        ):
             return row
     raise AssertionError(f"no fact about {path or 'the run'} of {method}")
 
@@ -52,12 +58,19 @@ def expected(row, model):
     for name in ("nesterov", "decay_all"):
         fields[name] = row[name] == "True"
     fields |= {
-        "method": row["by"] or None, "model": model, "width": 1.0, "dataset": row["dataset"],
-        "optimizer": row["optimizer"], "schedule": row["schedule"], "augment": row["augment"] or None,
+        "method": row["by"] or None,
+        "model": model,
+        "width": 1.0,
+        "dataset": row["dataset"],
+        "optimizer": row["optimizer"],
+        "schedule": row["schedule"],
+        "augment": row["augment"] or None,
         "lr": float(row["light_lr"] if row["light_lr"] and model in LIGHT else row["lr"]),
-        "warmup": float(row["warmup"]) / epochs, "hp": json.loads(row["hp"]), "weights": json.loads(row["weights"]),
+        "warmup": float(row["warmup"]) / epochs,
+        "hp": json.loads(row["hp"]),
+        "weights": json.loads(row["weights"]),
         **json.loads(row["other"]),
-    }  # fmt: skip
+    }
     if row["momentum"]:
         fields["momentum"] = float(row["momentum"])
     if row["schedule"] == "step":

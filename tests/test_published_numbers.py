@@ -13,9 +13,23 @@ CELL = ["table", "dataset", "teacher", "student", "method", "condition", "metric
 # What kdlab does not have, under the names that the papers give
 NETWORKS = {"pyramidnet200", "googlenet", "shufflenet_v2 of tf-kd"}
 RIVALS = {
-    "teacher", "tf-kd", "row without a name", "reviewkd", "dist", "wttm", "kd+lskd", "dkd+lskd", "mlkd", "skd",
-    "barlow twins", "simsiam", "supcon", "all4one", "fixmatch", "freematch",
-}  # fmt: skip
+    "teacher",
+    "tf-kd",
+    "row without a name",
+    "reviewkd",
+    "dist",
+    "wttm",
+    "kd+lskd",
+    "dkd+lskd",
+    "mlkd",
+    "skd",
+    "barlow twins",
+    "simsiam",
+    "supcon",
+    "all4one",
+    "fixmatch",
+    "freematch",
+}
 
 
 def cells(table, **wanted):
@@ -72,10 +86,13 @@ def test_provenance_is_one_of_four():
     assert set(published("lsskd/table-2").query("method == 'lsskd'").provenance) == {"own"}
 
 
-@pytest.mark.parametrize("name, message", [
-    ("lsskd/tabel-2", "unknown published table 'lsskd/tabel-2': did you mean 'lsskd/table-2'"),
-    ("lsskd/figure-5", "no numbers in lsskd/figure-5: 25, 50 and 75 %"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("lsskd/tabel-2", "unknown published table 'lsskd/tabel-2': did you mean 'lsskd/table-2'"),
+        ("lsskd/figure-5", "no numbers in lsskd/figure-5: 25, 50 and 75 %"),
+    ],
+)
 def test_a_table_that_is_not_there(name, message):
     with pytest.raises(Error, match=message):
         published(name)
@@ -126,23 +143,29 @@ PAIRS, ALONE, IMAGENET = (scores(f"lsskd/table-{i}", "lsskd", **TOP1) for i in (
 # Table, condition, data set of a stated gain -> what its tables give, by pair
 GIVEN = {
     ("sskd/averages", "over crd; sskd/cross", "cifar100"): scores("sskd/cross", "sskd") - scores("sskd/cross", "crd"),
-    ("hsakd/averages", "over sskd; joint teacher", "cifar100"):
-        scores("hsakd/table-1", "hsakd", **JOINT) - scores("hsakd/table-1", "sskd"),
-    ("hsakd/averages", "over sskd; joint teacher", "imagenet"):
-        scores("hsakd/imagenet", "hsakd", **JOINT, **TOP1) - scores("sskd/imagenet", "sskd"),
-    ("lsskd/averages", "over hsakd; section I", "cifar100"):
-        PAIRS - scores("hsakd/table-1", "hsakd", condition="frozen teacher"),
-    ("lsskd/averages", "over a rival without a name; section IV-B", "imagenet"):
-        IMAGENET - scores("lsskd/table-1", "hsakd", **TOP1),
-    ("lsskd/averages", "over supervised; section IV-D", "cifar100"):
-        ALONE - scores("lsskd/table-3", "supervised", student="mobilenet_v2_cifar"),
-    **{("lsskd/averages", f"over pskd; {where}", "cifar100"): ALONE - scores("lsskd/table-3", "pskd")
-       for where in ("abstract", "section I", "section IV-D")},
-    **{("lsskd/averages", f"over sskd; {where}", "cifar100"): PAIRS - scores("lsskd/table-2", "sskd")
-       for where in ("abstract", "section I", "section IV-B")},
-    **{("lsskd/averages", f"over hsakd; {where}", "imagenet"): IMAGENET - scores("lsskd/table-1", "hsakd", **TOP1)
-       for where in ("abstract", "section I")},
-}  # fmt: skip
+    ("hsakd/averages", "over sskd; joint teacher", "cifar100"): scores("hsakd/table-1", "hsakd", **JOINT)
+    - scores("hsakd/table-1", "sskd"),
+    ("hsakd/averages", "over sskd; joint teacher", "imagenet"): scores("hsakd/imagenet", "hsakd", **JOINT, **TOP1)
+    - scores("sskd/imagenet", "sskd"),
+    ("lsskd/averages", "over hsakd; section I", "cifar100"): PAIRS
+    - scores("hsakd/table-1", "hsakd", condition="frozen teacher"),
+    ("lsskd/averages", "over a rival without a name; section IV-B", "imagenet"): IMAGENET
+    - scores("lsskd/table-1", "hsakd", **TOP1),
+    ("lsskd/averages", "over supervised; section IV-D", "cifar100"): ALONE
+    - scores("lsskd/table-3", "supervised", student="mobilenet_v2_cifar"),
+    **{
+        ("lsskd/averages", f"over pskd; {where}", "cifar100"): ALONE - scores("lsskd/table-3", "pskd")
+        for where in ("abstract", "section I", "section IV-D")
+    },
+    **{
+        ("lsskd/averages", f"over sskd; {where}", "cifar100"): PAIRS - scores("lsskd/table-2", "sskd")
+        for where in ("abstract", "section I", "section IV-B")
+    },
+    **{
+        ("lsskd/averages", f"over hsakd; {where}", "imagenet"): IMAGENET - scores("lsskd/table-1", "hsakd", **TOP1)
+        for where in ("abstract", "section I")
+    },
+}
 STATED = ALL[ALL.metric == "gain"]
 
 
@@ -154,9 +177,9 @@ def given(row):
     return math.nan if row.table == "lsskd/coc" else GIVEN[row.table, row.condition, row.dataset].mean()
 
 
-@pytest.mark.parametrize("row", [
-    pytest.param(row, id=f"{row.table} {row.student} {row.condition}") for row in STATED.itertuples()
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, id=f"{row.table} {row.student} {row.condition}") for row in STATED.itertuples()]
+)
 def test_a_stated_gain_follows_from_the_tables_or_is_said_not_to(row):
     found = given(row)
     digits = len(str(row.value).partition(".")[2])
@@ -185,10 +208,12 @@ def test_numbers_that_a_note_finds_elsewhere():
     assert table2["wrn_40_1", "semckd"] == value("crd/similar", student="wrn_40_1", method="kd")
     table4 = cells("lsskd/table-4", **TOP1).set_index(["student", "method"]).value
     for student, method, twin, theirs in (
-        ("resnet18", "supervised", "wrn_16_2", "supervised"), ("resnet18", "lsskd", "wrn_16_2", "lsskd"),
-        ("wrn_40_2", "supervised", "wrn_16_2", "lsskd"), ("resnet56", "supervised", "resnet20", "crd"),
+        ("resnet18", "supervised", "wrn_16_2", "supervised"),
+        ("resnet18", "lsskd", "wrn_16_2", "lsskd"),
+        ("wrn_40_2", "supervised", "wrn_16_2", "lsskd"),
+        ("resnet56", "supervised", "resnet20", "crd"),
         ("resnet50", "supervised", "wrn_16_2", "crd"),
-    ):  # fmt: skip
+    ):
         assert table4[student, method] == table2[twin, theirs]
     assert table4["wrn_16_2", "lsskd"] == value("lsskd/table-3", student="resnet18", method="lsskd")
     assert table4["resnet56", "lsskd"] == hsakd["resnet50", "hsakd", "frozen teacher"]
@@ -275,9 +300,14 @@ def test_cells_typed_from_the_papers(line):
     assert found.spread.dropna().tolist() == ([float(spread)] if spread else [])
 
 
-@pytest.mark.parametrize("dataset, method, probe, top5", [
-    ("cifar10", "simclr", 90.74, 99.75), ("cifar10", "moco", 92.94, 99.79), ("cifar100", "byol", 70.46, 91.96),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "dataset, method, probe, top5",
+    [
+        ("cifar10", "simclr", 90.74, 99.75),
+        ("cifar10", "moco", 92.94, 99.79),
+        ("cifar100", "byol", 70.46, 91.96),
+    ],
+)
 def test_probes_typed_from_the_documentation(dataset, method, probe, top5):
     assert value("solo-learn/online", dataset=dataset, method=method, metric="probe") == probe
     assert value("solo-learn/online", dataset=dataset, method=method, metric="probe top-5") == top5

@@ -43,9 +43,16 @@ def do(title):
 
 def test_each_task_has_a_recipe():
     assert list(RECIPES) == [
-        "A method", "A loss", "A network", "A data set", "An optimiser", "A metric", "A diagnostic, epoch by epoch",
-        "A study", "An explorer",
-    ]  # fmt: skip
+        "A method",
+        "A loss",
+        "A network",
+        "A data set",
+        "An optimiser",
+        "A metric",
+        "A diagnostic, epoch by epoch",
+        "A study",
+        "An explorer",
+    ]
 
 
 def test_the_study_of_the_recipe_runs_and_answers(tables, runs, monkeypatch):
@@ -56,15 +63,21 @@ def test_the_study_of_the_recipe_runs_and_answers(tables, runs, monkeypatch):
     assert list(study.answers().n) == [2] and list(study.table().index) == ["AdamW", "SGD"]
 
 
-@pytest.mark.parametrize("title, fields", [
-    ("A method", {"method": "similarity", "hp": {"base": 1.5}, "teacher": Config(**TINY, seed=1, split=0), "split": 0}),
-    ("A network", {"model": "tiny"}),
-    ("A network", {"model": "tiny", "method": "lsskd"}),
-    ("A data set", {"dataset": "stripes"}),
-    ("An optimiser", {"optimizer": "rmsprop", "optimizer_hp": {"alpha": 0.9}}),
-    ("A metric", {"patience": 1, "monitor": "margin"}),
-    ("A diagnostic, epoch by epoch", {}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "title, fields",
+    [
+        (
+            "A method",
+            {"method": "similarity", "hp": {"base": 1.5}, "teacher": Config(**TINY, seed=1, split=0), "split": 0},
+        ),
+        ("A network", {"model": "tiny"}),
+        ("A network", {"model": "tiny", "method": "lsskd"}),
+        ("A data set", {"dataset": "stripes"}),
+        ("An optimiser", {"optimizer": "rmsprop", "optimizer_hp": {"alpha": 0.9}}),
+        ("A metric", {"patience": 1, "monitor": "margin"}),
+        ("A diagnostic, epoch by epoch", {}),
+    ],
+)
 def test_what_a_recipe_adds_can_be_run(title, fields, tables, runs):
     do(title)
     result = kdlab.run(Config(**{**TINY, **fields}))

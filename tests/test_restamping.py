@@ -68,10 +68,13 @@ def test_rows_of_older_code_are_kept_where_no_number_moved(runs, tmp_path, monke
     assert "all rows" in CliRunner().invoke(app, ["study", "restamp", "small", "--old", str(PACKAGE.parent)]).output
 
 
-@pytest.mark.parametrize("fields, match", [
-    ({"old": Path("/nowhere")}, "no checkout of kdlab"),
-    ({"old": PACKAGE.parent, "share": 0}, "share=0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "fields, match",
+    [
+        ({"old": Path("/nowhere")}, "no checkout of kdlab"),
+        ({"old": PACKAGE.parent, "share": 0}, "share=0"),
+    ],
+)
 def test_what_restamping_needs(fields, match):
     with pytest.raises(kdlab.Error, match=match):
         Study("small", "?", {"alone": Config()}).restamp(**fields)

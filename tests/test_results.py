@@ -103,10 +103,16 @@ def test_a_stored_run_computes_a_new_metric(runs, request):
     assert frame.loc["a", "mean"] == again["test/margin"]
 
 
-@pytest.mark.parametrize("fields, message", [
-    ({"monitor": "acuracy"}, "unknown metric 'acuracy': did you mean 'accuracy'"),
-    ({"monitor": "agreement"}, "monitor='agreement' cannot be measured on method 'supervised': choose accuracy, top5"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"monitor": "acuracy"}, "unknown metric 'acuracy': did you mean 'accuracy'"),
+        (
+            {"monitor": "agreement"},
+            "monitor='agreement' cannot be measured on method 'supervised': choose accuracy, top5",
+        ),
+    ],
+)
 def test_early_stopping_names_what_can_be_watched(fields, message, runs):
     with pytest.raises(Error, match=message):
         kdlab.run(Config(**TINY, patience=2, **fields))

@@ -31,8 +31,10 @@ def test_warm_up_and_ramp():
 def test_ramp_up_reaches_its_boundaries_in_spite_of_rounding():
     for epochs in range(2, 200):
         for warmup in range(epochs):
-            at = [schedules.ramp_up(e / epochs, 0.1, 0.9, warmup / epochs, (epochs - warmup) / epochs, "step")
-                  for e in (warmup, epochs)]  # fmt: skip
+            at = [
+                schedules.ramp_up(e / epochs, 0.1, 0.9, warmup / epochs, (epochs - warmup) / epochs, "step")
+                for e in (warmup, epochs)
+            ]
             assert at == [0.1, 0.9] and not schedules.ramp_up((warmup - 1) / epochs, 0.1, 0.9, warmup / epochs, 1)
 
 

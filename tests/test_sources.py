@@ -67,10 +67,13 @@ def write_cifar(root, reader, monkeypatch, key, meta, classes, rows=20):
     return written
 
 
-@pytest.mark.parametrize("name, reader, key, classes", [
-    ("cifar10", CIFAR10, "labels", [f"c{i}" for i in range(10)]),
-    ("cifar100", CIFAR100, "fine_labels", [f"c{i}" for i in range(100)]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, reader, key, classes",
+    [
+        ("cifar10", CIFAR10, "labels", [f"c{i}" for i in range(10)]),
+        ("cifar100", CIFAR100, "fine_labels", [f"c{i}" for i in range(100)]),
+    ],
+)
 def test_cifar_files(data_root, monkeypatch, name, reader, key, classes):
     written = write_cifar(data_root, reader, monkeypatch, key, reader.meta, classes)
     images = load(name)
@@ -89,10 +92,14 @@ def test_cifar_files(data_root, monkeypatch, name, reader, key, classes):
         load(name)
 
 
-@pytest.mark.parametrize("name, title, folder", [
-    ("cifar10", "CIFAR-10", "cifar-10-batches-py"), ("cifar100", "CIFAR-100", "cifar-100-python"),
-    ("stl10", "STL-10", "stl10_binary"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, title, folder",
+    [
+        ("cifar10", "CIFAR-10", "cifar-10-batches-py"),
+        ("cifar100", "CIFAR-100", "cifar-100-python"),
+        ("stl10", "STL-10", "stl10_binary"),
+    ],
+)
 def test_what_is_not_there_is_said_in_one_sentence(data_root, name, title, folder):
     with pytest.raises(Error, match=f"^{title} is not under .* and could not be downloaded: put .*{folder}") as caught:
         load(name)
@@ -226,16 +233,22 @@ def test_another_folder_of_tiny_imagenet(data_root):
     assert load("tiny-imagenet").name == "tiny-imagenet-200"
 
 
-@pytest.mark.parametrize("damage, message", [
-    (shutil.rmtree, "Tiny-ImageNet is not under"),
-    (lambda p: shutil.rmtree(p / "train"), "train has no n01443537 and 2 more: unpack"),
-    (lambda p: shutil.rmtree(p / "train" / IDS[1]), "train has no n01629819: unpack"),
-    (lambda p: shutil.rmtree(p / "train" / IDS[1] / "images"), "no images in .*n01629819"),
-    (lambda p: (p / "val" / "val_annotations.txt").unlink(), "val_annotations.txt is missing"),
-    (lambda p: (p / "val" / "val_annotations.txt").write_text("val_0.JPEG n0\n"), "names no image of the classes"),
-    (lambda p: (p / "val" / "images" / "val_1.JPEG").unlink(), "val_1.JPEG is not a readable image"),
-    (lambda p: (p / "train" / IDS[0] / "images" / f"{IDS[0]}_1.JPEG").write_bytes(b"\xff\xd8"), "_1.JPEG is not a r"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (shutil.rmtree, "Tiny-ImageNet is not under"),
+        (lambda p: shutil.rmtree(p / "train"), "train has no n01443537 and 2 more: unpack"),
+        (lambda p: shutil.rmtree(p / "train" / IDS[1]), "train has no n01629819: unpack"),
+        (lambda p: shutil.rmtree(p / "train" / IDS[1] / "images"), "no images in .*n01629819"),
+        (lambda p: (p / "val" / "val_annotations.txt").unlink(), "val_annotations.txt is missing"),
+        (lambda p: (p / "val" / "val_annotations.txt").write_text("val_0.JPEG n0\n"), "names no image of the classes"),
+        (lambda p: (p / "val" / "images" / "val_1.JPEG").unlink(), "val_1.JPEG is not a readable image"),
+        (
+            lambda p: (p / "train" / IDS[0] / "images" / f"{IDS[0]}_1.JPEG").write_bytes(b"\xff\xd8"),
+            "_1.JPEG is not a r",
+        ),
+    ],
+)
 def test_broken_tiny_imagenet(data_root, damage, message):
     damage(write_tiny(data_root))
     with pytest.raises(Error, match=message):
@@ -245,11 +258,18 @@ def test_broken_tiny_imagenet(data_root, damage, message):
 # Names, and what every image set can
 
 
-@pytest.mark.parametrize("name, message", [
-    ("cifar", "did you mean 'cifar1"), ("folder", "needs a path"), ("folder:", "needs a path"),
-    ("stl10:unlabeled", "choose stl10 or stl10:train\\+unlabeled or stl10:fold-0"), ("stl10:", "choose stl10 or"),
-    ("mnist:train", "nothing may follow mnist"), ("cifar10:", "nothing may follow cifar10"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("cifar", "did you mean 'cifar1"),
+        ("folder", "needs a path"),
+        ("folder:", "needs a path"),
+        ("stl10:unlabeled", "choose stl10 or stl10:train\\+unlabeled or stl10:fold-0"),
+        ("stl10:", "choose stl10 or"),
+        ("mnist:train", "nothing may follow mnist"),
+        ("cifar10:", "nothing may follow cifar10"),
+    ],
+)
 def test_names_are_checked_before_anything_is_read(data_root, name, message):
     for check in (check_name, load):
         with pytest.raises(Error, match=message):
@@ -272,10 +292,13 @@ def test_the_fingerprint_is_computed_once(monkeypatch):
 # The real files
 
 
-@pytest.mark.parametrize("name, count, first", [
-    pytest.param("cifar10", 10, [3, 8, 8, 0, 6], marks=real("cifar-10-batches-py")),
-    pytest.param("cifar100", 100, [49, 33, 72, 51, 71], marks=real("cifar-100-python")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, count, first",
+    [
+        pytest.param("cifar10", 10, [3, 8, 8, 0, 6], marks=real("cifar-10-batches-py")),
+        pytest.param("cifar100", 100, [49, 33, 72, 51, 71], marks=real("cifar-100-python")),
+    ],
+)
 def test_real_cifar(name, count, first):
     images = load(name)
     assert images.train_x.shape == (50_000, 3, 32, 32) and images.test_y[:5].tolist() == first

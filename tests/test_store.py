@@ -147,12 +147,16 @@ def test_a_checkpoint_that_is_no_state_is_not_used(state, runs, monkeypatch):
 TRACKED = Config(**SMALL, track_test=True)
 
 
-@pytest.mark.parametrize("damage", [
-    lambda raw: raw.split(b"\n", 1)[1],
-    lambda raw: raw.replace(b'"epoch"', b'"epo', 1),
-    lambda raw: b"\xff" + raw,
-    lambda raw: b"",
-], ids=["a line is missing", "half a line", "not UTF-8", "empty"])  # fmt: skip
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda raw: raw.split(b"\n", 1)[1],
+        lambda raw: raw.replace(b'"epoch"', b'"epo', 1),
+        lambda raw: b"\xff" + raw,
+        lambda raw: b"",
+    ],
+    ids=["a line is missing", "half a line", "not UTF-8", "empty"],
+)
 def test_a_damaged_log_is_noticed_before_training_and_mended(damage, runs, monkeypatch):
     _, whole, metrics = outcome(TRACKED, runs / "through", monkeypatch)
     monkeypatch.setenv("KDLAB_RUNS", str(runs / "cut"))
@@ -201,8 +205,13 @@ def damaged(file, how):
     elif how == "empty":
         file.write_bytes(b"")
     else:
-        save_file({name: tensor.repeat(2) if tensor.ndim else tensor for name, tensor in {
-            name: value.reshape(-1) for name, value in load_file(file).items()}.items()}, file)  # fmt: skip
+        save_file(
+            {
+                name: tensor.repeat(2) if tensor.ndim else tensor
+                for name, tensor in {name: value.reshape(-1) for name, value in load_file(file).items()}.items()
+            },
+            file,
+        )
 
 
 @pytest.mark.parametrize("how", ["flipped", "truncated", "empty", "of another shape"])
@@ -310,8 +319,15 @@ def test_a_result_of_version_0_2_0_comes_back_without_complaint(stored):
     assert after["test/knn"] >= 0 and len(kdlab.table()) == 2
 
 
-CONTENTS = {"cut off": b'{"test/acc', "{}": b"{}", "[]": b"[]", "not UTF-8": b'{"a": "\xff\xfe"}', "empty": b"",
-            "deep": b"[" * 100_000, "null": b"null"}  # fmt: skip
+CONTENTS = {
+    "cut off": b'{"test/acc',
+    "{}": b"{}",
+    "[]": b"[]",
+    "not UTF-8": b'{"a": "\xff\xfe"}',
+    "empty": b"",
+    "deep": b"[" * 100_000,
+    "null": b"null",
+}
 
 
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
@@ -430,8 +446,12 @@ def test_a_run_folder_that_is_a_link_is_trained_anew_behind_the_link(stored, tmp
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next_call(stored):
-    left = [stored / "checkpoint.pt", stored / "checkpoint.previous.pt", stored / ".weights.0123456789ab.tmp",
-            stored / "checkpoint.tmp"]  # fmt: skip
+    left = [
+        stored / "checkpoint.pt",
+        stored / "checkpoint.previous.pt",
+        stored / ".weights.0123456789ab.tmp",
+        stored / "checkpoint.tmp",
+    ]
     for file in left:
         file.write_bytes(b"123")
     for end in ("lock", "owner"):
@@ -456,7 +476,9 @@ def test_half_written_files_of_a_killed_process_go_when_the_run_goes_on(runs, mo
 
 def test_no_hidden_files_stay(stored):
     assert {file.name.rpartition("-")[0] for file in stored.parent.iterdir()} == {
-        "digits-resnet8-supervised", "digits-resnet8-kd"}  # fmt: skip
+        "digits-resnet8-supervised",
+        "digits-resnet8-kd",
+    }
 
 
 def test_a_refused_run_leaves_no_folder(runs):
@@ -474,12 +496,21 @@ def places(root):
     (file := root / "file").write_text("")
     (dangling := root / "dangling").symlink_to(root / "nowhere" / "deep")
     (loop := root / "loop").symlink_to(loop)
-    return {"a file": file, "within a file": file / "runs", "/dev/null": "/dev/null", "no such place": "/proc/nowhere",
-            "a link to nothing": dangling, "a link to itself": loop, "a long name": root / ("x" * 300)}  # fmt: skip
+    return {
+        "a file": file,
+        "within a file": file / "runs",
+        "/dev/null": "/dev/null",
+        "no such place": "/proc/nowhere",
+        "a link to nothing": dangling,
+        "a link to itself": loop,
+        "a long name": root / ("x" * 300),
+    }
 
 
-@pytest.mark.parametrize("name", ["a file", "within a file", "/dev/null", "no such place", "a link to nothing",
-                                  "a link to itself", "a long name"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    ["a file", "within a file", "/dev/null", "no such place", "a link to nothing", "a link to itself", "a long name"],
+)
 def test_a_place_that_takes_no_runs(name, tmp_path, monkeypatch, command):
     place = places(tmp_path)[name]
     monkeypatch.setenv("KDLAB_RUNS", str(place))
@@ -569,9 +600,16 @@ def of_onednn():
     raise RuntimeError("could not create a primitive")  # as torch's convolutions say it
 
 
-@pytest.mark.parametrize("wanted", [
-    lambda: torch.empty(2**46), lambda: np.empty(2**50), lambda: [0] * 2**60, of_onednn,
-], ids=["torch", "numpy", "python", "oneDNN"])  # fmt: skip
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        lambda: torch.empty(2**46),
+        lambda: np.empty(2**50),
+        lambda: [0] * 2**60,
+        of_onednn,
+    ],
+    ids=["torch", "numpy", "python", "oneDNN"],
+)
 def test_no_memory_is_a_sentence(wanted, runs, monkeypatch, command):
     monkeypatch.setitem(DIAGNOSTICS, "large", lambda epoch, setup: wanted())
     for call in (lambda: kdlab.run(TEACHER), lambda: kdlab.watch(TEACHER, lambda setup: wanted())):

@@ -159,13 +159,19 @@ def test_what_streams_stays_under_its_memory(tmp_path):
     used = {}
     for megabytes in ("6", "600"):
         environment = {
-            **os.environ, "KDLAB_MEMORY": megabytes, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1",
+            **os.environ,
+            "KDLAB_MEMORY": megabytes,
+            "OMP_NUM_THREADS": "1",
+            "MALLOC_ARENA_MAX": "1",
             "KDLAB_CACHE": str(tmp_path / megabytes),
-        }  # fmt: skip
+        }
         done = subprocess.run(
-            [sys.executable, "-c", MEASURE, str(tmp_path / "set")], env=environment, capture_output=True, text=True,
+            [sys.executable, "-c", MEASURE, str(tmp_path / "set")],
+            env=environment,
+            capture_output=True,
+            text=True,
             check=True,
-        )  # fmt: skip
+        )
         used[megabytes] = float(done.stdout.split()[-1])
     assert used["600"] > 105, f"in memory it takes what it has: {used}"
     assert used["6"] < 90, f"streamed it takes the pieces that statistics are computed in, and a batch: {used}"

@@ -199,8 +199,9 @@ def test_tables_and_answers_by_hand(study, monkeypatch):
     scores = {"teacher": [90.0, 92.0, 91.0], "alone": [60.0, 62.0, 61.0], "taught": [64.0, 67.0, 63.0]}
     rows = [
         {"system": name, "seed": seed, "test/accuracy": value, "test/nll": value / 100}
-        for name, values in scores.items() for seed, value in enumerate(values)
-    ]  # fmt: skip
+        for name, values in scores.items()
+        for seed, value in enumerate(values)
+    ]
     monkeypatch.setattr(Study, "rows", lambda self: pd.DataFrame(rows))
     table = study.table(baseline="alone")
     assert table.loc["taught", "mean"] == pytest.approx(64.6667, rel=1e-4) and table.loc["alone", "n"] == 3
@@ -212,11 +213,20 @@ def test_tables_and_answers_by_hand(study, monkeypatch):
     assert second["verdict"] != "yes", "more nats are worse"
 
 
-@pytest.mark.parametrize("mean, half, said", [
-    (5.0, 4.9, "yes"), (-5.0, 4.9, "no, worse"), (0.3, 1.6, "at most 1.9"), (-0.3, 1.6, "at most 1.9"),
-    (0.9, 1.049, "at most 2.0"), (0.0, 0.0, "the same in every seed"),
-    (0.3, 1.8, "open"), (1.0, math.nan, "open: one seed"), (0.5, 0.4, "yes"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "mean, half, said",
+    [
+        (5.0, 4.9, "yes"),
+        (-5.0, 4.9, "no, worse"),
+        (0.3, 1.6, "at most 1.9"),
+        (-0.3, 1.6, "at most 1.9"),
+        (0.9, 1.049, "at most 2.0"),
+        (0.0, 0.0, "the same in every seed"),
+        (0.3, 1.8, "open"),
+        (1.0, math.nan, "open: one seed"),
+        (0.5, 0.4, "yes"),
+    ],
+)
 def test_verdicts(mean, half, said):
     assert verdict(mean, half, 5, matters=2.0).startswith(said)
 
@@ -265,12 +275,13 @@ def test_commands(study, monkeypatch, capsys):
     told = " ".join(said("answers", "small").split())
     assert "Does a teacher help?" in told and "at most x: there may" in told
     for words, message in (
-        (("answers",), "give a study, or --all"), (("run", "smal"), "unknown study 'smal': did you mean 'small'"),
+        (("answers",), "give a study, or --all"),
+        (("run", "smal"), "unknown study 'smal': did you mean 'small'"),
         (("run", "small", "--seeds", "a-b"), "seeds 'a-b': write 0-19"),
         (("show", "small", "-p", "lrr=1"), "unknown parameter of study small 'lrr': did you mean 'lr'"),
         (("show", "small", "-p", "budget=lab"), "unknown parameter of study small 'budget'"),
         (("tune", "small"), "study small has no grid"),
         (("run", "small", "--seeds", "99-101"), "seed 100 is one of those that choose settings"),
         (("table", "small", "--metric", "test/knn"), "no evidence in 'test/knn': choose from val/accuracy"),
-    ):  # fmt: skip
+    ):
         assert message in str(CliRunner().invoke(app, list(words)).exception)

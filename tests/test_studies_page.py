@@ -17,9 +17,15 @@ from kdlab.studies.published import TABLES, published
 PRINTED = [name for name in PUBLISHED if name in TABLES]
 HERE = "here, digits, scaled down"
 SHOWN = [  # cells in lines and in grids, several metrics, several sources in a row, nothing printed
-    "litenet-ssd/main", "litenet-ssd/ordering", "ss-kd/5000", "sskd/cross", "lsskd/table-2", "lsskd/table-3",
-    "lsskd/table-4", "lsskd/figure-6",
-]  # fmt: skip
+    "litenet-ssd/main",
+    "litenet-ssd/ordering",
+    "ss-kd/5000",
+    "sskd/cross",
+    "lsskd/table-2",
+    "lsskd/table-3",
+    "lsskd/table-4",
+    "lsskd/figure-6",
+]
 each = pytest.mark.parametrize("name", SHOWN)
 LOW = 1000.0  # what is measured in these tests is larger than all that was printed
 
@@ -36,10 +42,18 @@ def seeds(request, monkeypatch):
 
     def rows(self):
         told = [
-            {"system": name, "seed": seed, "test/accuracy": LOW + k + (1, 2, 4)[seed], "test/top5": LOW + k,
-             "track/accuracy/best_val": LOW + k + 5, "track/accuracy/best_test": LOW + k + 6, "seconds": 1.0}
-            for k, name in enumerate(self.systems) for seed in range(n)
-        ]  # fmt: skip
+            {
+                "system": name,
+                "seed": seed,
+                "test/accuracy": LOW + k + (1, 2, 4)[seed],
+                "test/top5": LOW + k,
+                "track/accuracy/best_val": LOW + k + 5,
+                "track/accuracy/best_test": LOW + k + 6,
+                "seconds": 1.0,
+            }
+            for k, name in enumerate(self.systems)
+            for seed in range(n)
+        ]
         return pd.DataFrame(told) if told else pd.DataFrame(columns=["system", "seed"])
 
     monkeypatch.setattr(Replication, "rows", rows)
@@ -200,8 +214,10 @@ def test_cells_that_cannot_be_run_say_why(seeds):
 
 def test_the_last_epoch_is_the_last_though_early_stopping_put_another_one_back(monkeypatch):
     study = made("ss-kd/5000")
-    rows = [{"system": name, "seed": 0, "test/accuracy": 60.0, "track/accuracy/last": 55.0, "seconds": 1.0}
-            for name in study.systems]  # fmt: skip
+    rows = [
+        {"system": name, "seed": 0, "test/accuracy": 60.0, "track/accuracy/last": 55.0, "seconds": 1.0}
+        for name in study.systems
+    ]
     monkeypatch.setattr(Replication, "rows", lambda self: pd.DataFrame(rows))
     assert {found["last"] for found in study.measured() if found} == {55.0}
 

@@ -8,9 +8,14 @@ from test_published_runs import cut
 from kdlab import STUDIES, Error, assemble
 
 DATASETS = {  # where it is not CIFAR-10
-    "scheduled": "stl10", "ablate_scheduled": "stl10", "sskd": "cifar100", "ablate_sskd": "cifar100",
-    "lsskd": "cifar100", "ablate_lsskd": "cifar100", "rivals": "cifar100",
-}  # fmt: skip
+    "scheduled": "stl10",
+    "ablate_scheduled": "stl10",
+    "sskd": "cifar100",
+    "ablate_sskd": "cifar100",
+    "lsskd": "cifar100",
+    "ablate_lsskd": "cifar100",
+    "rivals": "cifar100",
+}
 FURTHER = {"real_images": {"photographs": None}}
 
 

@@ -109,10 +109,14 @@ def test_several_processes_write_one_table_and_readers_find_it_whole(own):
     assert [path.name for path in own.iterdir()] == ["shared.csv"]
 
 
-@pytest.mark.parametrize("write", [
-    lambda: plots.save(plots.plot_lines({"a": ([0, 1], [0, 1])}, "x", "y"), "one"),
-    lambda: plots.save_table(pd.DataFrame({"a": [1.0]}), "one"),
-], ids=["figure", "table"])  # fmt: skip
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: plots.save(plots.plot_lines({"a": ([0, 1], [0, 1])}, "x", "y"), "one"),
+        lambda: plots.save_table(pd.DataFrame({"a": [1.0]}), "one"),
+    ],
+    ids=["figure", "table"],
+)
 def test_a_full_disk_leaves_the_old_file(own, monkeypatch, write):
     write()
     (before,) = own.parent.rglob("one.*")
@@ -171,12 +175,16 @@ def damaged(text, how):
         return "".join([*lines[:3], ",".join(f'"{cell}"' for cell in cells), "\n", *lines[4:]]).encode()
 
     return {
-        "a word in a metric": (with_cell("good"), 4), "not a number": (with_cell("NaN"), 4),
-        "infinite": (with_cell("inf"), 4), "no accuracy": (with_cell(""), 4),
+        "a word in a metric": (with_cell("good"), 4),
+        "not a number": (with_cell("NaN"), 4),
+        "infinite": (with_cell("inf"), 4),
+        "no accuracy": (with_cell(""), 4),
         "a cell too few": ("".join([*lines[:3], lines[3].rstrip().rpartition(",")[0] + "\n", *lines[4:]]).encode(), 4),
         "a seed with a point": (with_cell("1.5", "seed"), 4),
         "no seed": (with_cell("", "seed"), 4),
-        "empty": (b"", 0), "only blanks": (b"\n\n", 0), "semicolons": (text.replace(",", ";").encode(), 1),
+        "empty": (b"", 0),
+        "only blanks": (b"\n\n", 0),
+        "semicolons": (text.replace(",", ";").encode(), 1),
         "not UTF-8": ("".join(lines[:3]).encode() + b"caf\xe9" + "".join(lines[3:]).encode(), 4),
         "marks of git": ("".join([*lines[:3], "<<<<<<< HEAD\n", lines[3], "=======\n", *lines[4:]]).encode(), 4),
         "half a file": (text[: len("".join(lines[:4])) + 60].encode(), 5),
@@ -185,14 +193,29 @@ def damaged(text, how):
         "a column is gone": ("".join(line.partition(",")[2] for line in lines).encode(), 0),
         "a column twice": (text.replace("settings", "seed", 1).encode(), 1),
         "binary": (bytes(range(256)) * 4, 0),
-    }[how]  # fmt: skip
+    }[how]
 
 
 KINDS = [
-    "a word in a metric", "not a number", "infinite", "no accuracy", "a cell too few", "a seed with a point", "no seed",
-    "empty", "only blanks", "semicolons", "not UTF-8", "marks of git", "half a file", "half a cell", "an open quote",
-    "a column is gone", "a column twice", "binary",
-]  # fmt: skip
+    "a word in a metric",
+    "not a number",
+    "infinite",
+    "no accuracy",
+    "a cell too few",
+    "a seed with a point",
+    "no seed",
+    "empty",
+    "only blanks",
+    "semicolons",
+    "not UTF-8",
+    "marks of git",
+    "half a file",
+    "half a cell",
+    "an open quote",
+    "a column is gone",
+    "a column twice",
+    "binary",
+]
 
 
 def evidence_of_one_system():
@@ -224,9 +247,15 @@ def test_a_run_is_not_added_to_half_a_table(runs, own):
     assert (own / "small.csv").read_bytes() == whole[:-30]
 
 
-@pytest.mark.parametrize("change", [
-    lambda text: "\ufeff" + text, lambda text: text.replace("\n", "\r\n"), lambda text: text + "\n",
-], ids=["a mark in front", "lines of Windows", "an empty line"])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text + "\n",
+    ],
+    ids=["a mark in front", "lines of Windows", "an empty line"],
+)
 def test_what_spreadsheets_and_editors_do_to_a_table_is_read(change, own):
     study = kdlab.STUDIES["tour"]()
     before = study.rows()

@@ -20,8 +20,10 @@ WORDS = re.compile(
     r"\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|sixteen|twenty)\s+points\b"
 )
 TOLD = {  # what is no result: published numbers and what is printed beside the text, or defined there
-    "published", "by definition", "here"
-}  # fmt: skip
+    "published",
+    "by definition",
+    "here",
+}
 
 
 def source(path):
@@ -85,8 +87,14 @@ def test_a_wrong_number_is_found(monkeypatch):
     monkeypatch.setitem(globals(), "measured", {"s: a": (90.56, 2.1), "s: a minus b": (-5.44, 3.04)}.__getitem__)
     good = "reads 91 %<!-- s: a -->, \u22125.4 ± 3.0 points<!-- s: a minus b -->, 7.2 %<!-- here -->, $9$ %, `8 %`"
     assert unfounded(good, "acc 7.21") == []
-    for bad in ("5.4 ± 3.0 points<!-- s: a minus b -->", "-5.4 ± 3.1 points<!-- s: a minus b -->", "91 %", "ten points",
-                "-5.5 points<!-- s: a minus b -->", "7.3 %<!-- here -->"):  # fmt: skip
+    for bad in (
+        "5.4 ± 3.0 points<!-- s: a minus b -->",
+        "-5.4 ± 3.1 points<!-- s: a minus b -->",
+        "91 %",
+        "ten points",
+        "-5.5 points<!-- s: a minus b -->",
+        "7.3 %<!-- here -->",
+    ):
         assert unfounded(bad, "acc 7.21") == [bad], bad
 
 

@@ -26,10 +26,16 @@ def test_by_hand():
         {"epoch": 4, "track/accuracy": 55.0, "track/top5": 85.0, "val/accuracy": 45.0},
     ]
     assert tracked(log) == {
-        "track/accuracy/last": 55.0, "track/accuracy/best_test": 60.0, "track/accuracy/best_val": 60.0,
-        "track/top5/last": 85.0, "track/top5/best_test": 80.0, "track/top5/best_val": 95.0,
-        "track/epoch/last": 4, "track/epoch/best_test": 2, "track/epoch/best_val": 3,
-    }  # fmt: skip
+        "track/accuracy/last": 55.0,
+        "track/accuracy/best_test": 60.0,
+        "track/accuracy/best_val": 60.0,
+        "track/top5/last": 85.0,
+        "track/top5/best_test": 80.0,
+        "track/top5/best_val": 95.0,
+        "track/epoch/last": 4,
+        "track/epoch/best_test": 2,
+        "track/epoch/best_val": 3,
+    }
     without = [{name: value for name, value in line.items() if not name.startswith("val/")} for line in log]
     assert set(tracked(without)) == {column for column in COLUMNS if "best_val" not in column}
     assert tracked([]) == tracked([{"epoch": 1, "val/accuracy": 3.0}]) == {}

@@ -134,28 +134,37 @@ def test_a_data_set_that_is_not_there_is_refused_before_anything_trains(runs):
         Question("?", "a", "b", "transfer/stl")
 
 
-@pytest.mark.parametrize("fields, message", [
-    ({"shots": 0}, "shots=0: give a number of images a class"),
-    ({"shots": 0.1}, "shots=0.1: give a number of images a class"),
-    ({"shots": 21}, "shots=21: class upright of patterns has 20 labelled training images"),
-    ({"seeds": 3}, r"seeds=3: give several, such as range\(10\)"),
-    ({"seeds": []}, r"seeds=\[\]: give several"),
-    ({"seeds": [1, 1]}, r"seeds=\[1, 1\] holds a draw twice"),
-    ({"head": "logistics"}, "unknown head 'logistics': did you mean 'logistic'"),
-    ({"dataset": "paterns"}, "unknown data set 'paterns': did you mean 'patterns'"),
-    ({"size": 4}, "size=4: must be at least 8"),
-    ({"baseline": "b"}, "unknown network 'b'"),
-    ({"results": "kd"}, "'kd' is no Result: give run"),
-    ({"results": {"a": ["kd"]}}, "no Result: give run"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"shots": 0}, "shots=0: give a number of images a class"),
+        ({"shots": 0.1}, "shots=0.1: give a number of images a class"),
+        ({"shots": 21}, "shots=21: class upright of patterns has 20 labelled training images"),
+        ({"seeds": 3}, r"seeds=3: give several, such as range\(10\)"),
+        ({"seeds": []}, r"seeds=\[\]: give several"),
+        ({"seeds": [1, 1]}, r"seeds=\[1, 1\] holds a draw twice"),
+        ({"head": "logistics"}, "unknown head 'logistics': did you mean 'logistic'"),
+        ({"dataset": "paterns"}, "unknown data set 'paterns': did you mean 'patterns'"),
+        ({"size": 4}, "size=4: must be at least 8"),
+        ({"baseline": "b"}, "unknown network 'b'"),
+        ({"results": "kd"}, "'kd' is no Result: give run"),
+        ({"results": {"a": ["kd"]}}, "no Result: give run"),
+    ],
+)
 def test_mistakes_are_one_sentence(fields, message, result, other):
     with pytest.raises(Error, match=message):
         transfer(**{"results": result, "dataset": other(patterns()), **fields})
 
 
-@pytest.mark.parametrize("fields", [
-    {"size": torch.tensor(8)}, {"size": np.array(8)}, {"size": 8.0}, {"seeds": torch.arange(1)},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"size": torch.tensor(8)},
+        {"size": np.array(8)},
+        {"size": 8.0},
+        {"seeds": torch.arange(1)},
+    ],
+)
 def test_numbers_of_numpy_and_torch(fields, result):
     try:
         table = transfer(result, "digits", **{"seeds": [0], **fields})

@@ -71,10 +71,17 @@ def test_a_plateau_that_goes_on_beyond_the_edge_is_no_mistake(systems, monkeypat
     assert len(kdlab.tables.load_table("small_tuning")) == 3 + tuning.STEPS_BEYOND, "looked for all the same"
 
 
-@pytest.mark.parametrize("grid", [
-    {"nesterov": (False, True)}, {"batch": (8, 16)}, {"optimizer": ("adamw", "adam")}, {"weight_decay": (0.0, 0.1)},
-    {"hp": ({"T": 1.0}, {"T": 2.0})}, {"patience": (None, 5)},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"nesterov": (False, True)},
+        {"batch": (8, 16)},
+        {"optimizer": ("adamw", "adam")},
+        {"weight_decay": (0.0, 0.1)},
+        {"hp": ({"T": 1.0}, {"T": 2.0})},
+        {"patience": (None, 5)},
+    ],
+)
 def test_grids_that_cannot_grow_are_searched_as_they_are(grid, systems, monkeypatch):
     scored(monkeypatch, lambda config: 1.0)
     (field,) = grid

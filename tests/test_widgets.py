@@ -50,10 +50,15 @@ def test_moving_a_control_draws_and_the_line_says_where_it_stands(own):
     assert own.png == before, "the same state is the same picture, byte by byte"
 
 
-@pytest.mark.parametrize("values, message", [
-    ({"slope": 11.0}, "slope=11.0: give a number from 0 to 10"), ({"slope": "x"}, "slope='x': give a number"),
-    ({"dashed": 2}, "dashed=2: choose from False, True"), ({"slop": 1}, "unknown control 'slop': did you mean 'slope'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"slope": 11.0}, "slope=11.0: give a number from 0 to 10"),
+        ({"slope": "x"}, "slope='x': give a number"),
+        ({"dashed": 2}, "dashed=2: choose from False, True"),
+        ({"slop": 1}, "unknown control 'slop': did you mean 'slope'"),
+    ],
+)
 def test_what_cannot_be_is_refused_and_nothing_moves(own, values, message):
     before = own.state
     with pytest.raises(Error, match=message):
@@ -80,9 +85,10 @@ def test_where_nothing_moves_the_picture_stands(own, monkeypatch):
 
 def test_a_log_slider_starts_on_its_grid_and_is_whole_where_its_numbers_are():
     explorer = widgets.explore(
-        lambda **values: plt.figure(figsize=(1, 1)), n=widgets.Slider(20, 5, 2000, log=True),
+        lambda **values: plt.figure(figsize=(1, 1)),
+        n=widgets.Slider(20, 5, 2000, log=True),
         T=widgets.Slider(0.5, 0.05, 2.0, log=True),
-    )  # fmt: skip
+    )
     for name in ("n", "T"):
         slider = explorer.controls[name]
         steps = (math.log10(slider.value) - slider.min) / slider.step
@@ -93,10 +99,12 @@ def test_a_log_slider_starts_on_its_grid_and_is_whole_where_its_numbers_are():
 
 def test_controls_are_of_the_kind_of_their_values():
     explorer = widgets.explore(
-        lambda **values: plt.figure(figsize=(1, 1)), count=widgets.Slider(3, 1, 9), share=widgets.Slider(0.5, 0.0, 1.0),
+        lambda **values: plt.figure(figsize=(1, 1)),
+        count=widgets.Slider(3, 1, 9),
+        share=widgets.Slider(0.5, 0.0, 1.0),
         T=widgets.Slider(1.0, 0.1, 10.0, log=True),
         how=widgets.Choice("b", {"first": "a", "second": "b"}, label="how?"),
-    )  # fmt: skip
+    )
     kinds = {name: type(control).__name__ for name, control in explorer.controls.items()}
     assert kinds == {"count": "IntSlider", "share": "FloatSlider", "T": "FloatLogSlider", "how": "Dropdown"}
     assert explorer.controls["how"].description == "how?" and explorer.controls["share"].description == "share"
@@ -124,10 +132,15 @@ def evidence(root, monkeypatch, studies):
         for i, system in enumerate(study.systems):
             for seed in range(4):
                 now = reseeded(known[system], seed)
-                rows.append({
-                    "system": system, "seed": seed, "settings": hash_of(settings(now)), "identity": hash_of(now),
-                    "test/accuracy": 50.0 + 3 * i + (seed * 7) % 5,
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "system": system,
+                        "seed": seed,
+                        "settings": hash_of(settings(now)),
+                        "identity": hash_of(now),
+                        "test/accuracy": 50.0 + 3 * i + (seed * 7) % 5,
+                    }
+                )
         save_table(pd.DataFrame(rows).set_index("system"), name)
 
 
@@ -139,23 +152,27 @@ def every(runs, monkeypatch):
     taught, simclr = kdlab.run(SSD), kdlab.run(SIMCLR)
     pair = {"teacher": teacher, "student": student}
     return {
-        "circle": (widgets.circle(), {}), "seeds": (widgets.seeds(GAINS), {"differences": GAINS}),
-        "temperature": (widgets.temperature(**pair), pair), "ramp": (widgets.ramp(student), {"result": student}),
+        "circle": (widgets.circle(), {}),
+        "seeds": (widgets.seeds(GAINS), {"differences": GAINS}),
+        "temperature": (widgets.temperature(**pair), pair),
+        "ramp": (widgets.ramp(student), {"result": student}),
         "augmentation": (widgets.augmentation(student.images), {"images": student.images}),
         "similarity": (widgets.similarity(simclr), {"result": simclr}),
         "embedding": (widgets.embedding(simclr), {"result": simclr}),
         "pseudo_labels": (widgets.pseudo_labels(taught, threshold=0.2), {"result": taught}),
         "feature_maps": (widgets.feature_maps(taught), {"result": taught}),
         "targets": (widgets.targets(lsskd := kdlab.run(LSSKD), exit="branch 1"), {"result": lsskd}),
-        "budgets": (widgets.budgets(seeds=4), {}), "browse": (widgets.browse(), {}),
+        "budgets": (widgets.budgets(seeds=4), {}),
+        "browse": (widgets.browse(), {}),
         "draw_digit": (widgets.draw_digit(**pair), pair),
-    }  # fmt: skip
+    }
 
 
 OTHERS = {  # values to move to where the kind of control does not tell
-    ("browse", "where"): ["method=simclr", ""], ("browse", "column"): ["loss", "lr"],
+    ("browse", "where"): ["method=simclr", ""],
+    ("browse", "column"): ["loss", "lr"],
     ("draw_digit", "ink"): [[0] * 64, [255] * 64],
-}  # fmt: skip
+}
 
 
 def test_every_control_of_every_explorer_changes_the_picture_and_its_line_brings_it_back(every):
@@ -183,12 +200,18 @@ def test_the_line_of_a_state_brings_it_back():
     assert eval(named.code, {"kdlab": kdlab, "differences": GAINS}).png == named.png != widgets.seeds(GAINS).png
 
 
-@pytest.mark.parametrize("change, low, high", [
-    ({"method": "SimCLR"}, 0.85, 1.0), ({"method": "MoCo"}, 0.85, 1.0), ({}, 0.3, 1.0),
-    ({"predictor": False, "momentum": 0.0}, 0.0, 0.05),
-    ({"predictor": False}, 0.3, 1.0), ({"momentum": 0.0}, 0.3, 1.0),  # the two that bring them back
-    ({"predictor": False, "momentum": 0.0, "stop_gradient": False}, 0.0, 0.05),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, low, high",
+    [
+        ({"method": "SimCLR"}, 0.85, 1.0),
+        ({"method": "MoCo"}, 0.85, 1.0),
+        ({}, 0.3, 1.0),
+        ({"predictor": False, "momentum": 0.0}, 0.0, 0.05),
+        ({"predictor": False}, 0.3, 1.0),
+        ({"momentum": 0.0}, 0.3, 1.0),  # the two that bring them back
+        ({"predictor": False, "momentum": 0.0, "stop_gradient": False}, 0.0, 0.05),
+    ],
+)
 def test_the_circle_collapses_where_its_text_says_so(change, low, high):
     settings = {"method": "BYOL", "T": 0.5, "batch": 16, "predictor": True, "stop_gradient": True, "momentum": 0.99}
     toy = Toy(**{**settings, **change})
@@ -228,16 +251,19 @@ def test_pairs_and_runs_that_do_not_fit(runs):
         widgets.ramp(quiet)
 
 
-@pytest.mark.parametrize("make, message", [
-    (widgets.similarity, "a run of 'supervised' has no embeddings"),
-    (widgets.feature_maps, "a run of 'supervised' aligns no stages by adapters"),
-    (widgets.targets, "a run of 'supervised' keeps no table of the past"),
-    (lambda run: widgets.pseudo_labels(run, source="teacher"), "of this run there are guesses of student"),
-    (lambda run: widgets.draw_digit(run, run, ink=[1, 2]), "ink: give 64 numbers from 0 to 255"),
-    (lambda run: widgets.circle(T=100), "T=100: give a number from 0.05 to 2"),
-    (lambda run: widgets.gallery("circles"), "unknown explorer 'circles'"),
-    (lambda run: widgets.gallery(pupil=run), "unknown run of the gallery 'pupil'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (widgets.similarity, "a run of 'supervised' has no embeddings"),
+        (widgets.feature_maps, "a run of 'supervised' aligns no stages by adapters"),
+        (widgets.targets, "a run of 'supervised' keeps no table of the past"),
+        (lambda run: widgets.pseudo_labels(run, source="teacher"), "of this run there are guesses of student"),
+        (lambda run: widgets.draw_digit(run, run, ink=[1, 2]), "ink: give 64 numbers from 0 to 255"),
+        (lambda run: widgets.circle(T=100), "T=100: give a number from 0.05 to 2"),
+        (lambda run: widgets.gallery("circles"), "unknown explorer 'circles'"),
+        (lambda run: widgets.gallery(pupil=run), "unknown run of the gallery 'pupil'"),
+    ],
+)
 def test_what_an_explorer_cannot_look_at(runs, make, message):
     with pytest.raises(Error, match=message):
         make(kdlab.run(TEACHER))
@@ -250,9 +276,10 @@ def test_browsing_says_what_it_did_not_find(runs):
     browser = widgets.browse()
     assert f"model={student.config.model!r}" in html.unescape(browser.told.value), "its Config is there to copy"
     wrong = [
-        ({"where": "pupil=1"}, "give conditions as column=value"), ({"where": "seed=9"}, "no run fits"),
+        ({"where": "pupil=1"}, "give conditions as column=value"),
+        ({"where": "seed=9"}, "no run fits"),
         ({"where": "", "column": "lss"}, "no log of these runs has a column 'lss'"),
-    ]  # fmt: skip
+    ]
     for values, message in wrong:
         browser.set(**values)
         assert message in html.unescape(browser.told.value)

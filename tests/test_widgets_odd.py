@@ -44,12 +44,19 @@ def words(explorer):
 # Runs of others
 
 
-@pytest.mark.parametrize("change, shown", [
-    (lambda config: config.update(method="match", hp={"strength": 0.5}), ["method='match'", "'strength': 0.5"]),
-    (lambda config: config.update(precision_of_dreams="high"), ["precision_of_dreams='high'", "labels=20"]),
-    (lambda config: config.update(labels="many", method="caf\udce9<b>"), ["labels='many'", "caf"]),
-    (lambda config: config.update(teacher={"method": "match", "lr": 3}), ["teacher.method='match'", "teacher.lr=3"]),
-], ids=["another method", "a newer field", "wrong types", "a teacher by another method"])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, shown",
+    [
+        (lambda config: config.update(method="match", hp={"strength": 0.5}), ["method='match'", "'strength': 0.5"]),
+        (lambda config: config.update(precision_of_dreams="high"), ["precision_of_dreams='high'", "labels=20"]),
+        (lambda config: config.update(labels="many", method="caf\udce9<b>"), ["labels='many'", "caf"]),
+        (
+            lambda config: config.update(teacher={"method": "match", "lr": 3}),
+            ["teacher.method='match'", "teacher.lr=3"],
+        ),
+    ],
+    ids=["another method", "a newer field", "wrong types", "a teacher by another method"],
+)
 def test_browsing_shows_what_is_stored_where_no_config_can_be_made_of_it(change, shown, runs):
     folder = kdlab.run(TEACHER).folder
     rewrite(folder, change)

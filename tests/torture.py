@@ -142,8 +142,10 @@ for depth in (1, 2, 4):
         """The largest number is the transparent one: it shows white anyway; the next one must not."""
         picture, most = shades(scene, depth), 2**depth - 1
         values = (picture.shown.astype(int) * most + 127) // 255
-        return Picture(png(values, depth, 0, {b"tRNS": struct.pack(">H", most - 1)}), np.where(
-            values == most - 1, 255, picture.shown))  # fmt: skip
+        return Picture(
+            png(values, depth, 0, {b"tRNS": struct.pack(">H", most - 1)}),
+            np.where(values == most - 1, 255, picture.shown),
+        )
 
     def painted(scene: Scene, depth: int = depth) -> Picture:
         palette = scene.draw.integers(0, 256, (2**depth, 3), dtype=np.uint8)
@@ -630,9 +632,14 @@ def _(s: Scene) -> Picture:
 
 
 def tiff(
-    values: np.ndarray, photometric: int, bits: int = 8, order: str = "<", sample: int = 1, extra: int | None = None,
+    values: np.ndarray,
+    photometric: int,
+    bits: int = 8,
+    order: str = "<",
+    sample: int = 1,
+    extra: int | None = None,
     tags: dict[int, object] | None = None,
-) -> bytes:  # fmt: skip
+) -> bytes:
     """One strip without compression, of values (H, W) or (H, W, channels)."""
     height, width = values.shape[:2]
     channels = 1 if values.ndim == 2 else values.shape[2]
@@ -641,9 +648,19 @@ def tiff(
     else:
         pixels = b"".join(packed(row, bits) for row in values)
     entries: dict[int, object] = {
-        256: width, 257: height, 258: [bits] * channels, 259: 1, 262: photometric, 273: 8, 277: channels, 278: height,
-        279: len(pixels), 339: [sample] * channels, **({338: extra} if extra is not None else {}), **(tags or {}),
-    }  # fmt: skip
+        256: width,
+        257: height,
+        258: [bits] * channels,
+        259: 1,
+        262: photometric,
+        273: 8,
+        277: channels,
+        278: height,
+        279: len(pixels),
+        339: [sample] * channels,
+        **({338: extra} if extra is not None else {}),
+        **(tags or {}),
+    }
     start = 8 + len(pixels) + len(pixels) % 2
     after, later = start + 2 + 12 * len(entries) + 4, b""
     table = struct.pack(f"{order}H", len(entries))
@@ -849,10 +866,29 @@ def _(s: Scene) -> Picture:
 
 
 NAMES = (
-    "a picture.png", "UPPER.PNG", "#1.png", "100%.png", "%20.png", "-dash.png", "--size=3.png", "a'b\"c.png",
-    "caf\u00e9.png", "cafe\u0301 2.png", "\u5199\u771f.png", "\U0001f600.png", "x" * 200 + ".png", "two..dots.png",
-    "a.tar.png", "$HOME.png", "[1].png", "a*b?.png", "below/deeper/deep.png", "new\nline.png", "&amp;.png", "~.png",
-)  # fmt: skip
+    "a picture.png",
+    "UPPER.PNG",
+    "#1.png",
+    "100%.png",
+    "%20.png",
+    "-dash.png",
+    "--size=3.png",
+    "a'b\"c.png",
+    "caf\u00e9.png",
+    "cafe\u0301 2.png",
+    "\u5199\u771f.png",
+    "\U0001f600.png",
+    "x" * 200 + ".png",
+    "two..dots.png",
+    "a.tar.png",
+    "$HOME.png",
+    "[1].png",
+    "a*b?.png",
+    "below/deeper/deep.png",
+    "new\nline.png",
+    "&amp;.png",
+    "~.png",
+)
 HIDDEN = (".hidden.png", "._resource.png", ".ipynb_checkpoints/copy.png", ".thumbnails/small.png")
 
 

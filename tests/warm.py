@@ -23,9 +23,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 NEEDED = (  # four seconds; what looks for its kernel while it is imported, as pyplot and ipywidgets do, is none of it
-    "torchvision", "sklearn.datasets", "sklearn.manifold", "scipy.stats", "pandas", "matplotlib.figure",
-    "matplotlib.backends.backend_agg", "pydantic", "ipykernel.kernelapp",
-)  # fmt: skip
+    "torchvision",
+    "sklearn.datasets",
+    "sklearn.manifold",
+    "scipy.stats",
+    "pandas",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "pydantic",
+    "ipykernel.kernelapp",
+)
 
 
 @contextmanager
@@ -62,9 +69,12 @@ def source(place):
         listener.listen()
         inline = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}  # set in kernels before matplotlib comes
         process = subprocess.Popen(
-            [sys.executable, "-P", __file__, str(listener.fileno())], pass_fds=[listener.fileno()],
-            start_new_session=True, stdin=subprocess.PIPE, env={**inline, **os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+            [sys.executable, "-P", __file__, str(listener.fileno())],
+            pass_fds=[listener.fileno()],
+            start_new_session=True,
+            stdin=subprocess.PIPE,
+            env={**inline, **os.environ, "OMP_NUM_THREADS": "1"},
+        )
     with process:
         try:
             yield

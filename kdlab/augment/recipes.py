@@ -90,13 +90,13 @@ def _family(weak: Recipe, strong: Recipe, second: Recipe | None = None) -> dict[
 
 
 def _ssl(
-    jitter: tuple[float, float, float, float], crop: tuple[float, float] = (0.08, 1.0), blur: float = 0.5,
+    jitter: tuple[float, float, float, float],
+    crop: tuple[float, float] = (0.08, 1.0),
+    blur: float = 0.5,
     solarize: float = 0.0,
-) -> Recipe:  # fmt: skip
+) -> Recipe:
     """What self-supervised methods have in common, after Chen et al. 2020 (SimCLR)."""
-    return Recipe(
-        crop_scale=crop, flip=0.5, jitter=jitter, jitter_p=0.8, grey_p=0.2, blur_p=blur, solarize_p=solarize
-    )  # fmt: skip
+    return Recipe(crop_scale=crop, flip=0.5, jitter=jitter, jitter_p=0.8, grey_p=0.2, blur_p=blur, solarize_p=solarize)
 
 
 # Family -> role -> recipe
@@ -106,8 +106,14 @@ AUGMENTATIONS: dict[str, dict[str, Recipe]] = {
     "digits": _family(
         _DIGITS,
         Recipe(
-            rotate=26, translate=0.15, scale=(0.75, 1.3), shear=17, jitter=(0.4, 0.4, 0.0, 0.0), noise=0.15,
-            erase_p=0.25, erase_scale=(0.02, 0.1),
+            rotate=26,
+            translate=0.15,
+            scale=(0.75, 1.3),
+            shear=17,
+            jitter=(0.4, 0.4, 0.0, 0.0),
+            noise=0.15,
+            erase_p=0.25,
+            erase_scale=(0.02, 0.1),
         ),
     ),
     # The same with strong views that lack something, for an ablation
@@ -132,14 +138,16 @@ AUGMENTATIONS: dict[str, dict[str, Recipe]] = {
     # ImageNet's (PyTorch's example; Chen et al. 2020, SimCLR), where crops are drawn as photographs are decoded. What
     # turns images draws one crop for all four versions, as torchdistill does
     "photographs": {
-        **_family(_IMAGENET, _ssl((0.8, 0.8, 0.8, 0.2))), "flip": _IMAGENET, "crop": _CLEAN,
+        **_family(_IMAGENET, _ssl((0.8, 0.8, 0.8, 0.2))),
+        "flip": _IMAGENET,
+        "crop": _CLEAN,
     },
     # Tf-KD's training (Yuan et al. 2020): colour with rotations of up to 15 degrees
     "rotated": _family(replace(_CIFAR, rotate=15), _ssl((0.4, 0.4, 0.4, 0.1), crop=(0.2, 1.0))),
     # The one transform of the SS-KD script (2025), which rotates before it crops and reads the nearest pixel; here the
     # crop comes first and the rotation is bilinear
     "as_released": _family(_RELEASED, _RELEASED),
-}  # fmt: skip
+}
 
 
 Factors = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]  # of brightness, contrast, saturation, hue

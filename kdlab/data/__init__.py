@@ -42,8 +42,10 @@ DATASETS: dict[str, Callable[..., ImageSet]] = {
 BUILT_IN = dict(DATASETS)
 # Of images of one's own: what lists their files, and decodes none
 LISTINGS: dict[str, Callable[[str], Listing]] = {
-    "folder": folder_listing, "photographs": photographs_listing, "csv": csv_listing,
-}  # fmt: skip
+    "folder": folder_listing,
+    "photographs": photographs_listing,
+    "csv": csv_listing,
+}
 
 
 def check_name(name: str) -> tuple[str, str]:
@@ -178,7 +180,32 @@ def _state(key: str, part: str) -> str | None:
 
 
 __all__ = [
-    "DATASETS", "LISTINGS", "NOISES", "PLACES", "SAMPLINGS", "Batch", "Batches", "ImageSet", "Listing", "Normalise",
-    "NotRead", "Pixels", "Recorded", "Split", "check_name", "clear", "data_root", "files_of", "installed_memory",
-    "is_here", "kept", "load", "memory_limit", "origin", "overlap", "pick", "same_images", "split",
-]  # fmt: skip
+    "DATASETS",
+    "LISTINGS",
+    "NOISES",
+    "PLACES",
+    "SAMPLINGS",
+    "Batch",
+    "Batches",
+    "ImageSet",
+    "Listing",
+    "Normalise",
+    "NotRead",
+    "Pixels",
+    "Recorded",
+    "Split",
+    "check_name",
+    "clear",
+    "data_root",
+    "files_of",
+    "installed_memory",
+    "is_here",
+    "kept",
+    "load",
+    "memory_limit",
+    "origin",
+    "overlap",
+    "pick",
+    "same_images",
+    "split",
+]

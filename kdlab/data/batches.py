@@ -117,10 +117,22 @@ class Batches:
     """
 
     def __init__(
-        self, split: Split, views: Sequence[View], *, sampling: str, batch: int, steps: int | None = None,
-        ratio: int = 1, device: torch.device | str = "cpu", shared: View | None = None, normalise: bool = True,
-        mean: Sequence[float] | None = None, std: Sequence[float] | None = None, cutout: int = 0, cutmix: float = 0.0,
-    ) -> None:  # fmt: skip
+        self,
+        split: Split,
+        views: Sequence[View],
+        *,
+        sampling: str,
+        batch: int,
+        steps: int | None = None,
+        ratio: int = 1,
+        device: torch.device | str = "cpu",
+        shared: View | None = None,
+        normalise: bool = True,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        cutout: int = 0,
+        cutmix: float = 0.0,
+    ) -> None:
         if not 0 <= cutmix <= 1:
             raise Error(f"cutmix={cutmix}: the probability that a batch is mixed is between 0 and 1")
         if cutout < 0 or cutout == 1:
@@ -155,9 +167,9 @@ class Batches:
             draw.set_state(drawn)
         for index, read in zip(order[start:], self._read(order, (seed, epoch), start), strict=True):
             images = read if self._shared is None else [self._shared(read[0], draw)] * len(self.views)
-            x = torch.stack([
-                self._view(view(each, draw), draw) for view, each in zip(self._views, images, strict=True)
-            ])  # fmt: skip
+            x = torch.stack(
+                [self._view(view(each, draw), draw) for view, each in zip(self._views, images, strict=True)]
+            )
             partner = kept = None
             if self.cutmix:
                 x, partner, kept = self._mix(x, draw)

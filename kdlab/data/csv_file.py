@@ -20,15 +20,35 @@ from .sources import located
 
 # Names of columns, in lower case, "_" for blanks and hyphens
 FILES = (
-    "file", "filename", "file_name", "path", "filepath", "file_path", "image", "image_path", "image_file", "image_name",
-    "img", "img_path", "img_name",
-)  # fmt: skip
+    "file",
+    "filename",
+    "file_name",
+    "path",
+    "filepath",
+    "file_path",
+    "image",
+    "image_path",
+    "image_file",
+    "image_name",
+    "img",
+    "img_path",
+    "img_name",
+)
 LABELS = ("label", "labels", "class", "class_name", "classname", "target", "category", "y")
 SPLITS = ("split", "set", "subset", "part", "partition")
 SIDES = {
-    "train": "train", "training": "train", "test": "test", "testing": "test", "val": "val", "valid": "val",
-    "validation": "val", "dev": "val", "unlabelled": "unlabelled", "unlabeled": "unlabelled", "": "",
-}  # fmt: skip
+    "train": "train",
+    "training": "train",
+    "test": "test",
+    "testing": "test",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "unlabelled": "unlabelled",
+    "unlabeled": "unlabelled",
+    "": "",
+}
 NAMED = 3  # files and columns that a sentence names
 Names = dict[str, dict[str, list[str]]]  # folder -> name in NFC -> the names of what is there
 
@@ -133,8 +153,10 @@ def _rows(table: Path) -> tuple[list[Row], bool]:
         mark = _delimiter(lines[0])
         read = csv.reader(lines, delimiter=mark, strict=True)
         header = [name.strip().lower().replace(" ", "_").replace("-", "_") for name in next(read)]
-        at = {kind: _column(table, header, kind, names) for kind, names in
-              {"file": FILES, "label": LABELS, "split": SPLITS}.items()}  # fmt: skip
+        at = {
+            kind: _column(table, header, kind, names)
+            for kind, names in {"file": FILES, "label": LABELS, "split": SPLITS}.items()
+        }
         rows: dict[str, Row] = {}
         for cells in read:
             if row := _row(table, read.line_num + before, cells, len(header), at):

@@ -59,9 +59,14 @@ class NoRoomError(Error):
 
 
 def decoded(
-    root: Path, parts: Files, size: int | None, make: Callable[..., ImageSet], about: object = "", channels: int = 0,
+    root: Path,
+    parts: Files,
+    size: int | None,
+    make: Callable[..., ImageSet],
+    about: object = "",
+    channels: int = 0,
     table: Path | None = None,
-) -> ImageSet:  # fmt: skip
+) -> ImageSet:
     """Return `make(pixels)`: pixels are {part: uint8 (n, C, H, W)}, decoded when first asked for and kept.
 
     C is 1 where all files are greyscale, else 3, or `channels`. What is kept counts as long as names, sizes and times
@@ -295,8 +300,13 @@ def _built(place: Path, key: str, parts: Files, size: int | None, channels: int,
             shape = _thinned(part, shape)
         pixels = _images(part, shape)
         images = make(_parted(parts, pixels))
-        known = {"shape": shape, "sum": _sum(part), "mean": images.mean, "std": images.std,
-                 "digest": images.fingerprint()}  # fmt: skip
+        known = {
+            "shape": shape,
+            "sum": _sum(part),
+            "mean": images.mean,
+            "std": images.std,
+            "digest": images.fingerprint(),
+        }
         facts.write_text(json.dumps(known | {"check": _check(known)}))
         del pixels, images  # Windows renames no file that is mapped or open
         part.replace(place)

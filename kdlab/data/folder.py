@@ -59,7 +59,7 @@ def decoded_set(listed: Listing, size: int | None) -> ImageSet:
         val = sets["val"] if len(sets) == 3 else (None, None)
         return ImageSet(
             listed.name, listed.classes, *sets["train"], *test, style="colour", val_x=val[0], val_y=val[1], **known
-        )  # fmt: skip
+        )
 
     return decoded(listed.root, listed.files, size, make, listed.about, table=listed.table)
 
@@ -310,9 +310,10 @@ def _of_classes(place: Path, folders: Sequence[str], shown: str, left_out: LeftO
 def _without_labels(root: Path, folders: Sequence[str], shown: str, left_out: LeftOut, seen: Seen) -> list[str]:
     """The image files in these folders, which have no labels."""
     return [
-        file for each in folders
+        file
+        for each in folders
         for file in images_below(f"{root}/{each}", f"{shown}{each}", left_out, UNLABELLED[0], seen)
-    ]  # fmt: skip
+    ]
 
 
 def _images(files: Sequence[os.DirEntry[str]]) -> list[os.DirEntry[str]]:

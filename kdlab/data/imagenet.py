@@ -82,9 +82,16 @@ def uncut(found: Listing, size: int | None) -> ImageSet:
     train, test, val = found.parts
     held = read(val) if val is not None else (None, None)
     return ImageSet(
-        found.name, found.classes, *read(train), *read(test), style="photographs", mean=MEAN, std=STD,
-        val_x=held[0], val_y=held[1],
-    )  # fmt: skip
+        found.name,
+        found.classes,
+        *read(train),
+        *read(test),
+        style="photographs",
+        mean=MEAN,
+        std=STD,
+        val_x=held[0],
+        val_y=held[1],
+    )
 
 
 def _fingerprint(root: Path, about: object, files: Listed, size: int, ends: int) -> str:

@@ -25,10 +25,17 @@ from .stored import Pixels
 
 TURNED, ORIENTATION = (5, 6, 7, 8), 0x112  # EXIF: values that exchange height and width, and the tag
 MODES = {
-    "1": "black and white", "L": "greyscale", "LA": "greyscale, transparent", "P": "palette", "RGB": "colour",
-    "RGBA": "colour, transparent", "CMYK": "for print", "I;16": "greyscale, 16 bits", "I": "greyscale, 32 bits",
+    "1": "black and white",
+    "L": "greyscale",
+    "LA": "greyscale, transparent",
+    "P": "palette",
+    "RGB": "colour",
+    "RGBA": "colour, transparent",
+    "CMYK": "for print",
+    "I;16": "greyscale, 16 bits",
+    "I": "greyscale, 32 bits",
     "F": "greyscale, floating point",
-}  # fmt: skip
+}
 LEAST = 8  # pixels per side that networks take
 STREAMS = "photographs:"  # how data sets are called whose images stay in their files
 NAMED, PAIRS = 20, 10  # files that are not readable, and pairs of equal images with different labels, that are named

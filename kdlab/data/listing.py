@@ -15,11 +15,29 @@ from ..errors import Error
 
 # Files and folders that systems and programs make beside images; names that begin with a dot, or with ~$ as the marks
 # of Office, count too, and ~NAME.tmp
-MADE_BY_SYSTEMS = frozenset({
-    "@eadir", "@recycle", "@tmp", "#recycle", "#snapshot", "$recycle.bin", "recycler", "recycled",
-    "system volume information", "lost+found", "__macosx", "network trash folder", "temporary items", "icon\r",
-    "thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__", "_gsdata_",
-})  # fmt: skip
+MADE_BY_SYSTEMS = frozenset(
+    {
+        "@eadir",
+        "@recycle",
+        "@tmp",
+        "#recycle",
+        "#snapshot",
+        "$recycle.bin",
+        "recycler",
+        "recycled",
+        "system volume information",
+        "lost+found",
+        "__macosx",
+        "network trash folder",
+        "temporary items",
+        "icon\r",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "__pycache__",
+        "_gsdata_",
+    }
+)
 # Formats that Pillow names, and that are no pictures of pixels, or need a program of others
 NO_PICTURES = frozenset({"PDF", "EPS", "WMF", "MPEG", "FLI", "BUFR", "GRIB", "HDF5", "IPTC"})
 NEEDS = {"AVIF": "avif", "WEBP": "webp", "JPEG2000": "jpg_2000"}  # format -> what Pillow may be built without

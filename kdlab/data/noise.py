@@ -38,9 +38,14 @@ class Noise:
     """
 
     def __init__(
-        self, y: Tensor, classes: Sequence[str], noise: float, kind: str, seed: int,
+        self,
+        y: Tensor,
+        classes: Sequence[str],
+        noise: float,
+        kind: str,
+        seed: int,
         similar: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         known("label noise", kind, NOISES)
         if not 0 <= noise <= 1:
             raise Error(f"noise={noise}: the share of wrong labels is between 0 and 1")

@@ -24,10 +24,14 @@ if TYPE_CHECKING:  # torchvision's readers take a while to load
 
 # Where the files of a data set lie under the data root
 PLACES = {
-    "mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw", "cifar10": "cifar-10-batches-py",
-    "cifar100": "cifar-100-python", "stl10": "stl10_binary", "tiny-imagenet": "tiny-imagenet-*",
+    "mnist": "MNIST/raw",
+    "fashion-mnist": "FashionMNIST/raw",
+    "cifar10": "cifar-10-batches-py",
+    "cifar100": "cifar-100-python",
+    "stl10": "stl10_binary",
+    "tiny-imagenet": "tiny-imagenet-*",
     "imagenet": "imagenet",
-}  # fmt: skip
+}
 DIGITS_FILE = "sklearn/datasets/data/digits.csv.gz"  # of scikit-learn
 # Classes that resemble each other, true -> taken for: Patrini et al. 2017
 SIMILAR_DIGITS = {"2": "7", "3": "8", "5": "6", "6": "5", "7": "1"}
@@ -67,9 +71,7 @@ def digits() -> ImageSet:
     x = table[:, :-1].mul(255 / 16).round().to(torch.uint8).view(-1, 1, 8, 8)
     y = table[:, -1].long()
     names = tuple(str(label) for label in range(10))
-    return ImageSet(
-        "digits", names, x[:1200], y[:1200], x[1200:], y[1200:], style="digits", similar=SIMILAR_DIGITS
-    )  # fmt: skip
+    return ImageSet("digits", names, x[:1200], y[:1200], x[1200:], y[1200:], style="digits", similar=SIMILAR_DIGITS)
 
 
 def _digits_table() -> np.ndarray:
@@ -100,9 +102,14 @@ def fashion_mnist() -> ImageSet:
 
 
 def _mnist(
-    reader: "type[MNIST]", name: str, title: str, classes: tuple[str, ...], mean: float, std: float,
+    reader: "type[MNIST]",
+    name: str,
+    title: str,
+    classes: tuple[str, ...],
+    mean: float,
+    std: float,
     similar: Mapping[str, str] | None = None,
-) -> ImageSet:  # fmt: skip
+) -> ImageSet:
     train, test = _parts(title, Path(PLACES[name]), lambda root, train: reader(root, train, download=True))
     if any(len(part.data) != len(part.targets) or not part.targets.max() < len(classes) for part in (train, test)):
         where = data_root() / PLACES[name]
@@ -126,9 +133,12 @@ def cifar100() -> ImageSet:
 
 
 def _cifar(
-    reader: "type[CIFAR10]", title: str, mean: tuple[float, ...], std: tuple[float, ...],
+    reader: "type[CIFAR10]",
+    title: str,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
     similar: Mapping[str, str] | None = None,
-) -> ImageSet:  # fmt: skip
+) -> ImageSet:
     name = title.lower().replace("-", "")
     train, test = _parts(title, Path(PLACES[name]), lambda root, train: reader(root, train, download=True))
     parts = []
@@ -139,9 +149,19 @@ def _cifar(
 
 
 StlPart = Literal[
-    "", "train+unlabeled",
-    "fold-0", "fold-1", "fold-2", "fold-3", "fold-4", "fold-5", "fold-6", "fold-7", "fold-8", "fold-9",
-]  # fmt: skip
+    "",
+    "train+unlabeled",
+    "fold-0",
+    "fold-1",
+    "fold-2",
+    "fold-3",
+    "fold-4",
+    "fold-5",
+    "fold-6",
+    "fold-7",
+    "fold-8",
+    "fold-9",
+]
 
 
 def stl10(part: StlPart = "", size: int | None = None) -> ImageSet:

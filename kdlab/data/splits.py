@@ -37,10 +37,15 @@ class Split:
 
 
 def split(
-    images: ImageSet, labels: int | float | None = None, validation: float = 0.1, seed: int = 0,
-    noise: float = 0.0, noise_kind: str = "symmetric", omit: Collection[int] = (),
+    images: ImageSet,
+    labels: int | float | None = None,
+    validation: float = 0.1,
+    seed: int = 0,
+    noise: float = 0.0,
+    noise_kind: str = "symmetric",
+    omit: Collection[int] = (),
     imbalance: float = 1.0,
-) -> Split:  # fmt: skip
+) -> Split:
     """Hold out a stratified share of the training images for validation, then hide all labels but the budget's.
 
     `labels`: None = all; an int = that many images in all, as equal per class as the data allow (the convention of

@@ -154,4 +154,4 @@ def say_streams(name: str, count: int) -> None:
     warnings.warn(
         f"{name} streams: its images take {count / 1e6:,.0f} MB, and KDLAB_MEMORY allows {memory_limit() / 1e6:,.0f}",
         stacklevel=2,
-    )  # fmt: skip
+    )

@@ -67,9 +67,14 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
     stages = {role: _assemble(stage, images, splits) for role, stage in stages_of(config).items()}
     own = images[config.dataset, config.size]
     shown = (
-        config.labels, config.validation, config.split_seed, config.noise, config.noise_kind, config.omit,
+        config.labels,
+        config.validation,
+        config.split_seed,
+        config.noise,
+        config.noise_kind,
+        config.omit,
         config.imbalance,
-    )  # fmt: skip
+    )
     key = (config.dataset, config.size, *shown)
     if key not in splits:  # stages of one chain mostly share it, and it is a copy of the images
         splits[key] = split(own, *shown)
@@ -89,10 +94,20 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
     method = build_method(config, own, data.y, {role: stage_of(setup) for role, setup in stages.items()}, device)
     family, first = AUGMENTATIONS[config.augment or own.style], _first_images(config, images)
     batches = Batches(
-        data, method.augmentations(family), shared=family[method.shared] if method.shared else None,
-        sampling=method.sampling, batch=config.batch, steps=config.steps, ratio=method.ratio, cutout=config.cutout,
-        cutmix=config.cutmix, normalise=config.normalise, mean=first.mean, std=first.std, device=device,
-    )  # fmt: skip
+        data,
+        method.augmentations(family),
+        shared=family[method.shared] if method.shared else None,
+        sampling=method.sampling,
+        batch=config.batch,
+        steps=config.steps,
+        ratio=method.ratio,
+        cutout=config.cutout,
+        cutmix=config.cutmix,
+        normalise=config.normalise,
+        mean=first.mean,
+        std=first.std,
+        device=device,
+    )
     setup = Setup(config, data, method, batches, stages)
     if config.patience is not None or config.monitor is not None:
         check_monitor(setup)
@@ -138,9 +153,13 @@ def _numbers(config: Config, images: ImageSet) -> tuple[tuple[float, ...], tuple
 def build_network(config: Config, images: ImageSet) -> Network:
     """The network that training would start from without `init`; on the CPU. It carries what it is trained on."""
     net = build(
-        config.model, max(1, len(images.classes)), images.channels, config.width, derive(config.seed, "model"),
+        config.model,
+        max(1, len(images.classes)),
+        images.channels,
+        config.width,
+        derive(config.seed, "model"),
         pretrained=config.pretrained,
-    )  # fmt: skip
+    )
     net.classes = images.classes
     net.mean, net.std = _numbers(config, images)
     return net
@@ -161,9 +180,16 @@ def build_method(
 
         def make(network: Network, labels: Tensor) -> Method:
             return METHODS[config.method](
-                network, teacher, weights=config.weights, teacher_parts=parts, labels=labels, batch=config.batch,
-                epochs=config.epochs, shape=(C, H, W), **config.hp,
-            )  # fmt: skip
+                network,
+                teacher,
+                weights=config.weights,
+                teacher_parts=parts,
+                labels=labels,
+                batch=config.batch,
+                epochs=config.epochs,
+                shape=(C, H, W),
+                **config.hp,
+            )
 
         check_room(config.method, lambda some: make(copy.deepcopy(model), some), labels, device)
         torch.manual_seed(derive(config.seed, "method"))

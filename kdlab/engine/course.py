@@ -87,12 +87,21 @@ class Course:
 
     def save(self) -> None:
         """Write a checkpoint."""
-        self.checkpoints.save({
-            "method": self.setup.method.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "best": self.best and self.best.state, "precision": self.fabric.strategy.precision.state_dict(),
-            "epoch": self.epoch, "stop": self.stop, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds,
-            "within": self.within, "epoch_seconds": self.epoch_seconds, "conditions": conditions(self.setup.device),
-        })  # fmt: skip
+        self.checkpoints.save(
+            {
+                "method": self.setup.method.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "best": self.best and self.best.state,
+                "precision": self.fabric.strategy.precision.state_dict(),
+                "epoch": self.epoch,
+                "stop": self.stop,
+                "seconds": self.seconds,
+                "cpu_seconds": self.cpu_seconds,
+                "within": self.within,
+                "epoch_seconds": self.epoch_seconds,
+                "conditions": conditions(self.setup.device),
+            }
+        )
 
     def _compare(self, then: dict[str, str]) -> None:
         """Say what differs from where the run was trained before: it does not end as either would have alone."""
@@ -105,15 +114,18 @@ class Course:
                 f"{name} goes on from a checkpoint under other conditions ({'; '.join(odd)}): its numbers will differ "
                 "in the last digits from those of a run without a break",
                 stacklevel=2,
-            )  # fmt: skip
+            )
 
     def save_within(self, step: int, losses: Tensor) -> None:
         """Write a checkpoint between two steps of an epoch."""
         self.count()
         self.within = {
-            "step": step, "losses": losses, "batches": self.setup.batches.state(), "random": self._random(),
+            "step": step,
+            "losses": losses,
+            "batches": self.setup.batches.state(),
+            "random": self._random(),
             "device": self.setup.device.type,
-        }  # fmt: skip
+        }
         self.save()
         self.start()
 

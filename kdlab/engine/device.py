@@ -53,9 +53,13 @@ def _fabric(kind: str, index: int | None, precision: Any) -> "Fabric":
 def environment(device: torch.device) -> dict[str, Any]:
     """What a run on `device` was measured on: versions, device, threads, and the commit of the package."""
     return {
-        "python": platform.python_version(), "torch": torch.__version__, "system": platform.system(),
-        "device": str(device), "threads": torch.get_num_threads(), "commit": _commit(Path(__file__).parents[2]),
-    }  # fmt: skip
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": platform.system(),
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "commit": _commit(Path(__file__).parents[2]),
+    }
 
 
 def _commit(root: Path) -> str | None:
@@ -99,7 +103,8 @@ def layout(method: nn.Module, side: int, device: torch.device | str) -> torch.me
     wide = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
     if wide and side <= SAFE_SIDE:
         return torch.channels_last
-    strided = [m for m in method.modules()
-               if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1) and m.stride != (1, 1)]  # fmt: skip
+    strided = [
+        m for m in method.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1) and m.stride != (1, 1)
+    ]
     narrow = any(m.in_channels < (16 if wide else 8) for m in strided)
     return torch.contiguous_format if narrow else torch.channels_last

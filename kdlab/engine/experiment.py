@@ -138,15 +138,18 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
     columns: dict[str, float] = {}
     for part in ("val", "test"):
         columns |= evaluate(setup, part, due(setup, "validation", "end"))
-    return folder.finish(method, {
-        **columns,
-        **diagnose(trained["epochs"], setup),
-        **tracked(folder.lines),
-        **cost.report(method.model, setup.data.x.shape[1:]),
-        "trained_parameters": sum(p.numel() for p in method.parameters() if p.requires_grad),
-        "labels": len(setup.data.labelled),
-        "images_seen": trained["epochs"] * batches.steps * batches.images_per_step,
-        **trained,
-        "environment": environment(setup.device),
-        "code": {"far": folder.far, "metrics": metric_code()},
-    })  # fmt: skip
+    return folder.finish(
+        method,
+        {
+            **columns,
+            **diagnose(trained["epochs"], setup),
+            **tracked(folder.lines),
+            **cost.report(method.model, setup.data.x.shape[1:]),
+            "trained_parameters": sum(p.numel() for p in method.parameters() if p.requires_grad),
+            "labels": len(setup.data.labelled),
+            "images_seen": trained["epochs"] * batches.steps * batches.images_per_step,
+            **trained,
+            "environment": environment(setup.device),
+            "code": {"far": folder.far, "metrics": metric_code()},
+        },
+    )

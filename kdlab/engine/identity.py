@@ -34,22 +34,58 @@ LOSS_ROOMS = ("kdlab.methods", "kdlab.losses", "kdlab.schedules")
 BASES = dict.fromkeys((Method, Distill), ("ask_teacher", "ce", "epoch", "forward", "terms", "train", "uses"))
 # Class data that no loss reads
 DESCRIBES = {
-    "paper", "learns_from", "presets", "needs_teacher", "needs_parts", "needs_init", "first_phase", "mixes", "instead",
-}  # fmt: skip
+    "paper",
+    "learns_from",
+    "presets",
+    "needs_teacher",
+    "needs_parts",
+    "needs_init",
+    "first_phase",
+    "mixes",
+    "instead",
+}
 # Code further away is recorded with a result, and a change of it is reported: all files of the package but those of
 # LOSS_ROOMS, of which an identity has the parts that a run uses, and those that can change no number of a run
 NEAR = {"losses", "methods"}
 APART = {
-    "plots", "studies", "widgets", "__init__.py", "__main__.py", "catalogue.py", "checking.py", "cli.py",
-    "console.py", "data_cli.py", "docs.py", "errors.py", "files.py", "loaded.py", "machine.py", "namespace.py",
-    "notebooks.py", "places.py", "presets.py", "report.py", "settings.py", "source.py", "stages.py", "starting.py",
-    "strictness.py", "study_cli.py", "tables.py", "transferring.py", "version.py",
-}  # fmt: skip
+    "plots",
+    "studies",
+    "widgets",
+    "__init__.py",
+    "__main__.py",
+    "catalogue.py",
+    "checking.py",
+    "cli.py",
+    "console.py",
+    "data_cli.py",
+    "docs.py",
+    "errors.py",
+    "files.py",
+    "loaded.py",
+    "machine.py",
+    "namespace.py",
+    "notebooks.py",
+    "places.py",
+    "presets.py",
+    "report.py",
+    "settings.py",
+    "source.py",
+    "stages.py",
+    "starting.py",
+    "strictness.py",
+    "study_cli.py",
+    "tables.py",
+    "transferring.py",
+    "version.py",
+}
 FAR_ROOMS = {  # the others are the "loop"
     "config": ("config.py",),  # defaults, which an identity leaves out, and what a Config makes of its fields
-    "augment": ("augment",), "data": ("data", "decoding.py"), "models": ("models",), "methods": ("methods/base.py",),
+    "augment": ("augment",),
+    "data": ("data", "decoding.py"),
+    "models": ("models",),
+    "methods": ("methods/base.py",),
     "metrics": ("metrics/__init__.py", "metrics/base.py"),
-}  # fmt: skip
+}
 
 Images = Mapping[tuple[str, int | None], ImageSet]  # (data set, size) -> images, for every stage of a chain
 

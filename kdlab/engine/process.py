@@ -75,9 +75,14 @@ class Process:
         command = [sys.executable, "-m", __name__, self.config.model_dump_json()]
         with sentences():
             self.child = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=self.said, stderr=self.said, text=True,
-                env={**os.environ, **own}, **apart,
-            )  # fmt: skip
+                command,
+                stdin=subprocess.PIPE,
+                stdout=self.said,
+                stderr=self.said,
+                text=True,
+                env={**os.environ, **own},
+                **apart,
+            )
         self.paused = False
 
     def pause(self) -> None:

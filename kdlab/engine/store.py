@@ -342,5 +342,10 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 __all__ = [
-    "CHECKPOINT_SECONDS", "RunFolder", "environment", "flat", "log_lines", "runs_root",
-]  # fmt: skip
+    "CHECKPOINT_SECONDS",
+    "RunFolder",
+    "environment",
+    "flat",
+    "log_lines",
+    "runs_root",
+]

@@ -36,13 +36,16 @@ def make_optimizer(method: Method, config: Config) -> torch.optim.Optimizer:
         decays = config.decay_all or parameter.ndim > 1
         groups.setdefault((parameter in head, decays), []).append(parameter)
     given = [
-        {"params": parameters, "factor": config.head_lr if in_head else 1.0,
-         "weight_decay": config.weight_decay if decays else 0.0}
+        {
+            "params": parameters,
+            "factor": config.head_lr if in_head else 1.0,
+            "weight_decay": config.weight_decay if decays else 0.0,
+        }
         for (in_head, decays), parameters in groups.items()
-    ]  # fmt: skip
+    ]
     options = optimizer_options(
         config.optimizer, config.optimizer_hp, momentum=config.momentum, nesterov=config.nesterov
-    )  # fmt: skip
+    )
     return OPTIMIZERS[config.optimizer](given, config.lr, **options)
 
 
@@ -97,9 +100,7 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
             bar.set_postfix({name: f"{line[name]:.3f}" for name in line if name.startswith("loss")}, refresh=False)
         if course.stop:
             break
-    told = {
-        "epochs": course.epoch, "seconds": round(course.seconds, 3), "cpu_seconds": round(course.cpu_seconds, 3)
-    }  # fmt: skip
+    told = {"epochs": course.epoch, "seconds": round(course.seconds, 3), "cpu_seconds": round(course.cpu_seconds, 3)}
     if best is None:
         return told
     kept_modules(method).load_state_dict(best.state["weights"])

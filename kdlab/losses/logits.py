@@ -15,7 +15,7 @@ WARM = 20.0  # above this temperature `kd` takes care of rounding errors: at 20 
 
 def cross_entropy(
     logits: Tensor, y: Tensor, partner: Tensor | None = None, kept: Tensor | float | None = None
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """How little the network expected the label: -log of the probability that it gives to the right class.
 
     -log softmax(logits)[y] in nats, for logits (B, K) and labels y (B,), mean over the labelled rows; rows with y = -1

@@ -61,10 +61,18 @@ class Method(nn.Module):
     keeps: ClassVar[tuple[str, ...]] = ()  # parts beside the model that are stored for other runs and for pictures
 
     def __init__(
-        self, model: Network, teacher: Network | None = None, *, weights: Mapping[str, float] | None = None,
-        teacher_parts: Mapping[str, nn.Module] | None = None, labels: Tensor | None = None, batch: int = 0,
-        epochs: int = 1, shape: tuple[int, int, int] = (3, 32, 32), **hyper: Any,
-    ) -> None:  # fmt: skip
+        self,
+        model: Network,
+        teacher: Network | None = None,
+        *,
+        weights: Mapping[str, float] | None = None,
+        teacher_parts: Mapping[str, nn.Module] | None = None,
+        labels: Tensor | None = None,
+        batch: int = 0,
+        epochs: int = 1,
+        shape: tuple[int, int, int] = (3, 32, 32),
+        **hyper: Any,
+    ) -> None:
         """Everything comes from a run: the network to train, a trained teacher and what its method kept, changed loss
         weights, the labels (n,) of all training images, images a batch (without partners and unlabelled ones), epochs,
         the shape of an image, and hyper-parameters."""

@@ -35,13 +35,19 @@ class BYOL(SelfSupervised):
     paper = "Grill et al., NeurIPS 2020"
     weights = {"byol": 1.0}
     presets = {
-        "short": partial(published.pretraining.short, "byol"), "paper": partial(published.pretraining.long, "byol"),
-    }  # fmt: skip
+        "short": partial(published.pretraining.short, "byol"),
+        "paper": partial(published.pretraining.long, "byol"),
+    }
 
     def build(
-        self, *, dim: Count = 128, hidden: Count | None = None, tau: PositiveShare = 0.99,
-        tau_end: PositiveShare = 1.0, norm: HeadNorm = "hidden",
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        dim: Count = 128,
+        hidden: Count | None = None,
+        tau: PositiveShare = 0.99,
+        tau_end: PositiveShare = 1.0,
+        norm: HeadNorm = "hidden",
+    ) -> None:
         self.tau, self.tau_end = tau, tau_end
         width, hidden = self.model.feature_width, hidden or 2 * self.model.feature_width
         self.projector, self.predictor = mlp(width, hidden, dim, norm), mlp(dim, hidden, dim, norm)

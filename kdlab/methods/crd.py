@@ -44,9 +44,14 @@ class CRD(Distill):
     pending: tuple[Batch, Tensor, Tensor]  # what `terms` leaves for `after_step`: batch, new embeddings, constants
 
     def build(
-        self, *, dim: Count = 128, negatives: Count = 4096, T: Positive = 0.07, momentum: Share = 0.5,
+        self,
+        *,
+        dim: Count = 128,
+        negatives: Count = 4096,
+        T: Positive = 0.07,
+        momentum: Share = 0.5,
         half: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.T, self.momentum, self.negatives = T, momentum, negatives
         self.embed_s, self.embed_t = (nn.Linear(net.feature_width, dim) for net in (self.model, self.teacher))
         edge = (dim / 3) ** -0.5

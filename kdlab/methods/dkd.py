@@ -27,8 +27,13 @@ class DKD(Distill):
     presets = {"paper": published.benchmark.decoupled}
 
     def build(
-        self, *, T: Positive = 4.0, alpha: Positive = 1.0, beta: Positive = 8.0, warmup: Share = 20 / 240,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        T: Positive = 4.0,
+        alpha: Positive = 1.0,
+        beta: Positive = 8.0,
+        warmup: Share = 20 / 240,
+    ) -> None:
         self.constants = {"T": T, "alpha": alpha, "beta": beta}
         self.warmup = warmup
 

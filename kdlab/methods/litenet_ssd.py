@@ -49,11 +49,18 @@ class LiteNetSSD(Distill):
     presets = published.pretraining.LITENET
 
     def build(
-        self, *, T: Positive = 4.0, threshold: Share = 0.95, ramp: Share = 0.2, ratio: Count = 3, ema: Share = 0.999,
-        pseudo_from: Literal["teacher", "student", "ema"] = "teacher", consistency_as: Literal["kl", "mse"] = "kl",
+        self,
+        *,
+        T: Positive = 4.0,
+        threshold: Share = 0.95,
+        ramp: Share = 0.2,
+        ratio: Count = 3,
+        ema: Share = 0.999,
+        pseudo_from: Literal["teacher", "student", "ema"] = "teacher",
+        consistency_as: Literal["kl", "mse"] = "kl",
         feature_as: Literal["cosine", "mse", "at"] = "cosine",
         feature_stages: Literal["both", "second", "third"] = "both",
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.T, self.threshold, self.ramp, self.ratio, self.ema = T, threshold, ramp, ratio, ema
         self.pseudo_from, self.consistency_as, self.feature_as = pseudo_from, consistency_as, feature_as
         self.stages = STAGES[feature_stages] if self.uses("feature") else ()

@@ -53,11 +53,19 @@ class LSSKD(Layered):
     presets = published.LSSKD
 
     def build(
-        self, *, alpha: Share = 0.8, schedule: Literal["linear", "constant"] = "linear", T: Positive = 3.0,
-        kl_from: Literal["deepest", "next", "class"] = "deepest", feature_to: Literal["network", "branch"] = "network",
-        soften_branches: bool = True, past: Literal["table", "snapshot"] = "table", past_T: Positive = 1.0,
-        keep: Count = 64, last: Count | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        alpha: Share = 0.8,
+        schedule: Literal["linear", "constant"] = "linear",
+        T: Positive = 3.0,
+        kl_from: Literal["deepest", "next", "class"] = "deepest",
+        feature_to: Literal["network", "branch"] = "network",
+        soften_branches: bool = True,
+        past: Literal["table", "snapshot"] = "table",
+        past_T: Positive = 1.0,
+        keep: Count = 64,
+        last: Count | None = None,
+    ) -> None:
         super().build()
         self.branches = behind_the_last(self.branches, last)
         self.alpha, self.schedule, self.soften_branches, self.past_T = alpha, schedule, soften_branches, past_T

@@ -38,16 +38,25 @@ class MoCo(SelfSupervised):
     paper = "He et al., CVPR 2020; Chen et al. 2020 (v2)"
     weights = {"info_nce": 1.0}
     presets = {
-        "short": partial(published.pretraining.short, "moco"), "paper": partial(published.pretraining.long, "moco"),
-    }  # fmt: skip
+        "short": partial(published.pretraining.short, "moco"),
+        "paper": partial(published.pretraining.long, "moco"),
+    }
     queue: Tensor  # (dim, queue), unit columns
     pointer: Tensor  # (), the column of the oldest key, which is replaced next
 
     def build(
-        self, *, T: Positive = 0.1, dim: Count = 128, hidden: Count | None = None, queue: Count = 4096,
-        momentum: Share = 0.99, momentum_end: Share | None = None, splits: Count = 4, symmetric: bool = False,
+        self,
+        *,
+        T: Positive = 0.1,
+        dim: Count = 128,
+        hidden: Count | None = None,
+        queue: Count = 4096,
+        momentum: Share = 0.99,
+        momentum_end: Share | None = None,
+        splits: Count = 4,
+        symmetric: bool = False,
         norm: HeadNorm = "none",
-    ) -> None:  # fmt: skip
+    ) -> None:
         step = self.batch * (2 if symmetric else 1)
         if step and queue % step:
             raise Error(f"queue={queue} is no multiple of {step}: the queue moves on by the keys of a whole step")

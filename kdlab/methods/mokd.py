@@ -40,8 +40,13 @@ class MOKD(SelfSupervised):
     centre: Tensor  # (2, dim), the running means of the teachers' outputs
 
     def build(
-        self, *, dim: Count = 1024, T: Positive = 0.1, T_teacher: Positive = 0.04, tau: PositiveShare = 0.996,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        dim: Count = 1024,
+        T: Positive = 0.1,
+        T_teacher: Positive = 0.04,
+        tau: PositiveShare = 0.996,
+    ) -> None:
         self.T, self.T_teacher, self.tau = T, T_teacher, tau
         width = self.model.feature_width
         self.partner = fresh_copy(self.model)

@@ -134,8 +134,11 @@ class Exemplar(Pretext):
 
 
 TASKS: dict[str, type[Pretext]] = {
-    "contrastive": Contrastive, "rotation": Rotation, "jigsaw": Jigsaw, "exemplar": Exemplar,
-}  # fmt: skip
+    "contrastive": Contrastive,
+    "rotation": Rotation,
+    "jigsaw": Jigsaw,
+    "exemplar": Exemplar,
+}
 
 
 def pretext(task: Task, transform: Transform, width: int, samples: int, shape: Shape) -> Pretext:

@@ -42,14 +42,23 @@ class ScheduledKD(Distill):
     learns_from = "logits, ever more"
     weights = {"ce": 1.0, "kd": 1.0}
     presets = {
-        "paper": published.stl10.paper, "as_released": published.stl10.as_released,
-        "early_stopping": published.stl10.early_stopping, "early_stopping_2500": published.stl10.early_stopping_2500,
-    }  # fmt: skip
+        "paper": published.stl10.paper,
+        "as_released": published.stl10.as_released,
+        "early_stopping": published.stl10.early_stopping,
+        "early_stopping_2500": published.stl10.early_stopping_2500,
+    }
 
     def build(
-        self, *, T: Positive = 3.0, start: Share = 0.1, end: Share = 0.9, warmup: Share = 5 / 30, ramp: Share = 16 / 30,
-        curve: Literal["linear", "cosine", "step"] = "linear", as_released: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        T: Positive = 3.0,
+        start: Share = 0.1,
+        end: Share = 0.9,
+        warmup: Share = 5 / 30,
+        ramp: Share = 16 / 30,
+        curve: Literal["linear", "cosine", "step"] = "linear",
+        as_released: bool = False,
+    ) -> None:
         if warmup + ramp > 1 + ROUNDING:
             raise Error(f"warmup={warmup} and ramp={ramp} are shares of training: together they are at most 1")
         self.T, self.as_released = T, as_released

@@ -62,7 +62,11 @@ def bottleneck(inp: int, out: int) -> nn.Sequential:
     """1 x 1, 3 x 3 and 1 x 1 convolutions without bias, batch norm and ReLU between them."""
     wide = 2 * out
     return nn.Sequential(
-        nn.Conv2d(inp, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU(),
-        nn.Conv2d(wide, wide, 3, padding=1, bias=False), nn.BatchNorm2d(wide), nn.ReLU(),
+        nn.Conv2d(inp, wide, 1, bias=False),
+        nn.BatchNorm2d(wide),
+        nn.ReLU(),
+        nn.Conv2d(wide, wide, 3, padding=1, bias=False),
+        nn.BatchNorm2d(wide),
+        nn.ReLU(),
         nn.Conv2d(wide, out, 1, bias=False),
-    )  # fmt: skip
+    )

@@ -29,13 +29,19 @@ class SimCLR(SelfSupervised):
     paper = "Chen et al. 2020"
     weights = {"nt_xent": 1.0}
     presets = {
-        "short": partial(published.pretraining.short, "simclr"), "paper": partial(published.pretraining.long, "simclr"),
-    }  # fmt: skip
+        "short": partial(published.pretraining.short, "simclr"),
+        "paper": partial(published.pretraining.long, "simclr"),
+    }
 
     def build(
-        self, *, T: Positive = 0.5, dim: Count = 128, hidden: Count | None = None, norm: HeadNorm = "all",
+        self,
+        *,
+        T: Positive = 0.5,
+        dim: Count = 128,
+        hidden: Count | None = None,
+        norm: HeadNorm = "all",
         joint_views: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.T, self.joint_views, width = T, joint_views, self.model.feature_width
         self.projector = mlp(width, hidden or width, dim, norm)
 

@@ -38,14 +38,20 @@ class SSKD(Distill):
     needs_parts = ("projector",)
     keeps = ("projector",)
     presets = {
-        "paper": published.rotations.sskd, "as_code": published.rotations.sskd,
+        "paper": published.rotations.sskd,
+        "as_code": published.rotations.sskd,
         "imagenet": published.imagenet.sskd,
         "as_written": partial(published.rotations.sskd, weights={"tf": 10.0, "ss": 2.7}),
-    }  # fmt: skip
+    }
 
     def build(
-        self, *, T: Positive = 4.0, T_ss: Positive = 0.5, ratio_tf: Share = 1.0, ratio_ss: Share = 0.75,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        T: Positive = 4.0,
+        T_ss: Positive = 0.5,
+        ratio_tf: Share = 1.0,
+        ratio_ss: Share = 0.75,
+    ) -> None:
         square("sskd", self.shape)
         self.T, self.T_ss, self.ratio_tf, self.ratio_ss = T, T_ss, ratio_tf, ratio_ss
         width = self.model.feature_width

@@ -35,8 +35,13 @@ class SSKDPretext(SSKD):
     presets = {"paper": published.rotations.sskd_pretext}
 
     def build(
-        self, *, T: Positive = 4.0, T_ss: Positive = 0.5, ratio_tf: Share = 1.0, ratio_ss: Share = 0.75,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        T: Positive = 4.0,
+        T_ss: Positive = 0.5,
+        ratio_tf: Share = 1.0,
+        ratio_ss: Share = 0.75,
+    ) -> None:
         square("sskd_pretext", self.shape)
         self.T, self.T_ss, self.ratio_tf, self.ratio_ss = T, T_ss, ratio_tf, ratio_ss
         theirs = self.teacher_parts["pretext"]

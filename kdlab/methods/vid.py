@@ -52,7 +52,9 @@ class VID(Distill):
 def three_convolutions(inp: int, out: int) -> nn.Sequential:
     """1 x 1 convolutions without bias, ReLU between them, from `inp` to `out` channels."""
     return nn.Sequential(
-        nn.Conv2d(inp, out, 1, bias=False), nn.ReLU(),
-        nn.Conv2d(out, out, 1, bias=False), nn.ReLU(),
+        nn.Conv2d(inp, out, 1, bias=False),
+        nn.ReLU(),
         nn.Conv2d(out, out, 1, bias=False),
-    )  # fmt: skip
+        nn.ReLU(),
+        nn.Conv2d(out, out, 1, bias=False),
+    )

@@ -14,9 +14,14 @@ from ..setup import Setup
 
 
 def branch_accuracy(
-    net: Network, branches: nn.ModuleList, images: Pixels, y: Tensor, normalise: Normalise,
-    read: Callable[[Tensor], Tensor] = class_logits, batch: int = 128,
-) -> list[tuple[float, float]]:  # fmt: skip
+    net: Network,
+    branches: nn.ModuleList,
+    images: Pixels,
+    y: Tensor,
+    normalise: Normalise,
+    read: Callable[[Tensor], Tensor] = class_logits,
+    batch: int = 128,
+) -> list[tuple[float, float]]:
     """Accuracy of each branch of HSAKD and LSSKD, by depth, in percent: (all four rotations, upright images only).
 
     Images are uint8 (n, C, H, H). `read` turns joint logits of class and rotation into a score per class: the sum of

@@ -16,9 +16,7 @@ COSINES = 2**26  # a quarter of a gigabyte
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # scikit-learn's C: the inverse of the L2 penalty
 
 
-def knn(
-    bank: Tensor, bank_y: Tensor, queries: Tensor, k: int = 20, T: float = 0.07, same: bool = False
-) -> Tensor:  # fmt: skip
+def knn(bank: Tensor, bank_y: Tensor, queries: Tensor, k: int = 20, T: float = 0.07, same: bool = False) -> Tensor:
     """What class its nearest labelled images say a query has: predicted classes (n,) of queries (n, D).
 
     The k rows of the bank (m, D) with the largest cosine vote with weight exp(cos / T) (Wu et al. 2018; solo-learn's
@@ -38,7 +36,7 @@ def knn(
 
 def linear_probe(
     train: Tensor, train_y: Tensor, val: Tensor, val_y: Tensor, strengths: Sequence[float] = STRENGTHS
-) -> "Pipeline":  # fmt: skip
+) -> "Pipeline":
     """How far a linear classifier gets on frozen features (n, D): logistic regression on them, standardised.
 
     Its regularisation is chosen on the validation rows among `strengths`; without validation rows it is 1. Returns the

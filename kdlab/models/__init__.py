@@ -74,7 +74,23 @@ def _made(name: str, make: Callable[..., object], num_classes: int, channels: in
 
 
 __all__ = [
-    "MODELS", "TORCHVISION", "Branch", "BranchOutput", "Features", "Network", "Stage", "branches", "build",
-    "conv_bn_relu", "evaluating", "fresh_copy", "from_module", "from_stages", "map_shapes", "parameter_count",
-    "reading_as", "scaled", "several_stages",
-]  # fmt: skip
+    "MODELS",
+    "TORCHVISION",
+    "Branch",
+    "BranchOutput",
+    "Features",
+    "Network",
+    "Stage",
+    "branches",
+    "build",
+    "conv_bn_relu",
+    "evaluating",
+    "fresh_copy",
+    "from_module",
+    "from_stages",
+    "map_shapes",
+    "parameter_count",
+    "reading_as",
+    "scaled",
+    "several_stages",
+]

@@ -22,9 +22,15 @@ from .base import Network, Stage, conv_bn_relu, evaluating, fresh_copy, kaiming
 
 
 def from_stages(
-    stem: nn.Module, stages: Sequence[nn.Module], num_classes: int, channels: int = 3, *,
-    neck: nn.Module | None = None, dropout: float = 0.0, init: bool = True,
-) -> Network:  # fmt: skip
+    stem: nn.Module,
+    stages: Sequence[nn.Module],
+    num_classes: int,
+    channels: int = 3,
+    *,
+    neck: nn.Module | None = None,
+    dropout: float = 0.0,
+    init: bool = True,
+) -> Network:
     """A network of ready modules, each from a map (B, C, H, W) to a map: a stem, stages, and a neck if there is one.
 
     Pooling and the linear head are added. The stem must take `channels` channels, and the whole images from 8 x 8 up.

@@ -58,9 +58,16 @@ class Network(nn.Module):
     std: tuple[float, ...] = (1.0,)
 
     def __init__(
-        self, stem: nn.Module, stem_width: int, stages: Sequence[Stage], num_classes: int, *,
-        neck: Stage | None = None, dropout: float = 0.0, init: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        stem: nn.Module,
+        stem_width: int,
+        stages: Sequence[Stage],
+        num_classes: int,
+        *,
+        neck: Stage | None = None,
+        dropout: float = 0.0,
+        init: bool = True,
+    ) -> None:
         super().__init__()
         self.widths, self.stem_width, self.num_classes = tuple(s.width for s in stages), stem_width, num_classes
         self.feature_width = neck.width if neck else self.widths[-1]

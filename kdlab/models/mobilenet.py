@@ -62,7 +62,7 @@ def _half(stem_stride: int, num_classes: int, channels: int = 3, width: float = 
 
 def _biased(
     inp: int, out: int, kernel: int, stride: int = 1, padding: int = 0, groups: int = 1, relu: bool = True
-) -> list[nn.Module]:  # fmt: skip
+) -> list[nn.Module]:
     """Convolution with bias, BN, ReLU6 unless `relu=False`."""
     conv = nn.Conv2d(inp, out, kernel, stride, padding, groups=groups)
     return [conv, nn.BatchNorm2d(out), *([nn.ReLU6()] if relu else [])]

@@ -57,9 +57,15 @@ def residual_stages(block: Block, planes: Sequence[int], counts: Sequence[int], 
 
 
 def _resnet(
-    block: Block, stem: int, planes: Sequence[int], counts: Sequence[int], num_classes: int, channels: int = 3,
-    width: float = 1.0, groups: int = 1,
-) -> Network:  # fmt: skip
+    block: Block,
+    stem: int,
+    planes: Sequence[int],
+    counts: Sequence[int],
+    num_classes: int,
+    channels: int = 3,
+    width: float = 1.0,
+    groups: int = 1,
+) -> Network:
     first, *outs = (scaled(c, width) for c in (stem, *planes))
     layers = nn.Sequential(*conv_bn_relu(channels, first, 3))
     return Network(layers, first, residual_stages(block, outs, counts, groups), num_classes)

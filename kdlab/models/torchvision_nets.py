@@ -99,9 +99,13 @@ def _neck(out: int, activation: Callable[..., nn.Module], inp: int, stride: int)
 
 
 def _light(
-    channels: int, first: int, stages: Sequence[Stage], last: int, num_classes: int,
+    channels: int,
+    first: int,
+    stages: Sequence[Stage],
+    last: int,
+    num_classes: int,
     activation: Callable[..., nn.Module],
-) -> Network:  # fmt: skip
+) -> Network:
     """What MobileNetV2 and EfficientNet have in common: stem, 1 x 1 neck, dropout of 0.2.
 
     The head starts from PyTorch's default, as one does that is put in the place of torchvision's, which it is for any

@@ -42,9 +42,12 @@ def _name_classes(axis: plt.Axes, classes: Sequence[str], which: str, **font: fl
 
 
 def plot_confusion(
-    panels: Result | Mapping[str, Result | Tensor | pd.DataFrame], classes: Sequence[str] = (),
-    rows: str = "true class", columns: str = "predicted class", percent: bool = False,
-) -> plt.Figure:  # fmt: skip
+    panels: Result | Mapping[str, Result | Tensor | pd.DataFrame],
+    classes: Sequence[str] = (),
+    rows: str = "true class",
+    columns: str = "predicted class",
+    percent: bool = False,
+) -> plt.Figure:
     """Matrices (K, K) of counts, one scale for all, the numbers in the cells while there is room for them.
 
     A Result stands for its confusion on the test images. `classes` may be left out where the first matrix is a table

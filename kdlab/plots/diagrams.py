@@ -26,9 +26,12 @@ def plot_pipeline(panels: Mapping[str, tuple[Sequence[Sequence[str]], str]]) -> 
     rows = sum(len(lanes) for lanes, _ in panels.values())
     with plt.rc_context({**STYLE, "axes.grid": False}):
         figure, axes = plt.subplots(
-            len(panels), 1, figsize=(1.35 * (longest + 1), 0.75 * rows + 0.55 * len(panels)), squeeze=False,
+            len(panels),
+            1,
+            figsize=(1.35 * (longest + 1), 0.75 * rows + 0.55 * len(panels)),
+            squeeze=False,
             height_ratios=[len(lanes) for lanes, _ in panels.values()],
-        )  # fmt: skip
+        )
         for axis, (title, (lanes, loss)) in zip(axes[:, 0], panels.items(), strict=True):
             end = longest * (WIDTH + GAP)
             for row, lane in enumerate(lanes):
@@ -50,14 +53,18 @@ def _box(axis: plt.Axes, left: float, y: float, text: str, colour: tuple[float, 
     if colour is not None:
         axis.add_patch(
             FancyBboxPatch(
-                (left, y - HEIGHT / 2), WIDTH, HEIGHT, boxstyle="round,pad=0,rounding_size=0.12",
-                fc=(*colour[:3], 0.06 if follows else 0.22), ec=colour, lw=1.8, ls="--" if follows else "-",
+                (left, y - HEIGHT / 2),
+                WIDTH,
+                HEIGHT,
+                boxstyle="round,pad=0,rounding_size=0.12",
+                fc=(*colour[:3], 0.06 if follows else 0.22),
+                ec=colour,
+                lw=1.8,
+                ls="--" if follows else "-",
             )
-        )  # fmt: skip
+        )
     shown = text.removeprefix("~").strip("[]")
-    axis.annotate(
-        shown, (left + WIDTH / 2, y), ha="center", va="center", fontsize=10, parse_math=is_formula(shown)
-    )  # fmt: skip
+    axis.annotate(shown, (left + WIDTH / 2, y), ha="center", va="center", fontsize=10, parse_math=is_formula(shown))
 
 
 def _arrow(axis: plt.Axes, x: float, y: float, to_x: float, to_y: float) -> None:

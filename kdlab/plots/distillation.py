@@ -16,7 +16,7 @@ Line = tuple[Sequence[float], Sequence[float]]
 @legible(14)
 def plot_softened(
     image: Tensor, logits: Tensor, classes: Sequence[str], temperatures: Sequence[float], truth: int
-) -> plt.Figure:  # fmt: skip
+) -> plt.Figure:
     """An image (C, H, W), and softmax(logits / T) of its logits (K,) as bars, a panel a T; the true class in orange."""
     bar = [PALETTE[1] if k == truth else PALETTE[0] for k in range(len(classes))]
     n = len(temperatures)
@@ -92,9 +92,15 @@ def plot_agreement(images: Tensor, rows: Mapping[str, Tensor]) -> plt.Figure:
                 drawn = axis.imshow(m.numpy(), cmap="RdBu", vmin=-1, vmax=1)
                 dark = abs(m.mean().item()) > 0.6
                 axis.text(
-                    0.5, 0.5, f"{m.mean().item():.2f}", transform=axis.transAxes, ha="center", va="center",
-                    fontsize=10, color="white" if dark else "black",
-                )  # fmt: skip
+                    0.5,
+                    0.5,
+                    f"{m.mean().item():.2f}",
+                    transform=axis.transAxes,
+                    ha="center",
+                    va="center",
+                    fontsize=10,
+                    color="white" if dark else "black",
+                )
         for line, name in zip(axes, ["image", *rows], strict=True):
             line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
         for axis in axes.flat:
@@ -129,8 +135,15 @@ def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) 
             zoom = top.inset_axes([0.3, 0.12, 0.42, 0.45])
             for result, log, colour in zip(results, logs, PALETTE, strict=False):
                 zoom.plot(log.epoch, log[score], color=colour, lw=1.5)
-                zoom.plot([result["best_epoch"]], log.loc[log.epoch == result["best_epoch"], score], "*",
-                          color=colour, mec="black", mew=0.8, ms=13)  # fmt: skip
+                zoom.plot(
+                    [result["best_epoch"]],
+                    log.loc[log.epoch == result["best_epoch"], score],
+                    "*",
+                    color=colour,
+                    mec="black",
+                    mew=0.8,
+                    ms=13,
+                )
             margin = 0.15 * np.ptp(late)
             zoom.set(xlim=(half, None), ylim=(late.min() - margin, late.max() + margin))
             zoom.tick_params(labelsize=8)
@@ -146,9 +159,11 @@ def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) 
 
 @legible(18, 30)
 def plot_paired(
-    pairs: Mapping[str, tuple[Sequence[Scored], Sequence[Scored]]], names: tuple[str, str],
-    metric: str = "test/accuracy", label: str = "",
-) -> plt.Figure:  # fmt: skip
+    pairs: Mapping[str, tuple[Sequence[Scored], Sequence[Scored]]],
+    names: tuple[str, str],
+    metric: str = "test/accuracy",
+    label: str = "",
+) -> plt.Figure:
     """For each system a panel: every seed's `metric` in two versions of it, joined by a line, and both means."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(pairs), figsize=(3.1 * len(pairs) + 0.6, 3.6), sharey=True, squeeze=False)

@@ -46,9 +46,14 @@ def plot_interval(values: Sequence[float], label: str = "difference, points") ->
 
 @legible(12)
 def plot_temperature(
-    image: Tensor, teacher: Tensor, student: Tensor, T: float, classes: Sequence[str], truth: int,
+    image: Tensor,
+    teacher: Tensor,
+    student: Tensor,
+    T: float,
+    classes: Sequence[str],
+    truth: int,
     gradients: tuple[Sequence[float], Sequence[float]],
-) -> plt.Figure:  # fmt: skip
+) -> plt.Figure:
     """An image (C, H, W), what teacher and student (logits, K) say of it at T, and the gradient of KD against T."""
     said = {name: (z / T).softmax(0).numpy() for name, z in (("teacher", teacher), ("student", student))}
     with plt.rc_context(LIGHT):

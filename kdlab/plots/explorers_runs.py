@@ -45,7 +45,7 @@ def plot_batch(images: Tensor, cosines: Tensor, T: float, epoch: int) -> plt.Fig
 @legible(16)
 def plot_map(
     places: Tensor, y: Tensor, classes: Sequence[str], chosen: int, near: Sequence[int], images: Tensor, title: str
-) -> plt.Figure:  # fmt: skip
+) -> plt.Figure:
     """A map (n, 2) of images (n, C, H, W) of classes y, a chosen one with lines to its nearest, which stand beside."""
     with plt.rc_context(LIGHT):
         figure = plt.figure(figsize=(9, 4.6))
@@ -56,9 +56,18 @@ def plot_map(
             if len(own := points[(y == k).numpy()]):
                 middle = np.median(own, 0)
                 figure.text(
-                    middle[0], middle[1], name, color=on_white(k), fontsize=15, fontweight="bold", ha="center",
-                    va="center", path_effects=halo(), zorder=4, transform=to,
-                )  # fmt: skip
+                    middle[0],
+                    middle[1],
+                    name,
+                    color=on_white(k),
+                    fontsize=15,
+                    fontweight="bold",
+                    ha="center",
+                    va="center",
+                    path_effects=halo(),
+                    zorder=4,
+                    transform=to,
+                )
         lines = [points[[chosen, other]] for other in near]
         figure.add_artist(LineCollection(lines, colors="0.3", lw=1, transform=to))
         figure.add_artist(Line2D(*points[[chosen]].T, marker="*", color="black", mec="white", ms=17, transform=to))
@@ -70,16 +79,19 @@ def plot_map(
         for i, row in enumerate(rows):
             told = f"class {classes[int(y[row])]}" if i else f"chosen: {classes[int(y[row])]}"
             figure.text(
-                left + wide + 0.01, 0.92 - each * (i + 0.5), told, va="center",
+                left + wide + 0.01,
+                0.92 - each * (i + 0.5),
+                told,
+                va="center",
                 color="black" if not i else PALETTE[2 if y[row] == y[chosen] else 3],
-            )  # fmt: skip
+            )
     return figure
 
 
 @legible()
 def plot_threshold(
     confidence: Tensor, right: Tensor, threshold: float, passed: Sequence[float], good: Sequence[float], epoch: int
-) -> plt.Figure:  # fmt: skip
+) -> plt.Figure:
     """Confidences (n,) of right and wrong guesses, a threshold on them, and what passes it after each epoch, %."""
     with plt.rc_context(LIGHT):
         figure, (counts, lines) = plt.subplots(1, 2, figsize=(9.4, 3.5))
@@ -130,9 +142,14 @@ def plot_feature_maps(image: Tensor, rows: Mapping[str, Tensor], title: str) -> 
 
 @legible(12)
 def plot_soft_target(
-    image: Tensor, target: Tensor, truth: int, names: Sequence[str], exits: Mapping[str, Sequence[float]], epoch: int,
+    image: Tensor,
+    target: Tensor,
+    truth: int,
+    names: Sequence[str],
+    exits: Mapping[str, Sequence[float]],
+    epoch: int,
     title: str,
-) -> plt.Figure:  # fmt: skip
+) -> plt.Figure:
     """An image (C, H, W), its softened target with the true class dark, and accuracies by exit and epoch.
 
     The target is one of K classes, which have names, or of K classes in several turns, those of a class together.

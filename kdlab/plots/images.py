@@ -29,9 +29,15 @@ def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[st
             places = _apart(np.stack([np.median(flat[labels == label], 0) for label in range(len(classes))]))
             for label, name in enumerate(classes):
                 axis.annotate(
-                    name, places[label], ha="center", va="center", fontsize=15, fontweight="bold",
-                    color=on_white(label), path_effects=halo(),
-                )  # fmt: skip
+                    name,
+                    places[label],
+                    ha="center",
+                    va="center",
+                    fontsize=15,
+                    fontweight="bold",
+                    color=on_white(label),
+                    path_effects=halo(),
+                )
             axis.set(xticks=[], yticks=[], title=title)
             axis.spines[:].set_visible(False)
     return figure

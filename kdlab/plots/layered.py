@@ -23,9 +23,11 @@ def plot_versions(
     with plt.rc_context(PICTURES):
         side = 1.25
         figure, axes = plt.subplots(
-            len(rows), len(columns), squeeze=False,
+            len(rows),
+            len(columns),
+            squeeze=False,
             figsize=(side * len(columns) + 1.3, (side + 0.22 * bool(notes)) * len(rows) + 0.3 + 0.35 * bool(title)),
-        )  # fmt: skip
+        )
         for i, (axis, image) in enumerate(zip(axes.flat, images, strict=True)):
             axis.imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
             axis.set(xticks=[], yticks=[])
@@ -96,9 +98,11 @@ def plot_selection(ranks: Sequence[int], kept: Mapping[float, Sequence[int]], na
 
 @legible()
 def plot_against(
-    systems: Mapping[str, Mapping[float, Sequence[Scored]]], xlabel: str, metric: str = "test/accuracy",
+    systems: Mapping[str, Mapping[float, Sequence[Scored]]],
+    xlabel: str,
+    metric: str = "test/accuracy",
     label: str = "",
-) -> plt.Figure:  # fmt: skip
+) -> plt.Figure:
     """`metric` against a quantity, a line per system: {system: {x: runs}}. Bars are 95 % intervals, dots seeds."""
     palette = colours(list(systems))
     with plt.rc_context(STYLE):
@@ -110,9 +114,18 @@ def plot_against(
             x = np.array(sorted(points))
             means, halves = zip(*(interval([run[metric] for run in points[at]]) for at in x), strict=True)
             axis.errorbar(
-                x + shift, means, np.nan_to_num(halves), color=palette[name], lw=2.2, marker="o", ms=7, mec="white",
-                capsize=4, elinewidth=1.4, label=name,
-            )  # fmt: skip
+                x + shift,
+                means,
+                np.nan_to_num(halves),
+                color=palette[name],
+                lw=2.2,
+                marker="o",
+                ms=7,
+                mec="white",
+                capsize=4,
+                elinewidth=1.4,
+                label=name,
+            )
             for at in x:
                 values = [run[metric] for run in points[at]]
                 axis.plot([at + shift] * len(values), values, ".", color=palette[name], alpha=0.45, ms=6)
@@ -145,10 +158,17 @@ def plot_branches(net: Network, outputs: int, side: int, teaching: bool = False)
             axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color=colour))
 
         def lesson(start: float, end: float, colour: tuple[float, ...], shift: float) -> None:
-            axis.add_patch(FancyArrowPatch(
-                (count + 2.4, start + shift), (count + 2.4, end + shift), arrowstyle="-|>", mutation_scale=11, ls="--",
-                color=colour, connectionstyle=f"arc3,rad={-0.28 / (start - end) ** 0.5}",
-            ))  # fmt: skip
+            axis.add_patch(
+                FancyArrowPatch(
+                    (count + 2.4, start + shift),
+                    (count + 2.4, end + shift),
+                    arrowstyle="-|>",
+                    mutation_scale=11,
+                    ls="--",
+                    color=colour,
+                    connectionstyle=f"arc3,rad={-0.28 / (start - end) ** 0.5}",
+                )
+            )
 
         sides = [side]
         for stage in net.blueprints:
@@ -194,25 +214,36 @@ def plot_branches(net: Network, outputs: int, side: int, teaching: bool = False)
 
 @legible(12, 40)
 def plot_targets(
-    targets: Mapping[str, Tensor], images: Tensor, names: Sequence[str], weights: Sequence[float],
+    targets: Mapping[str, Tensor],
+    images: Tensor,
+    names: Sequence[str],
+    weights: Sequence[float],
     moments: Sequence[int],
-) -> plt.Figure:  # fmt: skip
+) -> plt.Figure:
     """How targets soften: an image (C, H, W) and its targets (T, K) a panel, top to bottom; right: weights (T,)."""
     panels = len(targets)
     with plt.rc_context(PICTURES):
         figure, axes = plt.subplots(
-            1, panels + 1, figsize=(4.1 * panels + 2, 0.34 * len(moments) + 2.2), sharey=True,
+            1,
+            panels + 1,
+            figsize=(4.1 * panels + 2, 0.34 * len(moments) + 2.2),
+            sharey=True,
             width_ratios=[3] * panels + [1.3],
-        )  # fmt: skip
+        )
         for axis, image, (title, matrix) in zip(axes, images, targets.items(), strict=False):
             shown = axis.imshow(matrix.numpy(), cmap="cividis", vmin=0, vmax=1, aspect="auto")
             for t, row in enumerate(matrix.tolist() if len(names) <= 12 else []):
                 for k, p in enumerate(row):
                     if p >= 0.02:
                         axis.text(
-                            k, t, f"{p:.2f}".lstrip("0"), ha="center", va="center", fontsize=8.5,
+                            k,
+                            t,
+                            f"{p:.2f}".lstrip("0"),
+                            ha="center",
+                            va="center",
+                            fontsize=8.5,
                             color="black" if p > 0.55 else "white",
-                        )  # fmt: skip
+                        )
             every = range(0, len(names), max(1, len(names) // 10))
             axis.set(xticks=every, xticklabels=[names[k] for k in every], xlabel="class")
             inset = axis.inset_axes([0, 1.03, 0.2, 0.26])
@@ -243,9 +274,19 @@ def plot_depth(systems: Mapping[str, Sequence[Sequence[float]]], names: Sequence
             x = np.arange(len(exits)) + 0.07 * (i - (len(systems) - 1) / 2)
             means, halves = zip(*(interval(values) for values in exits), strict=True)
             axis.errorbar(
-                x, means, np.nan_to_num(halves), color=palette[who], lw=2.2, ls=["-", "--", ":"][kinds.index(kind) % 3],
-                marker="os^"[kinds.index(kind) % 3], ms=8, mec="white", capsize=4, elinewidth=1.4, label=name,
-            )  # fmt: skip
+                x,
+                means,
+                np.nan_to_num(halves),
+                color=palette[who],
+                lw=2.2,
+                ls=["-", "--", ":"][kinds.index(kind) % 3],
+                marker="os^"[kinds.index(kind) % 3],
+                ms=8,
+                mec="white",
+                capsize=4,
+                elinewidth=1.4,
+                label=name,
+            )
             for at, values in zip(x, exits, strict=True):
                 axis.plot([at] * len(values), values, ".", color=palette[who], alpha=0.5)
         axis.set(xticks=range(len(names)), xticklabels=names, ylabel="test accuracy, %")

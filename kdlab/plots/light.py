@@ -19,9 +19,13 @@ from torch import Tensor
 from .style import STYLE, picture
 
 LIGHT = {
-    **STYLE, "figure.constrained_layout.use": False, "axes.grid": False, "axes.titleweight": "normal",
-    "axes.titlesize": 11, "axes.titley": 1.0,  # where a title would else be sought by measuring all ticks
-}  # fmt: skip
+    **STYLE,
+    "figure.constrained_layout.use": False,
+    "axes.grid": False,
+    "axes.titleweight": "normal",
+    "axes.titlesize": 11,
+    "axes.titley": 1.0,  # where a title would else be sought by measuring all ticks
+}
 TICK, PAD, DIGIT = 3.5, 7, 7  # points: length of a tick, from an axis to its labels, width of a digit of them
 SHARES = (0.0, 0.5, 1.0)
 FREE = 1.25  # up to here an axis of shares has room for a legend of two lines above all bars
@@ -58,9 +62,15 @@ def rule(axis: plt.Axes, x: Marks = 7, y: Marks = 6, xlabel: str = "", ylabel: s
 
 
 def bars(
-    axis: plt.Axes, x: Numbers, heights: Numbers, width: float, colour: Colour | Sequence[Colour],
-    bottom: Numbers | float = 0.0, lw: float = 0, **looks: Any,
-) -> None:  # fmt: skip
+    axis: plt.Axes,
+    x: Numbers,
+    heights: Numbers,
+    width: float,
+    colour: Colour | Sequence[Colour],
+    bottom: Numbers | float = 0.0,
+    lw: float = 0,
+    **looks: Any,
+) -> None:
     """Bars of one width around each x, from their bottoms up, in one colour or one each."""
     middle = np.asarray(x, dtype=float)
     boxes = _boxes(middle - width / 2, np.broadcast_to(bottom, middle.shape), width, np.asarray(heights))
@@ -84,15 +94,27 @@ def legend(axis: plt.Axes, names: Mapping[str, Colour], place: str = "upper left
     for name, height in zip(names, heights, strict=True):
         gap = (side + 5) * one_x * (-1 if right else 1)
         axis.text(
-            beside + gap, height, name, ha="right" if right else "left", va="center_baseline", fontsize=size,
+            beside + gap,
+            height,
+            name,
+            ha="right" if right else "left",
+            va="center_baseline",
+            fontsize=size,
             transform=axis.transAxes,
-        )  # fmt: skip
+        )
 
 
 def put(
-    figure: plt.Figure, shown: Tensor | np.ndarray, left: float, bottom: float, width: float, height: float = 0.0,
-    cmap: str = "gray_r", low: float = 0, high: float = 255,
-) -> None:  # fmt: skip
+    figure: plt.Figure,
+    shown: Tensor | np.ndarray,
+    left: float,
+    bottom: float,
+    width: float,
+    height: float = 0.0,
+    cmap: str = "gray_r",
+    low: float = 0,
+    high: float = 255,
+) -> None:
     """An image (C, H, W), or its picture, in a box of the figure, without axes; square where no height is given."""
     height = height or width * figure.get_figwidth() / figure.get_figheight()
     box = TransformedBbox(Bbox.from_bounds(left, bottom, width, height), figure.transFigure)
@@ -103,9 +125,14 @@ def put(
 
 
 def plane(
-    figure: plt.Figure, left: float, bottom: float, width: float, height: float, low: Sequence[float],
+    figure: plt.Figure,
+    left: float,
+    bottom: float,
+    width: float,
+    height: float,
+    low: Sequence[float],
     high: Sequence[float],
-) -> BboxTransform:  # fmt: skip
+) -> BboxTransform:
     """From points between two corners to a box of the figure, for artists without axes."""
     box = TransformedBbox(Bbox.from_bounds(left, bottom, width, height), figure.transFigure)
     return BboxTransform(Bbox([low, high]), box)

@@ -14,9 +14,13 @@ from .texts import NAME, cut, legible, name_all, visible
 
 @legible()
 def plot_comparison(
-    groups: Mapping[str, Sequence[Scored]], metric: str = "test/accuracy", label: str = "",
-    live: Mapping[str, Sequence[Result]] | None = None, families: Mapping[str, str] | None = None, beside: str = "",
-) -> plt.Figure:  # fmt: skip
+    groups: Mapping[str, Sequence[Scored]],
+    metric: str = "test/accuracy",
+    label: str = "",
+    live: Mapping[str, Sequence[Result]] | None = None,
+    families: Mapping[str, str] | None = None,
+    beside: str = "",
+) -> plt.Figure:
     """A row per group: every run as a dot, the mean and its 95 % interval as a bar.
 
     `groups` are Results, or rows of a study's evidence (`Study.groups`); what was trained just now, `live`, is drawn
@@ -37,16 +41,25 @@ def plot_comparison(
                 )
             many = len(values) > 6
             axis.plot(
-                values, [row] * len(values), "o", color=palette[name], mec="white", ms=6 if many else 8,
+                values,
+                [row] * len(values),
+                "o",
+                color=palette[name],
+                mec="white",
+                ms=6 if many else 8,
                 alpha=0.6 if many else 1,
-            )  # fmt: skip
+            )
             axis.plot([mean, mean], [row - 0.22, row + 0.22], color=palette[name], lw=3)
             now = [result[metric] for result in (live or {}).get(name, ())]
             axis.plot(now, [row] * len(now), "*", color="0.15", mec="white", ms=14, zorder=5)
             axis.annotate(
-                f"{mean:.1f}", (mean, row - 0.25), ha="center", va="bottom", fontsize=10,
+                f"{mean:.1f}",
+                (mean, row - 0.25),
+                ha="center",
+                va="bottom",
+                fontsize=10,
                 bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
-            )  # fmt: skip
+            )
         if beside:
             axis.axvline(interval([result[metric] for result in groups[beside]])[0], color="0.4", lw=1.2, ls="--")
         if families:

@@ -15,10 +15,12 @@ from .texts import CLASS, NAME, SENTENCE, cut, legible, name_all
 
 @legible(18, 40)
 def plot_strips(
-    rows: Mapping[str, Tensor], columns: Sequence[str] = (), notes: Sequence[str] = (),
+    rows: Mapping[str, Tensor],
+    columns: Sequence[str] = (),
+    notes: Sequence[str] = (),
     right: Mapping[str, Sequence[bool | None]] | None = None,
     boxes: Mapping[str, tuple[float, float, float, float]] | None = None,
-) -> plt.Figure:  # fmt: skip
+) -> plt.Figure:
     """Rows of uint8 images (n, C, H, W), each with its name at the left; names above the columns, notes below them.
 
     `right`, for rows by name, frames an image in green (true) or dashed orange (false); `boxes` draws a box (top, left,

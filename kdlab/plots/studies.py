@@ -37,9 +37,7 @@ def plot_seeds(
         for row, group in enumerate(rows.values()):
             mean, half = interval(group)
             colour = VERDICTS["open" if not abs(mean) > half else "yes" if mean > 0 else "no, worse"]
-            axis.plot(
-                [mean - half, mean + half], [row, row], color=colour, lw=8, alpha=0.35, solid_capstyle="round"
-            )  # fmt: skip
+            axis.plot([mean - half, mean + half], [row, row], color=colour, lw=8, alpha=0.35, solid_capstyle="round")
             axis.plot(group, [row] * len(group), "o", color=colour, mec="white", ms=6)
             axis.plot([mean, mean], [row - 0.25, row + 0.25], color=colour, lw=3)
         reach = 1.15 * max(abs(np.array(values)).max(), 1)
@@ -48,7 +46,7 @@ def plot_seeds(
         axis.grid(axis="y", visible=False)
         axis.set_title(
             "dots: seeds   line: mean   bar: 95 % interval, orange with 0 in it", fontsize=10, fontweight="normal"
-        )  # fmt: skip
+        )
     return figure
 
 
@@ -63,9 +61,13 @@ def plot_answers(answers: pd.DataFrame) -> plt.Figure:
             half = np.nan_to_num(asked["± 95 %"])
             axis.errorbar(asked["difference"], row, xerr=half, fmt="o", color=colour, ms=8, lw=2.5, capsize=4)
             axis.annotate(
-                asked["verdict"].partition(":")[0], (1.01, row), xycoords=("axes fraction", "data"), va="center",
-                color=colour, fontsize=10,
-            )  # fmt: skip
+                asked["verdict"].partition(":")[0],
+                (1.01, row),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                color=colour,
+                fontsize=10,
+            )
         axis.set(yticks=range(len(answers)), yticklabels=answers["question"], ylim=(len(answers) - 0.5, -0.6))
         axis.set_xlabel("difference in points, with its 95 % interval")
         axis.grid(axis="y", visible=False)
@@ -83,9 +85,16 @@ def plot_worth(table: pd.DataFrame) -> plt.Figure:
         for i, way in enumerate(ways):
             places = np.arange(len(table)) + 0.2 * (i - (len(ways) - 1) / 2)
             axis.errorbar(
-                table[f"points, {way}"], places, xerr=np.nan_to_num(table[f"± 95 %, {way}"]), fmt="os"[i],
-                color=PALETTE[(0, 4)[i]], ms=7, lw=2.2, capsize=3, label=titles[way],  # orange is "open" elsewhere
-            )  # fmt: skip
+                table[f"points, {way}"],
+                places,
+                xerr=np.nan_to_num(table[f"± 95 %, {way}"]),
+                fmt="os"[i],
+                color=PALETTE[(0, 4)[i]],
+                ms=7,
+                lw=2.2,
+                capsize=3,
+                label=titles[way],  # orange is "open" elsewhere
+            )
         for row, cost in enumerate(table.to_dict("records")):
             told = f"{cost['CPU time, %']:+.0f} % time\n{cost['parameters']:+,} parameters"
             axis.annotate(told, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=9, color="0.3")
@@ -105,8 +114,14 @@ def plot_cells(table: pd.DataFrame, label: str = "test accuracy, %") -> plt.Figu
         figure, axis = plt.subplots(figsize=(1.3 * len(table.columns) + 2.4, 0.8 * len(table) + 1.4))
         names = [[f"{value:g}" for value in values] for values in (table.columns, table.index)]
         heatmap(
-            table, cmap="cividis", annot=True, fmt=".1f", cbar_kws={"label": label}, xticklabels=names[0],
-            yticklabels=names[1], ax=axis,
-        )  # fmt: skip
+            table,
+            cmap="cividis",
+            annot=True,
+            fmt=".1f",
+            cbar_kws={"label": label},
+            xticklabels=names[0],
+            yticklabels=names[1],
+            ax=axis,
+        )
         axis.tick_params(axis="y", rotation=0)
     return figure

@@ -65,7 +65,7 @@ def legible(classes: int = NAME, names: int = NAME) -> Callable[[Callable[P, plt
             return renamed(
                 *(_renamed(value, shown) for value in args),
                 **{name: _renamed(value, shown) for name, value in kwargs.items()},
-            )  # fmt: skip
+            )
 
         return drawn
 
@@ -114,8 +114,11 @@ def _renamed(value: Any, shown: Mapping[str, str]) -> Any:
     if isinstance(value, Mapping):
         return {shown.get(name, name): _renamed(each, shown) for name, each in value.items()}
     if isinstance(value, pd.DataFrame):
-        texts = {str(name): value[name].map(lambda cell: _renamed(cell, shown)) for name in value
-                 if value[name].dtype in ("object", "str")}  # fmt: skip
+        texts = {
+            str(name): value[name].map(lambda cell: _renamed(cell, shown))
+            for name in value
+            if value[name].dtype in ("object", "str")
+        }
         return value.assign(**texts).rename(index=shown, columns=shown)
     if isinstance(value, pd.Series):
         return value.rename(index=shown)
@@ -129,9 +132,11 @@ def name_all(place: plt.Axes | plt.Figure, among: Collection[plt.Axes] = (), **l
     """Draw a legend of all that has a name, one that begins with "_" too; `among` these axes, else all."""
     axes = among or (place.axes if isinstance(place, plt.Figure) else [place])
     drawn: list[Any] = [
-        each for axis in axes for each in (*axis.get_lines(), *axis.patches, *axis.collections, *axis.containers)
+        each
+        for axis in axes
+        for each in (*axis.get_lines(), *axis.patches, *axis.collections, *axis.containers)
         if not DEFAULTS.fullmatch(str(each.get_label()))
-    ]  # fmt: skip
+    ]
     if drawn:
         place.legend(drawn, [str(each.get_label()) for each in drawn], **looks)
 

@@ -6,10 +6,17 @@ from .study import Study
 
 RATES = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128)
 LR = {
-    "whole": 6.4e-2, "bare": 3.2e-2, "without KD": 6.4e-2, "without features": 6.4e-2, "without consistency": 3.2e-2,
-    "without pseudo-labels": 3.2e-2, "only KD": 3.2e-2, "only features": 1.6e-2, "only consistency": 3.2e-2,
+    "whole": 6.4e-2,
+    "bare": 3.2e-2,
+    "without KD": 6.4e-2,
+    "without features": 6.4e-2,
+    "without consistency": 3.2e-2,
+    "without pseudo-labels": 3.2e-2,
+    "only KD": 3.2e-2,
+    "only features": 1.6e-2,
+    "only consistency": 3.2e-2,
     "only pseudo-labels": 3.2e-2,
-}  # fmt: skip
+}
 
 
 def ablate_litenet_ssd(dataset: str = "digits", labels: int = 50, budget: str = "lab") -> Study:
@@ -34,9 +41,11 @@ def ablate_litenet_ssd(dataset: str = "digits", labels: int = 50, budget: str = 
             "consistency by MSE": {"hp": {"consistency_as": "mse"}},
         },
         crossed(
-            "temperature", {T: {"hp": {"T": T}} for T in (1.0, 4.0, 16.0)},
-            "weight of KD", {w: {"weights": {"kd": w}} for w in (0.25, 1.0, 4.0)},
+            "temperature",
+            {T: {"hp": {"T": T}} for T in (1.0, 4.0, 16.0)},
+            "weight of KD",
+            {w: {"weights": {"kd": w}} for w in (0.25, 1.0, 4.0)},
         ),
         rates=RATES,
         lr={} if budget == "paper" else LR,
-    )  # fmt: skip
+    )

@@ -6,9 +6,15 @@ from .study import Study
 
 RATES = (4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2)
 LR = {
-    "whole": 3.2e-2, "bare": 8e-3, "without KL between branches": 1.6e-2, "without features": 3.2e-2,
-    "without softening": 8e-3, "only KL between branches": 8e-3, "only features": 1.6e-2, "only softening": 1.6e-2,
-}  # fmt: skip
+    "whole": 3.2e-2,
+    "bare": 8e-3,
+    "without KL between branches": 1.6e-2,
+    "without features": 3.2e-2,
+    "without softening": 8e-3,
+    "only KL between branches": 8e-3,
+    "only features": 1.6e-2,
+    "only softening": 1.6e-2,
+}
 
 
 def ablate_lsskd(dataset: str = "digits", labels: int = 50, budget: str = "lab") -> Study:
@@ -33,4 +39,4 @@ def ablate_lsskd(dataset: str = "digits", labels: int = 50, budget: str = "lab")
         },
         rates=RATES,
         lr={} if budget == "paper" else LR,
-    )  # fmt: skip
+    )

@@ -27,9 +27,11 @@ def ablate_scheduled(dataset: str = "digits", labels: int = 100, budget: str = "
             "early stopping, patience 10": {"patience": 10},
         },
         crossed(
-            "temperature", {T: {"hp": {"T": T}} for T in (1.0, 3.0, 9.0)},
-            "last alpha", {a: {"hp": {"end": a}} for a in (0.5, 0.7, 0.9)},
+            "temperature",
+            {T: {"hp": {"T": T}} for T in (1.0, 3.0, 9.0)},
+            "last alpha",
+            {a: {"hp": {"end": a}} for a in (0.5, 0.7, 0.9)},
         ),
         rates=RATES,
         lr={} if budget == "paper" else LR,
-    )  # fmt: skip
+    )

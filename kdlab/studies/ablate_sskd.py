@@ -6,9 +6,15 @@ from .study import Study
 
 RATES = (1.6e-2, 3.2e-2, 6.4e-2, 0.128, 0.256)
 LR = {
-    "whole": 0.128, "bare": 6.4e-2, "without kd": 0.128, "without tf": 6.4e-2, "without ss": 0.128, "only kd": 3.2e-2,
-    "only tf": 0.128, "only ss": 3.2e-2,
-}  # fmt: skip
+    "whole": 0.128,
+    "bare": 6.4e-2,
+    "without kd": 0.128,
+    "without tf": 6.4e-2,
+    "without ss": 0.128,
+    "only kd": 3.2e-2,
+    "only tf": 0.128,
+    "only ss": 3.2e-2,
+}
 
 
 def ablate_sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab") -> Study:
@@ -32,4 +38,4 @@ def ablate_sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab")
         },
         rates=RATES,
         lr={} if budget == "paper" else LR,
-    )  # fmt: skip
+    )

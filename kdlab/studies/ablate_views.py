@@ -42,4 +42,4 @@ def ablate_views(dataset: str = "digits", labels: int = 20, budget: str = "lab")
             ),
             *(Question(f"Is the student better with {name}?", f"student, {name}", "student") for name in variants),
         ],
-    )  # fmt: skip
+    )

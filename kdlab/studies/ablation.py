@@ -25,9 +25,15 @@ def changed(config: Config, *changes: Change) -> Config:
 
 
 def ablation(
-    name: str, question: str, whole: Config, parts: Mapping[str, Change], others: Mapping[str, Change],
-    cells: Cells | None = None, rates: Sequence[float] = (), lr: Mapping[str, float] | None = None,
-) -> Study:  # fmt: skip
+    name: str,
+    question: str,
+    whole: Config,
+    parts: Mapping[str, Change],
+    others: Mapping[str, Change],
+    cells: Cells | None = None,
+    rates: Sequence[float] = (),
+    lr: Mapping[str, float] | None = None,
+) -> Study:
     """A study of what earns its place in `whole`.
 
     `parts` are switched off by their change: one at a time ("without X"), all at once ("bare"), and all but one ("only
@@ -49,13 +55,15 @@ def ablation(
     systems |= {cell: changed(whole, *both) for cell, both in (cells or {}).items()}
     asked = [Question("Is the whole better than none of its parts?", "whole", "bare")]
     asked += [
-        Question(f"Does the whole need {part}?", "whole", f"without {part}") for part in parts
+        Question(f"Does the whole need {part}?", "whole", f"without {part}")
+        for part in parts
         if f"without {part}" in systems
-    ]  # fmt: skip
+    ]
     asked += [
-        Question(f"Is the bare better with {part}?", f"only {part}", "bare") for part in parts
+        Question(f"Is the bare better with {part}?", f"only {part}", "bare")
+        for part in parts
         if f"only {part}" in systems
-    ]  # fmt: skip
+    ]
     asked += [Question(f"Is it better with {other}?", other, "whole") for other in others]
     shown = [system for system in systems if not CELL.fullmatch(system)]
     return Study(name, question, systems, asked, grid=grid, shown=shown)

@@ -12,15 +12,19 @@ from .verdicts import Question
 GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128, 0.256)
 TEACHER_GRID = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
 LR = {
-    "labels only": 3.2e-2, "+ KD on the labelled": 1.6e-2, "+ KD on all": 0.128, "+ features": 6.4e-2,
-    "LiteNet-SSD": 3.2e-2, "of the labels-only teacher": 6.4e-2,
-}  # fmt: skip
+    "labels only": 3.2e-2,
+    "+ KD on the labelled": 1.6e-2,
+    "+ KD on all": 0.128,
+    "+ features": 6.4e-2,
+    "LiteNet-SSD": 3.2e-2,
+    "of the labels-only teacher": 6.4e-2,
+}
 OFF = {"+ KD on all": ("feature", "consistency", "pseudo"), "+ features": ("consistency", "pseudo"), "LiteNet-SSD": ()}
 
 
 def distillation(
     dataset: str = "digits", labels: int = 20, budget: str = "lab", ssl: str = "simclr", size: int | None = None
-) -> Study:  # fmt: skip
+) -> Study:
     """What does each part of LiteNet-SSD add to a student?"""
     scale = lookup("budget", budget, {"smoke": 0.1, "lab": 1, "paper": 1})
     paper = budget == "paper"
@@ -66,9 +70,13 @@ def distillation(
 def _small(dataset: str, labels: int, scale: float, ssl: str, size: int | None) -> tuple[Config, Config]:
     """The whole system, and the teacher by labels only, for two cores."""
     common: dict[str, Any] = {
-        "dataset": dataset, "labels": labels, "size": size or (8 if dataset == "digits" else 16), "width": 0.25,
-        "steps": 10 if scale == 1 else 3, "evaluate_every": 1000,
-    }  # fmt: skip
+        "dataset": dataset,
+        "labels": labels,
+        "size": size or (8 if dataset == "digits" else 16),
+        "width": 0.25,
+        "steps": 10 if scale == 1 else 3,
+        "evaluate_every": 1000,
+    }
     large = {**common, "model": "resnet18"}
     epochs = [max(1, round(n * scale)) for n in (20, 8, 44, 13)]
     hp = HEAD if ssl == "simclr" else {}

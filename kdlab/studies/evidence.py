@@ -43,13 +43,17 @@ def row(system: str, result: Result) -> dict[str, Any]:
     images = chain_images(result.config)
     data = [f"{place(name)} {size or 'own'} {each.style} {each.fingerprint()}" for (name, size), each in images.items()]
     return {
-        "system": system, "seed": result.config.seed, "dataset": place(result.config.dataset),
-        "data": "; ".join(data), "settings": hash_of(settings(about)), "identity": hash_of(about),
+        "system": system,
+        "seed": result.config.seed,
+        "dataset": place(result.config.dataset),
+        "data": "; ".join(data),
+        "settings": hash_of(settings(about)),
+        "identity": hash_of(about),
         "code": code(about, result.metrics["code"]["far"]),
         **{name: value for name, value in result.metrics.items() if _is_told(name)},
         **{name: result.metrics.get(name) for name in ABOUT},  # what is stored of an older version lacks some
         "device": result.metrics["environment"]["device"],
-    }  # fmt: skip
+    }
 
 
 def _is_told(column: str) -> bool:

@@ -7,13 +7,14 @@ from .tour import tour
 from .verdicts import Question
 
 STUDENT, TEACHER, PRETRAINED, TAUGHT = (
-    "student, labels only", "teacher, labels only", "teacher, SimCLR + fine-tuning", "student of the SimCLR teacher"
-)  # fmt: skip
+    "student, labels only",
+    "teacher, labels only",
+    "teacher, SimCLR + fine-tuning",
+    "student of the SimCLR teacher",
+)
 
 
-def label_budgets(
-    dataset: str = "digits", labels: Sequence[int] = (10, 20, 50, 200), budget: str = "lab"
-) -> Study:  # fmt: skip
+def label_budgets(dataset: str = "digits", labels: Sequence[int] = (10, 20, 50, 200), budget: str = "lab") -> Study:
     """How much are pre-training and a teacher worth, the more labels there are?
 
     The systems of the tour at several label budgets, with the learning rates that were chosen at its own; they share

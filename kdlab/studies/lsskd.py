@@ -42,10 +42,16 @@ def lsskd(dataset: str = "digits", labels: int = 50, budget: str = "lab", size: 
 def _small(dataset: str, labels: int, epochs: int, size: int | None) -> dict[str, Config]:
     """Half of a ResNet-8, for two cores."""
     common: dict[str, Any] = {
-        "dataset": dataset, "labels": labels, "size": size or one_size(dataset), "model": "resnet8", "width": 0.5,
-        "batch": 10, "evaluate_every": 5,
-        "steps": min(20, max(1, labels // 10)), "epochs": epochs,
-    }  # fmt: skip
+        "dataset": dataset,
+        "labels": labels,
+        "size": size or one_size(dataset),
+        "model": "resnet8",
+        "width": 0.5,
+        "batch": 10,
+        "evaluate_every": 5,
+        "steps": min(20, max(1, labels // 10)),
+        "epochs": epochs,
+    }
     branches = Config(**common, method="hsakd_teacher", lr=0.008)
     return {
         "plain": Config(**common, lr=0.016),

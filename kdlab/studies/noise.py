@@ -9,22 +9,34 @@ from .verdicts import Question
 
 GRID = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
 LR = {
-    "no noise": 4e-3, "20% asymmetric": 2e-3, "40% asymmetric": 8e-3, "40% wrong, a clean teacher": 1.6e-2,
+    "no noise": 4e-3,
+    "20% asymmetric": 2e-3,
+    "40% asymmetric": 8e-3,
+    "40% wrong, a clean teacher": 1.6e-2,
     "60% wrong, a clean teacher": 8e-3,
-}  # fmt: skip
+}
 POINTED = ("20% wrong", "40% asymmetric")
 
 
 def noise(dataset: str = "digits", labels: float = 0.5, budget: str = "lab", size: int | None = None) -> Study:
     """What do wrong labels cost, and does a teacher that saw right ones make up for it?"""
     small: dict[str, Any] = {
-        "model": "resnet8", "width": 1.0, "batch": 128, "steps": 10, "evaluate_every": 1000, "lr": 1e-3
-    }  # fmt: skip
-    recipe = lookup("budget", budget, {
-        "smoke": {**small, "epochs": 1},
-        "lab": {**small, "epochs": 15},
-        "paper": {"preset": "paper", "model": "resnet18"},
-    })  # fmt: skip
+        "model": "resnet8",
+        "width": 1.0,
+        "batch": 128,
+        "steps": 10,
+        "evaluate_every": 1000,
+        "lr": 1e-3,
+    }
+    recipe = lookup(
+        "budget",
+        budget,
+        {
+            "smoke": {**small, "epochs": 1},
+            "lab": {**small, "epochs": 15},
+            "paper": {"preset": "paper", "model": "resnet18"},
+        },
+    )
     own = {"dataset": dataset, "size": size or (8 if budget != "paper" and dataset == "digits" else None)}
     clean = Config(**own, labels=labels, **recipe)
     taught = clean.replace(method="kd", teacher=clean)
@@ -54,4 +66,4 @@ def noise(dataset: str = "digits", labels: float = 0.5, budget: str = "lab", siz
             Question("Does it then still harm that 40% are wrong?", "no noise", "40% wrong, a clean teacher"),
         ],
         grid={name: {"lr": GRID} for name in systems},
-    )  # fmt: skip
+    )

@@ -9,8 +9,11 @@ from .verdicts import Question
 
 GRID = (4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2)
 TUNED = (  # validation images of classes that a student must not know choose nothing for it
-    "teacher", "labels, all digits", "teacher's answers, all digits", "teacher's answers at T = 1, all digits",
-)  # fmt: skip
+    "teacher",
+    "labels, all digits",
+    "teacher's answers, all digits",
+    "teacher's answers at T = 1, all digits",
+)
 THREE, ALL_BUT_7_AND_8 = (3,), (0, 1, 2, 3, 4, 5, 6, 9)
 
 
@@ -22,8 +25,11 @@ def omitted(dataset: str = "digits", budget: str = "lab") -> Study:
     """
     scale = lookup("budget", budget, {"smoke": 0.1, "lab": 1, "paper": 10})
     common: dict[str, Any] = {
-        "dataset": dataset, "size": 8 if dataset == "digits" else 28, "model": "resnet8", "evaluate_every": 1000,
-    }  # fmt: skip
+        "dataset": dataset,
+        "size": 8 if dataset == "digits" else 28,
+        "model": "resnet8",
+        "evaluate_every": 1000,
+    }
     teacher = Config(**common, width=1.0, epochs=round(15 * scale), steps=10, lr=2e-3)
     alone = Config(**common, width=0.5, epochs=round(20 * scale), steps=20, lr=1.6e-2)
     taught = alone.replace(method="kd", teacher=teacher, weights={"ce": 0, "kd": 1}, hp={"T": 8}, lr=6.4e-2)
@@ -44,16 +50,22 @@ def omitted(dataset: str = "digits", budget: str = "lab") -> Study:
         },
         [
             Question(
-                "Does a student read threes that it never saw?", "teacher's answers, no 3", "labels, no 3",
+                "Does a student read threes that it never saw?",
+                "teacher's answers, no 3",
+                "labels, no 3",
                 "test/omitted",
             ),
             Question(
-                "Does it need the temperature?", "teacher's answers, no 3", "teacher's answers at T = 1, no 3",
+                "Does it need the temperature?",
+                "teacher's answers, no 3",
+                "teacher's answers at T = 1, no 3",
                 "test/omitted",
             ),
             Question(
-                "Does one that saw only 7 and 8 read the eight others?", "teacher's answers, only 7 and 8",
-                "labels, only 7 and 8", "test/omitted",
+                "Does one that saw only 7 and 8 read the eight others?",
+                "teacher's answers, only 7 and 8",
+                "labels, only 7 and 8",
+                "test/omitted",
             ),
             Question(
                 "Do threes that nobody shows cost accuracy?", "teacher's answers, all digits", "teacher's answers, no 3"
@@ -61,4 +73,4 @@ def omitted(dataset: str = "digits", budget: str = "lab") -> Study:
             Question("Do the teacher's answers replace labels?", "teacher's answers, all digits", "labels, all digits"),
         ],
         grid={name: {"lr": GRID} for name in TUNED},
-    )  # fmt: skip
+    )

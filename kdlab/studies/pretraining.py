@@ -19,16 +19,20 @@ def pretraining(dataset: str = "digits", labels: int = 20, budget: str = "lab", 
     epochs = lookup("budget", budget, {"smoke": 2, "lab": 20, "paper": 1000})
     task: dict[str, Any] = {"dataset": dataset, "labels": labels, "size": size or (8 if dataset == "digits" else None)}
     small: dict[str, Any] = {
-        "model": "vgg8", "width": 0.25, "batch": 64, "steps": 20, "optimizer": "sgd", "weight_decay": 1e-3,
-        "epochs": epochs, "evaluate_every": 2,
-    }  # fmt: skip
+        "model": "vgg8",
+        "width": 0.25,
+        "batch": 64,
+        "steps": 20,
+        "optimizer": "sgd",
+        "weight_decay": 1e-3,
+        "epochs": epochs,
+        "evaluate_every": 2,
+    }
     if budget == "paper":
         task["labels"] = labels if dataset == "digits" else None  # published probes read all of them
         learned = {title: Config(method=key, preset="paper", **task) for key, title in TITLES.items()}
     else:
-        learned = {
-            title: Config(method=key, lr=LR[key], hp=HP[key], **small, **task) for key, title in TITLES.items()
-        }  # fmt: skip
+        learned = {title: Config(method=key, lr=LR[key], hp=HP[key], **small, **task) for key, title in TITLES.items()}
     untrained = learned["SimCLR"].replace(epochs=0)
     pairs = [(title, "random network") for title in learned]
     pairs += [("SimCLR", "MoCo v2"), ("SimCLR", "BYOL"), ("MoCo v2", "BYOL")]

@@ -27,32 +27,39 @@ TABLES: dict[str, Table] = {
     "ss-kd/2500": Table("STL-10 with 2500 labels", f"{SCHEDULED}, abstract"),
     "ss-kd/5000": Table("STL-10 with 5000 labels", f"{SCHEDULED}, abstract"),
     "lsskd/table-1": Table(
-        "ImageNet", f"{LSSKD}, table I", "all but MOKD and LSSKD is HSAKD's table 2, and not run again; "
+        "ImageNet",
+        f"{LSSKD}, table I",
+        "all but MOKD and LSSKD is HSAKD's table 2, and not run again; "
         "the text's gains of 0.32 and 0.33 do not follow: it gives 0.29 over HSAKD and 0.15 over MOKD",
     ),
     "lsskd/table-2": Table(
-        "CIFAR-100, pairs of networks", f"{LSSKD}, table II",
+        "CIFAR-100, pairs of networks",
+        f"{LSSKD}, table II",
         "from the baseline to SSKD it is hsakd/table-1, whose own two rows are left out; LSSKD itself has no teacher; "
         f"{ALONE}; the text's gain of 1.14 over SSKD does not follow: it gives 1.35",
     ),
     "lsskd/table-3": Table(
-        "CIFAR-100, self-distillation", f"{LSSKD}, table III",
+        "CIFAR-100, self-distillation",
+        f"{LSSKD}, table III",
         "its baselines have three recipes, and the text speaks of ResNet-34 and ResNet-18; what is copied from PS-KD "
         "is of a pre-activation ResNet-18, which is not the network run here; the text's gains of 4.54 and 4.56 over "
         "PS-KD do not follow: it gives 3.24",
     ),
     "lsskd/table-4": Table(
-        "CIFAR-100, LSSKD and labels only", f"{LSSKD}, table IV",
+        "CIFAR-100, LSSKD and labels only",
+        f"{LSSKD}, table IV",
         "two pairs of rows seem to be exchanged, WRN-16-2 with ResNet-18 and WRN-40-2 with ResNet-50",
     ),
     "lsskd/averages": Table("Gains that the text states", f"{LSSKD}, abstract and sections I and IV"),
     "lsskd/coc": Table("What Cutout and CutMix add", f"{LSSKD}, section IV-D"),
     "sskd/similar": Table(
-        "CIFAR-100, similar networks", f"{SSKD}, README",
+        "CIFAR-100, similar networks",
+        f"{SSKD}, README",
         f"its KD row is CRD's, under other teachers and baselines; {ALONE}",
     ),
     "sskd/cross": Table(
-        "CIFAR-100, different networks", f"{SSKD}, README",
+        "CIFAR-100, different networks",
+        f"{SSKD}, README",
         f"its KD row is CRD's, under other teachers and baselines; {ALONE}",
     ),
     "sskd/imagenet": Table("ImageNet", SSKD),
@@ -65,7 +72,8 @@ TABLES: dict[str, Table] = {
     ),
     "crd/re-runs": Table("CIFAR-100, values of CRD's tables as others found them", "issue of 2025, and SKD, 2026"),
     "hsakd/table-1": Table(
-        "CIFAR-100, pairs of networks", f"{HSAKD}, table 1; teachers: README",
+        "CIFAR-100, pairs of networks",
+        f"{HSAKD}, table 1; teachers: README",
         "its MobileNetV2 sees maps twice as wide and high as CRD's and SSKD's; students see four turned copies",
     ),
     "hsakd/few-shot": Table("CIFAR-100 with some of the labels", f"{HSAKD}, README"),
@@ -74,7 +82,8 @@ TABLES: dict[str, Table] = {
     "hsakd/transfer": Table("Linear probes of CIFAR-100's features on other images", f"{HSAKD}, README"),
     "hsakd/averages": Table("Gains that the abstract states", f"{HSAKD}, abstract"),
     "after-crd/cifar100": Table(
-        "CIFAR-100, methods after CRD", "README files of seven papers, up to 2026",
+        "CIFAR-100, methods after CRD",
+        "README files of seven papers, up to 2026",
         "MLKD and SKD have other epochs, views or baselines than the rest",
     ),
     "pskd/cifar100": Table("CIFAR-100, self-distillation, errors", "PS-KD, Kim et al., ICCV 2021, README"),
@@ -92,55 +101,71 @@ TABLES: dict[str, Table] = {
     "fixmatch/paper": Table("CIFAR with few labels", "FixMatch, Sohn et al. 2020, with RandAugment"),
     "fixmatch/re-run": Table("CIFAR with few labels", "code of others for FixMatch, 2020, README"),
     "usb/cifar10": Table("CIFAR-10 with few labels", "USB, tables of its code"),
-}  # fmt: skip
+}
 
 # What the four papers speak of, and no row has; the note says what is known
 ABSENT: dict[str, Table] = {
     "litenet-ssd/ordering": Table(
-        "Which pre-training makes the better teacher", f"{LITENET}, abstract",
+        "Which pre-training makes the better teacher",
+        f"{LITENET}, abstract",
         "the abstract orders teachers, BYOL >= MoCo v2 > SimCLR, and gives no numbers",
     ),
     "litenet-ssd/components": Table(
-        "What each term adds", f"{LITENET}, abstract",
+        "What each term adds",
+        f"{LITENET}, abstract",
         "the abstract says that feature transfer gains, and gives no numbers",
     ),
     "lsskd/figure-5": Table(
-        "Some of the images", f"{LSSKD}, figure 5",
+        "Some of the images",
+        f"{LSSKD}, figure 5",
         "25, 50 and 75 % of the images are drawn, for CIFAR-100 and Tiny ImageNet, without numbers",
     ),
     "lsskd/figure-6": Table(
-        "The classifiers of the branches", f"{LSSKD}, figure 6",
+        "The classifiers of the branches",
+        f"{LSSKD}, figure 6",
         "classifiers of ResNet-18 and ResNet-32x4 are drawn, without numbers",
     ),
     "lsskd/hold-out": Table(
-        "Choosing three hyper-parameters", f"{LSSKD}, section IV",
+        "Choosing three hyper-parameters",
+        f"{LSSKD}, section IV",
         "weights were chosen on a tenth of the training images; no accuracy is given",
     ),
-    "sskd/few-shot": Table(
-        "Some of the labels", SSKD, "the abstract speaks of them; the numbers are not transcribed"
-    ),
+    "sskd/few-shot": Table("Some of the labels", SSKD, "the abstract speaks of them; the numbers are not transcribed"),
     "sskd/noisy": Table("Wrong labels", SSKD, "the abstract speaks of them; the numbers are not transcribed"),
     "sskd/terms": Table("The loss, term by term", SSKD, "the numbers are not transcribed"),
     "sskd/selective": Table("How much of the teacher's mistakes to learn", SSKD, "the numbers are not transcribed"),
     "sskd/pretext": Table(
-        "What the head is asked", SSKD,
+        "What the head is asked",
+        SSKD,
         "the numbers are not transcribed; how the other tasks are put together is a reconstruction",
     ),
     "sskd/transformations": Table(
-        "How the versions of an image differ", SSKD,
+        "How the versions of an image differ",
+        SSKD,
         "no numbers: the paper lists four transforms, its code has one; their strengths are a reconstruction",
     ),
     "sskd/linear": Table(
-        "Linear probes of CIFAR-100's features on other images", SSKD,
+        "Linear probes of CIFAR-100's features on other images",
+        SSKD,
         "the numbers are not transcribed, nor the pair; HSAKD's README has two of its own (hsakd/transfer)",
     ),
-}  # fmt: skip
+}
 
 UNITS = {
-    "top-1": "%", "top-5": "%", "error": "%", "ece": "%", "knn": "%", "probe": "%", "probe top-5": "%",
-    "gain": "points", "nll": "nats", "aurc": "", "parameters": "millions", "latency": "ms",
+    "top-1": "%",
+    "top-5": "%",
+    "error": "%",
+    "ece": "%",
+    "knn": "%",
+    "probe": "%",
+    "probe top-5": "%",
+    "gain": "points",
+    "nll": "nats",
+    "aurc": "",
+    "parameters": "millions",
+    "latency": "ms",
     "speed-up": "times",
-}  # fmt: skip
+}
 
 # How the note begins of a stated difference or average that its paper's own tables do not give
 DOES_NOT_FOLLOW = "does not follow: "

@@ -20,9 +20,11 @@ PHOTOGRAPHS_LR = {STUDENT: 0.032, TEACHER: 0.004, SIMCLR: 0.008, PRETRAINED: 0.0
 
 
 def real_images(
-    dataset: str = "mnist", labels: Sequence[int] = (50, 1000), photographs: str | None = "folder:cifar10-jpeg",
+    dataset: str = "mnist",
+    labels: Sequence[int] = (50, 1000),
+    photographs: str | None = "folder:cifar10-jpeg",
     budget: str = "lab",
-) -> Study:  # fmt: skip
+) -> Study:
     """Do pre-training and a teacher help on real images, too: handwritten digits with few labels, and photographs?
 
     The systems of the tour, with ResNet-18 as the larger network, on `dataset` with each number of `labels`, on
@@ -38,9 +40,11 @@ def real_images(
     """
     scale = lookup("budget", budget, {"smoke": 0.1, "lab": 1, "paper": 10})
     usual: dict[str, Any] = {
-        "size": 32 if budget == "paper" else 16, "width": 1.0 if budget == "paper" else 0.25,
-        "epochs": round(20 * scale), "evaluate_every": 1000,
-    }  # fmt: skip
+        "size": 32 if budget == "paper" else 16,
+        "width": 1.0 if budget == "paper" else 0.25,
+        "epochs": round(20 * scale),
+        "evaluate_every": 1000,
+    }
     budgets = {dataset: labels}
     if photographs:
         budgets.setdefault(photographs, labels[-1:])
@@ -54,9 +58,14 @@ def real_images(
         small, large = {**common, "model": "litenet_dsc", "steps": 20}, {**common, "model": "resnet18", "steps": 10}
         # One for all numbers of labels: it reads none, and those of the last judge its features
         simclr = Config(
-            **large, method="simclr", hp=HEAD, labels=numbers[-1], batch=128, lr=lr[SIMCLR],
+            **large,
+            method="simclr",
+            hp=HEAD,
+            labels=numbers[-1],
+            batch=128,
+            lr=lr[SIMCLR],
             weight_decay=1e-3,
-        )  # fmt: skip
+        )
         random, pretrained = f"{RANDOM}, {name}", f"{SIMCLR}, {name}"
         systems |= {random: simclr.replace(epochs=0), pretrained: simclr}
         asked.append(Question(f"Has SimCLR learned anything of {name}?", pretrained, random, "test/knn"))

@@ -89,10 +89,14 @@ def restamp(study: str, systems: Mapping[str, Config], old: Path, share: float =
             code = {} if name in calculated else {"code": evidence.code(now[name], far_code())}
             evidence.stamp(study, [{**row, "identity": _of(now[name], row), **code} for row in stale[name]])
     table = [
-        {"system": name, "rows": len(stale[name]), "how": "calculated" if name in calculated else "trained",
-         "moved": moved.get(name, "")}
+        {
+            "system": name,
+            "rows": len(stale[name]),
+            "how": "calculated" if name in calculated else "trained",
+            "moved": moved.get(name, ""),
+        }
         for name in stale
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(table, columns=["system", "rows", "how", "moved"])
 
 
@@ -132,8 +136,9 @@ def _moved(
     for (name, _), then, now in zip(runs, before, after, strict=True):
         moved[name] += [
             f"{number} {then.get(number)} -> {now.get(number)}"
-            for number in {**then, **now} if then.get(number) != now.get(number)
-        ]  # fmt: skip
+            for number in {**then, **now}
+            if then.get(number) != now.get(number)
+        ]
     return {name: ", ".join(dict.fromkeys(found)) for name, found in moved.items()}
 
 
@@ -153,8 +158,13 @@ def _asked(code: Path, script: str, text: str, runs: Path, *words: str) -> list[
     variables = {**os.environ, "PYTHONPATH": str(code), "KDLAB_RUNS": str(runs), "KDLAB_PROGRESS": "0"}
     done = subprocess.run(
         [sys.executable, "-c", script, *words],
-        input=text, cwd=code, env=variables, capture_output=True, encoding="utf-8", check=False,
-    )  # fmt: skip
+        input=text,
+        cwd=code,
+        env=variables,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["nothing was printed"])[-1]
         raise Error(f"the code in {code} could not be asked: {last}")

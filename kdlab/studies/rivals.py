@@ -25,10 +25,25 @@ FAMILIES = {  # what is compared; a study is a fixed list, whatever methods a no
 }
 RIVALS = [name for names in FAMILIES.values() for name in names if name != "KD, 4 times the images"]
 LR = {
-    "labels only": 6.4e-2, "kd": 6.4e-2, "dkd": 1.6e-2, "fitnet": 0.128, "at": 0.128, "nst": 6.4e-2, "ab": 3.2e-2,
-    "ft": 6.4e-2, "vid": 6.4e-2, "semckd": 6.4e-2, "rkd": 0.128, "sp": 3.2e-2, "cc": 3.2e-2, "pkt": 3.2e-2,
-    "crd": 0.128, "sskd": 6.4e-2, "hsakd": 6.4e-2, "KD, 4 times the images": 3.2e-2,
-}  # fmt: skip
+    "labels only": 6.4e-2,
+    "kd": 6.4e-2,
+    "dkd": 1.6e-2,
+    "fitnet": 0.128,
+    "at": 0.128,
+    "nst": 6.4e-2,
+    "ab": 3.2e-2,
+    "ft": 6.4e-2,
+    "vid": 6.4e-2,
+    "semckd": 6.4e-2,
+    "rkd": 0.128,
+    "sp": 3.2e-2,
+    "cc": 3.2e-2,
+    "pkt": 3.2e-2,
+    "crd": 0.128,
+    "sskd": 6.4e-2,
+    "hsakd": 6.4e-2,
+    "KD, 4 times the images": 3.2e-2,
+}
 
 
 def rivals(dataset: str = "digits", labels: int = 200, budget: str = "lab") -> Study:
@@ -74,9 +89,14 @@ def rivals(dataset: str = "digits", labels: int = 200, budget: str = "lab") -> S
 def _student(key: str, dataset: str, labels: int, epochs: int) -> Config:
     """The student of a method on whatever it stands on: a quarter of LiteNet-DSC, and of ResNet-18 for the teacher."""
     common: dict[str, Any] = {
-        "dataset": dataset, "size": 10 if dataset == "digits" else None, "labels": labels, "width": 0.25, "batch": 64,
-        "steps": 10, "evaluate_every": 1000,
-    }  # fmt: skip
+        "dataset": dataset,
+        "size": 10 if dataset == "digits" else None,
+        "labels": labels,
+        "width": 0.25,
+        "batch": 64,
+        "steps": 10,
+        "evaluate_every": 1000,
+    }
     small = {**common, "model": "litenet_dsc", "epochs": epochs, "lr": 6.4e-2}
     large = {**common, "model": "resnet18", "epochs": epochs * 3 // 2, "lr": 4e-3}
     config = pipeline(key, small, large, **({"lr": LR[key]} if key in LR else {}))

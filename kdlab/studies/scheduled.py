@@ -12,11 +12,20 @@ from .verdicts import Question
 GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128)
 TEACHER_GRID = (2e-3, 4e-3, 8e-3, 1.6e-2)
 TUNED = (
-    "teacher", "teacher, half the labels", "teacher, from scratch", "teacher, SimCLR first",
-    "labels only", "alpha 0.9 throughout", "linear",
-    "cosine", "step", "labels only, half the labels", "linear, half the labels", "linear, in eval mode",
+    "teacher",
+    "teacher, half the labels",
+    "teacher, from scratch",
+    "teacher, SimCLR first",
+    "labels only",
+    "alpha 0.9 throughout",
+    "linear",
+    "cosine",
+    "step",
+    "labels only, half the labels",
+    "linear, half the labels",
+    "linear, in eval mode",
     "linear, of the SimCLR teacher",
-)  # fmt: skip
+)
 CURVES: dict[str, dict[str, Any]] = {
     "labels only": {"start": 0.0, "end": 0.0},
     "alpha 0.9 throughout": {"start": 0.9, "end": 0.9, "warmup": 0.0, "ramp": 21 / 30},
@@ -81,20 +90,32 @@ def scheduled(dataset: str = "digits", labels: int = 100, budget: str = "lab", s
 def _small(dataset: str, labels: int, scale: float, size: int | None) -> tuple[Config, ...]:
     """Small ResNets for two cores: teacher, student, and a teacher without and with SimCLR that saw as many images."""
     common: dict[str, Any] = {
-        "dataset": dataset, "labels": labels, "size": size or (8 if dataset == "digits" else 16),
-        "steps": 5 if scale == 1 else 2, "batch": 32,
-    }  # fmt: skip
-    teacher = Config(
-        **common, model="resnet20", width=1.0, epochs=round(25 * scale), lr=4e-3, evaluate_every=1000
-    )  # fmt: skip
+        "dataset": dataset,
+        "labels": labels,
+        "size": size or (8 if dataset == "digits" else 16),
+        "steps": 5 if scale == 1 else 2,
+        "batch": 32,
+    }
+    teacher = Config(**common, model="resnet20", width=1.0, epochs=round(25 * scale), lr=4e-3, evaluate_every=1000)
     linear = Config(
-        **common, method="scheduled_kd", model="resnet8", width=0.25, teacher=teacher, epochs=round(30 * scale),
-        patience=5, lr=0.128,
-    )  # fmt: skip
+        **common,
+        method="scheduled_kd",
+        model="resnet8",
+        width=0.25,
+        teacher=teacher,
+        epochs=round(30 * scale),
+        patience=5,
+        lr=0.128,
+    )
     simclr = teacher.replace(
-        method="simclr", hp=HEAD, epochs=round(10 * scale), steps=2 * common["steps"], batch=64, lr=8e-3,
+        method="simclr",
+        hp=HEAD,
+        epochs=round(10 * scale),
+        steps=2 * common["steps"],
+        batch=64,
+        lr=8e-3,
         weight_decay=1e-3,
-    )  # fmt: skip
+    )
     fine_tuned = teacher.replace(init=simclr, epochs=round(15 * scale), lr=8e-3, head_lr=10)
     return teacher, linear, teacher.replace(epochs=round(95 * scale), lr=1.6e-2), fine_tuned
 
@@ -115,8 +136,12 @@ def _published(dataset: str, labels: int, scale: float, size: int | None) -> tup
     teacher = linear.teacher
     data = f"{dataset}:train+unlabeled" if dataset == "stl10" else dataset
     simclr = Config(
-        method="simclr", preset="short", model=teacher.model, dataset=data, size=teacher.size,
+        method="simclr",
+        preset="short",
+        model=teacher.model,
+        dataset=data,
+        size=teacher.size,
         validation=teacher.validation,
-    )  # fmt: skip
+    )
     scratch = teacher.replace(pretrained=False)
     return teacher, linear, scratch, scratch.replace(init=simclr)

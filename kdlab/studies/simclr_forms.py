@@ -8,10 +8,13 @@ from .verdicts import Question
 NORMS = {"no norm": "none", "hidden norm": "hidden", "all norms": "all"}
 VIEWS = {"views alone": False, "views together": True}
 LR = {
-    "no norm, views alone": 6e-2, "no norm, views together": 1.5e-2,
-    "hidden norm, views alone": 6e-2, "hidden norm, views together": 0.12,
-    "all norms, views alone": 6e-2, "all norms, views together": 0.24,
-}  # fmt: skip
+    "no norm, views alone": 6e-2,
+    "no norm, views together": 1.5e-2,
+    "hidden norm, views alone": 6e-2,
+    "hidden norm, views together": 0.12,
+    "all norms, views alone": 6e-2,
+    "all norms, views together": 0.24,
+}
 
 
 def simclr_forms(dataset: str = "digits", labels: int = 20, budget: str = "lab") -> Study:

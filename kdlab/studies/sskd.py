@@ -33,30 +33,38 @@ def sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab", size: 
             Question("More than KD with as many images?", "SSKD", "KD, 4 times the images"),
             Question("Does the similarity matrix help?", "SSKD", "SSKD without ss"),
             Question(
-                "With 40 % wrong labels, does a clean teacher help?", "KD, 40 % wrong labels",
+                "With 40 % wrong labels, does a clean teacher help?",
+                "KD, 40 % wrong labels",
                 "labels only, 40 % wrong labels",
             ),
             Question("Does SSKD help more than KD there?", "SSKD, 40 % wrong labels", "KD, 40 % wrong labels"),
             Question(
-                "With a quarter of the labels (the teacher has all), does KD help?", "KD, a quarter of the labels",
+                "With a quarter of the labels (the teacher has all), does KD help?",
+                "KD, a quarter of the labels",
                 "labels only, a quarter of the labels",
             ),
             Question(
-                "Does SSKD help more than KD there, too?", "SSKD, a quarter of the labels",
+                "Does SSKD help more than KD there, too?",
+                "SSKD, a quarter of the labels",
                 "KD, a quarter of the labels",
             ),
         ],
         grid={name: {"lr": GRID} for name in TUNED},
         shown=[name for name in systems if name != "head"],
-    )  # fmt: skip
+    )
 
 
 def _small(dataset: str, labels: int, epochs: int, size: int | None) -> dict[str, Config]:
     """Networks and steps for two cores."""
     common: dict[str, Any] = {
-        "dataset": dataset, "labels": labels, "size": size or one_size(dataset), "epochs": epochs, "steps": 10,
-        "evaluate_every": 1000, "model": "resnet8",
-    }  # fmt: skip
+        "dataset": dataset,
+        "labels": labels,
+        "size": size or one_size(dataset),
+        "epochs": epochs,
+        "steps": 10,
+        "evaluate_every": 1000,
+        "model": "resnet8",
+    }
     large, small = {**common, "width": 1.0}, {**common, "width": 0.25, "batch": 16}
     teacher = Config(**large, batch=64, lr=0.008)
     head = Config(**large, method="sskd_head", init=teacher, batch=32, lr=0.016)  # no metric says how good a head is

@@ -156,17 +156,23 @@ class Study:
         """The evidence as figures take it: of each of `systems` (else those that are shown) its rows, by seed."""
         rows = self.rows().sort_values("seed")
         records = {name: rows[rows.system == name] for name in self._shown(systems)}
-        return {name: [{str(k): v for k, v in row.items()} for row in found.to_dict("records")]
-                for name, found in records.items() if len(found)}  # fmt: skip
+        return {
+            name: [{str(k): v for k, v in row.items()} for row in found.to_dict("records")]
+            for name, found in records.items()
+            if len(found)
+        }
 
     def differences(self, system: str, baseline: str, metric: str | None = None) -> "pd.Series[float]":
         """System - baseline for every seed that was measured with both, by seed."""
         return _gained(self.rows(), self._known(system), self._known(baseline), metric or self.metric)
 
     def table(
-        self, metric: str | None = None, baseline: str | None = None, systems: Iterable[str] = (),
+        self,
+        metric: str | None = None,
+        baseline: str | None = None,
+        systems: Iterable[str] = (),
         live: Mapping[str, Sequence[Result]] | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
+    ) -> pd.DataFrame:
         """Mean, 95 % interval and n of each of `systems` (else those that are shown) that was measured in `metric`.
 
         With a `baseline` also of the difference to it, paired by seed. With `live`, what was trained just now, its mean

@@ -23,7 +23,7 @@ def tour(dataset: str = "digits", labels: int = 20, budget: str = "lab", size: i
     large = {**common, "model": "vgg8", "steps": 20, "evaluate_every": 1000}
     simclr = Config(
         **large, method="simclr", hp=HEAD, epochs=round(20 * scale), batch=128, lr=3.2e-2, weight_decay=1e-3
-    )  # fmt: skip
+    )
     by_labels = Config(**large, epochs=round(45 * scale), batch=128, lr=3.2e-2)
     by_ssl = Config(**large, init=simclr, epochs=round(10 * scale), batch=64, lr=2.5e-4, head_lr=10)
     student = Config(**small, method="litenet_ssd", teacher=by_ssl, batch=16, lr=0.256)
@@ -45,17 +45,20 @@ def tour(dataset: str = "digits", labels: int = 20, budget: str = "lab", size: i
             Question("Does pre-training help the teacher?", "teacher, SimCLR + fine-tuning", "teacher, labels only"),
             Question("Does a teacher help the student?", "student of the SimCLR teacher", "student, labels only"),
             Question(
-                "Does a teacher without pre-training help it?", "student of the labels-only teacher",
+                "Does a teacher without pre-training help it?",
+                "student of the labels-only teacher",
                 "student, labels only",
             ),
             Question(
-                "Does the student need a self-supervised teacher?", "student of the SimCLR teacher",
+                "Does the student need a self-supervised teacher?",
+                "student of the SimCLR teacher",
                 "student of the labels-only teacher",
             ),
         ],
         grid={
             name: {"lr": [lr / 4 for lr in GRID] if config.init else GRID}
-            for name, config in systems.items() if config.epochs
+            for name, config in systems.items()
+            if config.epochs
         },
         shown=[name for role in ("student", "teacher") for name in systems if name.startswith(role)],
-    )  # fmt: skip
+    )

@@ -50,10 +50,16 @@ def tune(study: str, systems: Mapping[str, Config], grids: Grid) -> dict[str, Co
             values["lr"] = _grown(rates, ends)
         at_edge += [f"{name}: lr={rates[end]:g}" for end in ends if rates[end] == top[0].lr]
         told += [
-            {"system": name, **{field: getattr(candidate, field) for field in values}, "metric": metric, "mean": score,
-             "seeds": " ".join(map(str, SEEDS)), "chosen": candidate == top[0]}
+            {
+                "system": name,
+                **{field: getattr(candidate, field) for field in values},
+                "metric": metric,
+                "mean": score,
+                "seeds": " ".join(map(str, SEEDS)),
+                "chosen": candidate == top[0],
+            }
             for candidate, score in sorted(scores.items(), key=lambda each: each[0].lr)
-        ]  # fmt: skip
+        ]
         save_table(pd.DataFrame(told).set_index("system"), f"{study}_tuning")
         print(f"{name}: {', '.join(f'{field}={getattr(top[0], field)}' for field in values)}", flush=True)
         chosen = {each: _in_chain(other, config, top[0]) for each, other in chosen.items()}

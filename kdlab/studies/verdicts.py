@@ -95,6 +95,12 @@ def answer(asked: Question, differences: Sequence[float]) -> dict[str, Any]:
         mean, half = interval(differences)
         said = verdict(sign * mean, half, len(differences), asked.matters)
     return {
-        "question": asked.text, "system": asked.system, "minus": asked.baseline, "metric": asked.metric,
-        "difference": mean, "± 95 %": half, "n": len(differences), "verdict": said,
-    }  # fmt: skip
+        "question": asked.text,
+        "system": asked.system,
+        "minus": asked.baseline,
+        "metric": asked.metric,
+        "difference": mean,
+        "± 95 %": half,
+        "n": len(differences),
+        "verdict": said,
+    }

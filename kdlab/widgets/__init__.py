@@ -20,7 +20,24 @@ from .temperature import temperature
 from .training import training
 
 __all__ = [
-    "Choice", "Explorer", "Slider", "Words", "augmentation", "browse", "budgets", "circle", "draw_digit", "embedding",
-    "explore", "feature_maps", "gallery", "pseudo_labels", "ramp", "seeds", "similarity", "targets", "temperature",
+    "Choice",
+    "Explorer",
+    "Slider",
+    "Words",
+    "augmentation",
+    "browse",
+    "budgets",
+    "circle",
+    "draw_digit",
+    "embedding",
+    "explore",
+    "feature_maps",
+    "gallery",
+    "pseudo_labels",
+    "ramp",
+    "seeds",
+    "similarity",
+    "targets",
+    "temperature",
     "training",
-]  # fmt: skip
+]

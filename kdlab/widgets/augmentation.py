@@ -19,10 +19,18 @@ COUNT = 9
 
 
 def augmentation(
-    images: ImageSet, image: int = 0, rotate: float = 26.0, translate: float = 0.15,
-    scale: float = 0.3, shear: float = 17.0, contrast: float = 0.4, noise: float = 0.15, erase: float = 0.25,
-    flip: float = 0.0, again: int = 0,
-) -> Explorer:  # fmt: skip
+    images: ImageSet,
+    image: int = 0,
+    rotate: float = 26.0,
+    translate: float = 0.15,
+    scale: float = 0.3,
+    shear: float = 17.0,
+    contrast: float = 0.4,
+    noise: float = 0.15,
+    erase: float = 0.25,
+    flip: float = 0.0,
+    again: int = 0,
+) -> Explorer:
     """Two rows of views of one training image, as a method with two views would get them, and one row of weak ones.
 
     `scale` and `contrast` are how far their factors may lie from 1. The start is the strong recipe for digits.
@@ -32,24 +40,34 @@ def augmentation(
     def draw(image: int, again: int, **ranges: Any) -> plt.Figure:
         copies = images.train_x[image][None].expand(COUNT, -1, -1, -1).contiguous()
         recipe = Recipe(
-            rotate=ranges["rotate"], translate=ranges["translate"], shear=ranges["shear"], noise=ranges["noise"],
-            scale=(1 - ranges["scale"], 1 + ranges["scale"]), erase_p=ranges["erase"], flip=ranges["flip"],
+            rotate=ranges["rotate"],
+            translate=ranges["translate"],
+            shear=ranges["shear"],
+            noise=ranges["noise"],
+            scale=(1 - ranges["scale"], 1 + ranges["scale"]),
+            erase_p=ranges["erase"],
+            flip=ranges["flip"],
             jitter=(ranges["contrast"], ranges["contrast"], 0.0, 0.0) if ranges["contrast"] else None,
-        )  # fmt: skip
+        )
         rows = {"image": copies, "weak": _drawn(weak, copies, 3 * again)}
         rows |= {f"view {i}": _drawn(recipe, copies, 3 * again + i) for i in (1, 2)}
         return plot_montage(rows)
 
     return explore(
-        draw, "kdlab.widgets.augmentation(images, {})", PREDICT,
-        image=Slider(image, 0, min(200, len(images.train_x)) - 1), again=Slider(again, 0, 20, label="draw again"),
+        draw,
+        "kdlab.widgets.augmentation(images, {})",
+        PREDICT,
+        image=Slider(image, 0, min(200, len(images.train_x)) - 1),
+        again=Slider(again, 0, 20, label="draw again"),
         rotate=Slider(rotate, 0.0, 90.0, 1.0, label="rotate, degrees"),
         translate=Slider(translate, 0.0, 0.5, 0.01, label="translate, share"),
-        scale=Slider(scale, 0.0, 0.6, 0.01), shear=Slider(shear, 0.0, 45.0, 1.0, label="shear, degrees"),
-        contrast=Slider(contrast, 0.0, 1.0, 0.05, label="brightness, contrast"), noise=Slider(noise, 0.0, 0.5, 0.01),
+        scale=Slider(scale, 0.0, 0.6, 0.01),
+        shear=Slider(shear, 0.0, 45.0, 1.0, label="shear, degrees"),
+        contrast=Slider(contrast, 0.0, 1.0, 0.05, label="brightness, contrast"),
+        noise=Slider(noise, 0.0, 0.5, 0.01),
         erase=Slider(erase, 0.0, 1.0, 0.05, label="erase, probability"),
         flip=Slider(flip, 0.0, 1.0, 0.05, label="flip, probability"),
-    )  # fmt: skip
+    )
 
 
 def _drawn(recipe: Recipe, copies: torch.Tensor, seed: int) -> torch.Tensor:

@@ -41,9 +41,13 @@ def browse(where: str = "", column: str = "loss", run: int = 0) -> Explorer:
         return plot_browsed(curves, row.folder, column), told
 
     return explore(
-        draw, "kdlab.widgets.browse({})", PREDICT, where=Words(where, hint="method=kd seed=0"), column=Words(column),
+        draw,
+        "kdlab.widgets.browse({})",
+        PREDICT,
+        where=Words(where, hint="method=kd seed=0"),
+        column=Words(column),
         run=Slider(min(run, len(frame) - 1), 0, len(frame) - 1, label="run, newest first"),
-    )  # fmt: skip
+    )
 
 
 def _described(name: str) -> str:

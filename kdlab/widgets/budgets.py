@@ -37,9 +37,13 @@ def budgets(against: str = "labels", seeds: int = 20, system: str = "all") -> Ex
         return plot_budgets(few, AXES[against], against == "labels", title)
 
     return explore(
-        draw, "kdlab.widgets.budgets({})", PREDICT, against=Choice(against, list(ASKED)),
-        seeds=Slider(seeds, 2, 20), system=Choice(system, ["all", *names]),
-    )  # fmt: skip
+        draw,
+        "kdlab.widgets.budgets({})",
+        PREDICT,
+        against=Choice(against, list(ASKED)),
+        seeds=Slider(seeds, 2, 20),
+        system=Choice(system, ["all", *names]),
+    )
 
 
 def _curves(what: str, scores: pd.DataFrame) -> Mapping[str, Mapping[float, list[float]]]:

@@ -17,12 +17,19 @@ PREDICT = (
 
 
 def circle(
-    method: str = "SimCLR", T: float = 0.5, batch: int = 16, predictor: bool = True, stop_gradient: bool = True,
-    momentum: float = 0.99, step: int = 40,
-) -> Explorer:  # fmt: skip
+    method: str = "SimCLR",
+    T: float = 0.5,
+    batch: int = 16,
+    predictor: bool = True,
+    stop_gradient: bool = True,
+    momentum: float = 0.99,
+    step: int = 40,
+) -> Explorer:
     """Pre-training in a picture: images are points on a circle, a small network puts views of them on another one."""
     return explore(
-        draw, "kdlab.widgets.circle({})", PREDICT,
+        draw,
+        "kdlab.widgets.circle({})",
+        PREDICT,
         method=Choice(method, ["SimCLR", "MoCo", "BYOL"]),
         T=Slider(T, 0.05, 2.0, log=True, label="temperature (SimCLR, MoCo)"),
         batch=Slider(batch, 4, 64, 4, label="batch"),
@@ -30,7 +37,7 @@ def circle(
         stop_gradient=Choice(stop_gradient, label="stopped gradient (BYOL, momentum 0)"),
         momentum=Slider(momentum, 0.0, 0.99, label="momentum (MoCo, BYOL)"),
         step=Slider(step, 0, 200, 10, label="steps trained"),
-    )  # fmt: skip
+    )
 
 
 def draw(**values: Any) -> plt.Figure:

@@ -45,10 +45,12 @@ def embedding(result: Result, moment: int = MOMENTS - 1, image: int = 0) -> Expl
         return plot_map(maps[moment], y, images.classes, image, near, x, title)
 
     return explore(
-        draw, "kdlab.widgets.embedding(result, {})", PREDICT,
+        draw,
+        "kdlab.widgets.embedding(result, {})",
+        PREDICT,
         moment=Slider(min(moment, len(moments) - 1), 0, len(moments) - 1, label="moment of training"),
         image=Slider(image, 0, len(x) - 1, label="chosen image"),
-    )  # fmt: skip
+    )
 
 
 def _map(features: Tensor, begin: Tensor | None) -> Tensor:

@@ -49,9 +49,13 @@ def feature_maps(result: Result, image: int = 0, stage: int = 2, trained: bool =
         return plot_feature_maps(x[image], shown, f"{when}, stage {stage}: cosine through the adapter {agree:.2f}")
 
     return explore(
-        draw, "kdlab.widgets.feature_maps(result, {})", PREDICT, image=Slider(image, 0, len(x) - 1),
-        stage=Choice(stage if stage in stages else stages[0], stages), trained=Choice(trained, label="trained"),
-    )  # fmt: skip
+        draw,
+        "kdlab.widgets.feature_maps(result, {})",
+        PREDICT,
+        image=Slider(image, 0, len(x) - 1),
+        stage=Choice(stage if stage in stages else stages[0], stages),
+        trained=Choice(trained, label="trained"),
+    )
 
 
 def _look(setup: Setup, x: Tensor) -> Seen:
@@ -61,8 +65,8 @@ def _look(setup: Setup, x: Tensor) -> Seen:
         student, teacher = (net.features(seen).maps for net in (method.model, method.teacher))
         return {
             stage + 1: {
-                name: maps.cpu() for name, maps in
-                zip(ROWS, (student[stage], adapter(student[stage]), teacher[stage]), strict=True)
+                name: maps.cpu()
+                for name, maps in zip(ROWS, (student[stage], adapter(student[stage]), teacher[stage]), strict=True)
             }
             for stage, adapter in zip(method.stages, method.adapters, strict=True)
-        }  # fmt: skip
+        }

@@ -71,12 +71,17 @@ EXPLORERS: dict[str, Made] = {
 }
 # What an explorer is made of here, as code: runs by their role
 SUBJECTS = {
-    "seeds against interval": f'kdlab.STUDIES["tour"]().differences{TEACHERS}', "augmentation": "{teacher}.images",
-    "similarity matrix of a batch": "{simclr}", "map of the features": "{simclr}",
-    "temperature and soft targets": "{teacher}, {student}", "pseudo-labels and their threshold": "{student}",
-    "feature maps and the adapter": "{student}", "ramps and early stopping": "{teacher}",
-    "joint labels and softened targets": "{lsskd}", "draw a digit": "{teacher}, {student}",
-}  # fmt: skip
+    "seeds against interval": f'kdlab.STUDIES["tour"]().differences{TEACHERS}',
+    "augmentation": "{teacher}.images",
+    "similarity matrix of a batch": "{simclr}",
+    "map of the features": "{simclr}",
+    "temperature and soft targets": "{teacher}, {student}",
+    "pseudo-labels and their threshold": "{student}",
+    "feature maps and the adapter": "{student}",
+    "ramps and early stopping": "{teacher}",
+    "joint labels and softened targets": "{lsskd}",
+    "draw a digit": "{teacher}, {student}",
+}
 
 
 class Gallery(Shown):

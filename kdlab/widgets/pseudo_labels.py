@@ -35,10 +35,13 @@ def pseudo_labels(result: Result, threshold: float = 0.95, epoch: int = -1, sour
 
     last = len(seen) - 1
     return explore(
-        draw, "kdlab.widgets.pseudo_labels(result, {})", PREDICT,
-        threshold=Slider(threshold, 0.0, 0.999, 0.005), epoch=Slider(last if epoch < 0 else min(epoch, last), 0, last),
+        draw,
+        "kdlab.widgets.pseudo_labels(result, {})",
+        PREDICT,
+        threshold=Slider(threshold, 0.0, 0.999, 0.005),
+        epoch=Slider(last if epoch < 0 else min(epoch, last), 0, last),
         source=Choice(source, sources, label="labels from"),
-    )  # fmt: skip
+    )
 
 
 def _guesses(setup: Setup) -> dict[str, Guesses]:

@@ -18,9 +18,14 @@ PREDICT = (
 
 
 def ramp(
-    result: Result, patience: int = 5, curve: str = "linear", start: float = 0.1, end: float = 0.9,
-    warmup: float = 0.17, rise: float = 0.53,
-) -> Explorer:  # fmt: skip
+    result: Result,
+    patience: int = 5,
+    curve: str = "linear",
+    start: float = 0.1,
+    end: float = 0.9,
+    warmup: float = 0.17,
+    rise: float = 0.53,
+) -> Explorer:
     """The schedule that SS-KD's hyper-parameters describe, and where a rule would have stopped this recorded run.
 
     The accuracies stay those of the run: another alpha would have given others. Stopping waits until alpha is settled.
@@ -38,13 +43,16 @@ def ramp(
         return plot_ramp(weights, scores, stop, best)
 
     return explore(
-        draw, "kdlab.widgets.ramp(result, {})", PREDICT,
+        draw,
+        "kdlab.widgets.ramp(result, {})",
+        PREDICT,
         patience=Slider(patience, 1, 15, label="patience, epochs"),
         curve=Choice(curve, ["linear", "cosine", "step"]),
-        start=Slider(start, 0.0, 1.0, 0.05), end=Slider(end, 0.0, 1.0, 0.05),
+        start=Slider(start, 0.0, 1.0, 0.05),
+        end=Slider(end, 0.0, 1.0, 0.05),
         warmup=Slider(warmup, 0.0, 0.5, 0.01, label="warm-up, share"),
         rise=Slider(rise, 0.0, 1.0, 0.01, label="ramp, share"),
-    )  # fmt: skip
+    )
 
 
 def stopping(scores: list[float], patience: int, settled: float) -> tuple[int, int]:

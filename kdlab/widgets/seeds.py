@@ -21,7 +21,8 @@ def seeds(differences: Sequence[float], n: int = 3, order: int = 0, label: str =
     given = "" if label == LABEL else f", label={label!r}".replace("{", "{{").replace("}", "}}")
     return explore(
         lambda n, order: plot_interval(np.random.default_rng(order).permutation(values)[:n].tolist(), label),
-        f"kdlab.widgets.seeds(differences, {{}}{given})", PREDICT,
+        f"kdlab.widgets.seeds(differences, {{}}{given})",
+        PREDICT,
         n=Slider(min(n, len(values)), 1, len(values), label="seeds drawn"),
         order=Slider(order, 0, 49, label="order in which they come"),
-    )  # fmt: skip
+    )

@@ -51,8 +51,11 @@ def similarity(result: Result, T: float = 0.1, batch: int = 12, again: int = 0, 
         return plot_batch(x, cosines, T, moments[moment])
 
     return explore(
-        draw, "kdlab.widgets.similarity(result, {})", PREDICT,
-        T=Slider(T, 0.02, 5.0, log=True, label="temperature"), batch=Slider(batch, 8, 24, label="batch"),
+        draw,
+        "kdlab.widgets.similarity(result, {})",
+        PREDICT,
+        T=Slider(T, 0.02, 5.0, log=True, label="temperature"),
+        batch=Slider(batch, 8, 24, label="batch"),
         again=Slider(again, 0, 20, label="draw again"),
         moment=Slider(min(moment, len(moments) - 1), 0, len(moments) - 1, label="moment of training"),
-    )  # fmt: skip
+    )

@@ -62,10 +62,14 @@ def targets(result: Result, image: int = -1, turn: int = 0, exit: str = "classif
 
     last = config.epochs - 1
     return explore(
-        draw, "kdlab.widgets.targets(result, {})", PREDICT, image=Slider(image, 0, len(y) - 1),
-        turn=Slider(turn, 0, TURNS - 1, label="turn of the branches, x 90°"), exit=Choice(exit, names),
+        draw,
+        "kdlab.widgets.targets(result, {})",
+        PREDICT,
+        image=Slider(image, 0, len(y) - 1),
+        turn=Slider(turn, 0, TURNS - 1, label="turn of the branches, x 90°"),
+        exit=Choice(exit, names),
         epoch=Slider(last if epoch < 0 else min(epoch, last), 0, last, label="epochs trained before"),
-    )  # fmt: skip
+    )
 
 
 def _look(setup: Setup) -> _Seen:

@@ -22,7 +22,7 @@ COUNT, GRID = 30, torch.logspace(-0.3, 1.7, 25).tolist()
 
 def temperature(
     teacher: Result, student: Result, image: int = 0, T: float = 1.0, standardise: bool = False
-) -> Explorer:  # fmt: skip
+) -> Explorer:
     """Softened answers of two trained networks to one of the thirty test images of which the teacher is least sure.
 
     `standardise` divides the logits of both by their standard deviation first (Sun et al. 2024).
@@ -54,11 +54,13 @@ def temperature(
         )
 
     return explore(
-        draw, "kdlab.widgets.temperature(teacher, student, {})", PREDICT,
+        draw,
+        "kdlab.widgets.temperature(teacher, student, {})",
+        PREDICT,
         image=Slider(image, 0, len(doubtful) - 1, label="image, the most doubtful first"),
         T=Slider(T, GRID[0], GRID[-1], log=True, label="temperature"),
         standardise=Choice(standardise, label="standardised logits"),
-    )  # fmt: skip
+    )
 
 
 def _standardised(z: Tensor) -> Tensor:

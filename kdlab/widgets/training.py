@@ -106,11 +106,24 @@ class Panel(Shown):
         if len(self.folders) > 1:
             stage += f" ({self.folders.index(now) + 1} of {len(self.folders)} runs)"
         elsewhere = not done and self.process.elsewhere
-        state = "done" if done else self.process.failure or (
-            "paused" if paused else "waiting for another process, which trains it or pauses" if alive and elsewhere
-            else "training" if alive else "trained by another process" if elsewhere
-            else "stopped" if log else "not started"
-        )  # fmt: skip
+        state = (
+            "done"
+            if done
+            else self.process.failure
+            or (
+                "paused"
+                if paused
+                else "waiting for another process, which trains it or pauses"
+                if alive and elsewhere
+                else "training"
+                if alive
+                else "trained by another process"
+                if elsewhere
+                else "stopped"
+                if log
+                else "not started"
+            )
+        )
         seconds = [line["seconds"] for line in log[-5:] if is_number(line.get("seconds"))]
         recent = seconds if alive and not paused else []
         left = f", about {sum(recent) / len(recent) * (config.epochs - len(log)):.0f} s left" if recent else ""

@@ -40,12 +40,17 @@ def classic(size: int) -> dict[str, Callable]:
     """The "colour" recipes as torchvision users write them."""
     return {
         "weak": T.Compose([T.RandomCrop(size, padding=4), T.RandomHorizontalFlip(), T.ToTensor()]),
-        "strong": T.Compose([
-            T.RandomResizedCrop(size, scale=(0.2, 1.0)), T.RandomHorizontalFlip(),
-            T.RandomApply([T.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8), T.RandomGrayscale(0.2),
-            T.RandomApply([pil_blur], p=0.5), T.ToTensor(),
-        ]),
-    }  # fmt: skip
+        "strong": T.Compose(
+            [
+                T.RandomResizedCrop(size, scale=(0.2, 1.0)),
+                T.RandomHorizontalFlip(),
+                T.RandomApply([T.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
+                T.RandomGrayscale(0.2),
+                T.RandomApply([pil_blur], p=0.5),
+                T.ToTensor(),
+            ]
+        ),
+    }
 
 
 def photos(count: int, channels: int, size: int) -> torch.Tensor:
@@ -63,17 +68,22 @@ def main():
     pil = [T.functional.to_pil_image(image) for image in images]
     for role, transform in classic(32).items():
         recipe = AUGMENTATIONS["colour"][role]
-        times = microseconds({
-            "kdlab": lambda: [recipe(images, generator) for _ in range(4)],
-            "torchvision": lambda: [torch.stack([transform(image) for image in pil]) for _ in range(4)],
-        }, 4 * len(images))  # fmt: skip
+        times = microseconds(
+            {
+                "kdlab": lambda: [recipe(images, generator) for _ in range(4)],
+                "torchvision": lambda: [torch.stack([transform(image) for image in pil]) for _ in range(4)],
+            },
+            4 * len(images),
+        )
         ours, theirs = (statistics.median(each) for each in times.values())
         line = ", ".join(f"{name} {statistics.median(t):.1f} [{t[0]:.1f}-{t[-1]:.1f}]" for name, t in times.items())
         print(f"colour {role} 32 px, batch 256: {line}, ratio {theirs / ours:.1f}")
     for size in (12, 16):
         images = photos(128, 1, size)
-        calls = {role: lambda r=recipe: [r(images, generator) for _ in range(20)]
-                 for role, recipe in AUGMENTATIONS["digits"].items()}  # fmt: skip
+        calls = {
+            role: lambda r=recipe: [r(images, generator) for _ in range(20)]
+            for role, recipe in AUGMENTATIONS["digits"].items()
+        }
         for role, t in microseconds(calls, 20 * len(images)).items():
             print(f"digits {role} {size} px, batch 128: {statistics.median(t):.2f} [{t[0]:.2f}-{t[-1]:.2f}]")
 

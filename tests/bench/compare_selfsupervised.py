@@ -44,19 +44,40 @@ OURS = {  # what the preset "short" of each method takes from lightly, and for S
     "moco, equal start": {"splits": 8, "symmetric": True},
     "byol": {"hidden": 1024, "dim": 256, "tau_end": 0.99},
 }
-CODES = {"simclr": ("kdlab", "lightly"), "moco": ("kdlab", "lightly"), "byol": ("kdlab", "lightly"),
-         "moco, queue moved once": ("lightly",), "moco, equal start": ("lightly",)}  # fmt: skip
+CODES = {
+    "simclr": ("kdlab", "lightly"),
+    "moco": ("kdlab", "lightly"),
+    "byol": ("kdlab", "lightly"),
+    "moco, queue moved once": ("lightly",),
+    "moco, equal start": ("lightly",),
+}
 WEIGHTS = {"moco": {"info_nce": 0.5}, "byol": {"byol": 0.25}}  # lightly averages both directions, and takes -cos
 
 
 def config(system: str, folder: str, seed: int, steps: int) -> Config:
     method = system.partition(",")[0]
     return Config(
-        method=method, model="resnet18", width=0.25, dataset=f"folder:{folder}", size=32, validation=0.0, seed=seed,
-        augment="lightly", epochs=EPOCHS, steps=steps // EPOCHS, batch=BATCH, optimizer="sgd", lr=LR, momentum=0.9,
-        weight_decay=WEIGHT_DECAY, schedule="cosine", warmup=0.0, evaluate_every=1000, hp=OURS[system],
+        method=method,
+        model="resnet18",
+        width=0.25,
+        dataset=f"folder:{folder}",
+        size=32,
+        validation=0.0,
+        seed=seed,
+        augment="lightly",
+        epochs=EPOCHS,
+        steps=steps // EPOCHS,
+        batch=BATCH,
+        optimizer="sgd",
+        lr=LR,
+        momentum=0.9,
+        weight_decay=WEIGHT_DECAY,
+        schedule="cosine",
+        warmup=0.0,
+        evaluate_every=1000,
+        hp=OURS[system],
         weights=WEIGHTS.get(method, {}),
-    )  # fmt: skip
+    )
 
 
 def started(head: nn.Module, ours: nn.Module | None) -> nn.Module:
@@ -79,7 +100,7 @@ def simclr(method: nn.Module, equal: bool = False) -> tuple[nn.Module, Callable[
 
 def moco(
     method: nn.Module, equal: bool = False, queue_once: bool = False
-) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:  # fmt: skip
+) -> tuple[nn.Module, Callable[[Tensor, Tensor], Tensor]]:
     """lightly's benchmark queues the keys of one direction before the other, whose queries then find their own image
     among the negatives; with `queue_once` its loss sees both directions together, and the queue moves after them.
     """
@@ -131,9 +152,12 @@ def byol(method: nn.Module, equal: bool = False) -> tuple[nn.Module, Callable[[T
 
 
 LIGHTLYS = {
-    "simclr": simclr, "moco": moco, "moco, queue moved once": partial(moco, queue_once=True),
-    "moco, equal start": partial(moco, equal=True, queue_once=True), "byol": byol,
-}  # fmt: skip
+    "simclr": simclr,
+    "moco": moco,
+    "moco, queue moved once": partial(moco, queue_once=True),
+    "moco, equal start": partial(moco, equal=True, queue_once=True),
+    "byol": byol,
+}
 
 
 def lightlys(setup: Setup, make: Callable) -> float:
@@ -141,9 +165,7 @@ def lightlys(setup: Setup, make: Callable) -> float:
     torch.manual_seed(setup.config.seed)
     net = setup.method.model.train()
     head, loss = make(setup.method)
-    optimizer = torch.optim.SGD(
-        [*net.parameters(), *head.parameters()], LR, momentum=0.9, weight_decay=WEIGHT_DECAY
-    )  # fmt: skip
+    optimizer = torch.optim.SGD([*net.parameters(), *head.parameters()], LR, momentum=0.9, weight_decay=WEIGHT_DECAY)
     total, step = EPOCHS * setup.batches.steps, 0
     for epoch in range(EPOCHS):
         for batch in setup.batches.epoch(setup.config.seed, epoch):
@@ -186,9 +208,11 @@ def main() -> None:
                 began = time.perf_counter()
                 knn = measure(system, code, config(system, given.folder, seed, given.steps), images)
                 row = dict(zip(KEY, key, strict=True)) | {
-                    "batch": BATCH, "knn": knn, "seconds": round(time.perf_counter() - began),
+                    "batch": BATCH,
+                    "knn": knn,
+                    "seconds": round(time.perf_counter() - began),
                     "threads": torch.get_num_threads(),
-                }  # fmt: skip
+                }
                 pd.concat([rows(), pd.DataFrame([row])]).to_csv(TABLE, index=False, float_format=digits)
                 print(row, flush=True)
 

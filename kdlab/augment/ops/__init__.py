@@ -12,7 +12,25 @@ from .geometry import affine, crop_resize, hflip, jigsaw, pad_crop, rotations, t
 from .mixing import cutmix, cutmix_box
 
 __all__ = [
-    "JITTER", "LUMINANCE", "affine", "blur", "brightness", "contrast", "crop_resize", "cutmix", "cutmix_box", "cutout",
-    "erase", "greyscale", "hflip", "hue", "jigsaw", "jitter", "pad_crop", "rotations", "saturation", "solarize",
+    "JITTER",
+    "LUMINANCE",
+    "affine",
+    "blur",
+    "brightness",
+    "contrast",
+    "crop_resize",
+    "cutmix",
+    "cutmix_box",
+    "cutout",
+    "erase",
+    "greyscale",
+    "hflip",
+    "hue",
+    "jigsaw",
+    "jitter",
+    "pad_crop",
+    "rotations",
+    "saturation",
+    "solarize",
     "turned",
-]  # fmt: skip
+]

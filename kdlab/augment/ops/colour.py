@@ -63,9 +63,14 @@ JITTER = (brightness, contrast, saturation, hue)
 
 
 def jitter(
-    x: Tensor, brightness: Tensor | None, contrast: Tensor | None, saturation: Tensor | None, hue: Tensor | None,
-    order: Tensor, on: Tensor | None = None,
-) -> Tensor:  # fmt: skip
+    x: Tensor,
+    brightness: Tensor | None,
+    contrast: Tensor | None,
+    saturation: Tensor | None,
+    hue: Tensor | None,
+    order: Tensor,
+    on: Tensor | None = None,
+) -> Tensor:
     """The four operations above, each image in its own order. (ColorJitter)
 
     `order` (B, 4) holds permutations of 0 brightness, 1 contrast, 2 saturation, 3 hue. A factor of None leaves its

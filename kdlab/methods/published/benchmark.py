@@ -8,9 +8,19 @@ SOURCE = "RepDistiller, the code of CRD"
 # Networks that RepDistiller, SSKD and HSAKD train at a fifth of the learning rate
 LIGHT = ("mobilenet_v2_half", "mobilenet_v2_half_highres", "mobilenet_v2_cifar", "shufflenet_v1", "shufflenet_v2")
 OPTIMIZER = Recipe(
-    SOURCE, epochs=240, batch=64, optimizer="sgd", momentum=0.9, nesterov=False, weight_decay=5e-4, decay_all=True,
-    schedule="step", milestones=(150 / 240, 180 / 240, 210 / 240), decay=0.1, warmup=0.0,
-)  # fmt: skip
+    SOURCE,
+    epochs=240,
+    batch=64,
+    optimizer="sgd",
+    momentum=0.9,
+    nesterov=False,
+    weight_decay=5e-4,
+    decay_all=True,
+    schedule="step",
+    milestones=(150 / 240, 180 / 240, 210 / 240),
+    decay=0.1,
+    warmup=0.0,
+)
 
 
 def task(model: str, dataset: str, source: str = SOURCE) -> Recipe:
@@ -35,8 +45,14 @@ def pair(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cif
 
 
 # beta of DKD where it is not 8
-DKD = {("wrn_16_2", "wrn_40_2"): 6.0, ("wrn_40_1", "wrn_40_2"): 6.0, ("resnet20", "resnet56"): 2.0,
-       ("resnet32", "resnet110"): 2.0, ("vgg8", "vgg13"): 6.0, ("mobilenet_v2_half", "vgg13"): 6.0}  # fmt: skip
+DKD = {
+    ("wrn_16_2", "wrn_40_2"): 6.0,
+    ("wrn_40_1", "wrn_40_2"): 6.0,
+    ("resnet20", "resnet56"): 2.0,
+    ("resnet32", "resnet110"): 2.0,
+    ("vgg8", "vgg13"): 6.0,
+    ("mobilenet_v2_half", "vgg13"): 6.0,
+}
 
 
 def decoupled(model: str = "resnet8x4", teacher: str = "resnet32x4", dataset: str = "cifar100") -> Recipe:
@@ -45,17 +61,13 @@ def decoupled(model: str = "resnet8x4", teacher: str = "resnet32x4", dataset: st
     return pair(model, teacher, dataset) | beta
 
 
-def first_phase(
-    method: str, model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100"
-) -> Recipe:  # fmt: skip
+def first_phase(method: str, model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
     """First phase of a method of two: 30 epochs at the student's learning rate, which stays as it is."""
     constant = Recipe(f"{SOURCE} (helper/pretrain.py)", method=method, epochs=30, schedule="constant")
     return pair(model, teacher, dataset) | constant
 
 
-def second_phase(
-    first: str, model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100"
-) -> Recipe:  # fmt: skip
+def second_phase(first: str, model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
     """Second phase: labels alone, from the weights that the method `first` reached in the first."""
     return classifier(model, dataset) | Recipe(SOURCE, init=first_phase(first, model, teacher, dataset))
 
@@ -66,9 +78,13 @@ def paraphraser(model: str = "wrn_40_2", dataset: str = "cifar100", lr: float = 
     Its learning rate goes by the student to come: 0.01 for small ResNets, WRNs and light networks, else 0.05 (VGG-8).
     """
     phase = Recipe(
-        f"{SOURCE} (helper/pretrain.py)", method="ft_paraphraser", epochs=30, schedule="constant", lr=lr,
+        f"{SOURCE} (helper/pretrain.py)",
+        method="ft_paraphraser",
+        epochs=30,
+        schedule="constant",
+        lr=lr,
         init=classifier(model, dataset),
-    )  # fmt: skip
+    )
     return classifier(model, dataset) | phase
 
 

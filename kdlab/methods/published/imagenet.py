@@ -5,9 +5,22 @@ from .recipe import Recipe
 EXAMPLE, LSSKD = "PyTorch's ImageNet example", "LSSKD, section IV-A"
 KD, SSKD = "torchdistill, KD on ImageNet", "torchdistill, SSKD on ImageNet"  # both ResNet-18 of ResNet-34
 OPTIMIZER = Recipe(
-    EXAMPLE, size=224, validation=0.0, width=1.0, augment="photographs", batch=256, optimizer="sgd", lr=0.1,
-    momentum=0.9, nesterov=False, weight_decay=1e-4, decay_all=True, schedule="step", decay=0.1, warmup=0.0,
-) | Recipe(KD, epochs=100, milestones=(0.3, 0.6, 0.9))  # fmt: skip
+    EXAMPLE,
+    size=224,
+    validation=0.0,
+    width=1.0,
+    augment="photographs",
+    batch=256,
+    optimizer="sgd",
+    lr=0.1,
+    momentum=0.9,
+    nesterov=False,
+    weight_decay=1e-4,
+    decay_all=True,
+    schedule="step",
+    decay=0.1,
+    warmup=0.0,
+) | Recipe(KD, epochs=100, milestones=(0.3, 0.6, 0.9))
 
 
 def _task(model: str, dataset: str) -> Recipe:
@@ -24,9 +37,7 @@ def teacher(model: str = "resnet34_imagenet", dataset: str = "imagenet") -> Reci
     return classifier(model, dataset) | Recipe("torchvision, IMAGENET1K_V1", pretrained=True, epochs=0)
 
 
-def kd(
-    model: str = "resnet18_imagenet", teacher: str = "resnet34_imagenet", dataset: str = "imagenet"
-) -> Recipe:  # fmt: skip
+def kd(model: str = "resnet18_imagenet", teacher: str = "resnet34_imagenet", dataset: str = "imagenet") -> Recipe:
     """A student of that teacher by KD at T = 1, half of it labels."""
     own = Recipe(KD, hp={"T": 1.0}, weights={"ce": 0.5, "kd": 0.5}, teacher=_teacher(teacher, dataset))
     return _task(model, dataset) | own
@@ -35,18 +46,21 @@ def kd(
 def sskd_head(model: str = "resnet34_imagenet", dataset: str = "imagenet") -> Recipe:
     """SSKD's head on the teacher: 30 epochs, 85 images (340 with their versions) a batch."""
     return _task(model, dataset) | Recipe(
-        SSKD, method="sskd_head", epochs=30, milestones=(10 / 30, 20 / 30), batch=85, weight_decay=5e-4,
+        SSKD,
+        method="sskd_head",
+        epochs=30,
+        milestones=(10 / 30, 20 / 30),
+        batch=85,
+        weight_decay=5e-4,
         init=_teacher(model, dataset),
-    )  # fmt: skip
+    )
 
 
-def sskd(
-    model: str = "resnet18_imagenet", teacher: str = "resnet34_imagenet", dataset: str = "imagenet"
-) -> Recipe:  # fmt: skip
+def sskd(model: str = "resnet18_imagenet", teacher: str = "resnet34_imagenet", dataset: str = "imagenet") -> Recipe:
     """SSKD's student of that; cross-entropy has weight 1 here, 0.1 on CIFAR-100."""
     return _task(model, dataset) | Recipe(
         SSKD, batch=85, weight_decay=5e-4, weights={"ce": 1.0}, teacher=sskd_head(teacher, dataset)
-    )  # fmt: skip
+    )
 
 
 def lsskd(model: str = "resnet18_imagenet", dataset: str = "imagenet") -> Recipe:

@@ -26,33 +26,79 @@ SHORT: dict[str, dict[str, Any]] = {
     "mokd": {},
 }
 LONG: dict[str, dict[str, Any]] = {
-    "simclr": {"optimizer": "lars", "lr": 0.4, "weight_decay": 1e-4, "decay_all": False, "augment": "simclr",
-               "hp": {"T": 0.2, "hidden": 2048, "dim": 256, "norm": "none"}},
-    "moco": {"optimizer": "sgd", "lr": 0.3, "weight_decay": 1e-4, "decay_all": True, "augment": "moco",
-             "hp": {"T": 0.2, "hidden": 2048, "dim": 256, "queue": 32768, "momentum": 0.99, "momentum_end": 0.999,
-                    "splits": 1, "symmetric": True, "norm": "none"}, "weights": {"info_nce": 0.5}},
-    "byol": {"optimizer": "lars", "lr": 1.0, "weight_decay": 1e-5, "decay_all": False, "augment": "byol",
-             "hp": {"hidden": 4096, "dim": 256, "tau": 0.99, "tau_end": 1.0, "norm": "hidden"}},
-}  # fmt: skip
+    "simclr": {
+        "optimizer": "lars",
+        "lr": 0.4,
+        "weight_decay": 1e-4,
+        "decay_all": False,
+        "augment": "simclr",
+        "hp": {"T": 0.2, "hidden": 2048, "dim": 256, "norm": "none"},
+    },
+    "moco": {
+        "optimizer": "sgd",
+        "lr": 0.3,
+        "weight_decay": 1e-4,
+        "decay_all": True,
+        "augment": "moco",
+        "hp": {
+            "T": 0.2,
+            "hidden": 2048,
+            "dim": 256,
+            "queue": 32768,
+            "momentum": 0.99,
+            "momentum_end": 0.999,
+            "splits": 1,
+            "symmetric": True,
+            "norm": "none",
+        },
+        "weights": {"info_nce": 0.5},
+    },
+    "byol": {
+        "optimizer": "lars",
+        "lr": 1.0,
+        "weight_decay": 1e-5,
+        "decay_all": False,
+        "augment": "byol",
+        "hp": {"hidden": 4096, "dim": 256, "tau": 0.99, "tau_end": 1.0, "norm": "hidden"},
+    },
+}
 
 
 def short(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Recipe:
     """lightly's benchmark: 200 epochs of 512 images, lr 0.06 per 128 images, cosine, no warm-up, no blur."""
     source = f"{GUESS}, on {LIGHTLY}" if method == "mokd" else LIGHTLY
     return _task(source, model, dataset) | Recipe(
-        source, method=method, epochs=200, batch=512, optimizer="sgd", lr=0.24, momentum=0.9, nesterov=False,
-        weight_decay=5e-4, decay_all=True, schedule="cosine", warmup=0.0, augment=_views(dataset, "lightly"),
+        source,
+        method=method,
+        epochs=200,
+        batch=512,
+        optimizer="sgd",
+        lr=0.24,
+        momentum=0.9,
+        nesterov=False,
+        weight_decay=5e-4,
+        decay_all=True,
+        schedule="cosine",
+        warmup=0.0,
+        augment=_views(dataset, "lightly"),
         **SHORT[method],
-    )  # fmt: skip
+    )
 
 
 def long(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Recipe:
     """solo-learn's recipe: 1,000 epochs of 256 images, 10 of them warm-up, cosine."""
     own = {**LONG[method], "augment": _views(dataset, LONG[method]["augment"])}
     return _task(SOLO_LEARN, model, dataset) | Recipe(
-        SOLO_LEARN, method=method, epochs=1000, batch=256, momentum=0.9, nesterov=False, schedule="cosine",
-        warmup=0.01, **own,
-    )  # fmt: skip
+        SOLO_LEARN,
+        method=method,
+        epochs=1000,
+        batch=256,
+        momentum=0.9,
+        nesterov=False,
+        schedule="cosine",
+        warmup=0.01,
+        **own,
+    )
 
 
 def _task(source: str, model: str, dataset: str) -> Recipe:
@@ -67,9 +113,21 @@ def _views(dataset: str, family: str) -> str:
 def fine_tuning(dataset: str = "cifar10") -> Recipe:
     """LiteNet-SSD's teacher on the labels: its new classifier learns ten times faster, its best epoch is kept."""
     return _litenet_task("resnet18", dataset) | Recipe(
-        GUESS, method="supervised", epochs=100, batch=128, optimizer="sgd", lr=0.01, head_lr=10.0, momentum=0.9,
-        nesterov=True, weight_decay=5e-4, decay_all=True, schedule="cosine", warmup=0.0, patience=1000,
-    )  # fmt: skip
+        GUESS,
+        method="supervised",
+        epochs=100,
+        batch=128,
+        optimizer="sgd",
+        lr=0.01,
+        head_lr=10.0,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=5e-4,
+        decay_all=True,
+        schedule="cosine",
+        warmup=0.0,
+        patience=1000,
+    )
 
 
 def litenet(dataset: str = "cifar10", ssl: str = "byol") -> Recipe:
@@ -79,9 +137,19 @@ def litenet(dataset: str = "cifar10", ssl: str = "byol") -> Recipe:
     )
     teacher = fine_tuning(dataset) | Recipe(GUESS, init=pretraining)
     student = Recipe(
-        GUESS, epochs=200, batch=64, optimizer="sgd", lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4,
-        decay_all=True, schedule="cosine", warmup=0.0, teacher=teacher,
-    )  # fmt: skip
+        GUESS,
+        epochs=200,
+        batch=64,
+        optimizer="sgd",
+        lr=0.05,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=5e-4,
+        decay_all=True,
+        schedule="cosine",
+        warmup=0.0,
+        teacher=teacher,
+    )
     return _litenet_task("litenet_dsc", dataset) | student
 
 

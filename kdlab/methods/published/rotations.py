@@ -13,13 +13,11 @@ def sskd_head(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
     """SSKD's second phase: the head on a trained teacher `model`."""
     phase = Recipe(
         SSKD, method="sskd_head", epochs=60, lr=0.05, milestones=(30 / 60, 45 / 60), init=classifier(model, dataset)
-    )  # fmt: skip
+    )
     return classifier(model, dataset) | phase
 
 
-def sskd(
-    model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100", **own: Any
-) -> Recipe:  # fmt: skip
+def sskd(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100", **own: Any) -> Recipe:
     """SSKD's third phase, the student, on the other two; `own`: fields of a variant."""
     return classifier(model, dataset) | Recipe(SSKD, teacher=sskd_head(teacher, dataset), **own)
 
@@ -29,9 +27,7 @@ def sskd_pretext_head(model: str = "wrn_40_2", dataset: str = "cifar100") -> Rec
     return sskd_head(model, dataset) | Recipe("reconstruction: as SSKD's own task", method="sskd_pretext_head")
 
 
-def sskd_pretext(
-    model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100"
-) -> Recipe:  # fmt: skip
+def sskd_pretext(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
     """The student of that head."""
     phase = Recipe("reconstruction: as SSKD's own task", teacher=sskd_pretext_head(teacher, dataset))
     return sskd(model, teacher, dataset) | phase
@@ -50,7 +46,7 @@ def frozen_teacher(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe
     """Branches on a network that the benchmark's recipe trained (the teacher of the rows HSAKD)."""
     phase = Recipe(
         HSAKD, method="hsakd_branches", epochs=100, lr=0.05, milestones=(0.3, 0.6, 0.9), init=classifier(model, dataset)
-    )  # fmt: skip
+    )
     return _nesterov(model, dataset) | phase
 
 
@@ -72,9 +68,15 @@ def hsakd_online(model: str = "wrn_16_2", dataset: str = "cifar100") -> Recipe:
 def lsskd(model: str = "wrn_16_2", dataset: str = "cifar100") -> Recipe:
     """LSSKD's student, which needs no teacher."""
     text = Recipe(
-        LSSKD, epochs=240, batch=64, optimizer="sgd", momentum=0.9, schedule="step", milestones=(150 / 240, 210 / 240),
+        LSSKD,
+        epochs=240,
+        batch=64,
+        optimizer="sgd",
+        momentum=0.9,
+        schedule="step",
+        milestones=(150 / 240, 210 / 240),
         decay=0.1,
-    )  # fmt: skip
+    )
     gaps = Recipe("reconstruction: as the benchmark", nesterov=False, weight_decay=5e-4, decay_all=True, warmup=0.0)
     return OPTIMIZER | task(model, dataset) | rate(model) | gaps | text
 

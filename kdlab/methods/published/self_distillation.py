@@ -7,13 +7,18 @@ from .recipe import Recipe
 # (100 where the files ask for the mean over the batch, which is the sum over 100 classes); other networks as ResNet-18.
 # Ordinary training, and with it the virtual teacher and the self-training's own teacher, has batches of 64 for two.
 TFKD_SELF = {
-    "resnet18": (0.95, 6.0, 50.0, 128), "mobilenet_v2_cifar": (0.95, 20.0, 1.0, 128), "resnet50": (0.95, 6.0, 1.0, 128),
-    "densenet121": (0.9, 20.0, 50.0, 100), "resnext29_8x64d": (0.9, 20.0, 100.0, 64),
-}  # fmt: skip
+    "resnet18": (0.95, 6.0, 50.0, 128),
+    "mobilenet_v2_cifar": (0.95, 20.0, 1.0, 128),
+    "resnet50": (0.95, 6.0, 1.0, 128),
+    "densenet121": (0.9, 20.0, 50.0, 100),
+    "resnext29_8x64d": (0.9, 20.0, 100.0, 64),
+}
 TFKD_REG = {
-    "resnet18": (0.1, 20.0, 100.0), "mobilenet_v2_cifar": (0.95, 40.0, 1.0), "densenet121": (0.1, 40.0, 100.0),
+    "resnet18": (0.1, 20.0, 100.0),
+    "mobilenet_v2_cifar": (0.95, 40.0, 1.0),
+    "densenet121": (0.1, 40.0, 100.0),
     "resnext29_8x64d": (0.5, 40.0, 100.0),
-}  # fmt: skip
+}
 TFKD_HALF_BATCH = ("resnet50", "resnext29_8x64d")
 SGD = {"optimizer": "sgd", "momentum": 0.9, "decay_all": True, "schedule": "step", "width": 1.0}
 
@@ -21,26 +26,51 @@ SGD = {"optimizer": "sgd", "momentum": 0.9, "decay_all": True, "schedule": "step
 def cskd(model: str = "preact_resnet18", dataset: str = "cifar100") -> Recipe:
     """CS-KD: 128 images and as many partners a batch; its script lowers the learning rate behind epochs 101 and 151."""
     return task(model, dataset, "CS-KD, train.py") | Recipe(
-        "CS-KD, train.py", **SGD, epochs=200, batch=128, lr=0.1, nesterov=False, weight_decay=1e-4,
-        milestones=(101 / 200, 151 / 200), decay=0.1, warmup=0.0,
-    )  # fmt: skip
+        "CS-KD, train.py",
+        **SGD,
+        epochs=200,
+        batch=128,
+        lr=0.1,
+        nesterov=False,
+        weight_decay=1e-4,
+        milestones=(101 / 200, 151 / 200),
+        decay=0.1,
+        warmup=0.0,
+    )
 
 
 def pskd(model: str = "preact_resnet18", dataset: str = "cifar100") -> Recipe:
     """PS-KD, and label smoothing as it compares with it."""
     return task(model, dataset, "PS-KD, main.py") | Recipe(
-        "PS-KD, main.py", **SGD, epochs=300, batch=128, lr=0.1, nesterov=True, weight_decay=5e-4,
-        milestones=(0.5, 0.75), decay=0.1, warmup=0.0,
-    )  # fmt: skip
+        "PS-KD, main.py",
+        **SGD,
+        epochs=300,
+        batch=128,
+        lr=0.1,
+        nesterov=True,
+        weight_decay=5e-4,
+        milestones=(0.5, 0.75),
+        decay=0.1,
+        warmup=0.0,
+    )
 
 
 def tfkd(model: str = "resnet18", dataset: str = "cifar100", batch: int | None = None) -> Recipe:
     """What Tf-KD's trainings share: turned images, one epoch of warm-up, learning rates in proportion to the batch."""
     batch = batch or (64 if model in TFKD_HALF_BATCH else 128)
     return task(model, dataset, "Tf-KD, main.py") | Recipe(
-        "Tf-KD, main.py", **SGD, epochs=200, batch=batch, lr=0.1 * batch / 128, nesterov=False, weight_decay=5e-4,
-        milestones=(60 / 200, 120 / 200, 160 / 200), decay=0.2, warmup=1 / 200, augment="rotated",
-    )  # fmt: skip
+        "Tf-KD, main.py",
+        **SGD,
+        epochs=200,
+        batch=batch,
+        lr=0.1 * batch / 128,
+        nesterov=False,
+        weight_decay=5e-4,
+        milestones=(60 / 200, 120 / 200, 160 / 200),
+        decay=0.2,
+        warmup=1 / 200,
+        augment="rotated",
+    )
 
 
 def _constants(term: str, alpha: float, T: float, multiplier: float) -> Recipe:
@@ -63,6 +93,14 @@ def tfkd_reg(model: str = "resnet18", dataset: str = "cifar100") -> Recipe:
 def byot(model: str = "resnet18", dataset: str = "cifar100") -> Recipe:
     """BYOT, whose authors published no code, and deep supervision, which is its plainest form."""
     return task(model, dataset, "luanyunteng's BYOT") | Recipe(
-        "luanyunteng's BYOT", **SGD, epochs=200, batch=128, lr=0.1, nesterov=False, weight_decay=5e-4,
-        milestones=(75 / 200, 130 / 200, 180 / 200), decay=0.1, warmup=0.0,
-    )  # fmt: skip
+        "luanyunteng's BYOT",
+        **SGD,
+        epochs=200,
+        batch=128,
+        lr=0.1,
+        nesterov=False,
+        weight_decay=5e-4,
+        milestones=(75 / 200, 130 / 200, 180 / 200),
+        decay=0.1,
+        warmup=0.0,
+    )

@@ -4,9 +4,17 @@ from .recipe import Recipe
 
 SCRIPT, CLEAN, PAPER = "SS-KD, released script", "reconstruction: the clean form", "SS-KD, table of results"
 OPTIMIZER = Recipe(
-    SCRIPT, dataset="stl10", size=96, batch=32, optimizer="adam", weight_decay=0.0, schedule="constant", warmup=0.0,
-    width=1.0, augment="as_released",
-)  # fmt: skip
+    SCRIPT,
+    dataset="stl10",
+    size=96,
+    batch=32,
+    optimizer="adam",
+    weight_decay=0.0,
+    schedule="constant",
+    warmup=0.0,
+    width=1.0,
+    augment="as_released",
+)
 
 
 def clean_teacher(model: str = "mobilenet_v2") -> Recipe:

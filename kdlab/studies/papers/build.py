@@ -51,9 +51,13 @@ class Task(NamedTuple):
 
 
 def fields_of(
-    method: str, student: str, teacher: str | None = None, preset: str = "paper", theirs: Fields | None = None,
+    method: str,
+    student: str,
+    teacher: str | None = None,
+    preset: str = "paper",
+    theirs: Fields | None = None,
     **own: Any,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The Config fields of a published run; `teacher` and `theirs`, more fields of it, reach methods that have one."""
     taught = teacher and METHODS[METHODS[method].first_phase or method].needs_teacher
     stage = {"teacher": {"model": teacher, **(theirs or {})}} if taught else {}
@@ -62,7 +66,7 @@ def fields_of(
 
 def replicate(
     name: str, asked: Iterable[Asked], rows: Rows, task: Task, track: bool = True, **more: Any
-) -> Replication:  # fmt: skip
+) -> Replication:
     """The study of these cells, which asks which of two `rows` is better.
 
     `track`: test accuracy is logged epoch by epoch, for papers that report the best of it. `more`: fields of `Study`.
@@ -91,10 +95,20 @@ def replicate(
         said = {name: typed({"method": c.method, **differing(c, most)}) for name, c in systems.items()}
     printed = {c.system: c.value for c in cells if c.system and c.metric == "top-1" and c.value == c.value}
     return Replication(
-        name, f"{source.title}: does what {source.paper.partition(',')[0]} found hold?", systems,
-        compared(cells, rows), SEEDS, published={} if task.small else printed, cells=cells, source=source,
-        budget=task.budget, scale=scale, usual=usual, typed=said, **more,
-    )  # fmt: skip
+        name,
+        f"{source.title}: does what {source.paper.partition(',')[0]} found hold?",
+        systems,
+        compared(cells, rows),
+        SEEDS,
+        published={} if task.small else printed,
+        cells=cells,
+        source=source,
+        budget=task.budget,
+        scale=scale,
+        usual=usual,
+        typed=said,
+        **more,
+    )
 
 
 def compared(cells: Sequence[Cell], rows: Rows) -> list[Question]:

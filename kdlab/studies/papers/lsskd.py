@@ -12,7 +12,7 @@ ALONE = ("resnet18", "resnet101", "mobilenet_v2_cifar")  # of table III
 
 def figure_5(
     dataset: str | None = None, budget: str = "lab", model: str = "resnet20", teacher: str = "resnet56"
-) -> Replication:  # fmt: skip
+) -> Replication:
     """The student sees some of the images, its teacher all. Which pair the figure has is not known."""
     task, asked = Task(dataset, None, budget), []
     for data in (None,) if task.small or dataset else ("cifar100", "tiny-imagenet"):
@@ -59,7 +59,7 @@ def coc(dataset: str | None = None, labels: int | float | None = None, budget: s
 
 def hold_out(
     dataset: str | None = None, labels: int | float | None = None, budget: str = "lab", model: str = "wrn_16_2"
-) -> Replication:  # fmt: skip
+) -> Replication:
     """A grid of the past's weight and those of two terms, by images that are held out; `tune` chooses from it."""
     name, asked = "alpha = {:g}, kl = {:g}, feature = {:g}".format, []
     for alpha in ALPHAS:
@@ -74,8 +74,10 @@ def hold_out(
     usual = (0.8, 1.0, 0.1)
     others = [(a, *usual[1:]) for a in ALPHAS] + [(0.8, kl, 0.1) for kl in KL] + [(*usual[:2], f) for f in FEATURE]
     rows = [(name(*usual), name(*other)) for other in others if other != usual]
-    grid = {name(*usual): {
-        "hp": [{"alpha": alpha} for alpha in ALPHAS],
-        "weights": [{"kl": kl, "feature": feature} for kl in KL for feature in FEATURE],
-    }}  # fmt: skip
+    grid = {
+        name(*usual): {
+            "hp": [{"alpha": alpha} for alpha in ALPHAS],
+            "weights": [{"kl": kl, "feature": feature} for kl in KL for feature in FEATURE],
+        }
+    }
     return replicate("lsskd/hold-out", asked, rows, Task(dataset, labels, budget), track=False, grid=grid)

@@ -6,8 +6,18 @@ from ..published import TABLES, UNITS, published
 from .shown import COLUMNS
 
 ABOUT = (
-    "dataset", "teacher", "student", "method", "condition", "value", "metric", "n", "provenance", "protocol", "source",
-)  # fmt: skip
+    "dataset",
+    "teacher",
+    "student",
+    "method",
+    "condition",
+    "value",
+    "metric",
+    "n",
+    "provenance",
+    "protocol",
+    "source",
+)
 
 
 def reference(name: str) -> str:

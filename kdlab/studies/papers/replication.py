@@ -56,9 +56,12 @@ class Replication(Study):
         return [_measured(cell, rows[rows.system == cell.system]) for cell in self.cells]
 
     def table(
-        self, metric: str | None = None, baseline: str | None = None, systems: Iterable[str] = (),
+        self,
+        metric: str | None = None,
+        baseline: str | None = None,
+        systems: Iterable[str] = (),
         live: Mapping[str, Sequence[Result]] | None = None,
-    ) -> pd.DataFrame:  # fmt: skip
+    ) -> pd.DataFrame:
         """A row for each cell: what was "printed" and what was measured "here", in columns under two heads.
 
         With a metric, a baseline, systems or `live` it is the table of every study, of what was measured alone.
@@ -82,9 +85,17 @@ class Replication(Study):
 
     def _sheet(self) -> shown.Sheet:
         return shown.Sheet(
-            self.name, self.budget, self.source, self.scale, self.usual, self.cells, self.measured(), self.typed,
-            len(self.questions), ", ".join(dict.fromkeys(config.dataset for config in self.systems.values())),
-        )  # fmt: skip
+            self.name,
+            self.budget,
+            self.source,
+            self.scale,
+            self.usual,
+            self.cells,
+            self.measured(),
+            self.typed,
+            len(self.questions),
+            ", ".join(dict.fromkeys(config.dataset for config in self.systems.values())),
+        )
 
 
 def _measured(cell: Cell, rows: pd.DataFrame) -> dict[str, Any]:

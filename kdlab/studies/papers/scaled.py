@@ -13,14 +13,24 @@ WIDTH = 0.25
 LR, LR_TUNED_ON = 0.02, 0.002  # from scratch, and on top of features that are there
 TEACHER = 3  # times as many epochs: one that knows little has little to teach, and several students share it
 FOR_SMALL = {  # networks whose first layers would leave nothing of 8 pixels
-    "resnet18_imagenet": "resnet18", "resnet34_imagenet": "resnet34", "mobilenet_v2": "mobilenet_v2_cifar",
-}  # fmt: skip
+    "resnet18_imagenet": "resnet18",
+    "resnet34_imagenet": "resnet34",
+    "mobilenet_v2": "mobilenet_v2_cifar",
+}
 HP = {"crd": {"negatives": 64}, "moco": {"queue": 512}}
 LABELS = 50  # so many published images with labels to one of these
 TRAINING = (
-    "optimizer", "optimizer_hp", "momentum", "nesterov", "weight_decay", "decay_all", "schedule", "milestones", "decay",
+    "optimizer",
+    "optimizer_hp",
+    "momentum",
+    "nesterov",
+    "weight_decay",
+    "decay_all",
+    "schedule",
+    "milestones",
+    "decay",
     "warmup",
-)  # fmt: skip
+)
 DEFAULTS = {name: Config.model_fields[name].default for name in TRAINING}
 # Of these networks, so many pixels leave a last map of one point, in which factor transfer has nothing to compare
 POINTS = {8: ("vgg", "mobilenet", "shufflenet", "resnet50"), 16: ("mobilenet_v2_half",)}
@@ -64,14 +74,22 @@ def _stage(config: Config, scale: Scale, share: float) -> Config:
     fewer = scale.labels or max(10, config.labels // LABELS) if isinstance(config.labels, int) else config.labels
     tuned_on = config.init is not None and config.method == "supervised"
     small: dict[str, Any] = {
-        "model": FOR_SMALL.get(config.model, config.model), "width": WIDTH, "pretrained": False,
-        "dataset": scale.dataset, "size": size_of(scale), "augment": None,
-        "labels": fewer, "validation": config.validation or 0.1,
-        "epochs": epochs, "steps": scale.steps, "batch": scale.batch,
-        "hp": {**config.hp, **HP.get(config.method, {})}, "cutout": 2 if config.cutout else 0,
+        "model": FOR_SMALL.get(config.model, config.model),
+        "width": WIDTH,
+        "pretrained": False,
+        "dataset": scale.dataset,
+        "size": size_of(scale),
+        "augment": None,
+        "labels": fewer,
+        "validation": config.validation or 0.1,
+        "epochs": epochs,
+        "steps": scale.steps,
+        "batch": scale.batch,
+        "hp": {**config.hp, **HP.get(config.method, {})},
+        "cutout": 2 if config.cutout else 0,
         "patience": config.patience and max(2, round(config.patience * epochs / max(1, config.epochs))),
         "lr": LR_TUNED_ON if tuned_on else LR,
-    }  # fmt: skip
+    }
     return config.replace(**DEFAULTS, **small, **stages)
 
 

@@ -150,8 +150,9 @@ def _legend(study: Sheet) -> list[str]:
     what = f" of {columns.pop()}" if len(columns) == 1 else ""
     return _wrapped(
         f"columns: {printed}measured here, means{what} over n seeds, {'; '.join(WHICH.values())}; seconds of the last "
-        f"stage; below each cell: {run}", "",
-    )  # fmt: skip
+        f"stage; below each cell: {run}",
+        "",
+    )
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
@@ -159,7 +160,7 @@ def _wrapped(text: str, indent: str) -> list[str]:
     more = indent if indent else "  "
     return textwrap.wrap(
         text, COLUMNS, initial_indent=indent, subsequent_indent=more, break_long_words=False, break_on_hyphens=False
-    )  # fmt: skip
+    )
 
 
 def is_printed(cell: Cell) -> bool:

@@ -14,7 +14,7 @@ PAIR = ("wrn_16_2", "wrn_40_2")
 
 def few_shot(
     dataset: str | None = None, budget: str = "lab", model: str = "resnet20", teacher: str = "resnet56"
-) -> Replication:  # fmt: skip
+) -> Replication:
     """The student has some of the labels, its teacher all."""
     asked = []
     for share in SHARES:
@@ -26,9 +26,12 @@ def few_shot(
 
 
 def noisy(
-    dataset: str | None = None, labels: int | float | None = None, budget: str = "lab", model: str = "resnet20",
+    dataset: str | None = None,
+    labels: int | float | None = None,
+    budget: str = "lab",
+    model: str = "resnet20",
     teacher: str = "resnet56",
-) -> Replication:  # fmt: skip
+) -> Replication:
     """Some of the student's labels are wrong, none of its teacher's."""
     asked = []
     for noise in NOISES:
@@ -40,9 +43,12 @@ def noisy(
 
 
 def terms(
-    dataset: str | None = None, labels: int | float | None = None, budget: str = "lab", model: str = PAIR[0],
+    dataset: str | None = None,
+    labels: int | float | None = None,
+    budget: str = "lab",
+    model: str = PAIR[0],
     teacher: str = PAIR[1],
-) -> Replication:  # fmt: skip
+) -> Replication:
     """All choices of its terms beside the labels; these alone are a network without a teacher."""
     names, asked, rows = ("kd", "tf", "ss"), [], []
     whole = " + ".join(("ce", *names))
@@ -56,9 +62,12 @@ def terms(
 
 
 def selective(
-    dataset: str | None = None, labels: int | float | None = None, budget: str = "lab", model: str = PAIR[0],
+    dataset: str | None = None,
+    labels: int | float | None = None,
+    budget: str = "lab",
+    model: str = PAIR[0],
     teacher: str = PAIR[1],
-) -> Replication:  # fmt: skip
+) -> Replication:
     """How much of what the teacher gets wrong counts, for each of the two terms that choose."""
     asked, rows, usual = [], [], {"ratio_tf": 1.0, "ratio_ss": 0.75}
     for name, own in usual.items():

@@ -11,9 +11,12 @@ GREY, COLOUR = ("digits", "mnist", "fashion-mnist"), ("stl10", "tiny-imagenet")
 
 
 def pretext(
-    dataset: str | None = None, labels: int | float | None = None, budget: str = "lab", model: str = PAIR[0],
+    dataset: str | None = None,
+    labels: int | float | None = None,
+    budget: str = "lab",
+    model: str = PAIR[0],
     teacher: str = PAIR[1],
-) -> Replication:  # fmt: skip
+) -> Replication:
     """SSKD's task, three others, and none; weights and temperatures are those of its own throughout."""
     runs = {
         "none": fields_of("sskd", model, teacher, weights={"ss": 0.0}),
@@ -27,9 +30,12 @@ def pretext(
 
 
 def transformations(
-    dataset: str | None = None, labels: int | float | None = None, budget: str = "lab", model: str = PAIR[0],
+    dataset: str | None = None,
+    labels: int | float | None = None,
+    budget: str = "lab",
+    model: str = PAIR[0],
     teacher: str = PAIR[1],
-) -> Replication:  # fmt: skip
+) -> Replication:
     """The code's rotations, the paper's four transforms, and each of the other three alone; the task is SSKD's own.
 
     Images of one channel, such as the digits, have no colour: `color_drop` leaves them their crops, and `color_jitter`
@@ -49,9 +55,12 @@ def _other(model: str, teacher: str, **hp: str) -> dict[str, Any]:
 
 
 def linear(
-    dataset: str | None = None, labels: int | float | None = None, budget: str = "lab", model: str = PAIR[0],
+    dataset: str | None = None,
+    labels: int | float | None = None,
+    budget: str = "lab",
+    model: str = PAIR[0],
     teacher: str = PAIR[1],
-) -> Replication:  # fmt: skip
+) -> Replication:
     """Linear classifiers of frozen features, taught by all labels of other data sets; of grey ones where these are."""
     task = Task(dataset, labels, budget)
     data = task.scale.dataset if task.small else dataset

@@ -27,8 +27,10 @@ SPECS = {
     "lsskd/table-2": Spec([("lsskd", "sskd"), ("lsskd", "semckd")]),
     "lsskd/table-3": Spec(
         [("lsskd", "pskd"), ("lsskd", "cskd")],
-        baselines={"copied from Tf-KD": published.self_distillation.tfkd,
-                   "copied from PS-KD": published.self_distillation.pskd},
+        baselines={
+            "copied from Tf-KD": published.self_distillation.tfkd,
+            "copied from PS-KD": published.self_distillation.pskd,
+        },
     ),
     "lsskd/table-4": Spec(),
     "sskd/similar": Spec([("sskd", "crd")]),
@@ -39,7 +41,7 @@ SPECS = {
     "hsakd/table-1": Spec([("hsakd, frozen teacher", "sskd"), ("hsakd, joint teacher", "hsakd, frozen teacher")]),
     "hsakd/online": Spec(),
     "after-crd/cifar100": Spec(),
-}  # fmt: skip
+}
 # Rows under other names: by their values Tf-KD's two forms, its regularisation and its self-training
 ALIASES = {"tf-kd": "tfkd_reg", "row without a name": "tfkd_self"}
 
