@@ -32,7 +32,7 @@ FIRST = (  # what takes longest, so that all cores end at about the same time
 def pytest_configure(config):
     config.option.maxworkerrestart = "0"  # what crashes a worker fails and ends the run: it would crash the next too
     config.option.loadscopereorder = False  # the order is that of `FIRST`, not of the number of tests
-    config.pluginmanager.import_plugin("kdlab.strictness")
+    config.pluginmanager.import_plugin("kdlab.cli.strictness")
 
 
 OPEN = contextlib.ExitStack()  # what lasts as long as the tests
@@ -50,8 +50,8 @@ def pytest_sessionstart(session):
         config.option.nbval_current_env = False  # nbval too starts what is found under python3, the name in notebooks
     import torch
 
-    from kdlab import notebooks
-    from kdlab.notebooks import quiet_kernels
+    from kdlab.cli import notebooks
+    from kdlab.cli.notebooks import quiet_kernels
 
     if worker.get("forks"):
         notebooks.KERNEL_FOLDERS.append(os.environ["JUPYTER_PATH"].split(os.pathsep)[0] + "/kernels")
@@ -68,7 +68,7 @@ def pytest_sessionfinish(session):
 
 
 def pytest_collection_modifyitems(config, items):
-    from kdlab import strictness
+    from kdlab.cli import strictness
 
     strictness.pytest_collection_modifyitems(config, items)  # here too, for folders that take this file alone
     items.sort(key=lambda item: next((i for i, name in enumerate(FIRST) if item.path.name.endswith(name)), len(FIRST)))

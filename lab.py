@@ -175,7 +175,7 @@ def launch(python: str, words: list[str]) -> int:
     test = words[0] == "test"
     # more than eight processes would wait for the longest notebook and cost memory; words that follow have the last say
     on_all_cores = ["-n", "auto", "--maxprocesses", "8"]
-    command = [python, "-m", *(["pytest", *on_all_cores, *words[1:]] if test else ["kdlab.cli", *words])]
+    command = [python, "-m", *(["pytest", *on_all_cores, *words[1:]] if test else ["kdlab", *words])]
     if test:
         os.chdir(ROOT)
     # the kernels of notebooks shall use this checkout too, even where another copy of kdlab is installed

@@ -3,43 +3,52 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import loaded
-from .starting import collect_late
-from .version import __version__
+from .core import loaded
+from .core.starting import collect_late
+from .core.version import __version__
 
 collect_late()
 
 # Public name -> the module that has it; imported at first use, so that `import kdlab` costs next to nothing
 _HOME = {
-    "Config": "config",
-    "Setup": "setup",
+    "Config": "experiment.config",
+    "Setup": "experiment.setup",
     "Result": "engine.result",
-    "Error": "errors",
-    "run": "engine.experiment",
-    "run_seeds": "engine.experiment",
-    "assemble": "engine.assemble",
+    "Error": "core.errors",
+    "run": "engine.run",
+    "run_seeds": "engine.run",
+    "assemble": "experiment.assemble",
     "watch": "engine.watch",
     "evaluate": "metrics",
-    "table": "report",
-    "compare": "report",
-    "show": "source",
-    "transfer": "transferring",
-    "parameters": "namespace",
+    "table": "engine.report",
+    "compare": "engine.report",
+    "show": "methods.source",
+    "transfer": "engine.transfer",
+    "parameters": "core.namespace",
     "Method": "methods",
     "Distill": "methods",
     "Metric": "metrics",
     "DATASETS": "data",
     "MODELS": "models",
     "METHODS": "methods",
-    "AUGMENTATIONS": "augment",
-    "OPTIMIZERS": "optimizers",
-    "SCHEDULES": "schedules",
+    "AUGMENTATIONS": "data.augment",
+    "OPTIMIZERS": "experiment.optimizers",
+    "SCHEDULES": "core.schedules",
     "METRICS": "metrics",
     "DIAGNOSTICS": "metrics",
     "STUDIES": "studies",
     "PUBLISHED": "studies",
     "Study": "studies",
     "Question": "studies",
+}
+# Modules that are reached as `from kdlab import schedules`, wherever they stand
+_MODULES = {
+    "augment": "data.augment",
+    "cost": "metrics.cost",
+    "notebooks": "cli.notebooks",
+    "report": "engine.report",
+    "schedules": "core.schedules",
+    "tables": "engine.tables",
 }
 
 __all__ = sorted([*_HOME, "__version__"])
@@ -51,7 +60,7 @@ def __getattr__(name: str) -> Any:
         globals()[name] = value
         return value
     try:
-        return import_module(f".{name}", __name__)  # kdlab.losses after a plain `import kdlab`
+        return import_module(f".{_MODULES.get(name, name)}", __name__)  # kdlab.losses after a plain `import kdlab`
     except ModuleNotFoundError as error:
         if error.name != f"{__name__}.{name}":
             raise
@@ -63,22 +72,22 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from .augment import AUGMENTATIONS
-    from .config import Config
+    from .core.errors import Error
+    from .core.namespace import parameters
+    from .core.schedules import SCHEDULES
     from .data import DATASETS
-    from .engine.assemble import assemble
-    from .engine.experiment import run, run_seeds
+    from .data.augment import AUGMENTATIONS
+    from .engine.report import compare, table
     from .engine.result import Result
+    from .engine.run import run, run_seeds
+    from .engine.transfer import transfer
     from .engine.watch import watch
-    from .errors import Error
+    from .experiment.assemble import assemble
+    from .experiment.config import Config
+    from .experiment.optimizers import OPTIMIZERS
+    from .experiment.setup import Setup
     from .methods import METHODS, Distill, Method
+    from .methods.source import show
     from .metrics import DIAGNOSTICS, METRICS, Metric, evaluate
     from .models import MODELS
-    from .namespace import parameters
-    from .optimizers import OPTIMIZERS
-    from .report import compare, table
-    from .schedules import SCHEDULES
-    from .setup import Setup
-    from .source import show
     from .studies import PUBLISHED, STUDIES, Question, Study
-    from .transferring import transfer

@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 from moving import EXPLORER, MOVE_SECONDS, PANEL, START_SECONDS, Explorer, Panel, until
 
-from kdlab import notebooks
+from kdlab.cli import notebooks
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None

@@ -297,7 +297,7 @@ def _launcher(original):
 
 def _forget_launchers():
     """The package keeps those that it has made."""
-    from kdlab.engine import device
+    from kdlab.experiment import device
 
     for each in vars(device).values():
         if hasattr(each, "cache_clear"):

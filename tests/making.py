@@ -5,8 +5,8 @@ from dataclasses import replace
 import torch
 
 from kdlab import METHODS, Config, assemble
-from kdlab.catalogue import pipeline
 from kdlab.data import load
+from kdlab.experiment.catalogue import pipeline
 
 TINY = {"labels": 20, "width": 0.125, "epochs": 3, "steps": 2, "batch": 8}
 TEACHER = Config(model="resnet18", **TINY)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kdlab import Config, Error, cli
+from kdlab import Config, Error
+from kdlab.cli import app as cli
 from kdlab.data import load
 
 

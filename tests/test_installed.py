@@ -158,7 +158,7 @@ def test_notebooks_are_copied_and_those_of_the_package_left_alone(said, place):
 def test_a_notebook_runs_beside_it(call, place, site):
     before = listing(site)
     words = ["notebooks", "run", "run_experiment", "out.ipynb", "-p", "epochs=1", "-p", "steps=1", "-p", "labels=20"]
-    done = call("-c", "from kdlab.cli import main; main()", *words)
+    done = call("-c", "from kdlab.cli.app import main; main()", *words)
     assert done.returncode == 0, done.stderr[-500:]
     assert (place / "empty" / "out.ipynb").exists() and listing(site) == before
     assert "█" not in done.stderr and "it/s" not in done.stderr, "no bars where stderr is no terminal"

@@ -64,8 +64,8 @@ def test_first_call_sets_up_and_the_second_does_nothing(lab, capsys):
     lab.main(["table"])
     assert lab.calls == [] and capsys.readouterr().err == ""
     assert lab.launched == [
-        [str(lab.PYTHON), "-m", "kdlab.cli", "run", "a", "--b=c", "d e", "-h"],
-        [str(lab.PYTHON), "-m", "kdlab.cli", "table"],
+        [str(lab.PYTHON), "-m", "kdlab", "run", "a", "--b=c", "d e", "-h"],
+        [str(lab.PYTHON), "-m", "kdlab", "table"],
     ]
 
 

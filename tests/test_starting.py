@@ -13,14 +13,14 @@ import gc
 usual = gc.get_threshold()
 import kdlab
 print(gc.get_threshold()[0] > 100 * usual[0], len(gc.callbacks))
-kdlab.starting.collect_late()  # as a notebook does that loads its modules anew
+kdlab.core.starting.collect_late()  # as a notebook does that loads its modules anew
 gc.collect()
 print(gc.get_threshold() == usual, len(gc.callbacks))
 """
 NEVER = "import gc; gc.set_threshold(0); import kdlab; print(gc.get_threshold()[0], gc.callbacks)"
 LEAVING = """
 import atexit, sys
-from kdlab.starting import leave
+from kdlab.core.starting import leave
 atexit.register(print, "at the end")
 print("written", end=" ")
 leave({code})
@@ -54,7 +54,7 @@ def test_who_leaves_has_written_everything(code):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_who_cannot_write_says_so():
-    code = "from kdlab.starting import leave\nprint('data')\nleave(0)"
+    code = "from kdlab.core.starting import leave\nprint('data')\nleave(0)"
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-c", code], env=BUFFERED, stdout=full, stderr=subprocess.PIPE, text=True, check=False
@@ -64,12 +64,12 @@ def test_who_cannot_write_says_so():
 
 @pytest.mark.parametrize("without", ["sys.stdout = None", "sys.stdout.close()"])
 def test_who_has_no_output_leaves_all_the_same(without):
-    assert said(f"import sys\nfrom kdlab.starting import leave\n{without}\nleave(5)", returns=5) == ""
+    assert said(f"import sys\nfrom kdlab.core.starting import leave\n{without}\nleave(5)", returns=5) == ""
 
 
 UNREAD = """
 import sys
-from kdlab.starting import leave
+from kdlab.core.starting import leave
 print("first", flush=True)
 print("nobody reads this")
 sys.stdin.read()

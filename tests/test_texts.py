@@ -7,11 +7,12 @@ import nbformat
 import pandas as pd
 import pytest
 
-from kdlab import PUBLISHED, STUDIES, notebooks
-from kdlab.report import interval
+from kdlab import PUBLISHED, STUDIES
+from kdlab.cli import notebooks
+from kdlab.engine.report import interval
+from kdlab.engine.tables import SHIPPED, shipped_only
 from kdlab.studies import evidence
 from kdlab.studies.evidence import DATA, KEY, load, split
-from kdlab.tables import SHIPPED, shipped_only
 
 NUMBER = r"[-\u2212]?\d[\d,]*(?:\.\d+)?"
 # 5.4 ± 3.0 points<!-- sskd: KD minus labels only -->, 91 %<!-- tour: SimCLR in test/knn -->, 72.71 %<!-- published -->

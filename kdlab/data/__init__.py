@@ -7,8 +7,8 @@ from contextlib import suppress
 from inspect import Parameter, signature
 from typing import get_args
 
-from ..errors import Error, known
-from ..plain import plain
+from ..core.errors import Error, known
+from ..core.plain import plain
 from .batches import SAMPLINGS, Batch, Batches, Normalise
 from .csv_file import csv_file, csv_listing, named_in
 from .decoded import clear

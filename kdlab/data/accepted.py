@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import Error
+from ..core.errors import Error
 from .stored import Streamed
 
 CHANNELS = (1, 3)

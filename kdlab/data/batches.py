@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..augment import Recipe, ops
-from ..errors import Error, lookup
-from ..seeds import generator
+from ..core.errors import Error, lookup
+from ..core.seeds import generator
+from .augment import Recipe, ops
 from .classes import rows_by_class
 from .photographs import Crop, Photographs
 from .prefetch import ahead

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
-from ..errors import Error
+from ..core.errors import Error
 from .folder import PARTS, SHARE, decoded_set, divided
 from .images import ImageSet
 from .listing import Listing, ending, endings

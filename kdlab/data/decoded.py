@@ -21,19 +21,9 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from ..decoding import (
-    FEW,
-    MANY_PIXELS,
-    PIXELS,
-    Ranges,
-    check_regular,
-    decode,
-    decode_into,
-    pixels_in,
-    same_size,
-)
-from ..errors import Error
-from ..places import folder_from
+from ..core.errors import Error
+from ..core.places import folder_from
+from .files import FEW, MANY_PIXELS, PIXELS, Ranges, check_regular, decode, decode_into, pixels_in, same_size
 from .images import ImageSet
 from .sources import data_root
 from .stored import Opened, Pixels, Stored, memory_limit, pick, say_streams

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..decoding import unreadable
-from ..errors import Error
+from ..core.errors import Error
 from .decoded import decoded
+from .files import unreadable
 from .images import ImageSet
 from .listing import (
     PHOTOGRAPHS_OF_PHONES,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from ..decoding import PIXELS, check_regular, unreadable
-from ..errors import Error
+from ..core.errors import Error
 from .csv_file import tabled
+from .files import PIXELS, check_regular, unreadable
 from .folder import labels, listed
 from .images import ImageSet
 from .listing import Listing, entries

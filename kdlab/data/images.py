@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
-from ..errors import Error
-from ..plain import plain
+from ..core.errors import Error
+from ..core.plain import plain
 from .accepted import check_images, check_labels, check_names, check_statistics
 from .stored import Pixels, Streamed, installed_memory, pick
 

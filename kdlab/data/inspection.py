@@ -14,8 +14,8 @@ from typing import NamedTuple
 from PIL import Image
 from torch import Tensor
 
-from ..decoding import OWN_LIMIT, check_regular, picture, processors
-from ..errors import Error
+from ..core.errors import Error
+from .files import OWN_LIMIT, check_regular, picture, processors
 from .folder import SHARE
 from .imagenet import SIZE, uncut
 from .images import ImageSet, together

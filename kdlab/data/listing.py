@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image, features
 
-from ..errors import Error
+from ..core.errors import Error
 
 # Files and folders that systems and programs make beside images; names that begin with a dot, or with ~$ as the marks
 # of Office, count too, and ~NAME.tmp

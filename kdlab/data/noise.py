@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ..errors import Error, known
-from ..seeds import generator
+from ..core.errors import Error, known
+from ..core.seeds import generator
 
 
 def symmetric(y: Tensor, classes: Sequence[str], similar: Mapping[str, str], draw: torch.Generator) -> Tensor:

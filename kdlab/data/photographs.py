@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..decoding import in_mode, picture, pixel_limit, too_large
-from ..errors import Error
+from ..core.errors import Error
+from .files import in_mode, picture, pixel_limit, too_large
 from .prefetch import AHEAD, ahead, workers
 from .stored import Streamed, memory_limit
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from ..decoding import processors
-from ..errors import Error
+from ..core.errors import Error
+from .files import processors
 
 AHEAD = 2  # batches that each thread makes while a step computes
 MOST = 1024  # threads; more are a slip of the pen

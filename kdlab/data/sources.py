@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import Error
-from ..places import downloads, folder_from
+from ..core.errors import Error
+from ..core.places import downloads, folder_from
 from .images import ImageSet
 
 if TYPE_CHECKING:  # torchvision's readers take a while to load

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import NO_NUMBERS, Error
-from ..plain import plain
-from ..seeds import generator
+from ..core.errors import NO_NUMBERS, Error
+from ..core.plain import plain
+from ..core.seeds import generator
 from .images import ImageSet
 from .noise import Noise
 from .stored import Pixels, pick

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import Error
+from ..core.errors import Error
 from .decoded import decoded
 from .images import ImageSet
 from .listing import LeftOut, Listing, entries, images_among

@@ -2,10 +2,10 @@
 
 from contextlib import suppress
 
-from ..config import Config
+from ..core.errors import Error
 from ..data import files_of, origin
 from ..data.shared import Shared, shared
-from ..errors import Error
+from ..experiment.config import Config
 from ..methods import METHODS
 
 

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from ..errors import Error
+from ..core.errors import Error
+from ..experiment.setup import Setup
 from ..methods import Method
-from ..setup import Setup
 
 
 class Checkpoints(Protocol):

@@ -15,22 +15,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..augment import AUGMENTATIONS
-from ..config import Config
+from ..core.errors import Error
+from ..core.loaded import PACKAGE, edited
+from ..core.schedules import SCHEDULES
 from ..data import LISTINGS, ImageSet, Recorded
-from ..errors import Error
-from ..loaded import PACKAGE, edited
+from ..data.augment import AUGMENTATIONS
+from ..experiment.config import Config
+from ..experiment.optimizers import OPTIMIZERS
 from ..methods import METHODS, Distill, Method
 from ..metrics import METRICS, monitored
 from ..models import MODELS
-from ..optimizers import OPTIMIZERS
-from ..schedules import SCHEDULES
-from .trees import attribute_chains, code_text, digest, file_digest, global_names
+from .code import attribute_chains, code_text, digest, file_digest, global_names
 
 VERSION = 3  # raise it when a default of Config's fields changes; a method's own defaults count with its code
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 # Code that makes the loss counts as part of a run. Of the two base classes only what computes does.
-LOSS_ROOMS = ("kdlab.methods", "kdlab.losses", "kdlab.schedules")
+LOSS_ROOMS = ("kdlab.methods", "kdlab.losses", "kdlab.core.schedules", "kdlab.core.arithmetic")
 BASES = dict.fromkeys((Method, Distill), ("ask_teacher", "ce", "epoch", "forward", "terms", "train", "uses"))
 # Class data that no loss reads
 DESCRIBES = {
@@ -46,45 +46,40 @@ DESCRIBES = {
 }
 # Code further away is recorded with a result, and a change of it is reported: all files of the package but those of
 # LOSS_ROOMS, of which an identity has the parts that a run uses, and those that can change no number of a run
-NEAR = {"losses", "methods"}
-APART = {
+NEAR = ("losses", "methods")
+APART = (
+    "__init__.py",
+    "__main__.py",
+    "cli",
+    "core/console.py",
+    "core/errors.py",
+    "core/files.py",
+    "core/loaded.py",
+    "core/machine.py",
+    "core/namespace.py",
+    "core/places.py",
+    "core/settings.py",
+    "core/starting.py",
+    "core/version.py",
+    "engine/report.py",
+    "engine/tables.py",
+    "engine/transfer.py",
+    "experiment/catalogue.py",
+    "experiment/presets.py",
+    "experiment/recipes",
+    "experiment/stages.py",
+    "metrics",  # what one metric computes is noticed apart, by `metric_code`
     "plots",
     "studies",
     "widgets",
-    "__init__.py",
-    "__main__.py",
-    "catalogue.py",
-    "checking.py",
-    "cli.py",
-    "console.py",
-    "data_cli.py",
-    "docs.py",
-    "errors.py",
-    "files.py",
-    "loaded.py",
-    "machine.py",
-    "namespace.py",
-    "notebooks.py",
-    "places.py",
-    "presets.py",
-    "report.py",
-    "settings.py",
-    "source.py",
-    "stages.py",
-    "starting.py",
-    "strictness.py",
-    "study_cli.py",
-    "tables.py",
-    "transferring.py",
-    "version.py",
-}
+)
 FAR_ROOMS = {  # the others are the "loop"
-    "config": ("config.py",),  # defaults, which an identity leaves out, and what a Config makes of its fields
-    "augment": ("augment",),
-    "data": ("data", "decoding.py"),
+    "config": ("experiment/config.py",),  # its defaults, which an identity leaves out
+    "augment": ("data/augment",),
+    "data": ("data",),
     "models": ("models",),
     "methods": ("methods/base.py",),
-    "metrics": ("metrics/__init__.py", "metrics/base.py"),
+    "metrics": ("metrics/__init__.py", "metrics/base.py", "metrics/cost.py"),
 }
 
 Images = Mapping[tuple[str, int | None], ImageSet]  # (data set, size) -> images, for every stage of a chain
@@ -177,11 +172,15 @@ def far_code() -> dict[str, str]:
 
 @functools.cache
 def far_files() -> dict[str, list[Path]]:
-    """The files of FAR_ROOMS, and as "loop" all others but those of NEAR and APART."""
-    rooms = {room: [file for place in places for file in _files(PACKAGE / place)] for room, places in FAR_ROOMS.items()}
-    named = {place.partition("/")[0] for places in FAR_ROOMS.values() for place in places}
-    others = [entry for entry in sorted(PACKAGE.iterdir()) if entry.name not in NEAR | APART | named]
-    return {**rooms, "loop": [file for entry in others for file in _files(entry)]}
+    """The files of FAR_ROOMS, each in the first room that has it, and as "loop" all but those of NEAR and APART."""
+    counted: set[Path] = set()
+    rooms = {}
+    for room, places in {**FAR_ROOMS, "apart": (*NEAR, *APART), "loop": (".",)}.items():
+        files = {file for place in places for file in _files(PACKAGE / place)}
+        rooms[room] = sorted(files - counted)
+        counted |= files
+    del rooms["apart"]
+    return rooms
 
 
 def edited_files() -> list[str]:

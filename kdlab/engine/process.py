@@ -13,13 +13,13 @@ from pathlib import Path
 
 import torch
 
-from ..config import Config
-from ..errors import Error
-from ..machine import in_words, sentences
+from ..core.errors import Error
+from ..core.machine import in_words, sentences
+from ..core.starting import leave
+from ..experiment.assemble import chain, chain_images
+from ..experiment.config import Config
 from ..methods import METHODS
-from ..starting import leave
-from .assemble import chain, chain_images
-from .experiment import run
+from .run import run
 from .store import RunFolder
 
 

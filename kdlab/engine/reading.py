@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..config import Config
-from ..errors import Error
+from ..core.errors import Error
+from ..experiment.config import Config
 from .identity import VERSION, hash_of
 
 STORED = "stored"  # in result.json: digests of the other files, and of result.json itself

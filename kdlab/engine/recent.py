@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..setup import Setup
+from ..experiment.setup import Setup
 from .store import RunFolder
 
 LIMIT = 256 * 2**20  # bytes of all that is kept; the oldest run goes first

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from ..config import Config
+from ..core.errors import Error, known, unknown
+from ..core.machine import sentences
 from ..data import ImageSet, Normalise
-from ..errors import Error, known, unknown
-from ..machine import sentences
+from ..experiment.assemble import assemble, stage_of, untrained
+from ..experiment.config import Config
+from ..experiment.setup import PARTS, Setup
 from ..metrics import METRICS, classifies, confusion, distinct, evaluate, extract
 from ..models import Features, Network
-from ..setup import PARTS, Setup
-from .assemble import assemble, stage_of, untrained
 from .identity import Images, metric_code
 from .reading import load_into, read_log
 from .store import RunFolder

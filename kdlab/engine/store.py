@@ -24,13 +24,13 @@ import torch
 from filelock import Timeout
 from torch import nn
 
-from .. import places
-from ..config import Config
-from ..errors import Error
-from ..files import replacing, write_bytes, write_text
-from ..machine import KEPT
+from ..core import places
+from ..core.errors import Error
+from ..core.files import replacing, write_bytes, write_text
+from ..core.machine import KEPT
+from ..core.version import __version__
+from ..experiment.config import Config
 from ..methods import Method
-from ..version import __version__
 from .identity import Images, far_code, hash_of, identity, place
 from .lock import RunLock
 from .reading import (

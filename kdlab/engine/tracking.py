@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..experiment.setup import Setup
 from ..metrics import evaluate
-from ..setup import Setup
 
 NAMES = ("accuracy", "top5")
 

@@ -7,17 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..config import Config
-from ..errors import Error
+from ..core.errors import Error
+from ..core.schedules import SCHEDULES, warm_up
+from ..core.seeds import derive
+from ..experiment.config import Config
+from ..experiment.device import check_precision, make_fabric
+from ..experiment.optimizers import OPTIMIZERS, optimizer_options
+from ..experiment.setup import Setup
 from ..methods import Method
 from ..metrics import METRICS, due, evaluate, monitored
 from ..models import evaluating
-from ..optimizers import OPTIMIZERS, optimizer_options
-from ..schedules import SCHEDULES, warm_up
-from ..seeds import derive
-from ..setup import Setup
 from .course import Checkpoints, Course, kept_modules
-from .device import check_precision, make_fabric
 
 Hook = Callable[[int, Setup], Mapping[str, float]]  # (epochs done, setup) -> numbers that join the line of the log
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..config import Config
-from ..machine import sentences
+from ..core.machine import sentences
+from ..experiment.assemble import assemble, chain_images, own_generators
+from ..experiment.config import Config
+from ..experiment.setup import Setup
 from ..models import evaluating
-from ..setup import Setup
-from .assemble import assemble, chain_images, own_generators
-from .experiment import on_trained_stages
 from .recent import recent
+from .run import on_trained_stages
 from .store import RunFolder
 from .train import fit
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-from .arithmetic import full, total
+from ..core.arithmetic import full, total
 from .features import pairs, pool_to_match
 
 

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import Error
-from .arithmetic import full, product, total
+from ..core.arithmetic import full, product, total
+from ..core.errors import Error
 
 
 def pool_to_match(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

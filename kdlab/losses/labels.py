@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import known
-from .arithmetic import full
+from ..core.arithmetic import full
+from ..core.errors import known
 
 
 def joint_labels(y: Tensor, M: int = 4) -> Tensor:

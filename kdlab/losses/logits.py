@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import known
-from .arithmetic import full
+from ..core.arithmetic import full
+from ..core.errors import known
 from .labels import smooth
 
 WARM = 20.0  # above this temperature `kd` takes care of rounding errors: at 20 they are below 0.0001

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .arithmetic import full, product, total
+from ..core.arithmetic import full, product, total
 
 SHORTEST = 1e-6  # differences of two embeddings shorter than this count as 0: a square root has no gradient there
 

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import Error
-from .arithmetic import full
+from ..core.arithmetic import full
+from ..core.errors import Error
 
 
 def own_column(A: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .arithmetic import full, product
+from ..core.arithmetic import full, product
 from .features import pairs
 
 

@@ -41,7 +41,7 @@ from .sskd_head import SSKDHead
 from .sskd_pretext import SSKDPretext
 from .sskd_pretext_head import SSKDPretextHead
 from .supervised import Supervised
-from .tfkd_reg import TfKDReg
+from .tfkd import TfKDReg
 from .tfkd_self import TfKDSelf
 from .vid import VID
 

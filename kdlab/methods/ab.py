@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..data import Batch
+from ..experiment import recipes as published
 from ..models import map_shapes
-from . import published
-from .adapters import equal_stages, regressor
 from .base import Distill
+from .common.adapters import equal_stages, regressor
 from .supervised import Supervised
 
 

@@ -4,10 +4,10 @@ from torch import Tensor
 
 from .. import losses
 from ..data import Batch
+from ..experiment import recipes as published
 from ..models import Features
-from . import published
-from .adapters import equal_stages
 from .base import Distill
+from .common.adapters import equal_stages
 
 
 class AT(Distill):

@@ -8,15 +8,15 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
+from ..core.arithmetic import total
+from ..core.errors import Error, known
+from ..core.hyper import hyper as checked_hyper
+from ..core.hyper import hyper_parameters
 from ..data import Batch
 from ..data.batches import View
-from ..errors import Error, known
-from ..hyper import hyper as checked_hyper
-from ..hyper import hyper_parameters
+from ..experiment.recipes import Preset
 from ..losses import cross_entropy, kd
-from ..losses.arithmetic import total
 from ..models import Features, Network
-from .published import Preset
 
 ROUNDING = 1e-6  # of an epoch: progress is a rounded quotient, and 15 / 22 * 22 comes out a little below 15
 
@@ -25,7 +25,7 @@ class Method(nn.Module):
     """Everything that is trained, and how a batch becomes losses. A subclass is class data and two functions:
 
     - `build(self, *, name=default, ...)`: hyper-parameters are the keyword arguments of this signature, annotated with
-      their type and range (`kdlab.ranges`); adapters, heads, queues and EMA copies are made here and belong to the
+      their type and range (`kdlab.core.ranges`); adapters, heads, queues and EMA copies are made here and belong to the
       method;
     - `terms(self, batch, progress) -> {name: scalar}`: the keys of `weights`, unweighted. It changes nothing but batch
       statistics: queues, tables and moving averages move on in `after_step(progress)` and `after_epoch(progress)`.

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from .. import losses
+from ..core.ranges import Count, PositiveShare
+from ..core.schedules import cosine_between
 from ..data import Batch
-from ..ranges import Count, PositiveShare
-from ..schedules import cosine_between
-from . import published
-from .adapters import HeadNorm, mlp
-from .momentum import follow, momentum_copy
-from .selfsupervised import SelfSupervised
+from ..experiment import recipes as published
+from .common.adapters import HeadNorm, mlp
+from .common.momentum import follow, momentum_copy
+from .common.selfsupervised import SelfSupervised
 
 
 class BYOL(SelfSupervised):

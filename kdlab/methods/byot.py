@@ -3,11 +3,11 @@
 from torch import Tensor, nn
 
 from .. import losses
+from ..core.arithmetic import total
+from ..core.ranges import Positive
 from ..data import Batch
-from ..losses.arithmetic import total
+from ..experiment import recipes as published
 from ..models import map_shapes, several_stages
-from ..ranges import Positive
-from . import published
 from .base import Method
 
 

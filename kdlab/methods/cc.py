@@ -5,10 +5,10 @@ from typing import Literal
 from torch import Tensor, nn
 
 from .. import losses
+from ..core.ranges import Count
 from ..data import Batch
+from ..experiment import recipes as published
 from ..models import Features
-from ..ranges import Count
-from . import published
 from .base import Distill
 
 

@@ -7,15 +7,15 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from .. import losses
+from ..core.arithmetic import total
+from ..core.ranges import Count, Positive, Share
 from ..data import Batch
-from ..losses.arithmetic import total
+from ..experiment import recipes as published
 from ..models import Features
-from ..ranges import Count, Positive, Share
-from . import published
 from .base import Distill
-from .cutmix import unless_mixed
-from .negatives import OtherClasses
-from .past import last_of_each
+from .common.cutmix import unless_mixed
+from .common.negatives import OtherClasses
+from .common.past import last_of_each
 
 
 class CRD(Distill):

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
+from ..core.ranges import Positive
 from ..data import Batch
+from ..experiment import recipes as published
 from ..losses import cross_entropy, kd
-from ..ranges import Positive
-from . import published
 from .base import Method
 
 

@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
+from ..core.arithmetic import total
 from ..data import Batch
-from ..losses.arithmetic import total
+from ..experiment import recipes as published
 from ..models import several_stages
-from . import published
 from .base import Method
 
 

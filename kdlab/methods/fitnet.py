@@ -2,14 +2,14 @@
 
 from torch import Tensor
 
+from ..core.errors import Error
+from ..core.ranges import Count
 from ..data import Batch
-from ..errors import Error
+from ..experiment import recipes as published
 from ..losses import feature_mse
 from ..models import Features, map_shapes
-from ..ranges import Count
-from . import published
-from .adapters import regressor
 from .base import Distill
+from .common.adapters import regressor
 
 
 class FitNet(Distill):

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from .. import losses
 from ..data import Batch
+from ..experiment import recipes as published
 from ..models import Network
-from . import published
-from .adapters import equal_channels, equal_stages
 from .base import Distill
+from .common.adapters import equal_channels, equal_stages
 from .supervised import Supervised
 
 

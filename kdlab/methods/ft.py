@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from .. import losses
+from ..core.errors import Error
+from ..core.ranges import PositiveShare
 from ..data import Batch
-from ..errors import Error
+from ..experiment import recipes as published
 from ..models import Features, map_shapes
-from ..ranges import PositiveShare
-from . import published
 from .base import Distill, Method
 
 

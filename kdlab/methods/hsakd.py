@@ -2,15 +2,15 @@
 
 from torch import Tensor
 
-from ..augment import ops
+from ..core.arithmetic import total
+from ..core.errors import Error
+from ..core.ranges import Positive
 from ..data import Batch
-from ..errors import Error
+from ..data.augment import ops
+from ..experiment import recipes as published
 from ..losses import kd
-from ..losses.arithmetic import total
-from ..ranges import Positive
-from . import published
 from .base import Distill
-from .layered import ROTATIONS, Layered, through
+from .common.layered import ROTATIONS, Layered, through
 
 
 class HSAKD(Distill, Layered):

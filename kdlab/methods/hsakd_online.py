@@ -2,15 +2,15 @@
 
 from torch import Tensor
 
-from ..augment import ops
+from ..core.arithmetic import total
+from ..core.ranges import Positive
 from ..data import Batch
+from ..data.augment import ops
+from ..experiment import recipes as published
 from ..losses import kd
-from ..losses.arithmetic import total
 from ..models import branches, fresh_copy
-from ..ranges import Positive
-from . import published
+from .common.layered import ROTATIONS, through
 from .hsakd_teacher import HSAKDTeacher
-from .layered import ROTATIONS, through
 
 
 class HSAKDOnline(HSAKDTeacher):

@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from ..data import Batch
-from . import published
-from .layered import Layered
+from ..experiment import recipes as published
+from .common.layered import Layered
 
 
 class HSAKDTeacher(Layered):

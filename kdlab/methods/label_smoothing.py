@@ -4,12 +4,12 @@ from typing import Literal
 
 from torch import Tensor
 
+from ..core.ranges import Share
 from ..data import Batch
+from ..experiment import recipes as published
 from ..losses import smooth, soft_cross_entropy
-from ..ranges import Share
-from . import published
 from .base import Method
-from .cutmix import mix_targets
+from .common.cutmix import mix_targets
 
 
 class LabelSmoothing(Method):

@@ -5,14 +5,14 @@ from typing import Literal
 from torch import Tensor, cat
 
 from .. import losses
+from ..core.arithmetic import total
+from ..core.ranges import Count, Positive, Share
+from ..core.schedules import sigmoid_ramp
 from ..data import Batch
-from ..losses.arithmetic import total
-from ..ranges import Count, Positive, Share
-from ..schedules import sigmoid_ramp
-from . import published
-from .adapters import FEATURE_LOSSES, stage_adapters
+from ..experiment import recipes as published
 from .base import Distill
-from .momentum import follow, momentum_copy
+from .common.adapters import FEATURE_LOSSES, stage_adapters
+from .common.momentum import follow, momentum_copy
 
 # The second and third stage: 128 x 16 x 16 and 256 x 8 x 8 in LiteNet-DSC and ResNet-18 alike
 STAGES = {"both": (1, 2), "second": (1,), "third": (2,)}

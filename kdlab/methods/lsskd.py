@@ -5,13 +5,13 @@ from typing import Literal
 from torch import Tensor
 
 from .. import losses
+from ..core.arithmetic import total
+from ..core.ranges import Count, Positive, Share
 from ..data import Batch
-from ..losses.arithmetic import total
+from ..experiment import recipes as published
 from ..models import BranchOutput, Features
-from ..ranges import Count, Positive, Share
-from . import published
-from .layered import ROTATIONS, Layered, behind_the_last
-from .past import Snapshot, Tables
+from .common.layered import ROTATIONS, Layered, behind_the_last
+from .common.past import Snapshot, Tables
 
 
 class LSSKD(Layered):

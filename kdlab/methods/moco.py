@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ..core.errors import Error
+from ..core.ranges import Count, Positive, Share
+from ..core.schedules import cosine_between
 from ..data import Batch
-from ..errors import Error
+from ..experiment import recipes as published
 from ..losses import info_nce
-from ..ranges import Count, Positive, Share
-from ..schedules import cosine_between
-from . import published
-from .adapters import HeadNorm, mlp
-from .momentum import follow, momentum_copy
-from .selfsupervised import SelfSupervised
-from .split_norm import split_batch_norm
+from .common.adapters import HeadNorm, mlp
+from .common.momentum import follow, momentum_copy
+from .common.selfsupervised import SelfSupervised
+from .common.split_norm import split_batch_norm
 
 
 class MoCo(SelfSupervised):

@@ -5,16 +5,16 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from ..core.arithmetic import total
+from ..core.ranges import Count, Positive, PositiveShare
+from ..core.schedules import cosine_between
 from ..data import Batch
+from ..experiment import recipes as published
 from ..losses import soft_cross_entropy
-from ..losses.arithmetic import total
 from ..models import fresh_copy
-from ..ranges import Count, Positive, PositiveShare
-from ..schedules import cosine_between
-from . import published
-from .adapters import mlp
-from .momentum import follow, momentum_copy
-from .selfsupervised import SelfSupervised
+from .common.adapters import mlp
+from .common.momentum import follow, momentum_copy
+from .common.selfsupervised import SelfSupervised
 
 
 class MOKD(SelfSupervised):

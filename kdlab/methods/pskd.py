@@ -2,11 +2,11 @@
 
 from torch import Tensor
 
+from ..core.ranges import Share
 from ..data import Batch
-from ..ranges import Share
-from . import published
+from ..experiment import recipes as published
 from .base import Method
-from .past import Tables
+from .common.past import Tables
 
 
 class PSKD(Method):

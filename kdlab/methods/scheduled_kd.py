@@ -5,12 +5,12 @@ from typing import Literal
 from torch import Tensor
 
 from .. import losses
+from ..core.errors import Error
+from ..core.ranges import Positive, Share
+from ..core.schedules import ramp_up
 from ..data import Batch
-from ..errors import Error
+from ..experiment import recipes as published
 from ..models import Features
-from ..ranges import Positive, Share
-from ..schedules import ramp_up
-from . import published
 from .base import Distill
 
 ROUNDING = 1e-9  # of training: shares are rounded, and 1 / 5 + 2 / 5 comes out a little above 3 / 5

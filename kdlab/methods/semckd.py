@@ -4,14 +4,14 @@ import torch
 from torch import Tensor, nn
 
 from .. import losses
+from ..core.errors import Error
+from ..core.ranges import Positive
 from ..data import Batch
-from ..errors import Error
+from ..experiment import recipes as published
 from ..losses import pool_to_match
 from ..models import Features
-from ..ranges import Positive
-from . import published
-from .adapters import mlp
 from .base import Distill
+from .common.adapters import mlp
 
 
 class SemCKD(Distill):

@@ -4,12 +4,12 @@ from functools import partial
 
 from torch import Tensor
 
+from ..core.ranges import Count, Positive
 from ..data import Batch
+from ..experiment import recipes as published
 from ..losses import nt_xent
-from ..ranges import Count, Positive
-from . import published
-from .adapters import HeadNorm, mlp
-from .selfsupervised import SelfSupervised
+from .common.adapters import HeadNorm, mlp
+from .common.selfsupervised import SelfSupervised
 
 
 class SimCLR(SelfSupervised):

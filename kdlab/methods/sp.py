@@ -4,8 +4,8 @@ from torch import Tensor
 
 from .. import losses
 from ..data import Batch
+from ..experiment import recipes as published
 from ..models import Features
-from . import published
 from .base import Distill
 
 

@@ -5,12 +5,12 @@ from functools import partial
 from torch import Tensor, nn
 
 from .. import losses
-from ..augment import ops
+from ..core.ranges import Positive, Share
 from ..data import Batch
-from ..ranges import Positive, Share
-from . import published
-from .adapters import mlp, square
+from ..data.augment import ops
+from ..experiment import recipes as published
 from .base import Distill
+from .common.adapters import mlp, square
 from .sskd_head import SSKDHead, split_versions
 
 

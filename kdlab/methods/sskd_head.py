@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from ..augment import ops
 from ..data import Batch
+from ..data.augment import ops
+from ..experiment import recipes as published
 from ..losses import own_image, similarity
-from . import published
-from .adapters import mlp, square
 from .base import Method
+from .common.adapters import mlp, square
 
 
 def split_versions(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from .. import losses
+from ..core.ranges import Positive, Share
 from ..data import Batch
 from ..data.batches import View
-from ..ranges import Positive, Share
-from . import published
-from .adapters import square
-from .pretext import Pretext
+from ..experiment import recipes as published
+from .common.adapters import square
+from .common.pretext import Pretext
 from .sskd import SSKD
 from .sskd_head import split_versions
 from .sskd_pretext_head import SSKDPretextHead

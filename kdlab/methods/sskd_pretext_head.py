@@ -8,11 +8,11 @@ from torch import Tensor
 from .. import losses
 from ..data import Batch
 from ..data.batches import View
-from . import published
-from .adapters import square
-from .pretext import Task, pretext
+from ..experiment import recipes as published
+from .common.adapters import square
+from .common.pretext import Task, pretext
+from .common.transforms import Transform
 from .sskd_head import SSKDHead
-from .transforms import Transform
 
 
 class SSKDPretextHead(SSKDHead):

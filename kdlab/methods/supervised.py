@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from ..data import Batch
-from . import published
+from ..experiment import recipes as published
 from .base import Method
 
 

@@ -3,10 +3,10 @@
 from torch import Tensor
 
 from .. import losses
+from ..core.ranges import Positive
 from ..data import Batch
+from ..experiment import recipes as published
 from ..models import Features
-from ..ranges import Positive
-from . import published
 from .base import Distill
 
 

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from .. import losses
+from ..core.arithmetic import total
 from ..data import Batch
+from ..experiment import recipes as published
 from ..losses import pool_to_match
-from ..losses.arithmetic import total
 from ..models import Features
-from . import published
-from .adapters import equal_stages
 from .base import Distill
+from .common.adapters import equal_stages
 
 FLOOR = 1e-5  # what `losses.vid` adds to a variance, so that it never is 0
 INITIAL = 5.0  # the variance at the start, as in RepDistiller

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable, Collection, Mapping
 
-from ..config import Config
-from ..errors import Error, lookup
+from ..core.errors import Error, lookup
+from ..experiment.config import Config
+from ..experiment.setup import Setup, extract
 from ..methods import METHODS
 from ..models import evaluating
-from ..setup import Setup, extract
 from . import branches, classifier, embeddings, probes, teacher
 from .base import Measured, Metric, always, classifies, has_features_only
 from .branches import branch_accuracy

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ..experiment.setup import Setup
 from ..methods import Method
-from ..setup import Setup
 
 Measured = float | Mapping[str, float] | None  # one number; several by name; None where there is nothing to measure
 
@@ -32,7 +32,7 @@ def has_features_only(method: Method) -> bool:
 class Metric:
     """A number that tells what a trained network is worth on a part of the data.
 
-    `measure(setup, part)` computes it for "train", "val" or "test" (`kdlab.setup.PARTS`), where `suits(method)`. `due`
+    `measure(setup, part)` computes it for "train", "val" or "test" (`setup.PARTS`), where `suits(method)`. `due`
     says when a run does so by itself: at every "validation", once at the "end", or only on "request"; `due_for(method)`
     leaves it to be requested for the other methods that it suits.
     """

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..augment import ops
 from ..data import Normalise, Pixels
+from ..data.augment import ops
+from ..experiment.setup import Setup
 from ..losses import class_log_probabilities, class_logits
 from ..methods import Method
 from ..models import Branch, Network, evaluating
-from ..setup import Setup
 
 
 def branch_accuracy(

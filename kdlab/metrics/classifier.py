@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..setup import Setup
+from ..experiment.setup import Setup
 
 
 def accuracy(logits: Tensor, y: Tensor, k: int = 1) -> float:

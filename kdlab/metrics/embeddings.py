@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..core.seeds import generator
+from ..experiment.setup import Setup
 from ..methods import Method
 from ..models import evaluating
-from ..seeds import generator
-from ..setup import Setup
 
 IMAGES = 512  # at most so many of a part are looked at: the pairs grow with the square
 

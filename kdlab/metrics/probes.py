@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..setup import Setup
+from ..experiment.setup import Setup
 
 if TYPE_CHECKING:  # scikit-learn takes a second to load, and most runs need no probe
     from sklearn.pipeline import Pipeline

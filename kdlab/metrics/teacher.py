@@ -3,8 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..experiment.setup import Setup
 from ..methods import Method
-from ..setup import Setup
 
 
 def agreement(student: Tensor, teacher: Tensor) -> float:

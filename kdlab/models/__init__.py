@@ -9,7 +9,7 @@ from inspect import signature
 
 import torch
 
-from ..errors import Error, lookup
+from ..core.errors import Error, lookup
 from .adapters import from_module, from_stages
 from .base import Features, Network, Stage, conv_bn_relu, evaluating, fresh_copy, map_shapes, parameter_count, scaled
 from .branches import Branch, BranchOutput, branches, several_stages

@@ -17,7 +17,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ..errors import Error, known
+from ..core.errors import Error, known
 from .base import Network, Stage, conv_bn_relu, evaluating, fresh_copy, kaiming
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from ..errors import Error
+from ..core.errors import Error
 from .base import Network, Stage, full, kaiming
 
 

@@ -16,7 +16,7 @@ from torchvision.models.efficientnet import MBConv, MBConvConfig
 from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.ops import Conv2dNormActivation
 
-from ..errors import Error, known
+from ..core.errors import Error, known
 from .base import Network, Stage, conv_bn_relu, scaled
 from .resnet import Basic, Block, Bottleneck, residual_stages
 from .shufflenet import pointwise, split_stage

@@ -1,6 +1,6 @@
 """Figures: one palette, labelled axes, readable at half size, safe for colour-blind readers."""
 
-from ..tables import figures_root, load_table, save_table
+from ..engine.tables import figures_root, load_table, save_table
 from .classes import plot_balance, plot_confusion, plot_per_class
 from .diagrams import plot_pipeline
 from .distillation import (

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from ..core.errors import Error
+from ..engine.report import wilson
 from ..engine.result import Result
-from ..errors import Error
-from ..report import wilson
 from .style import PICTURES, STYLE, colours
 from .texts import CLASS, legible, name_all
 

@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ..engine.report import interval
 from ..losses import kd
-from ..report import interval
 from .light import FREE, LIGHT, SHARES, bars, dots, legend, plane, put, rule
 from .style import PALETTE, picture
 from .texts import NAME, legible

@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from ..report import interval
+from ..engine.report import interval
 from .images import halo, on_white
 from .light import FREE, LIGHT, SHARES, bars, dots, legend, numeral, plane, put, rule
 from .style import PALETTE, colours, label_of, picture

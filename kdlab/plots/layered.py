@@ -9,8 +9,8 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from matplotlib.patheffects import withStroke
 from torch import Tensor
 
+from ..engine.report import interval
 from ..models import Network, branches
-from ..report import interval
 from .style import PALETTE, PICTURES, STYLE, Scored, bare, colours, label_of, picture
 from .texts import legible, name_all
 

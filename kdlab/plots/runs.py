@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
+from ..engine.report import interval
 from ..engine.result import Result
 from ..metrics import METRICS
-from ..report import interval
 from .style import STYLE, Scored, bare, colours, label_of
 from .texts import NAME, cut, legible, name_all, visible
 

@@ -6,8 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from ..errors import Error
-from ..report import interval
+from ..core.errors import Error
+from ..engine.report import interval
 from .style import PALETTE, STYLE
 from .texts import legible, name_all
 

@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from torch import Tensor
 
+from ..core.files import write_bytes
 from ..engine.result import Result
-from ..files import write_bytes
+from ..engine.tables import figures_root
 from ..metrics import METRICS
-from ..tables import figures_root
 
 # Load the backend now: what it sets inside one of the rc_contexts below would be undone on leaving
 plt.switch_backend(plt.get_backend())

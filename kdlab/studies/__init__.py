@@ -6,25 +6,25 @@ left out where all studies are told of, because most of it was never measured he
 
 from collections.abc import Callable
 
-from .ablate_litenet_ssd import ablate_litenet_ssd
-from .ablate_lsskd import ablate_lsskd
-from .ablate_scheduled import ablate_scheduled
-from .ablate_sskd import ablate_sskd
-from .ablate_views import ablate_views
-from .distillation import distillation
-from .label_budgets import label_budgets
-from .lsskd import lsskd
-from .noise import noise
-from .omitted import omitted
+from .chapters.ablate_litenet_ssd import ablate_litenet_ssd
+from .chapters.ablate_lsskd import ablate_lsskd
+from .chapters.ablate_scheduled import ablate_scheduled
+from .chapters.ablate_sskd import ablate_sskd
+from .chapters.ablate_views import ablate_views
+from .chapters.distillation import distillation
+from .chapters.label_budgets import label_budgets
+from .chapters.labels import noise
+from .chapters.lsskd import lsskd
+from .chapters.omitted import omitted
+from .chapters.photographs import real_images
+from .chapters.pretraining import pretraining
+from .chapters.rivals import rivals
+from .chapters.scheduled import scheduled
+from .chapters.simclr_forms import simclr_forms
+from .chapters.sskd import sskd
+from .chapters.tour import tour
 from .papers import PUBLISHED
-from .pretraining import pretraining
-from .real_images import real_images
-from .rivals import rivals
-from .scheduled import scheduled
-from .simclr_forms import simclr_forms
-from .sskd import sskd
 from .study import Study
-from .tour import tour
 from .verdicts import Question
 
 STUDIES: dict[str, Callable[..., Study]] = {

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..config import Config
-from ..errors import Error
+from ..core.errors import Error
+from ..experiment.config import Config
 from .study import Study
 from .verdicts import Question
 

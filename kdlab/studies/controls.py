@@ -1,6 +1,6 @@
 """What several studies need: a baseline that gets as much as what it is compared with, sizes of images."""
 
-from ..config import Config
+from ..experiment.config import Config
 
 
 def with_images(config: Config, times: int, **fields: object) -> Config:

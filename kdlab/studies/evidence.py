@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from ..config import Config
+from ..core.errors import Error
 from ..data import ImageSet, Recorded, is_here
-from ..engine.assemble import chain, chain_images
 from ..engine.identity import hash_of, identity, place
 from ..engine.result import Result
-from ..errors import Error
+from ..engine.tables import AGAIN, file_of, numbers, places, read_texts, save_table
+from ..experiment.assemble import chain, chain_images
+from ..experiment.config import Config
 from ..metrics import METRICS
-from ..tables import AGAIN, file_of, numbers, places, read_texts, save_table
 
 KEY = ["system", "seed", "settings"]  # one row each: what is measured anew under other code takes the old one's place
 SAME = [*KEY, "identity"]  # the same experiment, repeated: the first measurement stands

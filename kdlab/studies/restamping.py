@@ -13,12 +13,12 @@ from typing import Any
 
 import pandas as pd
 
-from .. import loaded
-from ..config import Config
+from ..core import loaded
+from ..core.errors import Error
+from ..engine import code as trees
 from ..engine import identity as identities
-from ..engine import trees
 from ..engine.identity import far_code, hash_of
-from ..errors import Error
+from ..experiment.config import Config
 from . import evidence
 
 SEEDS = 2  # of each system, that are trained with both codes
@@ -43,7 +43,7 @@ print(json.dumps(evidence.measured(systems, pd.read_csv(rows))))
 NUMBERS = """
 import hashlib, json, sys
 import kdlab
-from kdlab.engine.device import one_thread
+from kdlab.experiment.device import one_thread
 with one_thread():
     for fields in json.load(sys.stdin):
         result = kdlab.run(kdlab.Config.model_validate(fields))

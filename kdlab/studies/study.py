@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from ..config import Config
-from ..engine.device import one_thread
-from ..engine.experiment import run
+from ..core.errors import Error, known
+from ..engine.report import interval, summary, tidy
 from ..engine.result import Result
-from ..errors import Error, known
-from ..report import interval, summary, tidy
+from ..engine.run import run
+from ..experiment.config import Config
+from ..experiment.device import one_thread
 from . import evidence, restamping, tuning, verdicts, verifying
 from .transfers import check_there, transferred
 from .verdicts import Question

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from ..config import Config
-from ..engine.assemble import chain_images
 from ..engine.result import Result
-from ..transferring import transfer_scores
+from ..engine.transfer import transfer_scores
+from ..experiment.assemble import chain_images
+from ..experiment.config import Config
 from . import evidence
 
 

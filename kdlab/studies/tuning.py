@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from ..config import Config
-from ..engine.experiment import run_seeds
-from ..errors import Error
+from ..core.errors import Error
+from ..engine.run import run_seeds
+from ..engine.tables import save_table
+from ..experiment.config import Config
 from ..metrics import METRICS, monitored
-from ..tables import save_table
 
 SEEDS = (100, 101, 102)
 STEPS_BEYOND = 4  # how often a grid may grow

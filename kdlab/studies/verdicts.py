@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.errors import known
 from ..data import check_name
-from ..errors import known
+from ..engine.report import interval
 from ..metrics import METRICS
-from ..report import interval
 
 MANY = 1000  # seeds that nobody runs
 MEANT = {  # by verdict

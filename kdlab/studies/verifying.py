@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from ..config import Config
-from ..engine.experiment import run
+from ..core.errors import Error
 from ..engine.identity import far_code, hash_of
+from ..engine.run import run
 from ..engine.store import environment, runs_root
-from ..errors import Error
-from ..tables import figures_root
+from ..engine.tables import figures_root
+from ..experiment.config import Config
 from . import evidence
 
 

@@ -9,8 +9,10 @@ from .drawing import draw_digit
 from .embedding import embedding
 from .feature_maps import feature_maps
 from .frame import Explorer, explore
-from .gallery import gallery
-from .gallery import small_run as small_run  # what lines of code of the gallery name
+from .gallery import (
+    gallery,
+    small_run,  # what lines of code of the gallery name
+)
 from .pseudo_labels import pseudo_labels
 from .ramp import ramp
 from .seeds import seeds

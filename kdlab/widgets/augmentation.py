@@ -5,8 +5,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import torch
 
-from ..augment import AUGMENTATIONS, Recipe
 from ..data import ImageSet
+from ..data.augment import AUGMENTATIONS, Recipe
 from ..plots.explorers import plot_montage
 from .controls import Slider
 from .frame import Explorer, explore

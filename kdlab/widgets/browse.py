@@ -7,12 +7,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from pydantic import ValidationError
 
-from ..config import Config
+from ..core.errors import Error, sentence
 from ..engine.reading import log_lines, read_run
+from ..engine.report import table
 from ..engine.store import runs_root
-from ..errors import Error, sentence
+from ..experiment.config import Config
 from ..plots.explorers_runs import is_number, plot_browsed
-from ..report import table
 from .controls import Slider, Words
 from .frame import Explorer, explore
 

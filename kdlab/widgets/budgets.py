@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from ..errors import Error
+from ..core.errors import Error
 from ..plots.explorers_runs import plot_budgets
 from ..studies import STUDIES
 from .controls import Choice, Slider

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import ipywidgets
 
-from ..errors import Error
-from ..plain import plain
+from ..core.errors import Error
+from ..core.plain import plain
 from ..plots.texts import NAME, cut, visible
 
 

@@ -12,9 +12,9 @@ import traitlets
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
+from ..core.errors import Error
 from ..data import Normalise
 from ..engine.result import Result
-from ..errors import Error
 from ..plots.explorers_runs import plot_readings
 from .frame import Explorer
 

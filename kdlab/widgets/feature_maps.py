@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from ..core.errors import Error
 from ..engine.result import Result
 from ..engine.watch import watch
-from ..errors import Error
+from ..experiment.setup import Setup
 from ..plots.explorers_runs import plot_feature_maps
-from ..setup import Setup
 from .controls import Choice, Slider
 from .frame import Explorer, explore
 

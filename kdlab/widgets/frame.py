@@ -11,8 +11,8 @@ import ipywidgets
 import matplotlib.pyplot as plt
 from matplotlib.text import Text
 
-from ..errors import Error, known
-from ..plain import plain
+from ..core.errors import Error, known
+from ..core.plain import plain
 from ..plots.texts import visible
 from .controls import Control
 from .keys import ROOT, Keys

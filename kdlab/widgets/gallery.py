@@ -5,10 +5,10 @@ from html import escape
 
 import ipywidgets
 
-from ..config import Config
-from ..engine.experiment import run
+from ..core.errors import Error, known
 from ..engine.result import Result
-from ..errors import Error, known
+from ..engine.run import run
+from ..experiment.config import Config
 from ..plots.texts import visible
 from ..studies import STUDIES
 from .augmentation import augmentation

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from ..config import Config
 from ..engine.result import Result
 from ..engine.watch import watch
+from ..experiment.config import Config
+from ..experiment.setup import Setup
 from ..methods import Method
-from ..setup import Setup
 
 MOMENTS = 7
 

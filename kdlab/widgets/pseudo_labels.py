@@ -5,12 +5,12 @@ import math
 import matplotlib.pyplot as plt
 from torch import Tensor
 
+from ..core.errors import Error
 from ..engine.result import Result
 from ..engine.watch import watch
-from ..errors import Error
+from ..experiment.setup import Setup
 from ..metrics import extract
 from ..plots.explorers_runs import plot_threshold
-from ..setup import Setup
 from .controls import Choice, Slider
 from .frame import Explorer, explore
 

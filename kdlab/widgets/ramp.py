@@ -4,10 +4,10 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
+from ..core.errors import Error
+from ..core.schedules import ramp_up
 from ..engine.result import Result
-from ..errors import Error
 from ..plots.explorers import plot_ramp
-from ..schedules import ramp_up
 from .controls import Choice, Slider
 from .frame import Explorer, explore
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import Error
+from ..core.errors import Error
 from ..plots.explorers import plot_interval
 from .controls import Slider
 from .frame import Explorer, explore

@@ -6,8 +6,8 @@ import matplotlib.pyplot as plt
 import torch
 from torch import Tensor
 
+from ..core.errors import Error
 from ..engine.result import Result
-from ..errors import Error
 from ..losses import similarity as cosines_of
 from ..metrics.embeddings import embeds
 from ..models import evaluating

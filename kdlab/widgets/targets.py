@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from .. import losses
-from ..augment import ops
+from ..core.errors import Error
+from ..data.augment import ops
 from ..engine.result import Result
 from ..engine.watch import watch
-from ..errors import Error
+from ..experiment.setup import Setup
 from ..metrics import accuracy, branch_accuracy, extract
 from ..plots.explorers_runs import plot_soft_target
-from ..setup import Setup
 from .controls import Choice, Slider
 from .frame import Explorer, explore
 

@@ -6,12 +6,12 @@ from html import escape
 
 import ipywidgets
 
-from ..config import Config
-from ..engine.experiment import run
+from ..core.errors import Error
 from ..engine.process import process_of
 from ..engine.reading import log_lines
 from ..engine.result import Result
-from ..errors import Error
+from ..engine.run import run
+from ..experiment.config import Config
 from ..metrics import monitored
 from ..plots.explorers_runs import is_number, plot_training
 from ..plots.texts import visible

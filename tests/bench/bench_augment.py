@@ -16,7 +16,7 @@ import torchvision.transforms as T
 from PIL import ImageFilter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from kdlab.augment import AUGMENTATIONS
+from kdlab.data.augment import AUGMENTATIONS
 
 
 def microseconds(contestants: dict[str, Callable[[], object]], views: int, turns: int = 9) -> dict[str, list[float]]:

@@ -23,8 +23,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from kdlab import AUGMENTATIONS, Config, assemble
 from kdlab.data import Batches, decoded, load, split
+from kdlab.data.files import decode_into, picture, processors
 from kdlab.data.photographs import Crop, Files, Photographs
-from kdlab.decoding import decode_into, picture, processors
 from kdlab.engine.train import make_optimizer
 
 torch.set_num_threads(1)

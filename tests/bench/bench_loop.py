@@ -16,9 +16,9 @@ import torch
 from tqdm import tqdm
 
 from kdlab import Config, assemble
-from kdlab.engine.assemble import chain_images
 from kdlab.engine.store import RunFolder
 from kdlab.engine.train import fit, make_optimizer
+from kdlab.experiment.assemble import chain_images
 from kdlab.metrics import diagnose
 
 torch.set_num_threads(1)

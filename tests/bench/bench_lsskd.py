@@ -12,10 +12,10 @@ from statistics import median
 
 import torch
 
-from kdlab.augment import ops
 from kdlab.data import Batch
+from kdlab.data.augment import ops
 from kdlab.methods import METHODS
-from kdlab.methods.layered import through
+from kdlab.methods.common.layered import through
 from kdlab.models import build
 
 torch.set_num_threads(1)

@@ -24,12 +24,12 @@ from lightly.models.utils import batch_shuffle, batch_unshuffle, deactivate_requ
 from torch import Tensor, nn
 
 from kdlab import Config, assemble, evaluate, run
-from kdlab.engine.assemble import chain_images
+from kdlab.core.schedules import SCHEDULES
 from kdlab.engine.identity import Images
-from kdlab.methods.split_norm import split_batch_norm
-from kdlab.schedules import SCHEDULES
-from kdlab.setup import Setup
-from kdlab.tables import digits
+from kdlab.engine.tables import digits
+from kdlab.experiment.assemble import chain_images
+from kdlab.experiment.setup import Setup
+from kdlab.methods.common.split_norm import split_batch_norm
 
 TABLE = Path(__file__).parents[2] / "figures" / "data" / "ssl_against_lightly.csv"
 KEY = ["system", "code", "seed", "steps"]

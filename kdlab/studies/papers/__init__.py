@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from functools import partial
 
-from ..published import TABLES
 from .cells import Cell
 from .compact import components, ordering, scheduled
 from .lsskd import coc, figure_5, figure_6, hold_out
+from .published import TABLES
 from .replication import Replication
 from .sskd import few_shot, noisy, selective, terms
 from .sskd_pretext import linear, pretext, transformations

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ...config import Config
-from ...engine.assemble import chain
-from ...errors import lookup
+from ...core.errors import lookup
+from ...core.settings import typed
+from ...experiment.assemble import chain
+from ...experiment.config import Config
 from ...methods import METHODS
-from ...settings import typed
-from ..published import ABSENT, TABLES
 from ..verdicts import Question
 from .cells import Cell
+from .published import ABSENT, TABLES
 from .replication import Replication, differing
 from .scaled import SCALES, TEACHER, WIDTH, Scale, scaled, too_small
 

@@ -1,8 +1,8 @@
 """Of the papers on compact students: SS-KD's two numbers, and what LiteNet-SSD says without any."""
 
-from ..published import published as numbers
 from .build import Asked, Task, fields_of, replicate
 from .cells import Cell, printed
+from .published import published as numbers
 from .replication import Replication
 
 TERMS = ("kd", "feature", "consistency", "pseudo")

@@ -1,8 +1,8 @@
 """LSSKD's experiments that were published without a table: figures 5 and 6, Cutout and CutMix, the hold-out."""
 
-from ..published import published as numbers
 from .build import Asked, Task, fields_of, replicate
 from .cells import Cell, printed
+from .published import published as numbers
 from .replication import Replication
 
 SHARES = (0.25, 0.5, 0.75)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..published import UNITS
 from .cells import Cell
+from .published import UNITS
 from .shown import Sheet, command, is_printed, label, metric_of, seeds_of, state, value_of, whose_of
 
 FEW = 12  # cells that stand one in a line

@@ -2,7 +2,7 @@
 
 import textwrap
 
-from ..published import TABLES, UNITS, published
+from .published import TABLES, UNITS, published
 from .shown import COLUMNS
 
 ABOUT = (

@@ -7,15 +7,15 @@ from typing import Any
 
 import pandas as pd
 
-from ...config import Config
+from ...core.errors import Error
+from ...engine.report import interval
 from ...engine.result import Result
-from ...errors import Error
-from ...report import interval
-from ..published import Table
+from ...experiment.config import Config
 from ..study import Study
 from . import shown
 from .cells import METRIC, Cell
 from .page import Page, frame, html
+from .published import Table
 
 NOWHERE = Table("", "")
 

@@ -7,7 +7,7 @@ it stands on, its share of labels and of wrong labels. Nothing that comes out co
 from dataclasses import dataclass
 from typing import Any
 
-from ...config import Config
+from ...experiment.config import Config
 
 WIDTH = 0.25
 LR, LR_TUNED_ON = 0.02, 0.002  # from scratch, and on top of features that are there

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ...report import tidy
-from ..published import UNITS, Table
+from ...engine.report import tidy
 from .cells import Cell
+from .published import UNITS, Table
 
 COLUMNS = 120
 WHICH = {

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ...methods import METHODS, published
+from ...experiment import recipes as published
+from ...experiment.presets import PRESETS
+from ...methods import METHODS
 from ...models import MODELS
-from ...presets import PRESETS
-from ..published import published as numbers
 from .build import Asked, Rows, Task, fields_of, replicate
 from .cells import METRIC, Cell, printed
+from .published import published as numbers
 from .replication import Replication
 
 

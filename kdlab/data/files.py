@@ -1,0 +1,457 @@
+"""Image files to bytes, on all cores; without torch, so that a process that decodes starts in a moment."""
+
+import json
+import math
+import os
+import re
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, features
+
+from ..core.errors import Error
+
+PIXELS = 2  # version of what `picture` reads from a file; raise it when any pixel changes
+FEW = 400  # small files that are decoded sooner than processes start
+MANY_PIXELS = 16_000_000  # pixels that take as long
+SAMPLED = 100  # files whose headers say how large the others are
+MEGAPIXELS = 179  # of one image, unless KDLAB_MEGAPIXELS says otherwise
+GREY = ("1", "L", "LA", "La")
+TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
+# The tag of EXIF, and what brings each of its values upright
+ORIENTATION = 0x112
+SAY_ORIENTATION = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Tags of TIFF
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
+HEAD = 512  # bytes at the start of a file, by which its kind is known
+HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"heif", b"mif1", b"msf1"}
+PICTURES = ("a HEIC", "an AVIF", "a JPEG XL")
+STARTS = {
+    b"\xff\x0a": "a JPEG XL",
+    b"\0\0\0\x0cJXL ": "a JPEG XL",
+    b"%PDF": "a PDF",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\x1f\x8b": "a gzip archive",
+    b"Rar!": "a RAR archive",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"version https://git-lfs": "a pointer of Git LFS: git lfs pull",
+    b"\x1a\x45\xdf\xa3": "a film",
+    b"\x93NUMPY": "an array of NumPy",
+}
+TEXT = {9, 10, 12, 13, *range(32, 127)}  # bytes of plain text
+SAVE = "save all images with 8 bits a channel, by one range for all"
+
+
+class Ranges:
+    """Of the images of one data set with more than 8 bits: the largest value, and its file, for each number of bits."""
+
+    def __init__(self) -> None:
+        self.largest: dict[int, tuple[int, str]] = {}
+
+    def note(self, bits: int, value: int, file: str) -> None:
+        """Take the largest value of an image into account."""
+        self.largest[bits] = max(self.largest.get(bits, (-1, "")), (value, file))
+
+    def check(self) -> None:
+        """Raise an `Error` if no image uses the upper bit: the range is another one, which the upper 8 would lose.
+
+        Where all values are 0, any range gives the same pixels.
+        """
+        for bits, (value, file) in self.largest.items():
+            if 0 < value < 2 ** (bits - 1):
+                raise Error(f"{file} has {bits} bits and no value above {value}, and so no known range: {SAVE}")
+
+
+def decode(file: str, size: int | None, ranges: Ranges | None = None) -> np.ndarray:
+    """Read one image as uint8, (H, W) for greyscale and (H, W, 3) for anything else.
+
+    It is brought to `size` x `size` pixels if that is given, after it was turned upright. A large JPEG is decoded
+    whole: the shortcut to a half or a quarter of its size gives other pixels, and not the same ones in all builds of
+    the decoder. `ranges` takes note of values of more than 8 bits, for who checks them of all images together.
+    """
+    image = picture(file, ranges)
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR) if size else image)
+
+
+def picture(file: str, ranges: Ranges | None = None) -> Image.Image:
+    """Read one image as it is meant to be seen: upright, on white, 8 bits a channel, grey (L) or in colour (RGB).
+
+    EXIF's orientation is followed; what is transparent lies on white. CMYK and palettes become RGB; colour profiles
+    are not applied. Of 16 bits the upper 8 are taken. An `Error` names a file that is damaged, too large, an animation
+    or a stack, or whose pixels have no known range: 32 bits, signed, or 16 bits of which the upper one is not used,
+    here or, with `ranges`, in any image that these know of when they are checked.
+    """
+    check_regular(file)
+    try:
+        # Not by its name: Pillow would map it, and confuse the sides of a TIFF that is to be turned
+        with OWN_LIMIT, open(file, "rb") as content, Image.open(content) as opened:  # noqa: PTH123
+            _check_format(file, opened)
+            known = Ranges() if ranges is None else ranges
+            image = _seen(file, _inner(opened), known)
+            if ranges is None:
+                known.check()
+            return image
+    except Error:
+        raise
+    except Image.DecompressionBombError as error:
+        numbers = re.findall(r"[0-9]+", str(error))
+        raise too_large(file, int(numbers[0]) if numbers else 2 * pixel_limit()) from error
+    except Exception as error:  # what damaged files make the decoder raise is of many kinds
+        raise unreadable(file, error) from error
+
+
+def _seen(file: str, opened: Image.Image, ranges: Ranges) -> Image.Image:
+    """What an opened file shows."""
+    _check_kind(file, opened)
+    raw, covered = _layout(opened), _covered(opened)
+    opened.load()
+    if _is_deep(opened):
+        image = Image.fromarray(_upper_bits(file, opened, raw, ranges))
+    else:
+        if _is_wide(opened, raw):
+            ranges.note(16, 256 * max(high for _, high in _extremes(opened)) + 255, file)
+        image = _on_white(opened, raw)
+    if covered:
+        part, image = image.crop(covered), Image.new(image.mode, image.size, "white")
+        image.paste(part, covered)
+    return _upright(opened, image)
+
+
+def check_regular(file: str) -> os.stat_result:
+    """Return the file's status; a pipe, which would be waited for, a socket, a device or a folder is an `Error`."""
+    try:
+        status = os.stat(file)  # noqa: PTH116  # a Path for each of a million files costs more than the call
+    except (OSError, ValueError) as error:
+        raise unreadable(file, error) from error
+    if not stat.S_ISREG(status.st_mode):
+        kinds = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFDIR: "folder"}
+        raise Error(f"{file} is a {kinds.get(stat.S_IFMT(status.st_mode), 'device')}, not an image file: remove it")
+    return status
+
+
+def pixel_limit() -> int:
+    """Return how many pixels one image may have: $KDLAB_MEGAPIXELS millions, else 179."""
+    given = os.environ.get("KDLAB_MEGAPIXELS", str(MEGAPIXELS))
+    try:
+        millions = float(given)
+    except ValueError:
+        millions = math.nan
+    if not 0 < millions < math.inf:
+        raise Error(f"KDLAB_MEGAPIXELS={given}: give the millions of pixels that one image may have, such as 400")
+    return round(millions * 1e6)
+
+
+def too_large(file: str, count: int) -> Error:
+    """The sentence about an image of more pixels than are allowed."""
+    return Error(
+        f"{file} has {count / 1e6:,.1f} million pixels, and {pixel_limit() / 1e6:,.1f} million are allowed: make it "
+        "smaller, or set KDLAB_MEGAPIXELS to more"
+    )
+
+
+class _Most(int):
+    """A number of pixels of which Pillow does not take the double: from one to two times that, it only warns."""
+
+    def __rmul__(self, _: int) -> int:
+        return int(self)
+
+
+class _OwnLimit:
+    """Let `pixel_limit` hold in place of Pillow's own limit while any thread is within.
+
+    Pillow's says of large photographs that they may be an attack, and knows no way out.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.before = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
+
+    def __enter__(self) -> None:
+        limit = pixel_limit()
+        with self.lock:
+            if not self.inside:
+                self.before = Image.MAX_IMAGE_PIXELS
+            self.inside += 1
+            Image.MAX_IMAGE_PIXELS = _Most(limit)
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                Image.MAX_IMAGE_PIXELS = self.before
+
+
+OWN_LIMIT = _OwnLimit()
+
+
+def _check_format(file: str, opened: Image.Image) -> None:
+    """Raise an `Error` for an animation or a stack, and for what has no pixels of its own."""
+    if opened.format in ("EPS", "WMF"):  # what they show, another program decides
+        raise Error(f"{file} is a drawing ({opened.format}), not a picture: save it as PNG")
+    if opened.format == "CUR":  # Pillow does not read what is transparent
+        raise Error(f"{file} is a cursor, not a picture: save it as PNG")
+    frames = getattr(opened, "n_frames", 1)
+    if frames > 1 and opened.format != "MPO":  # a photograph with a second picture, as many cameras make
+        raise Error(f"{file} is an animation or a stack of {frames} images: save the one you want")
+
+
+def _inner(opened: Image.Image) -> Image.Image:
+    """The largest picture of an icon, with all that it says of itself; else the image that was opened."""
+    icon = getattr(opened, "ico", None)
+    return opened if icon is None else icon.getimage(opened.size)
+
+
+def _check_kind(file: str, opened: Image.Image) -> None:
+    """Raise an `Error` for numbers without a known range, and for colours that several rules turn into RGB."""
+    tags = getattr(opened, "tag_v2", {})
+    signed = bool(tags) and 2 in np.atleast_1d(tags.get(SAMPLE_FORMAT, 1))
+    bits = max(np.atleast_1d(tags.get(BITS, 32))) if tags else 32
+    if signed:
+        raise Error(f"{file} has signed numbers of {bits} bits a pixel and so no known range: {SAVE}")
+    if opened.mode in ("I", "F") and not _is_deep(opened):
+        raise Error(f"{file} has {bits} bits a pixel and so no fixed range: save it with 8 or 16, by one range for all")
+    if opened.mode == "LAB":
+        raise Error(f"{file} has colours in Lab, which are read in several ways: save it as RGB")
+    if opened.format == "JPEG" and opened.mode == "CMYK" and "adobe" not in opened.info:
+        raise Error(f"{file} has colours in CMYK and does not say whether 0 or 255 is ink: save it as RGB")
+    if opened.mode == "RGB" and _layout(opened).startswith("RGB;16") and "transparency" in opened.info:
+        raise Error(f"{file} has 16 bits a channel and a transparent colour: save it with 8, or with an alpha channel")
+
+
+def _layout(opened: Image.Image) -> str:
+    """What Pillow calls the order of bits in the file, such as "RGB;16B"; of a file that is not yet loaded."""
+    tile = getattr(opened, "tile", None)
+    arguments = tile[0][3] if tile else ""
+    words = arguments if isinstance(arguments, tuple) else (arguments,)
+    full = opened.format == "PPM" and 65535 in words  # a portable map that names a smaller range has it
+    return f"{words[0]};16" if full else str(words[0] if words else "")
+
+
+def _covered(opened: Image.Image) -> tuple[int, int, int, int] | None:
+    """The part of a GIF that its frame covers, where that is not all of it; the rest is transparent."""
+    tile = getattr(opened, "tile", None)
+    part = tuple(tile[0][1]) if tile and opened.format == "GIF" else None
+    return part if part is not None and part != (0, 0, *opened.size) else None
+
+
+def _is_deep(opened: Image.Image) -> bool:
+    """Whether Pillow gives all 16 bits; of a PGM it brings any range to 16."""
+    return opened.mode.startswith("I;16") or (opened.mode == "I" and opened.format == "PPM")
+
+
+def _is_wide(opened: Image.Image, raw: str) -> bool:
+    """Whether the file has 16 bits a channel, of which Pillow gives the upper 8."""
+    # "BGR;16" has 16 bits for three channels; light CMYK has little ink, and no camera makes it
+    return ";16" in raw and not raw.startswith(("BGR", "CMYK"))
+
+
+def _extremes(opened: Image.Image) -> list[tuple[int, int]]:
+    """The smallest and the largest value of each channel but alpha."""
+    extremes = np.atleast_2d(opened.getextrema())
+    colours = extremes[:-1] if opened.mode in TRANSPARENT else extremes
+    return [(int(low), int(high)) for low, high in colours]
+
+
+def _upper_bits(file: str, opened: Image.Image, raw: str, ranges: Ranges) -> np.ndarray:
+    """The upper 8 bits (H, W) of a greyscale image of 12 or 16."""
+    values = np.asarray(opened).astype(np.int32)
+    bits = 12 if raw.endswith(";12") else 16
+    if opened.format != "PPM" or ";16" in raw:
+        ranges.note(bits, int(values.max()), file)
+    clear = values == opened.info.get("transparency", -1)
+    if getattr(opened, "tag_v2", {}).get(PHOTOMETRIC) == 0:  # the smallest number is white
+        values = 2**bits - 1 - values
+    return np.where(clear, 255, values >> (bits - 8)).astype(np.uint8)
+
+
+def _on_white(opened: Image.Image, raw: str) -> Image.Image:
+    """The image in grey (L) or in colour (RGB); what is transparent shows white."""
+    grey = opened.mode in GREY or raw.startswith("LA;16")  # which Pillow makes RGBA
+    mode = "L" if grey else "RGB"
+    if opened.mode not in TRANSPARENT and "transparency" not in opened.info:
+        return in_mode(opened, mode)
+    steps = {"L;2": 85, "L;4": 17}.get(raw)  # Pillow brings the pixels to 8 bits, but not the transparent one
+    if steps and opened.format == "PNG":
+        opened.info["transparency"] *= steps
+    if opened.mode in ("RGBa", "La"):
+        opened = opened.convert(opened.mode[:-1] + "A")
+    whole = in_mode(opened, "LA" if grey else "RGBA")
+    alpha = whole.getchannel("A")
+    if opened.format in ("BMP", "DIB", "TGA") and not alpha.getbbox():  # the fourth byte was never set
+        return whole.convert(mode)
+    white = Image.new(mode, whole.size, "white")
+    white.paste(whole.convert(mode), mask=alpha)
+    return white
+
+
+def _upright(opened: Image.Image, image: Image.Image) -> Image.Image:
+    """`image`, turned as `opened` says in its EXIF; a TIFF is turned as it is loaded."""
+    turn = None
+    if opened.format != "TIFF" and not SAY_ORIENTATION.isdisjoint(opened.info):
+        with suppress(Exception):  # damaged EXIF says nothing
+            turn = TURNS.get(int(opened.getexif().get(ORIENTATION, 1)))
+    return image.transpose(turn) if turn is not None else image
+
+
+def in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The image itself, where it has that mode; Pillow would copy it."""
+    return image if image.mode == mode else image.convert(mode)
+
+
+def unreadable(file: str, error: Exception) -> Error:
+    """The sentence about a file that cannot be read."""
+    with suppress(OSError, ValueError):
+        if not Path(file).stat().st_size:
+            return Error(f"{file} is not a readable image (it is empty): mend or remove it")
+    cause = getattr(error, "strerror", None)
+    if cause is None:
+        with suppress(OSError, ValueError), open(file, "rb") as content:  # noqa: PTH123
+            held = kind_of(content.read(HEAD))
+            if held in PICTURES:
+                return Error(f"{file} is {held} picture under another name: save it as .jpg")
+            cause = f"it is {held}" if held else None
+    lines = str(error).splitlines()
+    cause = cause or (lines[0] if lines and file not in lines[0] else "its content is that of no image")
+    return Error(f"{file} is not a readable image ({cause}): mend or remove it")
+
+
+def kind_of(head: bytes) -> str | None:
+    """What the first bytes of a file say that it is, where that is no image that is read here; None: not known."""
+    if head[4:8] == b"ftyp":
+        brands = {head[at : at + 4] for at in (8, *range(16, min(len(head), 64), 4))}
+        if brands & {b"avif", b"avis"}:
+            return None if features.check("avif") else "an AVIF"
+        return "a HEIC" if brands & HEIC else "a film"
+    for start, kind in STARTS.items():
+        if head.startswith(start):
+            return kind
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:200].lower()
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "a web page"
+    if text.startswith((b"<svg", b"<!doctype svg")) or (text.startswith(b"<?xml") and b"<svg" in head):
+        return "a drawing, SVG"
+    return "a text" if head and not set(head) - TEXT else None
+
+
+def pixels_in(files: Sequence[str]) -> int:
+    """Estimate the pixels of all files, from the headers of a hundred of them; what cannot be opened counts nothing."""
+    chosen = files[:: -(-len(files) // SAMPLED)] if files else []
+    total = 0
+    with OWN_LIMIT:
+        for file in chosen:
+            with suppress(Exception):  # it is named when it is decoded
+                check_regular(file)
+                with Image.open(file) as opened:
+                    total += math.prod(opened.size)
+    return total * len(files) // max(1, len(chosen))
+
+
+def decode_into(place: Path, shape: Sequence[int], files: Sequence[str], size: int | None) -> bool:
+    """Decode files into the rows of a uint8 array (n, 3, H, W), the whole of the file `place`; whether all are grey.
+
+    A file that is damaged or has other than H x W pixels is an `Error`; what is in `place` is then worth nothing.
+    """
+    processes = min(processors(), len(files), max(-(-len(files) // FEW), -(-pixels_in(files) // MANY_PIXELS)))
+    if processes < 2:
+        ranges = Ranges()
+        grey = _rows(place, shape, 0, files, size, ranges)
+        ranges.check()
+        return grey
+    cuts = [round(i * len(files) / processes) for i in range(processes + 1)]
+    jobs = [[str(place), list(shape), at, list(files[at:to]), size] for at, to in pairwise(cuts)]
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+        for _ in jobs
+    ]
+    try:
+        for process, job in zip(started, jobs, strict=True):
+            assert process.stdin is not None  # a pipe, which stays open: a process whose parent is gone ends
+            with suppress(OSError):  # it has ended already, and says nothing below
+                print(json.dumps(job), file=process.stdin, flush=True)
+        told = [_heard(process) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+            for pipe in filter(None, (process.stdin, process.stdout)):
+                with suppress(OSError):
+                    pipe.close()
+    if wrong := [str(each["error"]) for each in told if "error" in each]:
+        raise Error(wrong[0])
+    ranges = Ranges()
+    for bits, value, file in (noted for each in told for noted in each["noted"]):
+        ranges.note(bits, value, file)
+    ranges.check()
+    return all(each["grey"] for each in told)
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _heard(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    assert process.stdout is not None  # a pipe
+    return json.loads(process.stdout.readline() or '{"error": "a process that decodes images was ended"}')
+
+
+def _rows(
+    place: Path, shape: Sequence[int], start: int, files: Sequence[str], size: int | None, ranges: Ranges
+) -> bool:
+    rows, grey = np.memmap(place, np.uint8, "r+", shape=tuple(shape)), True
+    for row, file in enumerate(files, start):
+        pixels = decode(file, size, ranges)
+        same_size(file, pixels.shape, rows.shape[2:])
+        grey &= pixels.ndim == 2
+        rows[row] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return grey
+
+
+def same_size(file: str, shape: Sequence[int], first: Sequence[int]) -> None:
+    """An `Error` if an image has other pixels than the first one."""
+    if tuple(shape[:2]) != tuple(first[:2]):
+        raise Error(
+            f"{file} has {shape[0]} x {shape[1]} pixels, the first image {first[0]} x {first[1]}: "
+            "set size to the pixels you want"
+        )
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()  # until the parent closes it, or is gone
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    given, *job = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        own = Ranges()
+        grey = _rows(Path(given), *job, ranges=own)
+        print(json.dumps({"grey": grey, "noted": [(k, *v) for k, v in own.largest.items()]}), flush=True)
+    except KeyboardInterrupt:  # of the parent's group: it says so itself
+        os._exit(130)
+    except Exception as error:  # the parent raises it
+        print(json.dumps({"error": str(error) or "a process that decodes images ran out of memory"}), flush=True)

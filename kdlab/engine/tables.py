@@ -1,0 +1,131 @@
+"""Where figures and the numbers behind them go, and those that came with the package."""
+
+import csv
+import io
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..core.errors import Error
+from ..core.files import replacing
+from ..core.places import folder_from, shipped
+from .store import environment, runs_root
+
+WHOLE = 2**53  # floats below it hold every integer
+MARKS = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")  # what git leaves in a file of two versions
+AGAIN = "bring the file back from a copy or from version control, or move it away"
+SHIPPED = shipped() / "figures"
+
+
+def figures_root() -> Path:
+    """Where figures go: $KDLAB_FIGURES, else `figures/` in the runs folder; the numbers behind them into `data/`.
+
+    Those that are committed with the notebooks are only replaced by `kdlab notebooks execute`.
+    """
+    return folder_from("KDLAB_FIGURES", lambda: runs_root() / "figures")
+
+
+def shipped_only() -> AbstractContextManager[None]:
+    """Inside, tables are those that came with the package, without one's own."""
+    return environment(KDLAB_FIGURES=str(SHIPPED))
+
+
+def file_of(name: str, root: Path | None = None) -> Path:
+    """Where the table `name` lies under `root`, else in one's own place: "lsskd/table-2" in lsskd_table-2.csv."""
+    return (root or figures_root()) / "data" / f"{name.replace('/', '_')}.csv"
+
+
+def places(name: str) -> list[Path]:
+    """The files of table `name`: the one that came with the package and one's own, as far as they exist."""
+    files = [file_of(name, root) for root in dict.fromkeys((SHIPPED, figures_root()))]
+    return [file for file in files if file.exists()]
+
+
+def save_table(frame: pd.DataFrame, name: str) -> None:
+    """Write the numbers behind a figure or a table as data/`name`.csv, in one step.
+
+    Whole numbers keep all their digits, others have six.
+    """
+    path = file_of(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        shown: Any = digits
+        frame.to_csv(temporary, lineterminator="\n", float_format=shown, encoding="utf-8")
+
+
+def digits(value: float) -> str:
+    """Write a number as tables have it: all digits of a whole one, also where a blank made floats of a column."""
+    return str(int(value)) if value and abs(value) < WHOLE and value == int(value) else f"{value:.6g}"
+
+
+def load_table(name: str) -> pd.DataFrame:
+    """Read the numbers that `save_table` wrote as data/`name`.csv, else those that came with the package."""
+    if not (files := places(name)):
+        raise Error(f"no table {name!r} in {figures_root() / 'data'}; whatever measures it writes it there")
+    texts = read_texts(files[-1])
+    columns = {column: _typed(texts[column]) for column in texts}
+    return pd.DataFrame(columns, columns=texts.columns).reset_index(drop=True)
+
+
+def read_texts(file: Path) -> pd.DataFrame:
+    """Read a CSV file as it is written: every cell a text, the index the number of a row's last line in the file.
+
+    An `Error` names the file, and the line where one is damaged: another number of cells than the columns have, marks
+    of git, half a file.
+    """
+    try:
+        text = file.read_bytes().decode("utf-8-sig")  # a spreadsheet puts a mark before it
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise Error(f"{file}, line {line}: not UTF-8; {AGAIN}") from None
+    if not text.strip():
+        raise Error(f"{file} is empty; {AGAIN}")
+    names, rows, lines = list[str](), list[list[str]](), list[int]()
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for cells in reader:
+            if not cells:  # an editor's empty line
+                continue
+            if cells[0].startswith(MARKS):
+                raise Error(f"{file}, line {reader.line_num}: two versions, as git left them; choose one of them")
+            if not names:
+                names = cells
+                if len(cells) == 1 and ";" in cells[0]:
+                    raise Error(f"{file}, line 1: its columns are apart by ';': save it with commas, or {AGAIN}")
+            elif len(cells) != len(names):
+                told = f"{len(cells)} cells, where the file has {len(names)} columns"
+                raise Error(f"{file}, line {reader.line_num}: {told}; {AGAIN}")
+            else:
+                rows.append(cells)
+                lines.append(reader.line_num)
+    except csv.Error as error:
+        raise Error(f"{file}, line {reader.line_num}: {error}; {AGAIN}") from None
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise Error(f"{file}, line 1: two columns {twice[0]!r}; {AGAIN}")
+    if not text.endswith(("\n", "\r")):
+        raise Error(f"{file}, line {reader.line_num}: the file ends within it; {AGAIN}")
+    return pd.DataFrame(rows, columns=names, index=lines, dtype="str")
+
+
+def numbers(cells: Iterable[str]) -> "np.ndarray | None":
+    """Cells as an array of whole numbers, of floats where one is blank (NaN) or no whole one, or None."""
+    cells = list(cells)
+    with suppress(ValueError, OverflowError):
+        return np.array([int(cell) for cell in cells], dtype=np.int64)
+    try:
+        return np.array([float(cell) if cell else np.nan for cell in cells])
+    except ValueError:
+        return None
+
+
+def _typed(cells: "pd.Series[str]") -> "pd.Series[Any]":
+    """A column of texts as numbers, as yes and no, or as the texts that they are, None and NA among them."""
+    if (found := numbers(cells)) is not None:
+        return pd.Series(found, index=cells.index)
+    if set(cells) <= {"True", "False"}:
+        return cells == "True"
+    return cells.mask(cells == "")

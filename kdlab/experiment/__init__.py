@@ -1,0 +1,1 @@
+"""An experiment as a value, and a run put together from it."""

@@ -1,0 +1,105 @@
+"""What each method needs before it, and the table of methods: their loss, and what they cost for a pair of networks."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import torch
+
+from ..core.errors import Error
+from ..data import ImageSet
+from ..methods import METHODS, Method, keepers
+from .assemble import build_method, stages_of
+from .config import Config
+from .setup import Stage
+
+
+def pipeline(method: str, student: Mapping[str, Any], teacher: Mapping[str, Any], **fields: Any) -> Config:
+    """The shortest chain that ends in a run of `method`, from Config fields of its student and its teacher, if any.
+
+    `fields` belong to the last run alone.
+    """
+    cls, stages = METHODS[method], {}
+    if cls.first_phase:
+        stages["init"] = pipeline(cls.first_phase, student, teacher)
+    elif cls.needs_init:
+        stages["init"] = Config(**student)
+    if cls.needs_teacher:
+        stages["teacher"] = Config(**teacher)
+    for part in cls.needs_parts:
+        keeper = next(name for name in keepers(part) if METHODS[name].needs_init)
+        stages["teacher"] = Config(**{**teacher, "method": keeper, "init": Config(**teacher)})
+    return Config(**{**student, **stages, "method": method, **fields})
+
+
+def catalogue(
+    student: str = "wrn_16_2",
+    teacher: str = "wrn_40_2",
+    classes: int = 100,
+    samples: int = 50_000,
+    batch: int = 64,
+    size: int = 32,
+) -> pd.DataFrame:
+    """One row per method, with what it needs for this pair of networks and this training set (by default CIFAR-100).
+
+    `extra parameters` are trained beside the student and dropped afterwards; `memory` is everything that the method
+    holds beside the student in MB: those parameters, queues, tables, memories, copies. Where a pair does not fit, both
+    give way to the sentence that says why. Nothing is allocated.
+    """
+    blank = torch.zeros(1, 3, size, size, dtype=torch.uint8)
+    names, y = tuple(map(str, range(classes))), torch.arange(samples) % classes
+    images = ImageSet("blank", names, blank, y[:1], blank, y[:1], "colour", mean=(0.5,) * 3, std=(0.5,) * 3)
+    common = {"width": 1.0, "batch": batch}
+    rows, known = {}, dict[str, Method]()
+    for key, method in METHODS.items():
+        config = pipeline(key, {**common, "model": student}, {**common, "model": teacher})
+        rows[key] = {
+            **dict(zip(("paper", "year"), _reference(method.paper), strict=True)),
+            "learns from": method.learns_from,
+            "loss": loss_text(method),
+            **_cost(config, images, y, known),
+        }
+    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+    return frame.astype({"extra parameters": "Int64"})
+
+
+def loss_text(method: type[Method]) -> str:
+    """The weighted sum of a method's terms, as text."""
+    return " + ".join(f"{weight:g} {term}" for term, weight in method.weights.items() if weight)
+
+
+def _reference(paper: str) -> tuple[str, str]:
+    """Authors (or the paper's short name) and year."""
+    found = re.fullmatch(r"(.+?)(?:, [A-Za-z]+)? ?,? ?((?:19|20)\d\d).*", paper)
+    return (found[1], found[2]) if found else (paper, "")
+
+
+def _cost(config: Config, images: ImageSet, labels: torch.Tensor, known: dict[str, Method]) -> dict[str, Any]:
+    try:
+        method = _untrained(config, images, labels, known)
+    except Error as error:
+        return {"extra parameters": None, "memory": None, "refused": str(error)}
+    own = set(method.model.parameters())
+    extra = sum(p.numel() for p in method.parameters() if p.requires_grad and p not in own)
+    return {"extra parameters": extra, "memory": round(method.held_megabytes, 1)}
+
+
+def _untrained(config: Config, images: ImageSet, labels: torch.Tensor, known: dict[str, Method]) -> Method:
+    """The method of a run without any numbers in it. Of what it stands on, `known` keeps what was built before."""
+    stages = {}
+    for role, stage in stages_of(config).items():
+        if (key := repr(stage)) not in known:
+            known[key] = _untrained(stage, images, labels, known)
+        stages[role] = Stage(known[key].model, known[key].parts)
+    with torch.device("meta"):
+        return build_method(config, images, labels, stages, "meta")
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """The catalogue as a table of a page."""
+    lines = ["| method | paper | learns from | loss | extra parameters | memory, MB |", "|---|---|---|---|---:|---:|"]
+    for key, row in frame.iterrows():
+        cost = f"{row['extra parameters']:,.0f} | {row.memory:,.1f}"
+        lines.append(f"| `{key}` | {row.paper} {row.year} | {row['learns from']} | {row.loss} | {cost} |")
+    return "\n".join(lines)

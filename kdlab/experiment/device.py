@@ -1,0 +1,110 @@
+"""The device of a run, its precision, and what its numbers were measured on."""
+
+import logging
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from ..core.errors import Error
+from .config import Config
+
+if TYPE_CHECKING:  # it takes a second to load, and a stored result needs none
+    from lightning_fabric import Fabric
+
+
+def make_fabric(config: Config) -> "Fabric":
+    """lightning-fabric for the config's device and precision; a device that is not there is an `Error`."""
+    kind, _, index = config.device.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (index and (kind != "cuda" or not index.isdigit())):
+        raise Error(f"device={config.device!r}: choose auto, cpu, cuda, cuda:0, cuda:1, ..., or mps")
+    available = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    count = torch.cuda.device_count()
+    if not available[kind] or (index and int(index) >= count):
+        raise Error(f"device={config.device!r} is not there: torch sees {count} CUDA devices; 'auto' takes the best")
+    return deepcopy(_fabric(kind, int(index) if index else None, config.precision))  # the loss scale is a run's own
+
+
+def check_precision(config: Config, device: torch.device) -> None:
+    """Refuse 16-mixed but on CUDA: elsewhere other numbers would be computed, and kept under its name."""
+    if config.precision == "16-mixed" and device.type != "cuda":
+        raise Error(
+            f"precision='16-mixed' is for CUDA only, and this run would train on {device.type}: give bf16-mixed or "
+            "32-true"
+        )
+
+
+@cache
+def _fabric(kind: str, index: int | None, precision: Any) -> "Fabric":
+    """Made once: it looks through all installed distributions for plugins."""
+    from lightning_fabric import Fabric
+
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)  # it announces AMP every time
+    return Fabric(accelerator=kind, devices=1 if index is None else [index], precision=precision)
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What a run on `device` was measured on: versions, device, threads, and the commit of the package."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": platform.system(),
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "commit": _commit(Path(__file__).parents[2]),
+    }
+
+
+def _commit(root: Path) -> str | None:
+    """The commit of kdlab's own repository; None where `root` is part of another one, or of none."""
+    about = root / "pyproject.toml"
+    if not (root / ".git").exists() or not about.is_file() or 'name = "kdlab"' not in about.read_text(encoding="utf-8"):
+        return None
+    command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
+    try:
+        return subprocess.run(command, check=False, cwd=root, capture_output=True, text=True).stdout.strip() or None
+    except OSError:  # no git on this machine
+        return None
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch computes on one thread inside, so that numbers do not depend on how many cores there are.
+
+    Networks of a laptop's size lose little by it; on a GPU it changes nothing.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+SAFE_SIDE = 32  # pixels up to which AVX-512 code was seen to be right
+
+
+def layout(method: nn.Module, side: int, device: torch.device | str) -> torch.memory_format:
+    """How the weights of a method lie in memory, for images of `side` pixels: channels last, as is fastest.
+
+    Not so where oneDNN would write past its workspace, which ends the process or gives wrong gradients: on CPUs, in
+    1 x 1 convolutions with a stride that read fewer channels than fit into a register (oneDNN's issue 6035, open in
+    2026). Shortcuts of narrow ResNets are such.
+    """
+    if torch.device(device).type != "cpu":
+        return torch.channels_last
+    wide = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    if wide and side <= SAFE_SIDE:
+        return torch.channels_last
+    strided = [
+        m for m in method.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1) and m.stride != (1, 1)
+    ]
+    narrow = any(m.in_channels < (16 if wide else 8) for m in strided)
+    return torch.contiguous_format if narrow else torch.channels_last

@@ -1,0 +1,136 @@
+"""Presets: from a name, and from what a published experiment varies, to the Config fields of all its stages."""
+
+import inspect
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..core.errors import known
+from ..methods import METHODS, Method
+from . import recipes as published
+from .recipes import PAIRS, Recipe
+
+Fields = Mapping[str, Any]
+
+SMOKE = Recipe("does it run at all: seconds", epochs=2, steps=4, batch=16)
+# What every method has by these names; where "paper" is not its own, it is the benchmark's of CRD
+PRESETS = ("smoke", "paper")
+# Fields that decide the task, or how it is watched: stages have them from the run that they lead to
+TASK = (
+    "dataset",
+    "size",
+    "labels",
+    "validation",
+    "split",
+    "noise",
+    "noise_kind",
+    "imbalance",
+    "seed",
+    "normalise",
+    "track_test",
+    "precision",
+    "device",
+)
+STAGES = ("teacher", "init")
+NAMED = (*STAGES, "method", "model")  # headings of `describe`, not its fields
+
+
+def complete(fields: Fields) -> dict[str, Any]:
+    """`fields` with those that their `preset` fills in, stage by stage.
+
+    The recipe is that of the models and the data set in `fields`. A stage of which some fields are given has them laid
+    over the recipe's, `hp` and `weights` name by name; one that is given whole (a Config, or None) replaces it. A stage
+    by another method than the recipe's, or with a preset of its own, keeps of the recipe only the network and the task.
+    The fields of TASK that are given reach every stage but a Config. A method of two phases hands a teacher that is
+    given on to its first.
+    """
+    given = {name: value for name, value in fields.items() if name != "preset"}
+    method = given.get("method", "supervised")
+    given = _teacher_to_first_phase(METHODS[known("method", method, METHODS)], given)
+    return _laid(recipe(method, fields["preset"], given), given, {})
+
+
+def recipe(method: str, preset: str = "paper", given: Fields | None = None) -> Recipe:
+    """The recipe of a method by the name `preset`, for the models and the data set in the Config fields `given`."""
+    own = METHODS[method].presets
+    if known("preset", preset, [*own, *PRESETS]) not in own and preset == "smoke":
+        return SMOKE
+    benchmark = published.benchmark.pair if METHODS[method].needs_teacher else published.benchmark.classifier
+    make = own.get(preset, benchmark)
+    offered, wanted = _varied(given or {}), inspect.signature(make).parameters
+    return make(**{name: value for name, value in offered.items() if name in wanted and value is not None})
+
+
+def _varied(given: Fields) -> dict[str, Any]:
+    """What published experiments vary, as far as it is given."""
+    teacher = given.get("teacher") or _of(given.get("init"), "teacher")
+    return {
+        "model": given.get("model"),
+        "teacher": _of(teacher, "model"),
+        "dataset": given.get("dataset"),
+        "ssl": _of(_of(teacher, "init"), "method"),
+    }
+
+
+def _of(stage: Any, field: str) -> Any:
+    """A field of a stage, which is a Config, some of its fields, or nothing."""
+    return stage.get(field) if isinstance(stage, Mapping) else getattr(stage, field, None)
+
+
+def _teacher_to_first_phase(method: type[Method], given: dict[str, Any]) -> dict[str, Any]:
+    """A second phase asks no teacher; one that is given beside it is the first phase's."""
+    taught_before = method.first_phase is not None and METHODS[method.first_phase].needs_teacher
+    init = given.get("init", {})
+    if "teacher" not in given or method.needs_teacher or not taught_before or not isinstance(init, Mapping):
+        return given
+    rest = {name: value for name, value in given.items() if name != "teacher"}
+    return {**rest, "init": {"teacher": given["teacher"], **init}}
+
+
+def _laid(made: Fields, given: Fields, task: Fields) -> dict[str, Any]:
+    """Fields of a stage: the recipe's, over them those of the task, over them those that are given."""
+    task = {**task, **{name: given[name] for name in TASK if name in given}}
+    fields = {**made, **task, **given}
+    for name in ("hp", "weights"):
+        if name in fields and isinstance(fields[name], Mapping):
+            fields[name] = {**made.get(name, {}), **given.get(name, {})}
+    for role in STAGES:
+        stage, own = made.get(role), given.get(role, {})
+        if not isinstance(own, Mapping):
+            continue
+        method = "supervised" if stage is None else stage.get("method", "supervised")
+        if stage is not None and "preset" not in own and own.get("method", method) == method:
+            fields[role] = _laid(stage, own, task)
+        elif role in given:
+            network = {name: value for name, value in (stage or {}).items() if name in ("model", "width")}
+            fields[role] = {**network, **{name: fields[name] for name in TASK if name in fields}, **own}
+    return fields
+
+
+def describe(method: str, preset: str = "paper") -> str:
+    """A preset as a chain to read: each stage with its fields, grouped by the source that they have."""
+    lines = []
+    for role, stage in _stages("", recipe(method, preset)):
+        name = stage.get("method", "supervised") if role else method
+        lines.append(f"{role or 'run'}: {name}, {stage['model']}" if "model" in stage else f"{role or 'run'}: {name}")
+        for source in dict.fromkeys(stage.sources.values()):
+            said = [f"{n}={_short(v)}" for n, v in stage.items() if stage.sources[n] == source and n not in NAMED]
+            if said:
+                text = textwrap.fill(", ".join(said), 108, initial_indent="    ", subsequent_indent="    ")
+                lines += [f"  {source}", text]
+    varied = [f"{student}{f' of {teacher}' if teacher else ''}" for student, teacher in PAIRS.get(method, ())]
+    if varied:
+        lines.append(textwrap.fill(f"published for {', '.join(varied)}", 110, subsequent_indent="  "))
+    return "\n".join(lines)
+
+
+def _stages(role: str, stage: Recipe) -> Iterator[tuple[str, Recipe]]:
+    yield role, stage
+    for name in STAGES:
+        if isinstance(stage.get(name), Recipe):
+            yield from _stages(f"{role}.{name}".lstrip("."), stage[name])
+
+
+def _short(value: Any) -> str:
+    """A value as one would type it, shares of training with three digits."""
+    return f"({', '.join(f'{v:.3g}' for v in value)})" if isinstance(value, tuple) else str(value)

@@ -1,0 +1,166 @@
+"""Recipes of self-supervised pre-training, and of LiteNet-SSD, which stands on it."""
+
+from typing import Any
+
+from ...core.errors import known
+from .recipe import Preset, Recipe
+
+LIGHTLY, SOLO_LEARN = "lightly, benchmark on CIFAR-10", "solo-learn, CIFAR recipes"
+GUESS = "reconstruction"
+LITENET_TASKS = {  # labels, share for validation: 5,000 images each
+    "cifar10": (10_000, 0.1, "LiteNet-SSD's abstract; the 5,000 images it leaves out are for validation"),
+    "mnist": (1_000, 1 / 12, GUESS),
+}
+# What each method has of its own in lightly's benchmark: heads as wide as the features but for BYOL, both directions of
+# MoCo averaged, its queue doubled for batches of 512, BYOL's momentum constant and its loss a quarter of ours
+SHORT: dict[str, dict[str, Any]] = {
+    "simclr": {"hp": {"T": 0.5, "dim": 128, "norm": "all"}},
+    "moco": {
+        "hp": {"T": 0.1, "dim": 128, "queue": 8192, "momentum": 0.99, "splits": 8, "symmetric": True, "norm": "none"},
+        "weights": {"info_nce": 0.5},
+    },
+    "byol": {
+        "hp": {"hidden": 1024, "dim": 256, "tau": 0.99, "tau_end": 0.99, "norm": "hidden"},
+        "weights": {"byol": 0.25},
+    },
+    "mokd": {},
+}
+LONG: dict[str, dict[str, Any]] = {
+    "simclr": {
+        "optimizer": "lars",
+        "lr": 0.4,
+        "weight_decay": 1e-4,
+        "decay_all": False,
+        "augment": "simclr",
+        "hp": {"T": 0.2, "hidden": 2048, "dim": 256, "norm": "none"},
+    },
+    "moco": {
+        "optimizer": "sgd",
+        "lr": 0.3,
+        "weight_decay": 1e-4,
+        "decay_all": True,
+        "augment": "moco",
+        "hp": {
+            "T": 0.2,
+            "hidden": 2048,
+            "dim": 256,
+            "queue": 32768,
+            "momentum": 0.99,
+            "momentum_end": 0.999,
+            "splits": 1,
+            "symmetric": True,
+            "norm": "none",
+        },
+        "weights": {"info_nce": 0.5},
+    },
+    "byol": {
+        "optimizer": "lars",
+        "lr": 1.0,
+        "weight_decay": 1e-5,
+        "decay_all": False,
+        "augment": "byol",
+        "hp": {"hidden": 4096, "dim": 256, "tau": 0.99, "tau_end": 1.0, "norm": "hidden"},
+    },
+}
+
+
+def short(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Recipe:
+    """lightly's benchmark: 200 epochs of 512 images, lr 0.06 per 128 images, cosine, no warm-up, no blur."""
+    source = f"{GUESS}, on {LIGHTLY}" if method == "mokd" else LIGHTLY
+    return _task(source, model, dataset) | Recipe(
+        source,
+        method=method,
+        epochs=200,
+        batch=512,
+        optimizer="sgd",
+        lr=0.24,
+        momentum=0.9,
+        nesterov=False,
+        weight_decay=5e-4,
+        decay_all=True,
+        schedule="cosine",
+        warmup=0.0,
+        augment=_views(dataset, "lightly"),
+        **SHORT[method],
+    )
+
+
+def long(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Recipe:
+    """solo-learn's recipe: 1,000 epochs of 256 images, 10 of them warm-up, cosine."""
+    own = {**LONG[method], "augment": _views(dataset, LONG[method]["augment"])}
+    return _task(SOLO_LEARN, model, dataset) | Recipe(
+        SOLO_LEARN,
+        method=method,
+        epochs=1000,
+        batch=256,
+        momentum=0.9,
+        nesterov=False,
+        schedule="cosine",
+        warmup=0.01,
+        **own,
+    )
+
+
+def _task(source: str, model: str, dataset: str) -> Recipe:
+    return Recipe(source, model=model, dataset=dataset, size=32, validation=0.0, width=1.0)
+
+
+def _views(dataset: str, family: str) -> str:
+    """Digits have views of their own: flipped, they would be other characters."""
+    return "digits" if dataset in ("digits", "mnist") else family
+
+
+def fine_tuning(dataset: str = "cifar10") -> Recipe:
+    """LiteNet-SSD's teacher on the labels: its new classifier learns ten times faster, its best epoch is kept."""
+    return _litenet_task("resnet18", dataset) | Recipe(
+        GUESS,
+        method="supervised",
+        epochs=100,
+        batch=128,
+        optimizer="sgd",
+        lr=0.01,
+        head_lr=10.0,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=5e-4,
+        decay_all=True,
+        schedule="cosine",
+        warmup=0.0,
+        patience=1000,
+    )
+
+
+def litenet(dataset: str = "cifar10", ssl: str = "byol") -> Recipe:
+    """LiteNet-SSD: pre-training by `ssl` on all images, fine-tuning on the labels, the student of that."""
+    pretraining = short(known("pre-training method of litenet_ssd", ssl, SHORT), dataset=dataset) | _litenet_task(
+        "resnet18", dataset
+    )
+    teacher = fine_tuning(dataset) | Recipe(GUESS, init=pretraining)
+    student = Recipe(
+        GUESS,
+        epochs=200,
+        batch=64,
+        optimizer="sgd",
+        lr=0.05,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=5e-4,
+        decay_all=True,
+        schedule="cosine",
+        warmup=0.0,
+        teacher=teacher,
+    )
+    return _litenet_task("litenet_dsc", dataset) | student
+
+
+def litenet_mnist(dataset: str = "mnist", ssl: str = "byol") -> Recipe:
+    """LiteNet-SSD on MNIST, where no other data set is given."""
+    return litenet(dataset, ssl)
+
+
+LITENET: dict[str, Preset] = {"paper": litenet, "cifar10": litenet, "mnist": litenet_mnist}
+
+
+def _litenet_task(model: str, dataset: str) -> Recipe:
+    labels, validation, source = LITENET_TASKS.get(dataset, LITENET_TASKS["cifar10"])
+    return Recipe(source, model=model, dataset=dataset, size=32, labels=labels, validation=validation, width=1.0)

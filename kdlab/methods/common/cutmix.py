@@ -1,0 +1,27 @@
+"""What CutMix means for a method: targets are mixed as the images were, and mixed images leave no trace in a memory."""
+
+import torch
+from torch import Tensor
+
+from ...data import Batch
+from ...losses import joint_labels
+
+
+def mix_targets(targets: Tensor, batch: Batch, rows: int = 1) -> Tensor:
+    """Each image's targets averaged with its partner's, in the shares of the images; as they are without CutMix.
+
+    `targets` are (B * rows, K): `rows` of them, one after another, for each image of the batch.
+    """
+    if batch.partner is None or batch.kept is None:
+        return targets
+    return batch.kept * targets + (1 - batch.kept) * targets[joint_labels(batch.partner, rows)]
+
+
+def unless_mixed(kept: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
+    """What to write where a memory holds `old`: `new`, but `old` again for a mixed batch, whose images are nobody's.
+
+    `kept` is the batch's share of the own image: None without CutMix, 1 where it mixed nothing. The device decides by
+    itself; asking it first would make the host wait.
+    """
+    new = new.to(old.dtype)
+    return new if kept is None else torch.where(kept == 1, new, old)

@@ -1,0 +1,150 @@
+"""Pretext tasks: what can be asked about versions of an image without labels, and the heads that answer."""
+
+import itertools
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ...core.errors import Error
+from ...data import Batch
+from ...data.augment import ops
+from ...data.batches import View
+from ..sskd import relations
+from ..sskd_head import split_versions
+from .adapters import Shape, mlp
+from .transforms import Transform, transformed
+
+Task = Literal["contrastive", "rotation", "jigsaw", "exemplar"]
+
+
+class Pretext(nn.Module):
+    """A question about four versions of each image, the first of which is the normal one.
+
+    `show` gives the images that the network sees, (4B, C, H, W), the versions of an image together, and the right
+    answers (R,) of the rows that are asked about; called with the pooled features (4B, D) it gives logits (R, K). The
+    head is linear, ReLU, linear, `width` numbers wide inside.
+    """
+
+    changes: ClassVar[bool] = False  # whether it changes the images itself, so that `transform` has no part in it
+
+    def __init__(self, width: int, samples: int, transform: str = "rotation") -> None:
+        super().__init__()
+        self.samples, self.transform = samples, transform
+        self.head: nn.Module = mlp(width, width, self.outputs(width), norm="none")
+
+    def outputs(self, width: int) -> int:
+        """How many numbers the head gives for an image."""
+        raise NotImplementedError
+
+    def augmentations(self, views: Sequence[View]) -> list[View]:
+        """The four views, transformed where the batch does it."""
+        return transformed(views, self.transform)
+
+    def versions(self, batch: Batch) -> Tensor:
+        """The four views of a batch as rows (4B, C, H, W), turned by the number of the version, or transformed."""
+        return ops.turned(batch.x) if self.transform == "rotation" else torch.stack(tuple(batch.x), 1).flatten(0, 1)
+
+    def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the network sees, and the right answers."""
+        raise NotImplementedError
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        return self.head(pooled)
+
+    def for_student(self, width: int, samples: int) -> "Pretext":
+        """The same task with a new head, for features of `width` and `samples` training images."""
+        if samples > self.samples:
+            raise Error(
+                f"the teacher's head was trained on {self.samples:,} images and the student has {samples:,}: "
+                "give both the same"
+            )
+        return type(self)(width, self.samples, self.transform)
+
+
+class Contrastive(Pretext):
+    """SSKD's own: which of the batch's normal images (K = B) was a transformed one made from? Asked of 3B rows.
+
+    The logits are cosines of projections as wide as the features.
+    """
+
+    def outputs(self, width: int) -> int:
+        return width
+
+    def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.versions(batch), torch.arange(len(batch.y), device=batch.y.device).repeat_interleave(3)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        return relations(self.head(pooled))
+
+
+class Rotation(Pretext):
+    """By which of K = 4 quarter turns was the image turned (Gidaris et al. 2018)? Asked of all 4B rows."""
+
+    changes = True
+
+    def outputs(self, width: int) -> int:
+        return 4
+
+    def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return ops.turned(batch.x), torch.arange(4, device=batch.y.device).repeat(len(batch.y))
+
+
+class Jigsaw(Pretext):
+    """Which of all K = 24 permutations have 2 x 2 patches undergone (after Noroozi & Favaro 2016)? Asked of 3B rows.
+
+    Permutations are equally likely, that which changes nothing among them. The network sees the image put together
+    again; the authors' has nine patches of larger images, with gaps between them, and sees one at a time.
+    """
+
+    changes = True
+    permutations: Tensor  # (24, 4)
+
+    def __init__(self, width: int, samples: int, transform: str = "rotation") -> None:
+        super().__init__(width, samples, transform)
+        every = torch.tensor(list(itertools.permutations(range(4))))
+        self.register_buffer("permutations", every, persistent=False)
+
+    def outputs(self, width: int) -> int:
+        return 24
+
+    def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        normal, *others = batch.x
+        answers = torch.randint(24, (3, len(normal)), device=normal.device)
+        others = [ops.jigsaw(x, self.permutations[answer]) for x, answer in zip(others, answers, strict=True)]
+        return torch.stack([normal, *others], 1).flatten(0, 1), answers.T.flatten()
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        return self.head(split_versions(pooled)[1])
+
+
+class Exemplar(Pretext):
+    """Which of all K = n training images is it a version of (after Dosovitskiy et al. 2014)? Asked of all 4B rows.
+
+    Every training image is a class, the authors' take 8,000 patches; n outputs for features of D numbers are (D + 1) n
+    weights. A classifier of the batch's images alone would be the contrastive task.
+    """
+
+    def outputs(self, width: int) -> int:
+        return self.samples
+
+    def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        return self.versions(batch), batch.index.repeat_interleave(4)
+
+
+TASKS: dict[str, type[Pretext]] = {
+    "contrastive": Contrastive,
+    "rotation": Rotation,
+    "jigsaw": Jigsaw,
+    "exemplar": Exemplar,
+}
+
+
+def pretext(task: Task, transform: Transform, width: int, samples: int, shape: Shape) -> Pretext:
+    """The task of that name for features of `width`, `samples` training images of this shape."""
+    if TASKS[task].changes and transform != "rotation":
+        raise Error(f"task={task!r} changes the images itself: leave transform={transform!r} out, or take another task")
+    if task == "jigsaw" and shape[2] % 2:
+        raise Error(f"task='jigsaw' cuts images in 2 x 2: these have sides of {shape[2]} pixels, give an even size")
+    return TASKS[task](width, samples, transform)

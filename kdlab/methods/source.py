@@ -1,0 +1,46 @@
+"""Show the package's real source in a notebook, so that what is read is what runs."""
+
+import ast
+import inspect
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import lookup
+from . import METHODS
+
+if TYPE_CHECKING:
+    from IPython.display import Markdown
+
+
+def show(*things: Any) -> "Markdown":
+    """The source of functions, classes or modules, highlighted: `show(kdlab.losses.kd)`.
+
+    A method key shows its class without the published recipes, and its docstring folded away below.
+    """
+    from IPython.display import Markdown
+
+    return Markdown("\n\n".join(_of_method(t) if isinstance(t, str) else _block(t, _source(t)) for t in things))
+
+
+def _source(thing: Any) -> str:
+    return textwrap.dedent(inspect.getsource(thing)).strip()
+
+
+def _block(thing: Any, source: str) -> str:
+    name = thing.__name__ if inspect.ismodule(thing) else f"{thing.__module__}.{thing.__qualname__}"
+    return f"`{name}`\n```python\n{source}\n```"
+
+
+def _of_method(key: str) -> str:
+    cls = lookup("method", key, METHODS)
+    source = _source(cls)
+    lines = source.splitlines()
+    (node,) = ast.parse(source).body
+    assert isinstance(node, ast.ClassDef)
+    drop = [n for n in node.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "presets"]
+    doc = node.body[:1] if ast.get_docstring(node) is not None else []
+    for part in [*reversed(drop), *doc]:  # from the end, so that the lines before keep their numbers
+        del lines[part.lineno - 1 : part.end_lineno]
+    code = "\n".join(lines).replace(":\n\n", ":\n", 1)
+    told = f"<details><summary>what it computes</summary>\n\n{inspect.getdoc(cls)}\n\n</details>"
+    return f"{_block(cls, code)}\n\n{told}"

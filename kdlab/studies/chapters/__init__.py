@@ -1,0 +1,1 @@
+"""The studies of the notebooks, a file a chapter."""

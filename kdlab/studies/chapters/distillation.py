@@ -1,0 +1,107 @@
+"""LiteNet-SSD (2025), term by term: what a student learns from a teacher when twenty images have labels."""
+
+from typing import Any
+
+from ...core.errors import lookup
+from ...experiment.config import Config
+from ..controls import given
+from ..study import Study
+from ..verdicts import Question
+from .pretraining import HEAD
+
+GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128, 0.256)
+TEACHER_GRID = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
+LR = {
+    "labels only": 3.2e-2,
+    "+ KD on the labelled": 1.6e-2,
+    "+ KD on all": 0.128,
+    "+ features": 6.4e-2,
+    "LiteNet-SSD": 3.2e-2,
+    "of the labels-only teacher": 6.4e-2,
+}
+OFF = {"+ KD on all": ("feature", "consistency", "pseudo"), "+ features": ("consistency", "pseudo"), "LiteNet-SSD": ()}
+
+
+def distillation(
+    dataset: str = "digits", labels: int = 20, budget: str = "lab", ssl: str = "simclr", size: int | None = None
+) -> Study:
+    """What does each part of LiteNet-SSD add to a student?"""
+    scale = lookup("budget", budget, {"smoke": 0.1, "lab": 1, "paper": 1})
+    paper = budget == "paper"
+    full, alone = _published(dataset, labels, ssl, size) if paper else _small(dataset, labels, scale, ssl, size)
+    assert full.teacher is not None
+    assert full.teacher.init is not None
+    # As many images as the others draw, in as many steps: they draw twice the views of `batch` and three times as many
+    wide = full.replace(method="supervised", teacher=None, batch=8 * full.batch, steps=full.steps or _steps(full))
+    systems = {
+        "pre-training": full.teacher.init,
+        "teacher": full.teacher,
+        "teacher, labels only": alone,
+        "labels only": wide,
+        "+ KD on the labelled": wide.replace(method="kd", weights={"ce": 1, "kd": 1}, teacher=full.teacher),
+        **{name: full.replace(weights=dict.fromkeys(terms, 0)) for name, terms in OFF.items()},
+        "of the labels-only teacher": full.replace(teacher=alone),
+    }
+    if not paper:
+        systems = {name: config.replace(lr=LR.get(name, config.lr)) for name, config in systems.items()}
+    rungs = ("labels only", "+ KD on the labelled", "+ KD on all", "+ features", "LiteNet-SSD")
+    return Study(
+        "distillation",
+        "What does each part of LiteNet-SSD add to a student?",
+        systems,
+        [
+            Question("Does KD on the labelled images help?", rungs[1], rungs[0]),
+            Question("Does KD on all images help more?", rungs[2], rungs[1]),
+            Question("Do features add to it?", rungs[3], rungs[2]),
+            Question("Do pseudo-labels and consistency?", rungs[4], rungs[3]),
+            Question("Is the whole better than KD on all images?", rungs[4], rungs[2]),
+            Question("Than labels only?", rungs[4], rungs[0]),
+            Question("Does pre-training help the teacher?", "teacher", "teacher, labels only"),
+            Question("Does its student gain by it?", "LiteNet-SSD", "of the labels-only teacher"),
+        ],
+        grid={
+            **{name: {"lr": TEACHER_GRID} for name in ("pre-training", "teacher", "teacher, labels only")},
+            **{name: {"lr": GRID} for name in (*rungs, "of the labels-only teacher")},
+        },
+        shown=[*rungs, "of the labels-only teacher", "teacher", "teacher, labels only"],
+    )
+
+
+def _small(dataset: str, labels: int, scale: float, ssl: str, size: int | None) -> tuple[Config, Config]:
+    """The whole system, and the teacher by labels only, for two cores."""
+    common: dict[str, Any] = {
+        "dataset": dataset,
+        "labels": labels,
+        "size": size or (8 if dataset == "digits" else 16),
+        "width": 0.25,
+        "steps": 10 if scale == 1 else 3,
+        "evaluate_every": 1000,
+    }
+    large = {**common, "model": "resnet18"}
+    epochs = [max(1, round(n * scale)) for n in (20, 8, 44, 13)]
+    hp = HEAD if ssl == "simclr" else {}
+    first = Config(method=ssl, hp=hp, epochs=epochs[0], batch=128, lr=8e-3, weight_decay=1e-3, **large)
+    teacher = Config(init=first, epochs=epochs[1], lr=1e-3, head_lr=10, **large)
+    full = Config(
+        method="litenet_ssd", model="litenet_dsc", teacher=teacher, epochs=max(2, epochs[3]), batch=16, **common
+    )
+    return full, Config(epochs=epochs[2], batch=128, lr=8e-3, **large)  # as many images as both stages of the teacher
+
+
+def _steps(full: Config) -> int:
+    """Batches in which the unlabelled images pass by once, three times as many a batch as labelled ones."""
+    training = {"cifar10": 45_000, "mnist": 55_000, "digits": 1_080}  # without those for validation
+    return (lookup("data set of a published recipe", full.dataset, training) - int(full.labels or 0)) // (
+        3 * full.batch
+    )
+
+
+def _published(dataset: str, labels: int, ssl: str, size: int | None) -> tuple[Config, Config]:
+    """The published system (in large part a reconstruction), and its teacher trained on the labels from scratch.
+
+    The published numbers of labels; on the digits, which no paper has, `labels`.
+    """
+    task: dict[str, Any] = {"dataset": dataset, **({"labels": labels} if dataset == "digits" else {}), **given(size)}
+    full = Config(method="litenet_ssd", preset="paper", teacher={"init": {"method": ssl}}, **task)
+    assert full.teacher is not None
+    return full, full.teacher.replace(init=None, epochs=200, lr=0.05, head_lr=1.0)

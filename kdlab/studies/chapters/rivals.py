@@ -1,0 +1,107 @@
+"""Every way of learning from a teacher, with the same care for each."""
+
+from typing import Any
+
+from ...core.errors import lookup
+from ...experiment.catalogue import pipeline
+from ...experiment.config import Config
+from ..controls import with_images
+from ..study import Study
+from ..verdicts import Question
+
+GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128)
+LEFT_OUT = {
+    "fsp": "needs equal channels in every stage, this pair has others",
+    "litenet_ssd": "learns from the unlabelled images too: study distillation",
+    "tfkd_self": "is KD from a teacher of the same kind",
+    "scheduled_kd": "is KD with a schedule: study scheduled",
+}
+FAMILIES = {  # what is compared; a study is a fixed list, whatever methods a notebook adds
+    "labels": ("labels only",),
+    "answers": ("kd", "KD, 4 times the images", "dkd"),
+    "feature maps": ("fitnet", "at", "nst", "ab", "ft", "vid", "semckd"),
+    "relations of samples": ("rkd", "sp", "cc", "pkt", "crd"),
+    "answers to turned images": ("sskd", "hsakd"),
+}
+RIVALS = [name for names in FAMILIES.values() for name in names if name != "KD, 4 times the images"]
+LR = {
+    "labels only": 6.4e-2,
+    "kd": 6.4e-2,
+    "dkd": 1.6e-2,
+    "fitnet": 0.128,
+    "at": 0.128,
+    "nst": 6.4e-2,
+    "ab": 3.2e-2,
+    "ft": 6.4e-2,
+    "vid": 6.4e-2,
+    "semckd": 6.4e-2,
+    "rkd": 0.128,
+    "sp": 3.2e-2,
+    "cc": 3.2e-2,
+    "pkt": 3.2e-2,
+    "crd": 0.128,
+    "sskd": 6.4e-2,
+    "hsakd": 6.4e-2,
+    "KD, 4 times the images": 3.2e-2,
+}
+
+
+def rivals(dataset: str = "digits", labels: int = 200, budget: str = "lab") -> Study:
+    """Is any way of learning from a teacher better than KD, or than labels alone, with the same care for each?
+
+    One pair, published weights, the same steps and the same grid of learning rates for all. What a method needs before
+    its student (a first phase, a head, branches) is trained for half as many steps more. At "paper" ResNet-32x4 teaches
+    ResNet-8x4 by each method's published recipe.
+    """
+    epochs = lookup("budget", budget, {"smoke": 2, "lab": 20, "paper": 0})
+    keys = {name: "supervised" if name == "labels only" else name for name in RIVALS}
+    if budget == "paper":
+        task = {"dataset": dataset, "labels": labels if dataset in ("digits", "mnist") else None, "model": "resnet8x4"}
+        large = {"teacher": {"model": "resnet32x4"}}
+        systems = {
+            name: Config(method=key, preset="paper", **task, **(large if key != "supervised" else {}))
+            for name, key in keys.items()
+        }
+    else:
+        systems = {name: _student(key, dataset, labels, epochs) for name, key in keys.items()}
+    kd, four = systems["kd"], "KD, 4 times the images"
+    systems[four] = with_images(kd, 4, lr=LR.get(four, kd.lr))
+    return Study(
+        "rivals",
+        "Is any way of learning from a teacher better than KD, with the same care for each?",
+        systems,
+        [
+            Question("Is KD better than labels alone?", "kd", "labels only"),
+            *(
+                Question(f"Is {name} better than KD?", name, "kd")
+                for name in RIVALS
+                if name not in ("kd", "labels only")
+            ),
+            *(
+                Question(f"Is {name} better than KD with as many images?", name, "KD, 4 times the images")
+                for name in FAMILIES["answers to turned images"]
+            ),
+        ],
+        grid={name: {"lr": GRID} for name in systems},
+    )
+
+
+def _student(key: str, dataset: str, labels: int, epochs: int) -> Config:
+    """The student of a method on whatever it stands on: a quarter of LiteNet-DSC, and of ResNet-18 for the teacher."""
+    common: dict[str, Any] = {
+        "dataset": dataset,
+        "size": 10 if dataset == "digits" else None,
+        "labels": labels,
+        "width": 0.25,
+        "batch": 64,
+        "steps": 10,
+        "evaluate_every": 1000,
+    }
+    small = {**common, "model": "litenet_dsc", "epochs": epochs, "lr": 6.4e-2}
+    large = {**common, "model": "resnet18", "epochs": epochs * 3 // 2, "lr": 4e-3}
+    config = pipeline(key, small, large, **({"lr": LR[key]} if key in LR else {}))
+    first = {"epochs": max(1, config.epochs // 2), "lr": 4e-3}
+    stages = {"init": config.init.replace(**first)} if config.init else {}  # a first phase
+    if config.teacher is not None and config.teacher.init is not None:
+        stages["teacher"] = config.teacher.replace(**first)  # which gets a head or branches
+    return config.replace(**stages)

@@ -1,0 +1,96 @@
+"""SSKD: a teacher that also knows about turned images (Xu et al. 2020)."""
+
+from typing import Any
+
+from ...core.errors import lookup
+from ...experiment.config import Config
+from ..controls import given, one_size, with_images
+from ..study import Study
+from ..verdicts import Question
+
+GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128, 0.256)
+TUNED = ("teacher", "labels only", "KD", "KD, 4 times the images", "SSKD")
+
+
+def sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab", size: int | None = None) -> Study:
+    """Does a student gain from what its teacher knows about turned images?"""
+    epochs = lookup("budget", budget, {"smoke": 2, "lab": 16, "paper": 240})
+    systems = _published(dataset, labels, size) if budget == "paper" else _small(dataset, labels, epochs, size)
+    four = with_images(systems["KD"], 4, **({} if budget == "paper" else {"lr": 0.128}))
+    systems |= {"KD, 4 times the images": four, "SSKD without ss": systems["SSKD"].replace(weights={"ss": 0})}
+    for name in ("labels only", "KD", "SSKD"):
+        whole = systems[name]
+        systems[f"{name}, 40 % wrong labels"] = whole.replace(noise=0.4)
+        few = max(10, whole.labels // 4) if isinstance(whole.labels, int) else 0.25
+        systems[f"{name}, a quarter of the labels"] = whole.replace(labels=few)
+    return Study(
+        "sskd",
+        "Does a student gain from what its teacher knows about turned images?",
+        systems,
+        [
+            Question("Does SSKD help the student?", "SSKD", "labels only"),
+            Question("Does it help more than KD?", "SSKD", "KD"),
+            Question("More than KD with as many images?", "SSKD", "KD, 4 times the images"),
+            Question("Does the similarity matrix help?", "SSKD", "SSKD without ss"),
+            Question(
+                "With 40 % wrong labels, does a clean teacher help?",
+                "KD, 40 % wrong labels",
+                "labels only, 40 % wrong labels",
+            ),
+            Question("Does SSKD help more than KD there?", "SSKD, 40 % wrong labels", "KD, 40 % wrong labels"),
+            Question(
+                "With a quarter of the labels (the teacher has all), does KD help?",
+                "KD, a quarter of the labels",
+                "labels only, a quarter of the labels",
+            ),
+            Question(
+                "Does SSKD help more than KD there, too?",
+                "SSKD, a quarter of the labels",
+                "KD, a quarter of the labels",
+            ),
+        ],
+        grid={name: {"lr": GRID} for name in TUNED},
+        shown=[name for name in systems if name != "head"],
+    )
+
+
+def _small(dataset: str, labels: int, epochs: int, size: int | None) -> dict[str, Config]:
+    """Networks and steps for two cores."""
+    common: dict[str, Any] = {
+        "dataset": dataset,
+        "labels": labels,
+        "size": size or one_size(dataset),
+        "epochs": epochs,
+        "steps": 10,
+        "evaluate_every": 1000,
+        "model": "resnet8",
+    }
+    large, small = {**common, "width": 1.0}, {**common, "width": 0.25, "batch": 16}
+    teacher = Config(**large, batch=64, lr=0.008)
+    head = Config(**large, method="sskd_head", init=teacher, batch=32, lr=0.016)  # no metric says how good a head is
+    return {
+        "teacher": teacher,
+        "head": head,
+        "labels only": Config(**small, lr=0.032),
+        "KD": Config(**small, method="kd", teacher=teacher, lr=0.064),
+        "SSKD": Config(**small, method="sskd", teacher=head, lr=0.128),
+    }
+
+
+def _published(dataset: str, labels: int, size: int | None) -> dict[str, Config]:
+    """ResNet-8x4 and ResNet-32x4 by the published recipe; on CIFAR, all labels."""
+    task: dict[str, Any] = {
+        "dataset": dataset,
+        "labels": labels if dataset in ("digits", "mnist") else None,
+        **given(size),
+    }
+    large = {**task, "preset": "paper", "model": "resnet32x4"}
+    small = {**task, "preset": "paper", "model": "resnet8x4"}
+    teacher, head = Config(**large), Config(method="sskd_head", **large)
+    return {
+        "teacher": teacher,
+        "head": head,
+        "labels only": Config(**small),
+        "KD": Config(method="kd", teacher=teacher, **small),
+        "SSKD": Config(method="sskd", teacher=head, **small),
+    }

@@ -1,0 +1,138 @@
+"""The kdlab command as a user meets it: output, one-line errors, exit codes."""
+
+import json
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from kdlab import METHODS, Error
+from kdlab.cli import app as cli
+
+TINY = ["labels=20", "width=0.125", "epochs=1", "steps=1", "batch=8"]
+
+
+@pytest.fixture
+def kdlab(monkeypatch, capsys):
+    """Calls the command in this process: its exit code, output and errors."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["kdlab", *words])
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # which `call` replaces
+        with pytest.raises(SystemExit) as stop:
+            cli.call()
+        return stop.value.code or 0, *capsys.readouterr()
+
+    return call
+
+
+def test_settings_are_nested_json_or_text():
+    words = "lr=0.1 labels=20 teacher.method=simclr teacher.init.seed=3 hp.T=2 split=None nesterov=true"
+    assert cli.parse(words.split()) == {
+        "lr": 0.1,
+        "labels": 20,
+        "teacher": {"method": "simclr", "init": {"seed": 3}},
+        "hp": {"T": 2},
+        "split": None,
+        "nesterov": True,
+    }
+    assert cli.parse(["milestones=[0.5, 0.75]", "dataset=folder:a=b"]) == {
+        "milestones": [0.5, 0.75],
+        "dataset": "folder:a=b",
+    }
+    for wrong, message in [("lr", "written field=value"), ("=3", "written field=value")]:
+        with pytest.raises(Error, match=message):
+            cli.parse([wrong])
+    with pytest.raises(Error, match="was given a value before"):
+        cli.parse(["teacher=3", "teacher.seed=1"])
+
+
+def test_run_table_and_a_file_of_fields(kdlab, tmp_path):
+    (tmp_path / "fields.json").write_text(json.dumps({"model": "resnet18", "seed": 5}))
+    code, out, err = kdlab("run", "--file", str(tmp_path / "fields.json"), *TINY)
+    assert code == 0, err
+    assert "test/accuracy" in out and "resnet18-supervised" in out
+    code, out, _ = kdlab("table")
+    assert code == 0 and "resnet18" in out and "test/accuracy" in out
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["run", "method=suprvised"], "unknown method 'suprvised': did you mean 'supervised'"),
+        (["run", "dataset=digts"], "unknown data set 'digts': did you mean 'digits'"),
+        (["run", "epochs=-3"], "epochs=-3: must be at least 0"),
+        (["run", "labels=5"], "labels=5 is less than one a class"),
+        (["run", "epoch=3"], "unknown field of Config 'epoch': did you mean 'epochs'"),
+        (["run", "--file", "nowhere.json"], "there is no file nowhere.json"),
+        (["run", "dataset=folder:nowhere"], "there is no folder nowhere"),
+        (["notebooks", "execute", "00_tor"], "unknown notebook '00_tor': did you mean '00_tour'"),
+        (["tour", "-p", "sed=1"], "unknown parameter of 00_tour.ipynb 'sed': did you mean 'seeds'"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(words, message, kdlab):
+    code, out, err = kdlab(*words)
+    assert code == 2 and out == "" and err.count("\n") == 1 and err.startswith("kdlab: ") and message in err
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("[1", "is no JSON file"),
+        ("[1]", "must hold fields by name"),
+    ],
+)
+def test_a_file_that_holds_no_fields(text, message, tmp_path, kdlab):
+    (tmp_path / "fields.json").write_text(text)
+    test_mistakes_are_one_line_and_exit_code_2(["run", "--file", str(tmp_path / "fields.json")], message, kdlab)
+
+
+def test_a_mistake_in_a_process_of_its_own():
+    done = subprocess.run(
+        [sys.executable, "-m", "kdlab", "run", "method=suprvised"], capture_output=True, text=True, check=False
+    )
+    err = done.stderr
+    assert done.returncode == 2 and done.stdout == "" and err.count("\n") == 1 and "Traceback" not in err
+
+
+@pytest.mark.parametrize("code, left", [(None, 0), (0, 0), (2, 2), (130, 130), ("a sentence", None), (-9, None)])
+def test_an_exit_code_is_the_commands(code, left, monkeypatch):
+    ended = []
+    monkeypatch.setattr(cli, "leave", ended.append)
+    monkeypatch.setattr(cli, "call", lambda: sys.exit(code))
+    if left is None:
+        with pytest.raises(SystemExit, match=str(code)):
+            cli.main()
+    else:
+        cli.main()
+    assert ended == ([] if left is None else [left])
+
+
+def test_importing_kdlab_imports_no_heavy_room():
+    heavy = {"pandas", "matplotlib", "sklearn", "lightning_fabric"}
+    for statement, rooms in {
+        "import kdlab": {*heavy, "torch", "papermill"},
+        "from kdlab import Config, run": heavy,
+    }.items():
+        code = f"import sys; {statement}; print(sorted({rooms} & set(sys.modules)))"
+        out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        assert out.strip() == "[]"
+
+
+def test_public_names():
+    import kdlab as package
+
+    assert all(getattr(package, name) is not None for name in package.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        package.nonsense  # noqa: B018
+
+
+def test_methods_of_another_pair_and_one_method(kdlab):
+    code, out, _ = kdlab("methods", "--student", "shufflenet_v1", "--teacher", "resnet18")
+    assert code == 0 and "at cannot be used for this pair: at pairs stages one to one" in out
+    assert all(key in out for key in METHODS)
+    code, out, _ = kdlab("methods", "crd")
+    assert code == 0 and "hp.negatives     4096" in out and "0.8 crd" in out
+    code, _, err = kdlab("methods", "crdd")
+    assert code == 2 and "unknown method 'crdd': did you mean 'crd'" in err

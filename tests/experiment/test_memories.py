@@ -1,0 +1,162 @@
+"""CRD and its kind: negatives of other classes, memories that move after the step."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from making import config_of, make, size_of
+from torch import nn
+
+from kdlab import METHODS, Error, assemble, models
+from kdlab.data import load
+from kdlab.data.classes import rows_by_class
+from kdlab.experiment import room
+from kdlab.methods.common.negatives import OtherClasses
+
+
+def test_negatives_are_of_other_classes_and_none_comes_twice():
+    torch.manual_seed(0)
+    labels = torch.tensor([0, 1, 2, -1, 1, 0, 2, 2, -1, 0])
+    others, y = OtherClasses(labels), torch.tensor([0, 1, 2, 2])
+    drawn = others.sample(y, 5)
+    assert (labels[drawn] >= 0).all() and (labels[drawn] != y[:, None]).all()
+    assert all(len(set(row.tolist())) == 5 for row in drawn)
+    seen = torch.cat([others.sample(y, 5) for _ in range(50)], 1)
+    assert set(seen[0].tolist()) == {1, 2, 4, 6, 7}, "all of them come"
+    many = others.sample(y, 20)
+    assert many.shape == (4, 20) and (labels[many] != y[:, None]).all()
+
+
+def test_negatives_come_from_the_labels_and_are_not_saved():
+    method, _ = make("crd", negatives=8)
+    assert not any(name.startswith("others.") for name in method.state_dict())
+    assert {"others.by_class", "others.counts", "others.starts"} <= {name for name, _ in method.named_buffers()}
+
+
+def test_rows_by_class():
+    rows, counts, starts = rows_by_class(torch.tensor([2, 0, -1, 2, 0, -1, 0]))
+    assert (rows.tolist(), counts.tolist(), starts.tolist()) == ([1, 4, 6, 0, 3], [3, 0, 2], [0, 3, 3])
+    rows, counts, starts = rows_by_class(torch.full((3,), -1))
+    assert (rows.tolist(), counts.tolist(), starts.tolist()) == ([], [0], [0])
+
+
+def test_memories_move_halfway_after_the_step_and_constants_stay():
+    method, batch = make("crd", negatives=8)
+    before = method.memory.clone()
+    method.terms(batch, 0.0)
+    assert torch.equal(method.memory, before) and not method.constant.any()
+    _, new, constants = method.pending
+    method.after_step(0.0)
+    rows = batch.index
+    expected = nn.functional.normalize(0.5 * before[:, rows] + 0.5 * new, dim=2)
+    assert torch.allclose(method.memory[:, rows], expected, atol=1e-6)
+    assert torch.allclose(method.memory[:, rows].norm(dim=2), torch.ones(2, len(rows)), atol=1e-5)
+    untouched = torch.ones(method.samples, dtype=torch.bool)
+    untouched[rows] = False
+    assert torch.equal(method.memory[:, untouched], before[:, untouched])
+    assert torch.equal(method.constant, constants)
+    method.terms(batch, 0.0)
+    method.after_step(0.0)
+    assert torch.equal(method.constant, constants), "set by the first batch, once"
+
+
+def test_a_row_that_comes_twice_moves_to_its_last_embedding():
+    method, batch = make("crd", negatives=8)
+    before = method.memory.clone()
+    method.terms(batch._replace(index=batch.index.clone().index_fill_(0, torch.tensor([2, 9]), batch.index[5])), 0.0)
+    new = method.pending[1]
+    method.after_step(0.0)
+    row = batch.index[5]
+    expected = nn.functional.normalize(0.5 * before[:, row] + 0.5 * new[:, 9], dim=1)
+    assert torch.allclose(method.memory[:, row], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("key", ["crd", "pskd", "lsskd"])
+def test_a_batch_that_cutmix_left_alone_is_remembered(key):
+    def remembered(**changes):
+        method, batch = make(key, **({"negatives": 8} if key == "crd" else {}))
+        method.terms(batch._replace(**changes), 0.0)
+        method.after_step(0.0)
+        return method.memory if key == "crd" else method.past.tables[-1].values
+
+    own = torch.arange(16)
+    assert torch.equal(remembered(), remembered(partner=own, kept=torch.tensor(1.0)))
+    assert not torch.equal(remembered(), remembered(partner=own, kept=torch.tensor(0.9)))
+
+
+@pytest.mark.parametrize("key", ["crd", "pskd", "lsskd"])
+def test_memories_are_written_without_asking_the_device(key):
+    """On the meta device there are no numbers to be asked for: whoever asks gets an error."""
+    method, batch = make(key, **({"negatives": 8} if key == "crd" else {}), cutmix=1.0)
+    method.terms(batch, 0.0)
+    method = method.to("meta")
+    away = lambda x: [away(each) for each in x] if isinstance(x, list | tuple) else x.to("meta")
+    if key == "crd":
+        _, *noted = method.pending
+        method.pending = batch._replace(**{name: away(x) for name, x in batch._asdict().items()}), *away(noted)
+    else:
+        method.past.pending = away(method.past.pending)
+    method.after_step(0.0)
+
+
+def test_half_precision_memory_and_mixed_images():
+    method, batch = make("crd", negatives=8, half=True, cutmix=1.0)
+    before = method.memory.clone()
+    loss, _ = method(batch, 0.0)
+    method.after_step(0.0)
+    assert loss.isfinite() and before.dtype == torch.float16 and torch.equal(method.memory, before)
+
+
+# What is asked before anything is allocated
+
+
+@pytest.mark.parametrize(
+    "key, options, bytes_an_image",
+    [
+        (
+            "crd",
+            {"negatives": 8},
+            2 * 128 * 4 + 8,
+        ),  # a row of floats in both memories, and a place in the index by class
+        ("pskd", {}, 10 * 2 + 1),  # a row of halves, and whether it was written
+        ("lsskd", {}, (1 + 4 * 4 * 4) * (10 * 2) + 1 + 4 * 4),  # and four turns, of 40 joint labels, in four branches
+    ],
+)
+def test_tables_say_their_size_before_they_are_allocated(key, options, bytes_an_image, monkeypatch):
+    labels, made = torch.arange(10).repeat(20_000), []
+
+    def build(some):
+        made.append(len(some))
+        nets = [models.build(name, 10, 1, 0.125) for name in ("resnet18", "litenet_dsc")]
+        return METHODS[key](*nets, labels=some, batch=16, shape=(1, 8, 8), **options)
+
+    monkeypatch.setenv("KDLAB_MEMORY", "1")
+    with pytest.warns(UserWarning, match=f"{key} keeps [0-9,]+ MB beside the network for 200,000 images") as told:
+        room.check_room(key, build, labels, "cpu")
+    said = float(str(told[0].message).split(" keeps ")[1].split(" MB")[0].replace(",", ""))
+    beside = build(labels[:100]).held_megabytes  # heads and branches
+    assert said == pytest.approx(beside + 0.2 * bytes_an_image, abs=0.6) and max(made) < 1000
+    monkeypatch.setattr(room, "installed_memory", lambda: 10**6)
+    instead = {"crd": "hp half=True halves it", "lsskd": "hp past=snapshot", "pskd": "give it fewer images"}[key]
+    with pytest.raises(Error, match=rf"{key} keeps .* MB .*, and cpu has 1.* {instead}"):
+        room.check_room(key, build, labels, "cpu")
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_every_method_is_put_together_for_many_images_of_which_few_have_a_label(key):
+    """Its size is asked of a hundred of them, which may all be without one."""
+    config, images = config_of(key), load("digits", size_of(key))
+    x, y = images.train_x[:1].expand(11_000, -1, -1, -1), torch.arange(11_000) // 1100
+    many = replace(images, train_x=x, train_y=y, mean=images.mean, std=images.std)
+    assert len(assemble(config, {("digits", size_of(key)): many}).data.labelled) == 20
+
+
+# What every method has
+
+
+def test_held_megabytes_are_what_is_beside_the_model():
+    crd, _ = make("crd", negatives=8)
+    trained = 2 * 128 * 4 + 4 * 128 * sum(net.feature_width for net in (crd.model, crd.teacher))  # two embeddings
+    labels = crd.others.by_class.nbytes + 2 * 10 * 8  # not saved, and held all the same
+    assert crd.held_megabytes == (trained + 2 * crd.samples * 128 * 4 + 2 * 4 + labels) / 1e6
+    assert make("supervised")[0].held_megabytes == make("kd")[0].held_megabytes == 0

@@ -1,0 +1,105 @@
+"""Tuning: on validation images of other seeds, choices handed on, no best value at the edge of its grid."""
+
+import math
+
+import pytest
+from making import TEACHER, TINY
+
+import kdlab
+from kdlab import Config, Error, Study
+from kdlab.studies import tuning
+
+
+@pytest.fixture
+def systems(runs, monkeypatch):
+    monkeypatch.setenv("KDLAB_FIGURES", str(runs / "figures"))
+    return {"teacher": TEACHER, "alone": Config(**TINY), "taught": Config(method="kd", teacher=TEACHER, **TINY)}
+
+
+def test_tuning_chooses_on_validation_of_other_seeds_and_hands_choices_on(systems, monkeypatch):
+    seen = []
+
+    def scored(config, seeds):
+        seen.append((config, tuple(seeds)))
+        score = -abs(math.log(config.lr / (0.004 if config.method == "supervised" else 0.002)))
+        return [{"val/accuracy": score} for _ in seeds]
+
+    monkeypatch.setattr(tuning, "run_seeds", scored)
+    grid = {name: {"lr": (0.001, 0.002, 0.004, 0.008)} for name in ("teacher", "taught")}
+    chosen = Study("small", "?", systems, grid=grid).tune()
+    assert chosen["teacher"].lr == 0.004 and chosen["taught"].lr == 0.002 and chosen["alone"] == systems["alone"]
+    assert chosen["taught"].teacher == chosen["teacher"], "stands on what was chosen before"
+    assert {seeds for _, seeds in seen} == {(100, 101, 102)} and len(seen) == 8
+    written = kdlab.engine.tables.load_table("small_tuning")
+    assert list(written.system) == ["teacher"] * 4 + ["taught"] * 4 and set(written.metric) == {"val/accuracy"}
+
+
+def test_a_grid_grows_where_its_best_value_is_at_an_edge(systems, monkeypatch):
+    monkeypatch.setattr(tuning, "run_seeds", lambda c, seeds: [{"val/accuracy": -abs(math.log(c.lr / 0.016))}])
+    chosen = Study("small", "?", systems, grid={"teacher": {"lr": (0.001, 0.002)}}).tune()
+    assert chosen["teacher"].lr == pytest.approx(0.016)
+    assert kdlab.engine.tables.load_table("small_tuning").lr.tolist() == pytest.approx([0.001 * 2**i for i in range(6)])
+    assert kdlab.engine.tables.load_table("small_tuning").query("chosen").lr.tolist() == pytest.approx([0.016])
+    down = Study("small", "?", systems, grid={"teacher": {"lr": (0.064, 0.128)}}).tune()
+    assert down["teacher"].lr == pytest.approx(0.016)
+    with pytest.raises(Error, match="still at the edge of its grid, which is to be extended: teacher: lr=0.0032"):
+        Study("small", "?", systems, grid={"teacher": {"lr": (0.0001, 0.0002)}}).tune()
+    assert len(kdlab.engine.tables.load_table("small_tuning")) == 6, "written all the same"
+
+
+def test_a_metric_of_which_less_is_better_is_tuned_downwards(systems, monkeypatch):
+    monkeypatch.setattr(tuning, "run_seeds", lambda config, seeds: [{"val/nll": abs(config.lr - 0.002)} for _ in seeds])
+    config = systems["alone"].replace(patience=2, monitor="nll")
+    chosen = Study("small", "?", {"alone": config}, grid={"alone": {"lr": (0.001, 0.002, 0.004)}}).tune()
+    assert chosen["alone"].lr == 0.002
+
+
+def scored(monkeypatch, score):
+    monkeypatch.setattr(tuning, "run_seeds", lambda config, seeds: [{"val/accuracy": score(config)} for _ in seeds])
+
+
+def test_equals_to_two_decimals_at_an_edge_make_the_grid_grow(systems, monkeypatch):
+    scores = {0.001: 80.0, 0.002: 84.1667, 0.004: 84.1666, 0.008: 70.0}
+    scored(monkeypatch, lambda config: scores[round(config.lr, 6)])
+    assert Study("small", "?", systems, grid={"alone": {"lr": (0.001, 0.002, 0.004)}}).tune()["alone"].lr == 0.002
+    assert len(kdlab.engine.tables.load_table("small_tuning")) == 4
+
+
+def test_a_plateau_that_goes_on_beyond_the_edge_is_no_mistake(systems, monkeypatch):
+    scored(monkeypatch, lambda config: 50 + 1000 * min(config.lr, 0.002))
+    assert Study("small", "?", systems, grid={"alone": {"lr": (0.001, 0.002, 0.004)}}).tune()["alone"].lr == 0.002
+    assert len(kdlab.engine.tables.load_table("small_tuning")) == 3 + tuning.STEPS_BEYOND, "looked for all the same"
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"nesterov": (False, True)},
+        {"batch": (8, 16)},
+        {"optimizer": ("adamw", "adam")},
+        {"weight_decay": (0.0, 0.1)},
+        {"hp": ({"T": 1.0}, {"T": 2.0})},
+        {"patience": (None, 5)},
+    ],
+)
+def test_grids_that_cannot_grow_are_searched_as_they_are(grid, systems, monkeypatch):
+    scored(monkeypatch, lambda config: 1.0)
+    (field,) = grid
+    chosen = Study("small", "?", systems, grid={"taught": {"momentum": (0.8, 0.9), **grid}}).tune()
+    assert getattr(chosen["taught"], field) == grid[field][0]
+
+
+def test_a_rate_that_diverges_loses_and_ends_nothing(systems, monkeypatch):
+    def run(config, seeds):
+        if config.lr > 0.004:
+            raise Error("the loss term ce became nan at step 3: the last good checkpoint is kept, try a smaller lr")
+        return [{"val/accuracy": 50 + 1000 * config.lr}]
+
+    monkeypatch.setattr(tuning, "run_seeds", run)
+    assert Study("small", "?", systems, grid={"alone": {"lr": (0.002, 0.004, 0.008)}}).tune()["alone"].lr == 0.004
+
+
+def test_without_validation_images_nothing_is_tuned(systems):
+    blind = {"alone": systems["alone"].replace(validation=0.0)}
+    with pytest.raises(Error, match="alone holds out no validation images to choose by"):
+        Study("small", "?", blind, grid={"alone": {"lr": (0.1, 0.2)}}).tune()
