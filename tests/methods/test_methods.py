@@ -1,7 +1,6 @@
 """What every entry of METHODS keeps, and what each method promises for itself."""
 
 import copy
-import inspect
 import io
 import shutil
 import tokenize
@@ -112,22 +111,13 @@ def test_unknown_weights_and_hyper_parameters(key):
 
 
 @each
-def test_a_method_is_one_small_documented_file(key):
-    file = Path(inspect.getfile(METHODS[key]))
-    source = file.read_text()
-    assert lines_of_code(source) < 60 and METHODS[key].__doc__
-
-
-def lines_of_code(source):
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    skip = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.STRING, tokenize.INDENT, tokenize.DEDENT)
-    return len({token.start[0] for token in tokens if token.type not in skip})
+def test_a_method_is_documented(key):
+    assert METHODS[key].__doc__
 
 
 @pytest.mark.parametrize("name", losses.__all__)
-def test_a_loss_is_one_small_documented_function(name):
-    loss = getattr(losses, name)
-    assert lines_of_code(inspect.getsource(loss)) < 25 and loss.__doc__
+def test_a_loss_is_documented(name):
+    assert getattr(losses, name).__doc__
 
 
 def test_the_loop_names_no_method():
