@@ -209,7 +209,8 @@ with multiprocessing.get_context("fork").Pool(1) as pool:
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="processes start slowly here")
 def test_a_process_of_a_pool_trains(uneven, runs):
     """It is daemonic, and may start no process of its own; nothing was trained before it was forked."""
-    paths = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[1], Path(kdlab.__file__).parents[1])))
+    folders = (Path(__file__).parent, Path(__file__).parents[1], Path(kdlab.__file__).parents[1])
+    paths = os.pathsep.join(map(str, folders))
     environment = {**os.environ, "PYTHONPATH": paths, "KDLAB_RUNS": str(runs), "KDLAB_WORKERS": "2"}
     done = subprocess.run(
         [sys.executable, "-c", POOL, str(uneven)], env=environment, capture_output=True, text=True, check=False
