@@ -1,4 +1,4 @@
-"""The rooms of the package are in order: imports run downwards, private names stay at home."""
+"""The rooms of the package are in order; that imports run downwards is tested with the rules of pyproject.toml."""
 
 import ast
 import subprocess
@@ -10,31 +10,6 @@ import kdlab
 
 PACKAGE = Path(kdlab.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-# From the bottom to the top; rooms of one line know nothing of each other, but for what stands in KNOWS
-FLOORS = [
-    {"version", "console", "loaded", "starting", "errors", "files", "plain", "ranges"},
-    {"decoding", "machine", "seeds"},
-    {"hyper", "namespace", "places", "schedules", "settings"},
-    {"optimizers", "losses", "models", "augment"},
-    {"cost", "data"},
-    {"methods"},
-    {"presets", "stages"},
-    {"config"},
-    {"setup"},
-    {"metrics"},
-    {"engine"},
-    {"report", "catalogue", "source", "notebooks", "tables"},
-    {"transferring"},
-    {"studies"},
-    {"plots", "docs", "study_cli", "checking", "strictness"},
-    {"data_cli"},
-    {"widgets"},
-    {"cli"},
-    {"__main__"},
-]
-FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
-
-
 def module_of(file):
     """("kdlab", "engine", "train")"""
     parts = ("kdlab", *file.relative_to(PACKAGE).with_suffix("").parts)
@@ -54,38 +29,6 @@ def imports(file):
             for alias in node.names:
                 module = (*base, alias.name) if (*base, alias.name) in MODULES else base
                 yield module, alias.name
-
-
-def test_every_room_has_a_floor():
-    assert {module[1] for module in MODULES if len(module) > 1} == set(FLOOR)
-
-
-@pytest.mark.parametrize(
-    "file", [f for f in FILES if f.parent != PACKAGE or f.name != "__init__.py"], ids=lambda f: f.name
-)
-def test_imports_run_downwards(file):
-    own = module_of(file)[1]
-    for module, name in imports(file):
-        assert len(module) > 1, f"{file} takes {name} from the package itself, which stands on top"
-        assert module[1] == own or FLOOR[module[1]] < FLOOR[own], f"{own} reaches up to {module[1]}"
-
-
-def test_no_circle():
-    graph = {module_of(f): {module for module, _ in imports(f)} - {module_of(f), ("kdlab",)} for f in FILES}
-    graph[("kdlab",)] = set()
-    done, path = set(), []
-
-    def visit(module):
-        assert module not in path, " -> ".join(".".join(m) for m in [*path[path.index(module) :], module])
-        if module not in done:
-            path.append(module)
-            for other in sorted(graph.get(module, ())):
-                if other != module[: len(other)]:  # a package and its files are one
-                    visit(other)
-            done.add(path.pop())
-
-    for module in graph:
-        visit(module)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
