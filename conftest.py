@@ -39,22 +39,13 @@ OPEN = contextlib.ExitStack()  # what lasts as long as the tests
 
 
 def pytest_sessionstart(session):
-    config = session.config
-    worker = getattr(config, "workerinput", {})
-    if not worker and getattr(config.option, "dist", "no") != "no":
-        from warm import kernels
-
-        config.forks = OPEN.enter_context(kernels())
-        return  # the process that distributes the tests runs none
-    if worker.get("forks"):
-        config.option.nbval_current_env = False  # nbval too starts what is found under python3, the name in notebooks
+    distributes = getattr(session.config.option, "dist", "no") != "no" and not hasattr(session.config, "workerinput")
+    if distributes:
+        return  # this process runs no tests
     import torch
 
-    from kdlab.cli import notebooks
     from kdlab.cli.notebooks import quiet_kernels
 
-    if worker.get("forks"):
-        notebooks.KERNEL_FOLDERS.append(os.environ["JUPYTER_PATH"].split(os.pathsep)[0] + "/kernels")
     torch.set_num_threads(1)  # the networks of unit tests are too small to share
     # no fixture: the cells of a notebook ask for none
     folders = {f"KDLAB_{name}": OPEN.enter_context(tempfile.TemporaryDirectory()) for name in ("RUNS", "FIGURES")}
@@ -76,11 +67,6 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_collection_finish():
     gc.freeze()  # a million objects of imports and tests stay; each full collection looks at them for half a second
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node):
-    node.workerinput["forks"] = node.config.forks
 
 
 @pytest.hookimpl(optionalhook=True)
