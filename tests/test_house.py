@@ -10,6 +10,8 @@ import kdlab
 
 PACKAGE = Path(kdlab.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
+
+
 def module_of(file):
     """("kdlab", "engine", "train")"""
     parts = ("kdlab", *file.relative_to(PACKAGE).with_suffix("").parts)
