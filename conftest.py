@@ -18,14 +18,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 FIRST = (  # what takes longest, so that all cores end at about the same time
     "test_browser.py",
     ".ipynb",
-    "test_experiment.py",
+    "test_run.py",
     "test_process.py",
-    "test_studies_published.py",
-    "test_published_runs.py",
+    "test_replication.py",
+    "test_pairs_assembled.py",
     "test_widgets.py",
-    "test_checking.py",
-    "test_studies.py",
-    "test_cli.py",
+    "test_study.py",
+    "test_app.py",
 )
 
 

@@ -38,7 +38,7 @@ def interrupts():
 def small_files(tmp_path_factory):
     """CIFAR-10, CIFAR-100 and STL-10 with few images, and ImageNet weights that nobody trained."""
     import torch
-    from test_sources import write_cifar, write_stl10
+    from genuine import write_cifar, write_stl10
     from torchvision.datasets import CIFAR10, CIFAR100
     from torchvision.models import get_model, get_model_weights
 

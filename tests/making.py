@@ -10,6 +10,7 @@ from kdlab.experiment.catalogue import pipeline
 
 TINY = {"labels": 20, "width": 0.125, "epochs": 3, "steps": 2, "batch": 8}
 TEACHER = Config(model="resnet18", **TINY)
+ON_DIGITS = {"real_images": {"dataset": "digits", "photographs": None}}  # studies of other data, on these
 
 
 def config_of(key, student="litenet_dsc", teacher=None, **fields):

@@ -13,6 +13,8 @@ from kdlab import Config, Error
 from kdlab.cli import app as cli
 from kdlab.data import load
 
+NOISE = np.random.default_rng(0)
+
 
 def image(size=(12, 12), key=0, grey=False):
     """Random pixels of (height, width), the same for the same key."""
@@ -35,6 +37,22 @@ def pets(root, train=5, test=3, classes=("cat", "dog"), **how):
     for part, count in (("train", train), ("test", test)):
         for k, name in enumerate(classes):
             fill(root / part / name, count, key=1000 * k + (part == "test") * 100, **how)
+    return root
+
+
+def write_noise(root, part, name, count, side):
+    """`count` images of a class, of height and width `side()`."""
+    (root / part / name).mkdir(parents=True, exist_ok=True)
+    for i in range(count):
+        pixels = NOISE.integers(0, 256, (*side(), 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / part / name / f"{i:03}.png")
+
+
+def animals(root, side, count=30):
+    """train/ and test/ of three classes, of height and width `side()`."""
+    for part, many in (("train", count), ("test", count // 3)):
+        for name in ("cat", "dog", "owl"):
+            write_noise(root, part, name, many, side)
     return root
 
 

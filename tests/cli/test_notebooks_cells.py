@@ -11,8 +11,8 @@ import nbformat
 import numpy as np
 import pytest
 from cells import new_shell
+from genuine import write_idx
 from PIL import Image
-from test_readers import write_idx
 
 import kdlab
 from kdlab.cli import notebooks

@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from papers import cut
 from PIL import Image
-from test_published_runs import cut
 from torchvision.models import get_model, get_model_weights
 
 from kdlab import Config, Error, assemble, models

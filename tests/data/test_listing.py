@@ -6,9 +6,9 @@ import warnings
 
 import numpy as np
 import pytest
+from genuine import IDS, write_tiny
 from own_images import counts, fill, image, loaded, pets, refused
 from PIL import Image
-from test_sources import IDS, write_tiny
 
 from kdlab import Error
 from kdlab.data import load

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 from making import TINY
+from own_images import animals
 from PIL import Image
-from test_streaming import folder
 from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms.v2 import functional as TF
 
@@ -33,7 +33,7 @@ DRAW = np.random.default_rng(0)
 def uneven(tmp_path):
     """Photographs of many sizes, lying and standing."""
     load.cache_clear()
-    yield folder(tmp_path / "uneven", lambda: DRAW.integers(12, 30, 2), count=12)
+    yield animals(tmp_path / "uneven", lambda: DRAW.integers(12, 30, 2), count=12)
     load.cache_clear()
 
 

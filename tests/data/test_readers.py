@@ -1,13 +1,13 @@
 """Data sets in their own file formats: genuine files written here, and the real ones where they are present."""
 
 import os
-import struct
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import numpy as np
 import pytest
+from genuine import write_idx
 from torchvision.datasets import MNIST
 
 from kdlab.core.errors import Error
@@ -20,13 +20,6 @@ def data_root(tmp_path, monkeypatch):
     load.cache_clear()
     yield tmp_path
     load.cache_clear()
-
-
-def write_idx(path: Path, array: np.ndarray):
-    """The idx format of MNIST: two zero bytes, 8 = unsigned byte, number of dimensions, sizes, data."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    header = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
-    path.write_bytes(header + array.tobytes())
 
 
 def test_mnist_files(data_root):

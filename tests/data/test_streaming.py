@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from making import TINY
-from PIL import Image
+from own_images import animals, write_noise
 
 import kdlab
 from kdlab import Config, Error
@@ -27,27 +27,12 @@ def nothing_loaded():
     load.cache_clear()
 
 
-def write(root, part, name, count, side):
-    """`count` images of a class, of height and width `side()`."""
-    (root / part / name).mkdir(parents=True, exist_ok=True)
-    for i in range(count):
-        pixels = DRAW.integers(0, 256, (*side(), 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(root / part / name / f"{i:03}.png")
-
-
-def folder(root, side, count=30):
-    for part, many in (("train", count), ("test", count // 3)):
-        for name in ("cat", "dog", "owl"):
-            write(root, part, name, many, side)
-    return root
-
-
 @pytest.fixture
 def even(tmp_path, monkeypatch):
     """Images of one size, enough to be kept."""
     monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "kept"))
     monkeypatch.setattr(decoded, "FEW", 50)
-    return folder(tmp_path / "even", lambda: (10, 10))
+    return animals(tmp_path / "even", lambda: (10, 10))
 
 
 def streamed(place, monkeypatch, megabytes="0.001"):
@@ -155,7 +140,7 @@ def test_what_streams_stays_under_its_memory(tmp_path):
     """Ten times the allowed memory: 60 MB of images of 64 pixels, 6 MB allowed; built, split, read and evaluated."""
     for part, count in (("train", 1400), ("test", 220)):
         for name in ("cat", "dog", "owl"):
-            write(tmp_path / "set", part, name, count, lambda: (64, 64))
+            write_noise(tmp_path / "set", part, name, count, lambda: (64, 64))
     used = {}
     for megabytes in ("6", "600"):
         environment = {

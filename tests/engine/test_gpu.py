@@ -6,9 +6,9 @@ import warnings
 import pytest
 import torch
 from fake_gpu import DEVICE, FakeGPU, Held, lacking
+from killing import Kill
 from making import TINY, config_of
-from test_experiment import Kill
-from test_streaming import folder
+from own_images import animals
 
 import kdlab
 from kdlab import METHODS, METRICS, Config, Error
@@ -180,7 +180,7 @@ def test_what_runs_can_have_beside_methods(fields, roots, monkeypatch):
 
 
 def test_photographs_go_there(roots, tmp_path, monkeypatch):
-    place = folder(tmp_path / "pets", lambda: (20, 24), count=8)
+    place = animals(tmp_path / "pets", lambda: (20, 24), count=8)
     task = {**TASK, "dataset": f"photographs:{place}", "size": 16, "labels": None, "validation": 0.2, "batch": 4}
     config = Config(**{**task, "model": "resnet8"})
     ours = trained(config, roots["fake"], monkeypatch, FakeGPU(**APPLE))

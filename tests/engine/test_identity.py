@@ -13,9 +13,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from killing import killed
 from making import TEACHER, TINY, config_of
 from PIL import Image
-from test_experiment import killed
 
 import kdlab
 from kdlab import Config, assemble

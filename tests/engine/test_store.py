@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from killing import killed, outcome
 from making import config_of
 from safetensors.torch import load_file, save_file
-from test_experiment import killed, outcome
 
 import kdlab
 from kdlab import DIAGNOSTICS, METHODS, Config, Error

@@ -3,8 +3,7 @@
 import pandas as pd
 import pytest
 import torch
-from making import TEACHER, TINY, make
-from test_studies import ON_DIGITS
+from making import ON_DIGITS, TEACHER, TINY, make
 
 from kdlab import STUDIES, Config, Error, Study
 from kdlab.studies.ablation import CELL, ablation, cells_of, changed, crossed, worth

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from making import TINY
+from making import ON_DIGITS, TINY
 
 import kdlab
 from kdlab import STUDIES, Config, Error, Question, Study
@@ -16,7 +16,6 @@ from kdlab.studies.evidence import reseeded
 from kdlab.studies.verdicts import seeds_needed, verdict
 
 TEACHER = Config(**{**TINY, "model": "resnet18"})
-ON_DIGITS = {"real_images": {"dataset": "digits", "photographs": None}}  # studies of other data, on these
 
 
 @pytest.fixture

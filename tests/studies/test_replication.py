@@ -1,15 +1,14 @@
 """Published experiments as studies: every cell put together, printed, asked about, and a few of them run."""
 
 import hashlib
-from functools import cache
 
 import pandas as pd
 import pytest
 import torch
+from genuine import write_tiny
 from making import TINY
+from papers import REPEATED, cut, each, made, narrow, one_step
 from PIL import Image
-from test_published_runs import cut, one_step
-from test_sources import write_tiny
 from torchvision.models import get_model, get_model_weights
 
 import kdlab
@@ -18,24 +17,6 @@ from kdlab.core.settings import parse
 from kdlab.data import load
 from kdlab.experiment.assemble import chain, stages_of
 from kdlab.studies.papers.published import ABSENT, TABLES
-
-REPEATED = [name for name in PUBLISHED if name in TABLES]
-each = pytest.mark.parametrize("name", PUBLISHED)
-
-
-@cache
-def made(name, budget):
-    return PUBLISHED[name](budget=budget)
-
-
-def slim(config):
-    """Of little width: test_published_runs has the published one."""
-    roles = {role: slim(stage) for role in ("teacher", "init") if (stage := getattr(config, role))}
-    return config.replace(width=0.25, **roles)
-
-
-def narrow(config):
-    return cut(config if any(stage.pretrained for stage in chain(config)) else slim(config), 16)
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 import torch
+from killing import Kill
 from making import TINY, config_of, make
-from test_experiment import Kill
 
 import kdlab
 from kdlab import Config, Error

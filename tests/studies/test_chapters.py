@@ -3,7 +3,7 @@
 from functools import cache
 
 import pytest
-from test_published_runs import cut
+from papers import cut
 
 from kdlab import STUDIES, Error, assemble
 

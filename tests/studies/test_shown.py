@@ -1,7 +1,7 @@
 """What published tables print, shown: beside what is measured, or alone where no study repeats it."""
 
 import pytest
-from test_studies_published import REPEATED, each, made
+from papers import REPEATED, each, made
 from typer.testing import CliRunner
 
 from kdlab import Error

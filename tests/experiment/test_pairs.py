@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from papers import EVERY, paper
 
 from kdlab import METHODS, Config
 from kdlab.experiment.recipes import PAIRS
@@ -19,12 +20,6 @@ LIGHT = {
     "shufflenet_v1",
     "shufflenet_v2",
 }
-EVERY = [(method, *pair) for method in METHODS for pair in PAIRS[method]]
-
-
-def paper(method, student, teacher):
-    """The published experiment, as the command line asks for it: model=... teacher.model=..."""
-    return Config(method=method, preset="paper", model=student, **({"teacher": {"model": teacher}} if teacher else {}))
 
 
 def stages(config, path=""):

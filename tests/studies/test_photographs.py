@@ -5,10 +5,10 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from genuine import write_idx
 from making import TINY
+from papers import narrow
 from PIL import Image
-from test_readers import write_idx
-from test_studies_published import narrow
 from typer.testing import CliRunner
 
 import kdlab
