@@ -9,6 +9,8 @@ from typing import get_args
 
 from ..core.errors import Error, known
 from ..core.plain import plain
+from . import ops
+from .augment import AUGMENTATIONS, Recipe
 from .batches import SAMPLINGS, Batch, Batches, Normalise
 from .csv_file import csv_file, csv_listing, named_in
 from .decoded import clear
@@ -18,10 +20,9 @@ from .folder import listing as folder_listing
 from .imagenet import imagenet, photographs, photographs_listing
 from .images import ImageSet, Recorded
 from .listing import Listing, NotRead
-from .noise import NOISES
 from .remembered import Entry, Remembered, state_of
 from .sources import PLACES, cifar10, cifar100, data_root, digits, fashion_mnist, located, mnist, stl10
-from .splits import Split, split
+from .splits import NOISES, Split, split
 from .stored import Pixels, installed_memory, memory_limit, pick
 from .tiny import tiny_imagenet
 
@@ -180,6 +181,7 @@ def _state(key: str, part: str) -> str | None:
 
 
 __all__ = [
+    "AUGMENTATIONS",
     "DATASETS",
     "LISTINGS",
     "NOISES",
@@ -192,6 +194,7 @@ __all__ = [
     "Normalise",
     "NotRead",
     "Pixels",
+    "Recipe",
     "Recorded",
     "Split",
     "check_name",
@@ -203,6 +206,7 @@ __all__ = [
     "kept",
     "load",
     "memory_limit",
+    "ops",
     "origin",
     "overlap",
     "pick",

@@ -7,8 +7,8 @@ import torch
 
 from kdlab.core.errors import Error
 from kdlab.data import NOISES, load, split
-from kdlab.data.noise import Noise
 from kdlab.data.sources import SIMILAR_DIGITS, SIMILAR_PHOTOGRAPHS
+from kdlab.data.splits import Noise
 
 DIGITS = load("digits")
 PAIRS = {2: 7, 3: 8, 5: 6, 6: 5, 7: 1}

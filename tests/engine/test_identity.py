@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -231,7 +232,7 @@ RENAMED = {
     "losses/contrastive.py": "losses/views.py",
     "methods/kd.py": "methods/hinton.py",
     "methods/base.py": "methods/contract.py",
-    "data/augment/recipes.py": "data/augment/families.py",
+    "data/augment.py": "data/families.py",
 }
 FRESH = """
 import sys
@@ -270,10 +271,13 @@ def test_files_that_are_renamed_change_no_identity_and_a_factor_does(tmp_path):
     root = copied(tmp_path / "renamed")
     for old, new in RENAMED.items():
         (root / "kdlab" / old).rename(root / "kdlab" / new)
-    for old, new in RENAMED.items():  # all are imported from their own folders only, or from those within
-        for file in (root / "kdlab" / old).parent.rglob("*.py"):
-            text = file.read_text(encoding="utf-8")
-            file.write_text(text.replace(f".{Path(old).stem} import", f".{Path(new).stem} import"), "utf-8")
+    for old, new in RENAMED.items():
+        folder, stem = Path(old).parent.name, Path(old).stem
+        for file in (root / "kdlab").rglob("*.py"):
+            text = re.sub(rf"\b{folder}\.{stem}\b", f"{folder}.{Path(new).stem}", file.read_text(encoding="utf-8"))
+            if (root / "kdlab" / old).parent in file.parents:
+                text = text.replace(f".{stem} import", f".{Path(new).stem} import")
+            file.write_text(text, "utf-8")
     found = counted(root)
     rows = {name: len(pd.read_csv(root / "figures" / "data" / f"{name.replace('/', '_')}.csv")) for name in MEASURED}
     assert found == {name: (rows[name], 0) for name in MEASURED}, "rows that count, and rows of another code"

@@ -9,7 +9,7 @@ from torch import nn
 
 from kdlab import METHODS, Error, assemble, models
 from kdlab.data import load
-from kdlab.data.classes import rows_by_class
+from kdlab.data.splits import rows_by_class
 from kdlab.experiment import room
 from kdlab.methods.common.negatives import OtherClasses
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ...data.classes import rows_by_class
+from ...data.splits import rows_by_class
 
 
 class OtherClasses(nn.Module):

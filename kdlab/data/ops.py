@@ -1,0 +1,308 @@
+"""Batched image operations: every image of a batch with its own parameters, and no random draws.
+
+Images are float tensors (B, C, H, W) in [0, 1] with C = 1 or 3; parameters are tensors (B,) on the same device, and
+`on`, a bool (B,), names the images that an operation is for. Each function computes for every image what the
+torchvision function named at the end of its docstring computes, stays in [0, 1], and leaves its input as it was.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..core.errors import Error
+
+LUMINANCE = (0.2989, 0.587, 0.114)  # red, green, blue, as torchvision rounds ITU-R BT.601
+
+# Geometry: pixels move
+
+
+def hflip(x: Tensor, on: Tensor) -> Tensor:
+    """Swap left and right where `on`. Any dtype. (horizontal_flip)"""
+    return change_some(x, on, lambda images: images.flip(3))
+
+
+def pad_crop(x: Tensor, top: Tensor, left: Tensor, padding: int) -> Tensor:
+    """Shift an image by up to `padding` pixels, with zeros from outside; any dtype.
+
+    Pads with `padding` zeros on all sides, then crops H x W at integers `top`, `left` in [0, 2 padding]. (pad, crop)
+    """
+    B, C, H, W = x.shape
+    padded = F.pad(x, [padding] * 4)
+    rows = top[:, None] + torch.arange(H, device=x.device)
+    columns = left[:, None] + torch.arange(W, device=x.device)
+    pixels = (rows[:, :, None] * padded.shape[3] + columns[:, None, :]).view(B, 1, H * W).expand(B, C, H * W)
+    return padded.flatten(2).gather(2, pixels).view(B, C, H, W)
+
+
+def crop_resize(x: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor) -> Tensor:
+    """Cut out a box and stretch it to the size of the image, bilinearly.
+
+    The box has `height` x `width` pixels at `top`, `left` (integers). (resized_crop)
+    """
+    return weigh_pixels(x, _stretch(top, height, x.shape[2]), _stretch(left, width, x.shape[3]))
+
+
+def _stretch(start: Tensor, length: Tensor, n: int) -> Tensor:
+    """(B, n, n): row i weighs the pixels that output i reads when [start, start + length) is stretched to n."""
+    pixels = torch.arange(n, device=start.device)
+    position = ((pixels + 0.5) * (length / n)[:, None] - 0.5).clamp_(min=0).minimum(length[:, None] - 1)  # in the box
+    distance = position[:, :, None] - (pixels - start[:, None])[:, None, :]
+    return distance.abs_().neg_().add_(1).clamp_(min=0)
+
+
+def affine(
+    x: Tensor, angle: Tensor, translate_x: Tensor, translate_y: Tensor, scale: Tensor, shear_x: Tensor, shear_y: Tensor
+) -> Tensor:
+    """Shear, scale and rotate about the centre, then translate; bilinear, with zeros from outside. (affine)
+
+    Angles are in degrees, positive clockwise; translations are in pixels, positive right and down. Equal to torchvision
+    with its default fill=None: an explicit fill=0 makes it weigh the pixels at the border twice.
+    """
+    B, _, H, W = x.shape
+    turn, shear_x, shear_y = torch.stack([angle, shear_x, shear_y]).deg2rad_()
+    cos, sin = turn.cos(), turn.sin()
+    # An output pixel looks back through the inverses of rotation, vertical shear, horizontal shear and scale, in turn
+    along_x, along_y = torch.stack([cos, sin]), torch.stack([-sin, cos])
+    along_y = along_y.addcmul(shear_y.tan(), along_x)
+    along_x = along_x.addcmul(shear_x.tan(), along_y)
+    half = torch.tensor([W / 2, H / 2], device=x.device).view(2, 1, 1)  # grid_sample measures in half sides
+    back = torch.stack([along_x, along_y]).div_(scale * half)  # (2, 2, B)
+    shift = -(back * torch.stack([translate_x, translate_y])).sum(1, keepdim=True)
+    # One product for the batch, each coordinate in a plane of its own: a fraction of the time of affine_grid
+    columns, rows = (torch.arange(n, device=x.device) - (n - 1) / 2 for n in (W, H))
+    centred = torch.stack([columns.expand(H, W), rows[:, None].expand(H, W), columns.new_ones(H, W)]).view(3, H * W)
+    grid = torch.cat([back, shift], 1).mT @ centred  # (2, B, H W)
+    grid = grid.view(2, B, H, W).permute(1, 2, 3, 0)
+    return F.grid_sample(x, grid, padding_mode="zeros", align_corners=False).clamp_(0, 1)
+
+
+def rotations(x: Tensor) -> Tensor:
+    """Every image in four versions, turned counter-clockwise by 0, 90, 180 and 270 degrees; any values, any dtype.
+
+    (B, C, H, H) -> (4B, C, H, H), the versions of an image together: rows 4i .. 4i + 3 are image i. (torch.rot90)
+    """
+    return turned([x] * 4)
+
+
+def jigsaw(x: Tensor, order: Tensor) -> Tensor:
+    """Every image cut in 2 x 2 patches, which change places; any values, any dtype, even sides.
+
+    (B, C, H, W) and `order` (B, 4), permutations of the patches 0 .. 3, counted row by row: place p has patch
+    order[p]. The inverse permutation, `order.argsort(1)`, restores the image.
+    """
+    if x.shape[2] % 2 or x.shape[3] % 2:
+        raise Error(f"images of {x.shape[2]} x {x.shape[3]} pixels have no four equal patches: give an even size")
+    patches = x.unflatten(3, (2, -1)).unflatten(2, (2, -1)).permute(0, 2, 4, 1, 3, 5).flatten(1, 2)  # (B, 4, C, h, w)
+    patches = patches[torch.arange(len(x), device=x.device)[:, None], order]
+    return patches.unflatten(1, (2, 2)).permute(0, 3, 1, 4, 2, 5).reshape(x.shape)
+
+
+def turned(versions: Sequence[Tensor] | Tensor) -> Tensor:
+    """Four versions (B, C, H, H) of a batch, version j turned as `rotations` does.
+
+    Returns (4B, C, H, H), the versions of an image together.
+    """
+    H, W = versions[0].shape[2:]
+    if H != W:
+        raise Error(f"images of {H} x {W} pixels cannot be turned by 90 degrees: set size to make them square")
+    return torch.stack([x.rot90(quarter, (2, 3)) for quarter, x in enumerate(versions)], 1).flatten(0, 1)
+
+
+# Colour: values of pixels change, each by itself
+
+
+def _luminance(x: Tensor) -> Tensor:
+    """How bright a pixel looks: (B, 3, H, W) -> (B, 1, H, W)."""
+    red, green, blue = x.split(1, 1)
+    return red.mul(LUMINANCE[0]).add_(green, alpha=LUMINANCE[1]).add_(blue, alpha=LUMINANCE[2])
+
+
+def brightness(x: Tensor, factor: Tensor) -> Tensor:
+    """Brighter or darker: factor * x, clamped to [0, 1]. 0 gives black, 1 the image. (adjust_brightness)"""
+    return x.mul(per_image(factor)).clamp_(0, 1)
+
+
+def contrast(x: Tensor, factor: Tensor) -> Tensor:
+    """Away from, or towards, an even grey: factor * x + (1 - factor) * (mean luminance of the image), clamped.
+
+    0 gives an even grey, 1 the image. (adjust_contrast)
+    """
+    mean = x.mean((2, 3), keepdim=True)
+    mean = mean if x.shape[1] == 1 else _luminance(mean)
+    return x.mul(per_image(factor)).add_(mean * per_image(1 - factor)).clamp_(0, 1)
+
+
+def saturation(x: Tensor, factor: Tensor) -> Tensor:
+    """More or less colourful: factor * x + (1 - factor) * luminance, clamped; one channel stays as it is.
+
+    0 gives a grey image, 1 the image. (adjust_saturation)
+    """
+    if x.shape[1] == 1:
+        return x
+    return x.mul(per_image(factor)).add_(_luminance(x).mul_(per_image(1 - factor))).clamp_(0, 1)
+
+
+def hue(x: Tensor, factor: Tensor) -> Tensor:
+    """Turn all colours round the colour wheel by `factor` in [-0.5, 0.5] of a full turn; one channel stays as it is.
+
+    The hue is that of HSV. 1/3 makes red green, 0 gives the image. (adjust_hue)
+    """
+    if x.shape[1] == 1:
+        return x
+    red, green, blue = x.split(1, 1)
+    high, low = x.amax(1, keepdim=True), x.amin(1, keepdim=True)
+    chroma = high - low
+    # From red (0) to cyan (half a turn) green + blue - red rises by one chroma per sixth of a turn, on the side of
+    # green as on that of blue: no need to tell the six cases apart. A grey pixel has no chroma, and no hue to divide
+    from_red = (green + blue).sub_(red).sub_(low).div_(chroma.clamp(min=1e-12)).add_(1).div_(6)
+    turns = from_red.copysign_(green - blue).add_(per_image(factor))
+    # A channel is high up to a sixth of a turn from its own hue, low beyond two sixths; one turn more for frac's sake,
+    # which keeps the sign
+    around = turns + torch.tensor([1, 5 / 3, 4 / 3], device=x.device).view(3, 1, 1)
+    return around.frac_().sub_(0.5).abs_().mul_(6).sub_(1).clamp_(0, 1).mul_(chroma).add_(low)
+
+
+JITTER = (brightness, contrast, saturation, hue)
+
+
+def jitter(
+    x: Tensor,
+    brightness: Tensor | None,
+    contrast: Tensor | None,
+    saturation: Tensor | None,
+    hue: Tensor | None,
+    order: Tensor,
+    on: Tensor | None = None,
+) -> Tensor:
+    """The four operations above, each image in its own order. (ColorJitter)
+
+    `order` (B, 4) holds permutations of 0 brightness, 1 contrast, 2 saturation, 3 hue. A factor of None leaves its
+    operation out; images where `on` is false stay as they are.
+    """
+    factors = (brightness, contrast, saturation, hue)
+    # Saturation and hue do nothing to one channel
+    active = {op: factor for op, factor in enumerate(factors) if factor is not None and (op < 2 or x.shape[1] == 3)}
+    if not active:
+        return x
+    order = order[torch.isin(order, torch.tensor(list(active), device=x.device))].view(len(x), len(active))
+    if on is not None:
+        order = order.masked_fill(~on[:, None], -1)
+    x = x.clone()
+    for step in order.unbind(1):
+        for op, factor in active.items():
+            rows = (step == op).nonzero()[:, 0]
+            x.index_copy_(0, rows, JITTER[op](x.index_select(0, rows), factor.index_select(0, rows)))
+    return x
+
+
+def greyscale(x: Tensor, on: Tensor) -> Tensor:
+    """The luminance in all three channels where `on`; one channel stays as it is. (rgb_to_grayscale)"""
+    return x if x.shape[1] == 1 else change_some(x, on, lambda images: _luminance(images).expand_as(images))
+
+
+def solarize(x: Tensor, threshold: Tensor, on: Tensor) -> Tensor:
+    """A negative of the bright parts: 1 - x for the values that reach `threshold`, where `on`. (solarize)"""
+    return change_some(x, on, lambda images, t: torch.where(images >= per_image(t), 1 - images, images), threshold)
+
+
+# Detail: blurring, and erasing rectangles
+
+
+def blur(x: Tensor, sigma: Tensor, on: Tensor, kernel_size: int) -> Tensor:
+    """Every pixel becomes a mean of its neighbours, weighed by a Gaussian of `sigma` pixels, where `on`.
+
+    The neighbours are those of an odd `kernel_size` < 2 min(H, W), with the edges reflected. (gaussian_blur)
+    """
+    offsets = torch.arange(kernel_size, device=x.device) - kernel_size // 2
+
+    def smooth(images: Tensor, sigma: Tensor) -> Tensor:
+        kernel = (-0.5 * (offsets / sigma[:, None]) ** 2).softmax(1)
+        vertical, horizontal = (_reflected(kernel, offsets, n) for n in images.shape[2:])
+        return weigh_pixels(images, vertical, horizontal)
+
+    return change_some(x, on, smooth, sigma)
+
+
+def _reflected(kernel: Tensor, offsets: Tensor, n: int) -> Tensor:
+    """(B, n, n): correlation with `kernel` (B, K) at `offsets` (K,) along n pixels that are reflected at both ends."""
+    pixels = torch.arange(n, device=kernel.device)
+    read = (pixels + offsets[:, None]).abs()
+    read = torch.minimum(read, 2 * (n - 1) - read)
+    return (kernel @ (read[:, :, None] == pixels).view(len(offsets), -1).to(kernel)).view(-1, n, n)
+
+
+def erase(
+    x: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor, on: Tensor, value: float = 0.0
+) -> Tensor:
+    """`value` in the rectangle of `height` x `width` pixels at `top`, `left` (integers), where `on`. (erase)"""
+
+    def inside(start: Tensor, length: Tensor, n: int) -> Tensor:
+        position = torch.arange(n, device=x.device) - start[:, None]
+        return (position >= 0) & (position < length[:, None])
+
+    rows, columns = inside(top, height * on, x.shape[2]), inside(left, width, x.shape[3])
+    return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], value)
+
+
+def cutout(x: Tensor, row: Tensor, column: Tensor, side: int) -> Tensor:
+    """Zeros in the square of `side` pixels centred at integers `row`, `column`, cut at the border; any values of x.
+
+    On normalised images zero is the mean colour. As in the code of DeVries and Taylor 2017 the square reaches side // 2
+    to both sides: an odd `side` is one pixel shorter.
+    """
+    length = torch.full_like(row, side // 2 * 2)
+    return erase(x, row - side // 2, column - side // 2, length, length, torch.ones_like(row, dtype=torch.bool))
+
+
+# Mixing of two images (CutMix, Yun et al. 2019): any values of pixels
+
+
+def cutmix_box(
+    height: int, width: int, share: Tensor, row: Tensor, column: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A box round `row`, `column` that leaves a `share` of an image of `height` x `width` pixels outside.
+
+    Its sides are int(side * sqrt(1 - share)); as in the authors' code an odd one is one pixel shorter. It is cut at the
+    border, and then leaves more than `share`. `share`, `row` and `column` are scalar tensors. Returns top, left, bottom
+    and right (integers, half open).
+    """
+    edges = []
+    for centre, side in ((row, height), (column, width)):
+        half = (side * (1 - share).sqrt()).long() // 2
+        edges.append(((centre - half).clamp(0, side), (centre + half).clamp(0, side)))
+    (top, bottom), (left, right) = edges
+    return top, left, bottom, right
+
+
+def cutmix(x: Tensor, partner: Tensor, box: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+    """`x` (..., B, C, H, W) with the pixels of row `partner` (B,) inside `box`, as `cutmix_box` gives it."""
+    top, left, bottom, right = box
+    rows, columns = (torch.arange(n, device=x.device) for n in x.shape[-2:])
+    inside = ((rows >= top) & (rows < bottom))[:, None] & (columns >= left) & (columns < right)
+    return torch.where(inside, x.index_select(x.ndim - 4, partner), x)
+
+
+# What several operations share
+
+
+def per_image(parameter: Tensor) -> Tensor:
+    """A parameter (B,) as (B, 1, 1, 1), which broadcasts against images (B, C, H, W)."""
+    return parameter.view(-1, 1, 1, 1)
+
+
+def change_some(x: Tensor, on: Tensor, op: Callable[..., Tensor], *parameters: Tensor) -> Tensor:
+    """Images x (B, C, H, W) with `op(images, *parameters)` where `on`, a bool (B,); the others cost only a copy."""
+    rows = on.nonzero()[:, 0]
+    return x.index_copy(0, rows, op(*(each.index_select(0, rows) for each in (x, *parameters))))
+
+
+def weigh_pixels(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
+    """Every pixel becomes a weighted mean, first along its row, then along its column.
+
+    vertical @ image @ horizontal^T for images (B, C, H, W) and weights (B, H, H) and (B, W, W): row i of a matrix holds
+    the weights of the pixels that output i reads, which sum to 1.
+    """
+    rows = x.flatten(1, 2) @ horizontal.mT  # the channels of an image share one product; there may be no image
+    return (vertical[:, None] @ rows.view(x.shape)).clamp_(0, 1)  # sums of weights are 1 but for rounding
