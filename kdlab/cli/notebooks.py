@@ -1,4 +1,7 @@
-"""Notebooks from the outside: execute and normalise them, check them with nbval, run them through papermill."""
+"""Notebooks from the outside: execute and normalise them, check them with nbval, run them through papermill.
+
+At the end stand the commands: `kdlab notebooks ...`, and `kdlab tour`, `lab` and `gallery`, which open one.
+"""
 
 import ast
 import json
@@ -17,12 +20,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from ..core import files
 from ..core.errors import Error, known, lookup
-from ..core.places import checkout, folder_from, shipped
-from ..core.settings import bars
+from ..core.places import PACKAGE, checkout, shipped
+from ..core.settings import bars, parse
 
 HERE = shipped()  # of notebooks, and of the figures that they save
 NOTEBOOKS = HERE / "notebooks"
@@ -33,10 +38,8 @@ METADATA = {
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"  # random model ids, dead without their kernel
 CELL_SECONDS = 3600
 BAR = "{desc} {bar:30} {n_fmt}/{total_fmt} cells {elapsed}"
-PAGES, IDLE_SECONDS = 8, 300  # of the gallery: kernels at a time, and how long one waits for its page
-# Folders where a kernel is looked for before this interpreter's own. There are none: what JUPYTER_PATH and the user's
-# folders call python3 may be another Python, with another kdlab
-KERNEL_FOLDERS: list[str] = []
+QUIET = "c.IPKernelApp.log_level = 40\n"  # or every kernel warns that it talks without encryption
+PAGES, IDLE_SECONDS = 8, 300  # of the gallery: kernels at a time, and how long each waits for its page
 
 
 def find(names: Sequence[Path] | None) -> list[Path]:
@@ -60,7 +63,7 @@ def _find(name: Path, stems: Mapping[str, Path]) -> Path:
 
 
 def read(path: Path) -> Any:
-    """Read a notebook in the current format; what is none raises an `Error`."""
+    """Read a notebook in the current format; raise an `Error` where a file is none."""
     import nbformat
 
     try:
@@ -68,8 +71,9 @@ def read(path: Path) -> Any:
         content = json.loads(text)
         if not isinstance(content, dict) or not {"cells", "worksheets"} & content.keys():
             raise ValueError("it has no cells")
-        notebook = nbformat.v4.upgrade(nbformat.reads(text, 4), 4, 4) if content.get("nbformat_minor", 5) < 5 else None
-        notebook = notebook or nbformat.reads(text, 4)
+        notebook = nbformat.reads(text, 4)
+        if content.get("nbformat_minor", 5) < 5:
+            notebook = nbformat.v4.upgrade(notebook, 4, 4)  # cells get their ids
         nbformat.validate(notebook)
     except OSError as error:
         raise Error(f"{path} cannot be read: {error.strerror}") from None
@@ -79,40 +83,33 @@ def read(path: Path) -> Any:
     return notebook
 
 
-def copy(place: Path, names: Sequence[Path] | None = None) -> list[Path]:
-    """Copy the package's notebooks, or those of these names, into the folder `place`; return the copies.
+def copy(folder: Path, names: Sequence[Path] | None = None) -> list[Path]:
+    """Copy the package's notebooks, or those of these names, into a folder; return the copies.
 
-    An `Error` where one of them is there already: it may hold somebody's work. Nothing is copied then.
+    Raise an `Error`, and copy nothing, where one of them is there already: it may hold somebody's work.
     """
-    copies = {path: place / path.name for path in find(names)}
-    if place.exists() and not place.is_dir():
-        raise Error(f"{place} is a file: give a folder")
+    copies = {path: folder / path.name for path in find(names)}
+    if folder.exists() and not folder.is_dir():
+        raise Error(f"{folder} is a file: give a folder")
     if there := [path for path in copies.values() if path.exists()]:
         raise Error(f"{there[0]} is there already: move it, or give another folder")
-    place.mkdir(parents=True, exist_ok=True)
-    for path, made in copies.items():
-        files.write_bytes(made, path.read_bytes())
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, target in copies.items():
+        files.write_bytes(target, path.read_bytes())
     return list(copies.values())
 
 
-# A kernel reads this before it runs a cell, so that what cells register runs first at its end. Taking the interpreter
-# apart takes two seconds once torch is loaded; a process that a cell forks ends as it likes
-KERNEL = """
-import atexit, os
-
-atexit.register(lambda kernel=os.getpid(): os.getpid() == kernel and os._exit(0))
-c.IPKernelApp.log_level = 40
-"""
+# Kernels
 
 
 @contextmanager
 def quiet_kernels(**environment: str) -> Iterator[None]:
-    """Kernels started inside see `environment`, no start-up files of the user, print no warnings, and end at once."""
+    """Start kernels inside with `environment`, without the user's start-up files, bars, widgets and warnings."""
     before = os.environ.copy()
     with tempfile.TemporaryDirectory() as folder:
         profile = Path(folder, "profile_default")
         profile.mkdir()
-        (profile / "ipython_kernel_config.py").write_text(KERNEL)
+        (profile / "ipython_kernel_config.py").write_text(QUIET)
         os.environ.update(
             {
                 "IPYTHONDIR": folder,
@@ -131,9 +128,10 @@ def quiet_kernels(**environment: str) -> Iterator[None]:
 
 @contextmanager
 def clean_kernels() -> Iterator[Path]:
-    """Quiet kernels with an empty runs folder, and a figures folder in it; gives the runs folder, which does not last.
+    """Start quiet kernels inside with an empty runs folder, which does not last; give that folder.
 
-    On one thread, as studies are run: other threads round otherwise, and pages should not depend on cores.
+    Figures go into a folder in it. Kernels have one thread, as studies have: more of them round otherwise, and outputs
+    should not depend on cores.
     """
     with (
         tempfile.TemporaryDirectory() as runs,
@@ -152,8 +150,8 @@ def ended_by_signals() -> Iterator[None]:
     def leave(number: int, _: Any) -> None:
         sys.exit(128 + number)
 
-    asked = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, leave) for number in asked if signal.getsignal(number) == signal.SIG_DFL}
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, leave) for number in numbers if signal.getsignal(number) == signal.SIG_DFL}
     try:
         yield
     finally:
@@ -161,21 +159,34 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def own_kernel() -> Any:
-    """Return the class of kernels of this interpreter, whatever is installed elsewhere under the name python3."""
+def own_kernelspecs() -> Any:
+    """Return the class that finds this interpreter's kernel alone.
+
+    What JUPYTER_PATH and the user's folders call python3 may be another Python, with another kdlab.
+    """
     from jupyter_client.kernelspec import KernelSpecManager
+
+    class OwnKernelspecs(KernelSpecManager):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**{**options, "kernel_dirs": []})
+
+    return OwnKernelspecs
+
+
+def own_kernel() -> Any:
+    """Return the class of kernel managers that start this interpreter's kernel."""
     from jupyter_client.manager import AsyncKernelManager
 
     class OwnKernel(AsyncKernelManager):
         def __init__(self, **options: Any) -> None:
-            super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=KERNEL_FOLDERS), **options)
+            super().__init__(kernel_spec_manager=own_kernelspecs()(), **options)
 
     return OwnKernel
 
 
 @contextmanager
 def kernel_failures(path: Path) -> Iterator[None]:
-    """Say in one sentence why the kernel of a notebook did not start, or did not last."""
+    """Raise an `Error` that says why the kernel of a notebook did not start, or did not last."""
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     try:
@@ -206,19 +217,22 @@ def machine() -> str:
 
 
 def _processor() -> str:
-    """Return what the system calls its processor; Linux also numbers its family and model."""
+    """Return the system's name of its processor, on Linux with family and model."""
     with suppress(OSError):
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-        found = dict(re.findall(r"^(model name|cpu family|model)\s*: (.*)$", text.partition("\n\n")[0], re.MULTILINE))
-        if found:
-            return " ".join(found[name] for name in ("model name", "cpu family", "model") if name in found)
+        facts = dict(re.findall(r"^(model name|cpu family|model)\s*: (.*)$", text.partition("\n\n")[0], re.MULTILINE))
+        if facts:
+            return " ".join(facts[name] for name in ("model name", "cpu family", "model") if name in facts)
     return platform.processor() or platform.machine()
 
 
 def made_elsewhere(notebook: Any) -> bool:
-    """Whether a notebook says that its outputs were made on another kind of machine."""
+    """Return whether a notebook says that its outputs were made on another kind of machine."""
     made = notebook.metadata.get("kdlab", {}).get("machine")
     return made is not None and made != machine()
+
+
+# Execute, clean and check
 
 
 def execute(path: Path) -> None:
@@ -230,10 +244,12 @@ def execute(path: Path) -> None:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
-    _check_own(path)
-    notebook, figures = read(path), HERE / "figures" if checkout() else _own_figures()
+    from ..engine.tables import figures_root
+
+    _check_writable(path)
+    notebook, figures = read(path), HERE / "figures" if checkout() else figures_root()
     before = {cell.id: (cell.source, cell.get("outputs")) for cell in notebook.cells}
-    with ended_by_signals(), clean_kernels() as place:
+    with ended_by_signals(), clean_kernels() as runs:
         client = NotebookClient(
             notebook,
             timeout=CELL_SECONDS,
@@ -243,13 +259,13 @@ def execute(path: Path) -> None:
             resources={"metadata": {"path": str(path.parent)}},
         )
         try:
-            # cell by cell: `client.execute` has its own ideas of what a signal means
+            # cell by cell: `client.execute` would install signal handlers of its own
             with kernel_failures(path), client.setup_kernel():
                 for index, cell in enumerate(notebook.cells):
                     client.execute_cell(cell, index)
         except CellExecutionError as error:
             raise Error(f"{path.name}: {error.ename}: {error.evalue}") from None
-        _take_figures(place / "figures", figures)
+        _take_figures(runs / "figures", figures)
     for cell in notebook.cells:
         source, outputs = before[cell.id]
         if "volatile" in cell.metadata.get("tags", ()) and cell.source == source and outputs:
@@ -260,7 +276,7 @@ def execute(path: Path) -> None:
 
 def clean(path: Path) -> bool:
     """Write a notebook in canonical form without running it; return whether that changed its bytes."""
-    _check_own(path)
+    _check_writable(path)
     before = path.read_bytes()
     write(path, read(path))
     return path.read_bytes() != before
@@ -275,7 +291,7 @@ def write(path: Path, notebook: Any) -> None:
     files.write_text(path, nbformat.writes(notebook) + "\n")
 
 
-def _check_own(path: Path) -> None:
+def _check_writable(path: Path) -> None:
     """Raise an `Error` where a notebook cannot be written, or came with an installed package."""
     if checkout() is None and path.resolve().is_relative_to(NOTEBOOKS.resolve()):
         raise Error(f"{path.name} belongs to the installed package: kdlab notebooks copy FOLDER, and take the copy")
@@ -283,21 +299,14 @@ def _check_own(path: Path) -> None:
         raise Error(f"{path} cannot be written: take a copy of it")
 
 
-def _own_figures() -> Path:
-    """Where notebooks save figures without a checkout, whose committed ones they would replace."""
-    from ..engine.store import runs_root
-
-    return folder_from("KDLAB_FIGURES", lambda: runs_root() / "figures")
-
-
-def _take_figures(made: Path, figures: Path) -> None:
-    """Put what a notebook saved in the place of the figures that are committed."""
-    for file in sorted(made.rglob("*.png")) + sorted(made.rglob("*.csv")):
+def _take_figures(saved: Path, figures: Path) -> None:
+    """Replace the committed figures and tables by those that a notebook saved, but for rows of evidence."""
+    for file in sorted(saved.rglob("*.png")) + sorted(saved.rglob("*.csv")):
         if file.suffix == ".csv" and "identity" in file.read_text(encoding="utf-8").partition("\n")[0].split(","):
             continue
-        place = figures / file.relative_to(made)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        files.write_bytes(place, file.read_bytes())
+        target = figures / file.relative_to(saved)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        files.write_bytes(target, file.read_bytes())
 
 
 def normalise(notebook: Any) -> None:
@@ -322,7 +331,7 @@ def normalise(notebook: Any) -> None:
 
 
 def _joined(outputs: Sequence[Any]) -> list[Any]:
-    """Texts of one stream that follow each other as one: how they are cut depends on the moment."""
+    """Join texts of one stream that follow each other: where the kernel cuts them depends on the moment."""
     joined: list[Any] = []
     for output in outputs:
         if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
@@ -338,23 +347,17 @@ def check(paths: Sequence[Path], strict: bool = False) -> int:
         raise Error("notebooks are checked with pytest and nbval: pip install 'kdlab[test]'")
     for path in paths:
         read(path)  # pytest would say at length what is wrong with one that is none
-    options = [
-        "-o",
-        "addopts=",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "kdlab.cli.strictness",
-        "--nbval" if strict else "--nbval-lax",
-        "--nbval-current-env",
-        "--nbval-cell-timeout",
-        str(CELL_SECONDS),
-    ]
+    mode = "--nbval" if strict else "--nbval-lax"
+    options = f"-o addopts= -p no:cacheprovider -p kdlab.cli.strictness {mode} --nbval-current-env"
+    options += f" --nbval-cell-timeout={CELL_SECONDS}"
+    command = [sys.executable, "-P", "-m", "pytest", *options.split(), *(str(path.resolve()) for path in paths)]
     # this kdlab, also for the kernels, and none that lies in the folder where the command was typed
-    package = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+    package = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
     with ended_by_signals(), clean_kernels():
-        command = [sys.executable, "-P", "-m", "pytest", *options, *(str(path.resolve()) for path in paths)]
         return subprocess.call(command, env={**os.environ, "PYTHONPATH": package})
+
+
+# Run with parameters
 
 
 def parameters_of(notebook: Any) -> list[str]:
@@ -388,16 +391,16 @@ def _python(source: str) -> ast.Module:
 
 
 def _unfinished(path: Path, output: Path) -> Path:
-    """Make the file that a run is written to until it has ended; say at once where that, or `output`, is impossible."""
+    """Make the file that a run is written to until it ends; refuse at once an `output` that cannot be written."""
     try:
         if output.is_dir():
             raise Error(f"{output} is a folder: name the notebook to write, such as {output / path.name}")
         part = output.with_suffix(".part.ipynb")
-        for place in (output, part):
-            if place.exists() and place.samefile(path):
+        for file in (output, part):
+            if file.exists() and file.samefile(path):
                 raise Error(f"{output}: writing it would replace {path}, the notebook to run: give another name")
-            if place.exists() and not place.is_file():
-                raise Error(f"{place} is no file that could be replaced: name the notebook to write")
+            if file.exists() and not file.is_file():
+                raise Error(f"{file} is no file that could be replaced: name the notebook to write")
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.exists() and not os.access(output, os.W_OK):
             raise Error(f"{output} cannot be written: it is there, and nobody may change it")
@@ -419,7 +422,7 @@ def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **envi
     notebook = read(path)
     language = notebook.metadata.get("kernelspec", {}).get("language") or "python"
     if language.lower() != "python":
-        raise Error(f"{path} is a notebook of {language}: here Python's are run")
+        raise Error(f"{path} is a notebook of {language}: only Python's are run here")
     allowed = parameters_of(notebook)
     for name in parameters:
         known(f"parameter of {path.name}", name, allowed)
@@ -450,93 +453,143 @@ def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **envi
 
 
 def _literal(path: Path) -> str:
-    """A path as papermill takes it: braces would be parameters."""
+    """Write a path as papermill takes it: braces would be parameters."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def tour(parameters: Mapping[str, Any]) -> None:
-    """Run the tour into `runs/tour/`, then print its table, where everything is, and the wall time."""
+# The commands
+
+app = typer.Typer(no_args_is_help=True, help="Execute, check, copy and run the notebooks.")
+opening = typer.Typer()  # tour, lab and gallery: words of kdlab itself
+Names = Annotated[list[Path] | None, typer.Argument(help="notebooks, by name or path; default: all")]
+Parameters = Annotated[list[str] | None, typer.Option("-p", help="notebook parameter, name=value; may be repeated")]
+
+
+@app.command(name="execute")
+def execute_(names: Names = None) -> None:
+    """Execute notebooks from clean kernels and write them back, outputs included, in one canonical form."""
+    for path in find(names):
+        print(path.name, flush=True)
+        execute(path)
+
+
+@app.command(name="clean")
+def clean_(names: Names = None) -> None:
+    """Write notebooks in their canonical form without running them; outputs stay as they are."""
+    for path in find(names):
+        if clean(path):
+            print(path)
+
+
+@app.command(name="check")
+def check_(
+    names: Names = None,
+    strict: Annotated[bool, typer.Option("--strict", help="compare every output, not check cells alone")] = False,
+) -> None:
+    """Run notebooks under nbval and tell which outputs differ from the committed ones."""
+    raise typer.Exit(check(find(names), strict))
+
+
+@app.command(name="copy")
+def copy_(folder: Annotated[Path, typer.Argument(help="made where it is missing")], names: Names = None) -> None:
+    """Copy notebooks into a folder, to work with; files that are there already are not replaced."""
+    for path in copy(folder, names):
+        print(path)
+
+
+@app.command(name="run")
+def run_(
+    notebook: Annotated[Path, typer.Argument(help="a notebook, by name or path")],
+    output: Annotated[Path, typer.Argument(help="the notebook to write")],
+    parameter: Parameters = None,
+) -> None:
+    """Run a notebook through papermill with other parameters; a misspelt one is refused."""
+    print(run_notebook(find([notebook])[0], output, parse(parameter or [])))
+
+
+@opening.command()
+def tour(parameter: Parameters = None) -> None:
+    """Run the whole path on real digits in a minute: teacher, student, tables and pictures, in runs/tour/."""
     import pandas as pd
 
     from ..engine.store import runs_root
 
     began = time.perf_counter()
-    place = runs_root() / "tour"
+    folder = runs_root() / "tour"
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Error(f"{place} cannot be made ({error.strerror}): set KDLAB_RUNS to a folder that can hold it") from None
-    notebook = run_notebook(find([Path("00_tour")])[0], place / "00_tour.ipynb", parameters, KDLAB_FIGURES=str(place))
-    frame = pd.read_csv(place / "data" / "00_tour.csv", index_col=0)
+        raise Error(f"{folder} cannot be made ({error.strerror}): set KDLAB_RUNS to another folder") from None
+    parameters, output = parse(parameter or []), folder / "00_tour.ipynb"
+    run_notebook(find([Path("00_tour")])[0], output, parameters, KDLAB_FIGURES=str(folder))
+    frame = pd.read_csv(folder / "data" / "00_tour.csv", index_col=0)
     print(f"\n{frame.to_string(float_format=lambda value: f'{value:.1f}', na_rep='')}\n")
-    print(f"notebook  {notebook}\nfigures   {place}\nruns      {runs_root()}")
+    print(f"notebook  {output}\nfigures   {folder}\nruns      {runs_root()}")
     print(f"wall time {time.perf_counter() - began:.0f} s")
 
 
-def lab(arguments: Sequence[str] = ()) -> int:
-    """Open JupyterLab in the notebooks folder of the checkout and return its exit code; `arguments` are JupyterLab's.
-
-    An installed package's notebooks are not to be written to: there it opens in the current folder. On POSIX this
-    process becomes JupyterLab: a signal that ends the one ends the other, and its kernels.
-    """
-    place = NOTEBOOKS if checkout() else Path.cwd()
-    if not any(place.glob("*.ipynb")):
-        warnings.warn(f"no notebook in {place}: kdlab notebooks copy FOLDER brings those of kdlab", stacklevel=2)
+@opening.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]})
+def lab(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="passed on to JupyterLab, such as --no-browser --port=8890")
+    ] = None,
+) -> None:
+    """Open JupyterLab in the notebooks folder; of an installed package in the current folder."""
+    # an installed package's notebooks are not to be written to
+    folder = NOTEBOOKS if checkout() else Path.cwd()
+    if not any(folder.glob("*.ipynb")):
+        warnings.warn(f"no notebook in {folder}: kdlab notebooks copy FOLDER brings those of kdlab", stacklevel=2)
     # JupyterLab refuses the user root, who is the usual one in a container; it serves this machine alone, by a token
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    command = [sys.executable, "-m", "jupyterlab", *root, *arguments]
+    command = [sys.executable, "-m", "jupyterlab", *root, *(arguments or [])]
     if os.name == "posix":
-        os.chdir(place)
+        os.chdir(folder)
         sys.stdout.flush()
         sys.stderr.flush()
+        # this process becomes JupyterLab: a signal that ends the one ends the other, and its kernels
         os.execv(sys.executable, command)
-    return subprocess.call(command, cwd=place)
+    raise typer.Exit(subprocess.call(command, cwd=folder))
 
 
-def gallery(port: int, browser: bool) -> int:
-    """Serve `kdlab.widgets.gallery()` as a page without code, until it is interrupted; return the exit code.
-
-    The server is this process: whatever ends it ends the kernels of the pages too. A page that nobody looks at any more
-    loses its kernel after some minutes, and only browsers on this machine get one, by its own name.
-    """
+@opening.command()
+def gallery(
+    port: Annotated[int, typer.Option(help="of the page on this machine")] = 8866,
+    browser: Annotated[bool, typer.Option(help="open it in a browser")] = True,
+) -> None:
+    """Show all explorers in the browser, as a page without code."""
     import nbformat
 
+    if not 1 <= port < 1 << 16:
+        raise Error(f"--port {port}: give a number from 1 to 65,535")
     if find_spec("voila") is None:
         raise Error("a page without code needs voila: pip install 'kdlab[app]', or open 08_explorers with kdlab lab")
     from voila.app import Voila
 
     cell = nbformat.v4.new_code_cell("import kdlab\n\nkdlab.widgets.gallery()", id="gallery")
     metadata = {**METADATA, "title": "kdlab: explorers"}
+    # the server is this process: whatever ends it ends the kernels of the pages too
     with ended_by_signals(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "explorers.ipynb")
         nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=metadata), path)
         words = [str(path), f"--port={port}", *([] if browser else ["--no-browser"])]
-        Voila.launch_instance(words, config=_served())
-    return 0
+        Voila.launch_instance(words, config=_server_settings())
 
 
-def _served() -> Any:
-    """The settings of the gallery's server."""
-    from jupyter_client.kernelspec import KernelSpecManager
+def _server_settings() -> Any:
+    """Return the settings of the gallery's server: only browsers on this machine, by its own name, get a kernel."""
     from traitlets.config import Config
-
-    class OwnKernels(KernelSpecManager):
-        """Kernels of this interpreter alone."""
-
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**{**options, "kernel_dirs": KERNEL_FOLDERS})
 
     config: Any = Config()
     config.Voila.tornado_settings = {"allow_remote_access": False}  # a page elsewhere may give our address a name
     config.VoilaConfiguration.prelaunch_hook = _admit
-    config.VoilaConfiguration.kernel_spec_manager_class = OwnKernels
-    config.MappingKernelManager.cull_idle_timeout = IDLE_SECONDS
+    config.VoilaConfiguration.kernel_spec_manager_class = own_kernelspecs()
+    config.MappingKernelManager.cull_idle_timeout = IDLE_SECONDS  # a page that was closed loses its kernel
     config.MappingKernelManager.cull_interval = IDLE_SECONDS // 5
     return config
 
 
 def _admit(request: Any, **_: Any) -> None:
-    """Refuse a page, and so a kernel, to what is no page, such as an image of another site, and beyond `PAGES`."""
+    """Refuse a kernel to requests that are no page, such as an image of another site, and beyond `PAGES`."""
     from tornado.web import HTTPError
 
     headers = request.request.headers

@@ -1,14 +1,17 @@
 """The kdlab command as a user meets it: output, one-line errors, exit codes."""
 
 import json
+import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
 from kdlab import METHODS, Error
 from kdlab.cli import app as cli
+from kdlab.core.settings import parse
 
 TINY = ["labels=20", "width=0.125", "epochs=1", "steps=1", "batch=8"]
 
@@ -29,7 +32,7 @@ def kdlab(monkeypatch, capsys):
 
 def test_settings_are_nested_json_or_text():
     words = "lr=0.1 labels=20 teacher.method=simclr teacher.init.seed=3 hp.T=2 split=None nesterov=true"
-    assert cli.parse(words.split()) == {
+    assert parse(words.split()) == {
         "lr": 0.1,
         "labels": 20,
         "teacher": {"method": "simclr", "init": {"seed": 3}},
@@ -37,15 +40,15 @@ def test_settings_are_nested_json_or_text():
         "split": None,
         "nesterov": True,
     }
-    assert cli.parse(["milestones=[0.5, 0.75]", "dataset=folder:a=b"]) == {
+    assert parse(["milestones=[0.5, 0.75]", "dataset=folder:a=b"]) == {
         "milestones": [0.5, 0.75],
         "dataset": "folder:a=b",
     }
     for wrong, message in [("lr", "written field=value"), ("=3", "written field=value")]:
         with pytest.raises(Error, match=message):
-            cli.parse([wrong])
+            parse([wrong])
     with pytest.raises(Error, match="was given a value before"):
-        cli.parse(["teacher=3", "teacher.seed=1"])
+        parse(["teacher=3", "teacher.seed=1"])
 
 
 def test_run_table_and_a_file_of_fields(kdlab, tmp_path):
@@ -99,7 +102,7 @@ def test_a_mistake_in_a_process_of_its_own():
 @pytest.mark.parametrize("code, left", [(None, 0), (0, 0), (2, 2), (130, 130), ("a sentence", None), (-9, None)])
 def test_an_exit_code_is_the_commands(code, left, monkeypatch):
     ended = []
-    monkeypatch.setattr(cli, "leave", ended.append)
+    monkeypatch.setattr(cli, "_leave", ended.append)
     monkeypatch.setattr(cli, "call", lambda: sys.exit(code))
     if left is None:
         with pytest.raises(SystemExit, match=str(code)):
@@ -107,6 +110,51 @@ def test_an_exit_code_is_the_commands(code, left, monkeypatch):
     else:
         cli.main()
     assert ended == ([] if left is None else [left])
+
+
+BUFFERED = {**os.environ, "PYTHONUNBUFFERED": ""}
+LEAVING = """
+import atexit, sys
+from kdlab.cli import app
+atexit.register(print, "at the end")
+app.call = lambda: sys.exit({code})
+print("written", end=" ")
+{before}
+app.main()
+"""
+
+
+def leave(code=0, before="", **options):
+    """Ends a process as the command does."""
+    words = [sys.executable, "-c", LEAVING.format(code=code, before=before)]
+    return subprocess.run(words, env=BUFFERED, stderr=subprocess.PIPE, text=True, check=False, **options)
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_command_has_written_everything_when_it_ends(code):
+    done = leave(code, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "written at the end\n", "")
+
+
+@pytest.mark.parametrize("before", ["sys.stdout = None", "sys.stdout.flush(); sys.stdout.close()"])
+def test_a_command_without_output_ends_with_its_code(before):
+    done = leave(5, f"atexit.unregister(print); {before}")
+    assert (done.returncode, done.stderr) == (5, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_output_that_cannot_be_written_is_an_error():
+    with Path("/dev/full").open("w") as full:
+        done = leave(stdout=full)
+    assert (done.returncode, done.stderr) == (120, "kdlab: [Errno 28] No space left on device\n")
+
+
+def test_a_reader_that_has_gone_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    done = leave(1, stdout=write)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_importing_kdlab_imports_no_heavy_room():

@@ -137,7 +137,6 @@ def test_a_runs_own_record_makes_it_again_and_words_are_laid_over_it(kdlab):
 )
 def test_what_no_machine_holds_is_one_sentence(kdlab, monkeypatch, words, said):
     started = []
-    monkeypatch.setattr("kdlab.cli.notebooks.gallery", lambda *words: started.append(words) or 0)
     monkeypatch.setattr("kdlab.studies.Study.run", lambda self, *words: started.append(words))
     monkeypatch.setattr("kdlab.engine.run._train", lambda *words: started.append(words))
     one_sentence(kdlab(*words), *said)

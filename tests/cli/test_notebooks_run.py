@@ -185,7 +185,6 @@ def test_the_kernel_is_of_this_interpreter(kdlab, tmp_path, monkeypatch):
 def test_a_kernel_that_does_not_start_is_told_in_a_sentence(kdlab, tmp_path, monkeypatch):
     (tmp_path / "ipykernel_launcher.py").write_text("raise SystemExit(3)")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    monkeypatch.setattr(notebooks, "KERNEL_FOLDERS", [], raising=False)
     path = write(tmp_path / "a.ipynb", "x: int = 1")
     for words in (["run", path, tmp_path / "b.ipynb"], ["execute", path]):
         code, _, err = kdlab("notebooks", *words)

@@ -1,0 +1,101 @@
+"""The commands about runs: `kdlab run`, `table` and `methods`."""
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..core.console import say
+from ..core.errors import Error, lookup
+from ..core.settings import laid_over, parse, read
+
+app = typer.Typer()
+Settings = Annotated[
+    list[str] | None, typer.Argument(help="field=value, such as method=kd labels=20 teacher.method=supervised hp.T=2")
+]
+MOST_CLASSES, MOST_SAMPLES = 1_000_000, 1_000_000_000
+
+
+@app.command(name="run")
+def run_(
+    settings: Settings = None,
+    file: Annotated[Path | None, typer.Option(help="a JSON or YAML file of fields, or a run's config.json")] = None,
+    fresh: Annotated[
+        bool, typer.Option(help="remove the stored run, its teacher and initial runs, and train anew")
+    ] = False,
+) -> None:
+    """Train one experiment, its teacher and initial runs first, or return its stored result."""
+    from ..engine.run import run
+    from ..experiment.config import Config
+
+    config = Config(**laid_over(read(file) if file else {}, parse(settings or [])))
+    try:
+        result = run(config, fresh=fresh)
+    except KeyboardInterrupt:
+        print("kdlab: interrupted; the same command, without --fresh, goes on from there", file=sys.stderr)
+        raise typer.Exit(130) from None
+    for name, value in result.metrics.items():
+        if not isinstance(value, dict):
+            say(f"{name:18} {value:,}" if isinstance(value, int) else f"{name:18} {value}")
+    say(f"{'folder':18} {result.folder}")
+
+
+@app.command()
+def table(
+    columns: Annotated[list[str] | None, typer.Argument(help="columns to show beside those that name the run")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="show every column")] = False,
+) -> None:
+    """List all finished runs with their scores, or with COLUMNS such as test/ece val/nll seconds."""
+    from ..engine import report
+
+    frame = report.table()
+    if not len(frame):
+        print("no finished runs yet: kdlab run, or kdlab tour")
+    else:
+        say((frame if everything else report.brief(frame, columns)).to_string(index=False, na_rep=""))
+
+
+@app.command()
+def methods(
+    key: Annotated[str | None, typer.Argument(help="describe this method: loss, hyper-parameters, recipes")] = None,
+    preset: Annotated[str, typer.Option(help="the recipe to print")] = "paper",
+    student: Annotated[str, typer.Option(help="the network that learns, for the costs")] = "wrn_16_2",
+    teacher: Annotated[str, typer.Option(help="the network that teaches it")] = "wrn_40_2",
+    classes: Annotated[int, typer.Option(help="number of classes")] = 100,
+    samples: Annotated[int, typer.Option(help="number of training images")] = 50_000,
+) -> None:
+    """List the training methods: paper, what each learns from, loss, and cost for a pair of networks."""
+    from ..experiment import catalogue
+
+    if key is not None:
+        _describe(key, preset)
+        return
+    for option, number, most in (("--classes", classes, MOST_CLASSES), ("--samples", samples, MOST_SAMPLES)):
+        if not 1 <= number <= most:
+            raise Error(f"{option} {number}: give a number from 1 to {most:,}")
+    frame = catalogue.catalogue(student, teacher, classes, samples)
+    costs = frame.drop(columns="refused", errors="ignore").rename(columns={"memory": "memory, MB"})
+    thousands: dict[str | int, Callable[..., str]] = {"extra parameters": lambda count: f"{count:,}"}
+    print(costs.to_string(na_rep="-", formatters=thousands, float_format=lambda value: f"{value:,.1f}"))
+    print(f"\nextra parameters and memory: {student} taught by {teacher}, {classes} classes, {samples:,} images")
+    if "refused" in frame:
+        for name, reason in frame.refused.dropna().items():
+            print(f"{name} cannot be used for this pair: {reason}")
+
+
+def _describe(key: str, preset: str) -> None:
+    """Print the text of a method, its loss and hyper-parameters, and one of its recipes."""
+    from ..experiment import catalogue, presets
+    from ..methods import METHODS
+
+    method = lookup("method", key, METHODS)
+    print(f"{key} ({method.paper})\n\n{inspect.getdoc(method)}\n")
+    print(f"loss             {catalogue.loss_text(method)}")
+    for name, parameter in method.hyper().items():
+        default = parameter.default
+        print(f"hp.{name:13} {default:.4g}" if isinstance(default, float) else f"hp.{name:13} {default}")
+    print(f"presets          {', '.join(sorted({*presets.PRESETS, *method.presets}))}")
+    print(f"\npreset={preset}\n{presets.describe(key, preset)}")
