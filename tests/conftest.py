@@ -83,7 +83,7 @@ def shared_stages(stages, monkeypatch):
     original = assembling._assemble
 
     def shared(config, images, splits):
-        own = {role: shared_stage(stage, images, splits) for role, stage in assembling.stages_of(config).items()}
+        own = {role: shared_stage(stage, images, splits) for role, stage in config.nested.items()}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(assembling, "_assemble", lambda stage, *_: next(s for s in own.values() if s.config == stage))
             return original(config, images, splits)

@@ -7,14 +7,13 @@ import torch
 
 from kdlab import METHODS, PUBLISHED, Config
 from kdlab.engine.train import make_optimizer
-from kdlab.experiment.assemble import chain
 from kdlab.experiment.recipes import PAIRS
 from kdlab.studies.papers.published import TABLES
 
 REPEATED = [name for name in PUBLISHED if name in TABLES]
 
 each = pytest.mark.parametrize("name", PUBLISHED)
-EVERY = [(method, *pair) for method in METHODS for pair in PAIRS[method]]
+EVERY = [(method, *pair) for method in METHODS for pair in PAIRS.get(method, ())]
 
 
 def paper(method, student, teacher):
@@ -25,7 +24,7 @@ def paper(method, student, teacher):
 def cut(config, batch):
     """The same chain with few images a batch, no more labels than the small files have, and some left to validate."""
     few = {"labels": 20 if isinstance(config.labels, int) else config.labels, "validation": config.validation and 0.5}
-    roles = {role: cut(stage, batch) for role in ("teacher", "init") if (stage := getattr(config, role))}
+    roles = {role: cut(stage, batch) for role, stage in config.nested.items()}
     return config.replace(batch=batch, steps=1, **few, **roles)
 
 
@@ -44,12 +43,12 @@ def one_step(setup):
 
 def slim(config):
     """Of little width: test_pairs_assembled has the published one."""
-    roles = {role: slim(stage) for role in ("teacher", "init") if (stage := getattr(config, role))}
+    roles = {role: slim(stage) for role, stage in config.nested.items()}
     return config.replace(width=0.25, **roles)
 
 
 def narrow(config):
-    return cut(config if any(stage.pretrained for stage in chain(config)) else slim(config), 16)
+    return cut(config if any(stage.pretrained for stage in config.chain()) else slim(config), 16)
 
 
 @cache

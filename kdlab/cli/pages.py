@@ -22,7 +22,7 @@ from ..engine.tables import shipped_only
 from ..experiment import catalogue
 from ..experiment.config import Config
 from ..experiment.optimizers import OPTIMIZERS
-from ..experiment.presets import PRESETS
+from ..experiment.presets import presets_of
 from ..methods import METHODS
 from ..metrics import DIAGNOSTICS, METRICS, cost
 from ..models import MODELS, build
@@ -117,7 +117,7 @@ def configuration_page() -> str:
         [f"`{key}`", first_sentence(make), ", ".join(f"{n}={p.default}" for n, p in hyper_parameters(make).items())]
         for key, make in OPTIMIZERS.items()
     ]
-    presets = sorted({*PRESETS, *(name for method in METHODS.values() for name in method.presets)})
+    presets = sorted({name for method in METHODS for name in presets_of(method)})
     return f"""# Configuration
 
 {NOTE}

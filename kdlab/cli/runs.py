@@ -97,5 +97,5 @@ def _describe(key: str, preset: str) -> None:
     for name, parameter in method.hyper().items():
         default = parameter.default
         print(f"hp.{name:13} {default:.4g}" if isinstance(default, float) else f"hp.{name:13} {default}")
-    print(f"presets          {', '.join(sorted({*presets.PRESETS, *method.presets}))}")
+    print(f"presets          {', '.join(presets.presets_of(key))}")
     print(f"\npreset={preset}\n{presets.describe(key, preset)}")

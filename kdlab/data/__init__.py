@@ -18,7 +18,7 @@ from .decoded import sizes as kept
 from .folder import folder
 from .folder import listing as folder_listing
 from .imagenet import imagenet, photographs, photographs_listing
-from .images import ImageSet, Recorded
+from .images import Images, ImageSet, Recorded
 from .listing import Listing, NotRead
 from .remembered import Entry, Remembered, state_of
 from .sources import PLACES, cifar10, cifar100, data_root, digits, fashion_mnist, located, mnist, stl10
@@ -190,6 +190,7 @@ __all__ = [
     "Batch",
     "Batches",
     "ImageSet",
+    "Images",
     "Listing",
     "Normalise",
     "NotRead",

@@ -148,6 +148,9 @@ class ImageSet:
         return digest.hexdigest()
 
 
+Images = Mapping[tuple[str, int | None], ImageSet]  # (data set, size) -> images, for every run of a chain
+
+
 class Recorded(NamedTuple):
     """What was written down of images that are not here: all that an identity asks of an `ImageSet`."""
 

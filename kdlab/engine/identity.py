@@ -36,7 +36,6 @@ BASES = dict.fromkeys((Method, Distill), ("ask_teacher", "ce", "epoch", "forward
 DESCRIBES = {
     "paper",
     "learns_from",
-    "presets",
     "needs_teacher",
     "needs_parts",
     "needs_init",
@@ -82,8 +81,6 @@ FAR_ROOMS = {  # the others are the "loop"
     "metrics": ("metrics/__init__.py", "metrics/base.py", "metrics/cost.py"),
 }
 
-Images = Mapping[tuple[str, int | None], ImageSet]  # (data set, size) -> images, for every stage of a chain
-
 
 def identity(config: Config, images: Mapping[tuple[str, int | None], ImageSet | Recorded]) -> dict[str, Any]:
     """Everything that decides the result of a run and of what it stands on.
@@ -91,29 +88,21 @@ def identity(config: Config, images: Mapping[tuple[str, int | None], ImageSet | 
     Fields of the Config at their defaults are left out, so that a new field changes no hash; so is the device.
     """
     own = images[config.dataset, config.size]
-    stages = {role: stage for role in ("teacher", "init") if (stage := getattr(config, role))}
     return {
         "version": VERSION,
         "config": decisive(config),
         "data": own.fingerprint(),
         "code": loss_code(config, own.style),
         **_normalised(config, images),
-        **{role: identity(stage, images) for role, stage in stages.items()},
+        **{role: identity(stage, images) for role, stage in config.nested.items()},
     }
-
-
-def start_of(config: Config) -> Config:
-    """The run at the beginning of a chain of `init`: its images say how those of all that go on from it are read."""
-    while config.init is not None:
-        config = config.init
-    return config
 
 
 def _normalised(
     config: Config, images: Mapping[tuple[str, int | None], ImageSet | Recorded]
 ) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
     """By what a run normalises, where that are not its own images' numbers; of recorded images it is not known."""
-    own, first = (images[each.dataset, each.size] for each in (config, start_of(config)))
+    own, first = (images[each.dataset, each.size] for each in (config, config.start))
     if not config.normalise or not (isinstance(own, ImageSet) and isinstance(first, ImageSet)):
         return {}
     return {"normalised": (first.mean, first.std)} if (first.mean, first.std) != (own.mean, own.std) else {}

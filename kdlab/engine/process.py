@@ -16,7 +16,7 @@ import torch
 from ..core.errors import Error
 from ..core.machine import in_words, sentences
 from ..core.starting import leave
-from ..experiment.assemble import chain, chain_images
+from ..experiment.assemble import chain_images
 from ..experiment.config import Config
 from ..methods import METHODS
 from .run import run
@@ -30,13 +30,13 @@ class Process:
     """
 
     def __init__(self, config: Config) -> None:
-        for stage in chain(config):
+        for stage in config.chain():
             if METHODS[stage.method].__module__ == "__main__":
                 raise Error(
                     f"a process of its own does not know {stage.method!r} of this notebook: kdlab.run trains it"
                 )
         images = chain_images(config)
-        self.folders = [RunFolder(stage, images) for stage in reversed(list(chain(config)))]  # what comes first, first
+        self.folders = [RunFolder(stage, images) for stage in reversed(list(config.chain()))]  # what comes first, first
         self.config, self.paused = config, False
         self.name = uuid.uuid4().hex  # as owner of the runs that it trains
         self.child: subprocess.Popen[str] | None = None

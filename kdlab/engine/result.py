@@ -11,13 +11,13 @@ from torch import nn
 
 from ..core.errors import Error, known, unknown
 from ..core.machine import sentences
-from ..data import ImageSet, Normalise
+from ..data import Images, ImageSet, Normalise
 from ..experiment.assemble import assemble, stage_of, untrained
 from ..experiment.config import Config
 from ..experiment.setup import PARTS, Setup
 from ..metrics import METRICS, classifies, confusion, distinct, evaluate, extract
 from ..models import Features, Network
-from .identity import Images, metric_code
+from .identity import metric_code
 from .reading import load_into, read_log
 from .store import RunFolder
 

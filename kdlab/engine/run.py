@@ -10,12 +10,13 @@ from tqdm.auto import tqdm
 from ..core.errors import Error
 from ..core.machine import sentences
 from ..core.settings import bars
-from ..experiment.assemble import assemble, build_method, chain, chain_images, own_generators, stage_of
+from ..data import Images
+from ..experiment.assemble import assemble, build_method, chain_images, own_generators, stage_of
 from ..experiment.config import Config
 from ..experiment.device import check_precision, environment
 from ..experiment.setup import Setup
-from ..metrics import cost, diagnose, due, evaluate
-from .identity import Images, changed_rooms, edited_files, metric_code
+from ..metrics import check_monitor, cost, diagnose, due, evaluate
+from .identity import changed_rooms, edited_files, metric_code
 from .reading import MissingError
 from .recent import Recent
 from .result import Result, trusted
@@ -43,8 +44,8 @@ def run(config: Config, *, fresh: bool = False) -> Result:
         if not fresh and (found := _stored(config, images)):
             return found
         setup = assemble(config, images)
-        _check_precisions(setup, images, fresh)
-        for stage in chain(config) if fresh else ():
+        _check_runs(setup, images, fresh)
+        for stage in config.chain() if fresh else ():
             folder = RunFolder(stage, images)
             with folder.locked():
                 folder.clear()
@@ -58,13 +59,14 @@ def run_seeds(config: Config, seeds: Iterable[int]) -> list[Result]:
     return [run(config.seeded(seed)) for seed in seeds]
 
 
-def _check_precisions(setup: Setup, images: Images, fresh: bool) -> None:
-    """Refuse a precision that is not there before anything of a chain trains; what is stored needs none."""
+def _check_runs(setup: Setup, images: Images, fresh: bool) -> None:
+    """Refuse a precision or a monitor that is not there before anything of a chain trains; stored runs need none."""
     if not fresh and RunFolder(setup.config, images).result() is not None:
         return
     check_precision(setup.config, setup.device)
+    check_monitor(setup)
     for stage in setup.stages.values():
-        _check_precisions(stage, images, fresh)
+        _check_runs(stage, images, fresh)
 
 
 def on_trained_stages(setup: Setup, images: Images) -> Setup:

@@ -29,9 +29,10 @@ from ..core.errors import Error
 from ..core.files import replacing, write_bytes, write_text
 from ..core.machine import KEPT
 from ..core.version import __version__
+from ..data import Images
 from ..experiment.config import Config
 from ..methods import Method
-from .identity import Images, far_code, hash_of, identity, place
+from .identity import far_code, hash_of, identity, place
 from .lock import RunLock
 from .reading import (
     ANEW,

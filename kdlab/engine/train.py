@@ -15,7 +15,7 @@ from ..experiment.device import check_precision, make_fabric
 from ..experiment.optimizers import OPTIMIZERS, optimizer_options
 from ..experiment.setup import Setup
 from ..methods import Method
-from ..metrics import METRICS, due, evaluate, monitored
+from ..metrics import METRICS, check_monitor, due, evaluate, monitored
 from ..models import evaluating
 from .course import Checkpoints, Course, kept_modules
 
@@ -65,6 +65,7 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
     """
     config, method, batches = setup.config, setup.method, setup.batches
     check_precision(config, setup.device)
+    check_monitor(setup)
     course = Course(setup, checkpoints, make_fabric(config), make_optimizer(method, config))
     best = course.best
     part, metric = "test" if config.select == "test" else "val", monitored(config)

@@ -3,7 +3,7 @@
 import copy
 import unicodedata
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import torch
@@ -11,13 +11,11 @@ from torch import Tensor
 
 from ..core.errors import Error
 from ..core.seeds import derive
-from ..data import Batches, ImageSet, Split, load, same_images, split
+from ..data import Batches, Images, ImageSet, Split, load, same_images, split
 from ..data.augment import AUGMENTATIONS
-from ..engine.apart import check_apart, shared_files
-from ..engine.identity import Images, start_of
 from ..methods import METHODS, Method
-from ..metrics import check_monitor
 from ..models import Network, build, reading_as
+from .apart import check_apart, shared_files
 from .config import Config
 from .device import layout, make_fabric
 from .room import check_room
@@ -47,24 +45,12 @@ def chain_images(config: Config) -> Images:
     """The images of a run and of everything it stands on: the only place where a run reads data."""
     if not isinstance(config, Config):
         raise Error(f"{config!r} describes no run: give a Config, such as Config(method='supervised', labels=100)")
-    wanted = dict.fromkeys((stage.dataset, stage.size) for stage in chain(config))
+    wanted = dict.fromkeys((stage.dataset, stage.size) for stage in config.chain())
     return {key: load(*key).settled() for key in wanted}
 
 
-def chain(config: Config) -> Iterator[Config]:
-    """A run and everything it stands on."""
-    yield config
-    for stage in stages_of(config).values():
-        yield from chain(stage)
-
-
-def stages_of(config: Config) -> dict[str, Config]:
-    """The runs that this one stands on, by role."""
-    return {role: stage for role in ("teacher", "init") if (stage := getattr(config, role))}
-
-
 def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Setup:
-    stages = {role: _assemble(stage, images, splits) for role, stage in stages_of(config).items()}
+    stages = {role: _assemble(stage, images, splits) for role, stage in config.nested.items()}
     own = images[config.dataset, config.size]
     shown = (
         config.labels,
@@ -87,8 +73,8 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
         _check_teacher(stages["teacher"], own, config)
     if "init" in stages and "model" in METHODS[config.method].frozen:
         _check_kept(stages["init"].images, own, config)
-    for role, stage in stages_of(config).items():
-        for learned in chain(stage):
+    for role, stage in config.nested.items():
+        for learned in stage.chain():
             check_apart(config, learned, role)
     device = make_fabric(config).device
     method = build_method(config, own, data.y, {role: stage_of(setup) for role, setup in stages.items()}, device)
@@ -109,8 +95,6 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
         device=device,
     )
     setup = Setup(config, data, method, batches, stages)
-    if config.patience is not None or config.monitor is not None:
-        check_monitor(setup)
     _say_repeats(setup)
     return setup
 
@@ -141,8 +125,7 @@ def untrained(config: Config, images: Images) -> Network:
 
 def _first_images(config: Config, images: Images) -> ImageSet:
     """The images that the chain of `init` began with."""
-    first = start_of(config)
-    return images[first.dataset, first.size]
+    return images[config.start.dataset, config.start.size]
 
 
 def _numbers(config: Config, images: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -10,7 +10,7 @@ import torch
 from ..core.errors import Error
 from ..data import ImageSet
 from ..methods import METHODS, Method, keepers
-from .assemble import build_method, stages_of
+from .assemble import build_method
 from .config import Config
 from .setup import Stage
 
@@ -88,7 +88,7 @@ def _cost(config: Config, images: ImageSet, labels: torch.Tensor, known: dict[st
 def _untrained(config: Config, images: ImageSet, labels: torch.Tensor, known: dict[str, Method]) -> Method:
     """The method of a run without any numbers in it. Of what it stands on, `known` keeps what was built before."""
     stages = {}
-    for role, stage in stages_of(config).items():
+    for role, stage in config.nested.items():
         if (key := repr(stage)) not in known:
             known[key] = _untrained(stage, images, labels, known)
         stages[role] = Stage(known[key].model, known[key].parts)

@@ -215,6 +215,22 @@ class Config(BaseModel):
         return self
 
     @property
+    def nested(self) -> "dict[str, Config]":
+        """The teacher run and the initial run, by role ("teacher", "init"), as far as there are any."""
+        return {role: run for role in ("teacher", "init") if (run := getattr(self, role))}
+
+    def chain(self) -> "Iterator[Config]":
+        """Yield this run, then those that it stands on."""
+        yield self
+        for run in self.nested.values():
+            yield from run.chain()
+
+    @property
+    def start(self) -> "Config":
+        """The run at the beginning of a chain of `init`; its mean and deviation normalise the images of all of it."""
+        return self if self.init is None else self.init.start
+
+    @property
     def split_seed(self) -> int:
         """The seed of label budget and validation split."""
         return self.seed if self.split is None else self.split
@@ -237,7 +253,7 @@ class Config(BaseModel):
 
     def seeded(self, seed: int) -> "Config":
         """The same pipeline with another seed, in the teacher's and the initial run as well."""
-        nested = {role: stage.seeded(seed) for role in ("teacher", "init") if (stage := getattr(self, role))}
+        nested = {role: stage.seeded(seed) for role, stage in self.nested.items()}
         return self.replace(seed=seed, **nested)
 
     def __eq__(self, other: object) -> bool:

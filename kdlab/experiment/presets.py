@@ -7,8 +7,7 @@ from typing import Any
 
 from ..core.errors import known
 from ..methods import METHODS, Method
-from . import recipes as published
-from .recipes import PAIRS, Recipe
+from .recipes import PAIRS, RECIPES, Recipe, benchmark
 
 Fields = Mapping[str, Any]
 
@@ -52,13 +51,17 @@ def complete(fields: Fields) -> dict[str, Any]:
 
 def recipe(method: str, preset: str = "paper", given: Fields | None = None) -> Recipe:
     """The recipe of a method by the name `preset`, for the models and the data set in the Config fields `given`."""
-    own = METHODS[method].presets
-    if known("preset", preset, [*own, *PRESETS]) not in own and preset == "smoke":
+    if known("preset", preset, presets_of(method)) == "smoke":
         return SMOKE
-    benchmark = published.benchmark.pair if METHODS[method].needs_teacher else published.benchmark.classifier
-    make = own.get(preset, benchmark)
+    by_default = benchmark.pair if METHODS[method].needs_teacher else benchmark.classifier
+    make = RECIPES.get(method, {}).get(preset, by_default)
     offered, wanted = _varied(given or {}), inspect.signature(make).parameters
     return make(**{name: value for name, value in offered.items() if name in wanted and value is not None})
+
+
+def presets_of(method: str) -> list[str]:
+    """Return the names of a method's presets, sorted."""
+    return sorted({*PRESETS, *RECIPES.get(method, {})})
 
 
 def _varied(given: Fields) -> dict[str, Any]:

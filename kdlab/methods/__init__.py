@@ -36,8 +36,7 @@ from .scheduled_kd import ScheduledKD
 from .semckd import SemCKD
 from .simclr import SimCLR
 from .sp import SP
-from .sskd import SSKD
-from .sskd_head import SSKDHead
+from .sskd import SSKD, SSKDHead
 from .sskd_pretext import SSKDPretext
 from .sskd_pretext_head import SSKDPretextHead
 from .supervised import Supervised

@@ -1,13 +1,10 @@
 """AB: the student first learns on which side of zero the teacher's neurons are, then the labels."""
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 
 from .. import losses
 from ..data import Batch
-from ..experiment import recipes as published
 from ..models import map_shapes
 from .base import Distill
 from .common.adapters import equal_stages, regressor
@@ -31,7 +28,6 @@ class ABInit(Distill):
     trains_head = False
     mixes = False
     weights = {"ab": 1.0}
-    presets = {"paper": partial(published.benchmark.first_phase, "ab_init")}
 
     def build(self) -> None:
         equal_stages("ab_init", self.model, self.teacher)
@@ -58,4 +54,3 @@ class AB(Supervised):
     learns_from = "activation boundaries"
     needs_init = True
     first_phase = "ab_init"
-    presets = {"paper": partial(published.benchmark.second_phase, "ab_init")}

@@ -4,7 +4,6 @@ from torch import Tensor
 
 from .. import losses
 from ..data import Batch
-from ..experiment import recipes as published
 from ..models import Features
 from .base import Distill
 from .common.adapters import equal_stages
@@ -22,7 +21,6 @@ class AT(Distill):
     paper = "Zagoruyko & Komodakis, ICLR 2017"
     learns_from = "attention maps"
     weights = {"ce": 1.0, "at": 1000.0, "kd": 0.0}
-    presets = {"paper": published.benchmark.pair}
 
     def build(self) -> None:
         equal_stages("at", self.model, self.teacher)

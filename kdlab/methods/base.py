@@ -14,7 +14,6 @@ from ..core.hyper import hyper as checked_hyper
 from ..core.hyper import hyper_parameters
 from ..data import Batch
 from ..data.batches import View
-from ..experiment.recipes import Preset
 from ..losses import cross_entropy, kd
 from ..models import Features, Network
 
@@ -40,7 +39,6 @@ class Method(nn.Module):
     # Where it comes from
     paper: ClassVar[str] = ""  # author, year, venue
     learns_from: ClassVar[str] = "labels"  # in a word or two
-    presets: ClassVar[Mapping[str, Preset]] = {}  # name -> function that gives a recipe (Config fields)
     # Which images it sees
     views: ClassVar[tuple[str, ...]] = ("weak",)  # one augmentation role per view
     shared: ClassVar[str | None] = None  # a role that is drawn once for all views of an image, before their own

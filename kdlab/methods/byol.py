@@ -1,7 +1,5 @@
 """BYOL: predict the embedding that a slowly moving copy of the network gives to the other view."""
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
@@ -9,7 +7,6 @@ from .. import losses
 from ..core.ranges import Count, PositiveShare
 from ..core.schedules import cosine_between
 from ..data import Batch
-from ..experiment import recipes as published
 from .common.adapters import HeadNorm, mlp
 from .common.momentum import follow, momentum_copy
 from .common.selfsupervised import SelfSupervised
@@ -34,10 +31,6 @@ class BYOL(SelfSupervised):
 
     paper = "Grill et al., NeurIPS 2020"
     weights = {"byol": 1.0}
-    presets = {
-        "short": partial(published.pretraining.short, "byol"),
-        "paper": partial(published.pretraining.long, "byol"),
-    }
 
     def build(
         self,

@@ -6,7 +6,6 @@ from .. import losses
 from ..core.arithmetic import total
 from ..core.ranges import Positive
 from ..data import Batch
-from ..experiment import recipes as published
 from ..models import map_shapes, several_stages
 from .base import Method
 
@@ -31,7 +30,6 @@ class BYOT(Method):
     mixes = True
     weights = {"ce": 0.9, "deep": 0.9, "soft": 0.1, "feature": 1e-6}
     keeps = ("bottlenecks", "heads")
-    presets = {"paper": published.self_distillation.byot}
 
     def build(self, *, T: Positive = 3.0) -> None:
         several_stages(self.model)

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from .. import losses
 from ..core.ranges import Count
 from ..data import Batch
-from ..experiment import recipes as published
 from ..models import Features
 from .base import Distill
 
@@ -26,7 +25,6 @@ class CC(Distill):
     paper = "Peng et al., ICCV 2019"
     learns_from = "correlations of samples"
     weights = {"ce": 1.0, "cc": 0.02, "kd": 0.0}
-    presets = {"paper": published.benchmark.pair}
 
     def build(self, *, dim: Count = 128, form: Literal["code", "paper"] = "code") -> None:
         self.form = form

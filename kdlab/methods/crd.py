@@ -1,7 +1,5 @@
 """CRD: contrast each sample's embedding with the other network's memory of samples of other classes."""
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -10,7 +8,6 @@ from .. import losses
 from ..core.arithmetic import total
 from ..core.ranges import Count, Positive, Share
 from ..data import Batch
-from ..experiment import recipes as published
 from ..models import Features
 from .base import Distill
 from .common.cutmix import unless_mixed
@@ -38,7 +35,6 @@ class CRD(Distill):
     learns_from = "contrasts of samples"
     instead = "hp half=True halves it"
     weights = {"ce": 1.0, "crd": 0.8, "kd": 0.0}
-    presets = {"paper": partial(published.benchmark.pair, hp={"negatives": 16_384})}
     memory: Tensor  # (2, n, dim), of student and teacher
     constant: Tensor  # (2,), Z of both, set by the first batch
     pending: tuple[Batch, Tensor, Tensor]  # what `terms` leaves for `after_step`: batch, new embeddings, constants

@@ -5,7 +5,6 @@ from torch import Tensor
 
 from ..core.ranges import Positive
 from ..data import Batch
-from ..experiment import recipes as published
 from ..losses import cross_entropy, kd
 from .base import Method
 
@@ -24,7 +23,6 @@ class CSKD(Method):
     learns_from = "own predictions, same class"
     sampling = "pairs"
     weights = {"ce": 1.0, "kd": 1.0}
-    presets = {"paper": published.self_distillation.cskd}
 
     def build(self, *, T: Positive = 4.0) -> None:
         self.T = T

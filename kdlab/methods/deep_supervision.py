@@ -4,7 +4,6 @@ from torch import Tensor, nn
 
 from ..core.arithmetic import total
 from ..data import Batch
-from ..experiment import recipes as published
 from ..models import several_stages
 from .base import Method
 
@@ -23,7 +22,6 @@ class DeepSupervision(Method):
     mixes = True
     weights = {"ce": 1.0, "deep": 1.0}
     keeps = ("heads",)
-    presets = {"paper": published.self_distillation.byot}
 
     def build(self) -> None:
         several_stages(self.model)

@@ -5,7 +5,6 @@ from torch import Tensor
 from .. import losses
 from ..core.ranges import Positive, Share
 from ..data import Batch
-from ..experiment import recipes as published
 from ..models import Features
 from .base import Distill
 
@@ -24,7 +23,6 @@ class DKD(Distill):
     paper = "Zhao et al., CVPR 2022"
     mixes = False  # a mixed image has no single target class
     weights = {"ce": 1.0, "dkd": 1.0}
-    presets = {"paper": published.benchmark.decoupled}
 
     def build(
         self,

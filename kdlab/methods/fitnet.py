@@ -5,7 +5,6 @@ from torch import Tensor
 from ..core.errors import Error
 from ..core.ranges import Count
 from ..data import Batch
-from ..experiment import recipes as published
 from ..losses import feature_mse
 from ..models import Features, map_shapes
 from .base import Distill
@@ -25,7 +24,6 @@ class FitNet(Distill):
     paper = "Romero et al., ICLR 2015"
     learns_from = "features of one stage"
     weights = {"ce": 1.0, "hint": 100.0, "kd": 0.0}
-    presets = {"paper": published.benchmark.pair}
 
     def build(self, *, stage: Count = 2) -> None:
         counts = len(self.model.widths), len(self.teacher.widths)

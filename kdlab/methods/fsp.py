@@ -1,13 +1,10 @@
 """FSP: the student first learns how the teacher's features flow from layer to layer, then the labels."""
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
 from .. import losses
 from ..data import Batch
-from ..experiment import recipes as published
 from ..models import Network
 from .base import Distill
 from .common.adapters import equal_channels, equal_stages
@@ -30,7 +27,6 @@ class FSPInit(Distill):
     trains_head = False
     mixes = False
     weights = {"fsp": 50.0}
-    presets = {"paper": partial(published.benchmark.first_phase, "fsp_init", model="resnet20", teacher="resnet56")}
 
     def build(self) -> None:
         equal_stages("fsp_init", self.model, self.teacher)
@@ -54,7 +50,6 @@ class FSP(Supervised):
     learns_from = "flow between layers"
     needs_init = True
     first_phase = "fsp_init"
-    presets = {"paper": partial(published.benchmark.second_phase, "fsp_init", model="resnet20", teacher="resnet56")}
 
 
 def flow_maps(net: Network, x: Tensor) -> tuple[Tensor, ...]:

@@ -9,7 +9,6 @@ from .. import losses
 from ..core.errors import Error
 from ..core.ranges import PositiveShare
 from ..data import Batch
-from ..experiment import recipes as published
 from ..models import Features, map_shapes
 from .base import Distill, Method
 
@@ -29,7 +28,6 @@ class FTParaphraser(Method):
     needs_init = True
     frozen = ("model",)
     keeps = ("encoder",)
-    presets = {"paper": published.benchmark.paraphraser}
 
     def build(self, *, share: PositiveShare = 0.5) -> None:
         width = self.model.widths[-1]
@@ -57,7 +55,6 @@ class FT(Distill):
     learns_from = "paraphrased last map"
     weights = {"ce": 1.0, "factor": 200.0}
     needs_parts = ("encoder",)
-    presets = {"paper": published.benchmark.factor_transfer}
 
     def build(self) -> None:
         if min(map_shapes(net, self.shape)[-1][1] for net in (self.model, self.teacher)) == 1:

@@ -7,7 +7,6 @@ from ..core.errors import Error
 from ..core.ranges import Positive
 from ..data import Batch
 from ..data.augment import ops
-from ..experiment import recipes as published
 from ..losses import kd
 from .base import Distill
 from .common.layered import ROTATIONS, Layered, through
@@ -30,7 +29,6 @@ class HSAKD(Distill, Layered):
     learns_from = "joint distributions, by branch"
     weights = {"ce": 1.0, "branches": 1.0, "kd": 1.0}
     needs_parts = ("branches",)
-    presets = {"paper": published.rotations.hsakd, "joint": published.rotations.hsakd_joint}
 
     def build(self, *, T: Positive = 3.0) -> None:
         super().build()

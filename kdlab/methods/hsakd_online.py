@@ -6,7 +6,6 @@ from ..core.arithmetic import total
 from ..core.ranges import Positive
 from ..data import Batch
 from ..data.augment import ops
-from ..experiment import recipes as published
 from ..losses import kd
 from ..models import branches, fresh_copy
 from .common.layered import ROTATIONS, through
@@ -27,7 +26,6 @@ class HSAKDOnline(HSAKDTeacher):
     paper = "Yang et al., TNNLS 2022 (HSSAKD, online)"
     learns_from = "joint labels, two networks"
     weights = {"ce": 1.0, "joint": 1.0, "kd": 1.0, "branches": 1.0}
-    presets = {"paper": published.rotations.hsakd_online}
 
     def build(self, *, T: Positive = 3.0) -> None:
         super().build()

@@ -3,7 +3,6 @@
 from torch import Tensor
 
 from ..data import Batch
-from ..experiment import recipes as published
 from .common.layered import Layered
 
 
@@ -19,7 +18,6 @@ class HSAKDTeacher(Layered):
     paper = "Yang et al., IJCAI 2021 (joint teacher)"
     learns_from = "joint labels"
     weights = {"ce": 1.0, "joint": 1.0}
-    presets = {"paper": published.rotations.joint_teacher}
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         return self.hard_terms(batch, *self.see_rotations(batch.x[0]))
@@ -35,7 +33,6 @@ class HSAKDBranches(HSAKDTeacher):
     weights = {"joint": 1.0}
     needs_init = True
     frozen = ("model",)
-    presets = {"paper": published.rotations.frozen_teacher}
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         return {"joint": super().terms(batch, progress)["joint"]}

@@ -5,7 +5,6 @@ from torch import Tensor
 from .. import losses
 from ..core.ranges import Positive
 from ..data import Batch
-from ..experiment import recipes as published
 from ..models import Features
 from .base import Distill
 
@@ -22,7 +21,6 @@ class KD(Distill):
 
     paper = "Hinton, Vinyals & Dean 2015"
     weights = {"ce": 0.1, "kd": 0.9}
-    presets = {"paper": published.benchmark.pair, "imagenet": published.imagenet.kd}
 
     def build(self, *, T: Positive = 4.0) -> None:
         self.T = T

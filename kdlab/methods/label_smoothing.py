@@ -6,7 +6,6 @@ from torch import Tensor
 
 from ..core.ranges import Share
 from ..data import Batch
-from ..experiment import recipes as published
 from ..losses import smooth, soft_cross_entropy
 from .base import Method
 from .common.cutmix import mix_targets
@@ -27,7 +26,6 @@ class LabelSmoothing(Method):
 
     paper = "Szegedy et al., CVPR 2016"
     mixes = True
-    presets = {"paper": published.self_distillation.pskd}
 
     def build(self, *, eps: Share = 0.1, over: Literal["all", "others"] = "all") -> None:
         self.eps, self.over = eps, over

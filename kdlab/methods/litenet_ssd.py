@@ -9,7 +9,6 @@ from ..core.arithmetic import total
 from ..core.ranges import Count, Positive, Share
 from ..core.schedules import sigmoid_ramp
 from ..data import Batch
-from ..experiment import recipes as published
 from .base import Distill
 from .common.adapters import FEATURE_LOSSES, stage_adapters
 from .common.momentum import follow, momentum_copy
@@ -46,7 +45,6 @@ class LiteNetSSD(Distill):
     sampling = "labelled+unlabelled"
     mixes = False
     weights = {"ce": 1.0, "kd": 1.0, "feature": 1.0, "consistency": 0.5, "pseudo": 1.0}
-    presets = published.pretraining.LITENET
 
     def build(
         self,

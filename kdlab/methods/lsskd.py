@@ -8,7 +8,6 @@ from .. import losses
 from ..core.arithmetic import total
 from ..core.ranges import Count, Positive, Share
 from ..data import Batch
-from ..experiment import recipes as published
 from ..models import BranchOutput, Features
 from .common.layered import ROTATIONS, Layered, behind_the_last
 from .common.past import Snapshot, Tables
@@ -50,7 +49,6 @@ class LSSKD(Layered):
     instead = "hp past=snapshot predicts anew what the tables remember"
     weights = {"ce": 1.0, "joint": 1.0, "kl": 1.0, "feature": 0.1}
     frozen = ("past",)
-    presets = published.LSSKD
 
     def build(
         self,

@@ -1,7 +1,5 @@
 """MoCo v2: contrast each image with a long queue of embeddings from a slowly moving copy of the network."""
 
-from functools import partial
-
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -10,7 +8,6 @@ from ..core.errors import Error
 from ..core.ranges import Count, Positive, Share
 from ..core.schedules import cosine_between
 from ..data import Batch
-from ..experiment import recipes as published
 from ..losses import info_nce
 from .common.adapters import HeadNorm, mlp
 from .common.momentum import follow, momentum_copy
@@ -37,10 +34,6 @@ class MoCo(SelfSupervised):
 
     paper = "He et al., CVPR 2020; Chen et al. 2020 (v2)"
     weights = {"info_nce": 1.0}
-    presets = {
-        "short": partial(published.pretraining.short, "moco"),
-        "paper": partial(published.pretraining.long, "moco"),
-    }
     queue: Tensor  # (dim, queue), unit columns
     pointer: Tensor  # (), the column of the oldest key, which is replaced next
 

@@ -1,7 +1,5 @@
 """MOKD, in brief: two networks learn without labels, each from its own and the other's moving average."""
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +7,6 @@ from ..core.arithmetic import total
 from ..core.ranges import Count, Positive, PositiveShare
 from ..core.schedules import cosine_between
 from ..data import Batch
-from ..experiment import recipes as published
 from ..losses import soft_cross_entropy
 from ..models import fresh_copy
 from .common.adapters import mlp
@@ -36,7 +33,6 @@ class MOKD(SelfSupervised):
     paper = "Song et al., CVPR 2023 (cross-model DINO only)"
     learns_from = "two networks without labels"
     weights = {"own": 1.0, "cross": 1.0}
-    presets = dict.fromkeys(("short", "paper"), partial(published.pretraining.short, "mokd"))
     centre: Tensor  # (2, dim), the running means of the teachers' outputs
 
     def build(

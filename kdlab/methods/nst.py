@@ -4,7 +4,6 @@ from torch import Tensor
 
 from .. import losses
 from ..data import Batch
-from ..experiment import recipes as published
 from ..models import Features
 from .base import Distill
 from .common.adapters import equal_stages
@@ -23,7 +22,6 @@ class NST(Distill):
     paper = "Huang & Wang 2017"
     learns_from = "channel distributions"
     weights = {"ce": 1.0, "nst": 50.0, "kd": 0.0}
-    presets = {"paper": published.benchmark.pair}
 
     def build(self) -> None:
         equal_stages("nst", self.model, self.teacher)

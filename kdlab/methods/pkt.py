@@ -4,7 +4,6 @@ from torch import Tensor
 
 from .. import losses
 from ..data import Batch
-from ..experiment import recipes as published
 from ..models import Features
 from .base import Distill
 
@@ -21,7 +20,6 @@ class PKT(Distill):
     paper = "Passalis & Tefas, ECCV 2018"
     learns_from = "similarities of samples"
     weights = {"ce": 1.0, "pkt": 30_000.0, "kd": 0.0}
-    presets = {"paper": published.benchmark.pair}
 
     def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
         return {"pkt": losses.pkt(student.pooled, teacher.pooled)}

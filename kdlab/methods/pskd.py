@@ -4,7 +4,6 @@ from torch import Tensor
 
 from ..core.ranges import Share
 from ..data import Batch
-from ..experiment import recipes as published
 from .base import Method
 from .common.past import Tables
 
@@ -23,7 +22,6 @@ class PSKD(Method):
     learns_from = "own predictions, an epoch ago"
     mixes = True
     weights = {"ce": 1.0}
-    presets = {"paper": published.self_distillation.pskd}
 
     def build(self, *, alpha: Share = 0.8) -> None:
         self.alpha = alpha

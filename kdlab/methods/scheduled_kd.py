@@ -9,7 +9,6 @@ from ..core.errors import Error
 from ..core.ranges import Positive, Share
 from ..core.schedules import ramp_up
 from ..data import Batch
-from ..experiment import recipes as published
 from ..models import Features
 from .base import Distill
 
@@ -41,12 +40,6 @@ class ScheduledKD(Distill):
     paper = "SS-KD, preprint 2025"
     learns_from = "logits, ever more"
     weights = {"ce": 1.0, "kd": 1.0}
-    presets = {
-        "paper": published.stl10.paper,
-        "as_released": published.stl10.as_released,
-        "early_stopping": published.stl10.early_stopping,
-        "early_stopping_2500": published.stl10.early_stopping_2500,
-    }
 
     def build(
         self,

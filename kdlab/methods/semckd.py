@@ -7,7 +7,6 @@ from .. import losses
 from ..core.errors import Error
 from ..core.ranges import Positive
 from ..data import Batch
-from ..experiment import recipes as published
 from ..losses import pool_to_match
 from ..models import Features
 from .base import Distill
@@ -29,7 +28,6 @@ class SemCKD(Distill):
     paper = "Chen et al., AAAI 2021"
     learns_from = "features across stages"
     weights = {"ce": 1.0, "kd": 1.0, "semckd": 400.0}
-    presets = {"paper": published.benchmark.pair}
 
     def build(self, *, T: Positive = 4.0) -> None:
         if self.batch < 4:

@@ -1,12 +1,9 @@
 """SimCLR: learn features without labels by telling two views of an image from those of all others."""
 
-from functools import partial
-
 from torch import Tensor
 
 from ..core.ranges import Count, Positive
 from ..data import Batch
-from ..experiment import recipes as published
 from ..losses import nt_xent
 from .common.adapters import HeadNorm, mlp
 from .common.selfsupervised import SelfSupervised
@@ -28,10 +25,6 @@ class SimCLR(SelfSupervised):
 
     paper = "Chen et al. 2020"
     weights = {"nt_xent": 1.0}
-    presets = {
-        "short": partial(published.pretraining.short, "simclr"),
-        "paper": partial(published.pretraining.long, "simclr"),
-    }
 
     def build(
         self,

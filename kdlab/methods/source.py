@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def show(*things: Any) -> "Markdown":
     """The source of functions, classes or modules, highlighted: `show(kdlab.losses.kd)`.
 
-    A method key shows its class without the published recipes, and its docstring folded away below.
+    A method key shows its class, and its docstring folded away below.
     """
     from IPython.display import Markdown
 
@@ -37,10 +37,8 @@ def _of_method(key: str) -> str:
     lines = source.splitlines()
     (node,) = ast.parse(source).body
     assert isinstance(node, ast.ClassDef)
-    drop = [n for n in node.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "presets"]
-    doc = node.body[:1] if ast.get_docstring(node) is not None else []
-    for part in [*reversed(drop), *doc]:  # from the end, so that the lines before keep their numbers
-        del lines[part.lineno - 1 : part.end_lineno]
+    if ast.get_docstring(node) is not None:
+        del lines[node.body[0].lineno - 1 : node.body[0].end_lineno]
     code = "\n".join(lines).replace(":\n\n", ":\n", 1)
     told = f"<details><summary>what it computes</summary>\n\n{inspect.getdoc(cls)}\n\n</details>"
     return f"{_block(cls, code)}\n\n{told}"

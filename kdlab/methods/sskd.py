@@ -1,17 +1,49 @@
 """SSKD: the student also learns how the teacher relates rotated images to normal ones."""
 
-from functools import partial
-
+import torch
 from torch import Tensor, nn
 
 from .. import losses
 from ..core.ranges import Positive, Share
 from ..data import Batch
 from ..data.augment import ops
-from ..experiment import recipes as published
-from .base import Distill
+from ..losses import own_image, similarity
+from .base import Distill, Method
 from .common.adapters import mlp, square
-from .sskd_head import SSKDHead, split_versions
+from .common.pretext import relations, split_versions
+
+
+class SSKDHead(Method):
+    """Shown a rotated version of an image, the head should tell which of the batch's normal images it was made from.
+
+        own_image = mean over the 3B transformed versions i of -log softmax over the B normal images j of cos(h_i, h_j)
+                    at the true j
+
+    h are the projections (linear, ReLU, linear, all as wide as the features) of the pooled features. Four versions of
+    an image share one flip; each has a crop of its own and is turned by 0, 90, 180 or 270 degrees (the released code;
+    `sskd_pretext_head` has the transforms that the paper lists, and its other tasks). Only the projector trains; the
+    network of `init` stays as it is, batch statistics included. No temperature divides the cosines in this phase.
+    """
+
+    paper = "Xu et al., ECCV 2020 (phase 2)"
+    learns_from = "rotated images"
+    views = ("crop",) * 4
+    shared = "flip"
+    weights = {"own_image": 1.0}
+    needs_init = True
+    frozen = ("model",)
+    keeps = ("projector",)
+
+    def build(self) -> None:
+        square("sskd_head", self.shape)
+        width = self.model.feature_width
+        self.projector = mlp(width, width, width, norm="none")
+
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        with torch.no_grad():
+            pooled = self.model.features(ops.turned(batch.x)).pooled
+        normal, transformed = split_versions(self.projector(pooled))
+        return {"own_image": own_image(similarity(transformed, normal))}
 
 
 class SSKD(Distill):
@@ -37,12 +69,6 @@ class SSKD(Distill):
     weights = {"ce": 0.1, "kd": 0.9, "tf": 2.7, "ss": 10.0}
     needs_parts = ("projector",)
     keeps = ("projector",)
-    presets = {
-        "paper": published.rotations.sskd,
-        "as_code": published.rotations.sskd,
-        "imagenet": published.imagenet.sskd,
-        "as_written": partial(published.rotations.sskd, weights={"tf": 10.0, "ss": 2.7}),
-    }
 
     def build(
         self,
@@ -79,9 +105,3 @@ class SSKD(Distill):
             ss = losses.select(theirs, losses.own_column(theirs), self.ratio_ss)
             terms["ss"] = losses.kd(ours[ss], theirs[ss], self.T_ss)
         return terms
-
-
-def relations(projected: Tensor) -> Tensor:
-    """Cosines (3B, B) of the transformed with the normal images, from the projections (4B, D) of both."""
-    normal, transformed = split_versions(projected)
-    return losses.similarity(transformed, normal)

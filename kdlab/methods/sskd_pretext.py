@@ -8,11 +8,9 @@ from .. import losses
 from ..core.ranges import Positive, Share
 from ..data import Batch
 from ..data.batches import View
-from ..experiment import recipes as published
 from .common.adapters import square
-from .common.pretext import Pretext
+from .common.pretext import Pretext, split_versions
 from .sskd import SSKD
-from .sskd_head import split_versions
 from .sskd_pretext_head import SSKDPretextHead
 
 
@@ -32,7 +30,6 @@ class SSKDPretext(SSKD):
     instead = SSKDPretextHead.instead
     needs_parts = ("pretext",)
     keeps = ("pretext",)
-    presets = {"paper": published.rotations.sskd_pretext}
 
     def build(
         self,

@@ -8,11 +8,10 @@ from torch import Tensor
 from .. import losses
 from ..data import Batch
 from ..data.batches import View
-from ..experiment import recipes as published
 from .common.adapters import square
 from .common.pretext import Task, pretext
 from .common.transforms import Transform
-from .sskd_head import SSKDHead
+from .sskd import SSKDHead
 
 
 class SSKDPretextHead(SSKDHead):
@@ -35,7 +34,6 @@ class SSKDPretextHead(SSKDHead):
     instead = "task=contrastive of the head keeps nothing for an image"
     weights = {"pretext": 1.0}
     keeps = ("pretext",)
-    presets = {"paper": published.rotations.sskd_pretext_head}
 
     def build(self, *, task: Task = "contrastive", transform: Transform = "rotation") -> None:
         square("sskd_pretext_head", self.shape)

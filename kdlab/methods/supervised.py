@@ -3,7 +3,6 @@
 from torch import Tensor
 
 from ..data import Batch
-from ..experiment import recipes as published
 from .base import Method
 
 
@@ -18,14 +17,6 @@ class Supervised(Method):
     """
 
     mixes = True
-    presets = {
-        "paper": published.benchmark.classifier,
-        "imagenet": published.imagenet.classifier,
-        "imagenet_teacher": published.imagenet.teacher,
-        "finetune": published.pretraining.fine_tuning,
-        "stl10": published.stl10.clean_teacher,
-        "as_released": published.stl10.released_teacher,
-    }
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         return {"ce": self.ce(self.model(batch.x[0]), batch)}

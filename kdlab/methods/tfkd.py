@@ -5,7 +5,6 @@ from torch import Tensor
 from .. import losses
 from ..core.ranges import Positive, Share
 from ..data import Batch
-from ..experiment import recipes as published
 from .base import Method
 
 
@@ -23,7 +22,6 @@ class TfKDReg(Method):
     paper = "Yuan et al., CVPR 2020"
     learns_from = "a virtual teacher"
     weights = {"ce": 0.9, "reg": 0.1}
-    presets = {"paper": published.self_distillation.tfkd_reg}
 
     def build(self, *, T: Positive = 20.0, multiplier: Positive = 100.0, correct: Share = 0.99) -> None:
         self.T, self.correct = T, correct

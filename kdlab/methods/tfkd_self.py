@@ -5,7 +5,6 @@ from torch import Tensor
 from .. import losses
 from ..core.ranges import Positive
 from ..data import Batch
-from ..experiment import recipes as published
 from ..models import Features
 from .base import Distill
 
@@ -23,7 +22,6 @@ class TfKDSelf(Distill):
     paper = "Yuan et al., CVPR 2020"
     learns_from = "logits of its own kind"
     weights = {"ce": 0.05, "kd": 0.95}
-    presets = {"paper": published.self_distillation.tfkd_self}
 
     def build(self, *, T: Positive = 6.0, multiplier: Positive = 50.0) -> None:
         self.T = T

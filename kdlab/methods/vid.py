@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from .. import losses
 from ..core.arithmetic import total
 from ..data import Batch
-from ..experiment import recipes as published
 from ..losses import pool_to_match
 from ..models import Features
 from .base import Distill
@@ -31,7 +30,6 @@ class VID(Distill):
     paper = "Ahn et al., CVPR 2019"
     learns_from = "features"
     weights = {"ce": 1.0, "vid": 1.0, "kd": 0.0}
-    presets = {"paper": published.benchmark.pair}
 
     def build(self) -> None:
         equal_stages("vid", self.model, self.teacher)

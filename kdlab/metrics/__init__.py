@@ -91,6 +91,8 @@ def monitored(config: Config) -> str:
 def check_monitor(setup: Setup) -> None:
     """Refuse a `monitor` that is no metric, or cannot be measured on the run."""
     name, method = monitored(setup.config), setup.method
+    if setup.config.patience is None and setup.config.monitor is None:
+        return
     if not lookup("metric", name, METRICS).suits(method):
         fitting = ", ".join(n for n, m in METRICS.items() if m.suits(method))
         raise Error(f"monitor={name!r} cannot be measured on method {setup.config.method!r}: choose {fitting}")

@@ -17,7 +17,7 @@ from ..data import ImageSet, Recorded, is_here
 from ..engine.identity import hash_of, identity, place
 from ..engine.result import Result
 from ..engine.tables import AGAIN, file_of, numbers, places, read_texts, save_table
-from ..experiment.assemble import chain, chain_images
+from ..experiment.assemble import chain_images
 from ..experiment.config import Config
 from ..metrics import METRICS
 
@@ -165,7 +165,7 @@ def _images(
     config: Config, named: Mapping[tuple[str, int | None], Recorded]
 ) -> Mapping[tuple[str, int | None], ImageSet | Recorded]:
     """The images of a chain, as far as rows name them where files are not here; empty where they do not."""
-    wanted = {(stage.dataset, stage.size): (place(stage.dataset), stage.size) for stage in chain(config)}
+    wanted = {(stage.dataset, stage.size): (place(stage.dataset), stage.size) for stage in config.chain()}
     if all(is_here(dataset) for dataset, _ in wanted):
         return chain_images(config)
     return {key: named[name] for key, name in wanted.items()} if set(wanted.values()) <= set(named) else {}

@@ -102,7 +102,7 @@ def restamp(study: str, systems: Mapping[str, Config], old: Path, share: float =
 
 def shortened(config: Config, share: float) -> Config:
     """A run, and all that it stands on, of a share of the epochs."""
-    stages = {role: shortened(stage, share) for role in ("teacher", "init") if (stage := getattr(config, role))}
+    stages = {role: shortened(stage, share) for role, stage in config.nested.items()}
     return config.replace(epochs=math.ceil(share * config.epochs), **stages)
 
 

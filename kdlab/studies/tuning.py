@@ -91,5 +91,5 @@ def _in_chain(config: Config, old: Config, new: Config) -> Config:
     """The config, with `new` wherever it or one of its stages is `old`."""
     if config == old:
         return new
-    stages = {role: _in_chain(stage, old, new) for role in ("teacher", "init") if (stage := getattr(config, role))}
+    stages = {role: _in_chain(stage, old, new) for role, stage in config.nested.items()}
     return config.replace(**stages) if stages else config

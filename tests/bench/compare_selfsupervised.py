@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from kdlab import Config, assemble, evaluate, run
 from kdlab.core.schedules import SCHEDULES
-from kdlab.engine.identity import Images
+from kdlab.data import Images
 from kdlab.engine.tables import digits
 from kdlab.experiment.assemble import chain_images
 from kdlab.experiment.setup import Setup

@@ -161,7 +161,7 @@ def test_every_method_is_put_together_without_a_run_folder(key, runs):
 
 def test_a_chain_is_assembled_once_and_its_images_loaded_once(runs, monkeypatch):
     config = config_of("hsakd")  # a student of branches on a trained network: three stages
-    assert [c.method for c in room.chain(config)] == ["hsakd", "hsakd_branches", "supervised"]
+    assert [c.method for c in config.chain()] == ["hsakd", "hsakd_branches", "supervised"]
     assembled, loaded, original = [], [], room._assemble
     monkeypatch.setattr(room, "_assemble", lambda config, *a: assembled.append(config) or original(config, *a))
     load = room.load

@@ -4,8 +4,8 @@ import pytest
 
 from kdlab import METHODS, Config, Error
 from kdlab.core.settings import parse
-from kdlab.experiment.presets import PRESETS, TASK, complete, describe, recipe
-from kdlab.experiment.recipes import Recipe
+from kdlab.experiment.presets import TASK, complete, describe, presets_of, recipe
+from kdlab.experiment.recipes import RECIPES, Recipe
 
 TEACHER = Config(model="resnet18", labels=20)
 
@@ -147,8 +147,8 @@ def test_sskd_by_its_code_and_by_its_paper():
 
 
 def test_every_field_of_every_recipe_has_a_source():
-    for method, cls in METHODS.items():
-        for preset in cls.presets:
+    for method, presets in RECIPES.items():
+        for preset in presets:
             stages = [recipe(method, preset)]
             while stages:
                 stage = stages.pop()
@@ -163,14 +163,14 @@ def test_a_recipe_reads_as_a_chain():
         assert line in text.splitlines()
     assert "  SSKD, student.py and command.sh\n    epochs=60, milestones=(0.5, 0.75), lr=0.05" in text
     assert "shufflenet_v1 of resnet32x4" in " ".join(text.split())
-    for method, cls in METHODS.items():
-        for preset in (*PRESETS, *cls.presets):
+    for method in METHODS:
+        for preset in presets_of(method):
             assert describe(method, preset).startswith(f"run: {method}")
 
 
 def test_a_method_of_ones_own_has_the_benchmarks_recipe(monkeypatch):
-    monkeypatch.setitem(METHODS, "mine", type("Mine", (METHODS["supervised"],), {"presets": {}}))
-    monkeypatch.setitem(METHODS, "taught", type("Taught", (METHODS["kd"],), {"presets": {}}))
+    monkeypatch.setitem(METHODS, "mine", type("Mine", (METHODS["supervised"],), {}))
+    monkeypatch.setitem(METHODS, "taught", type("Taught", (METHODS["kd"],), {}))
     assert Config(method="mine", preset="paper").replace(method="supervised") == Config(preset="paper")
     pair = {"preset": "paper", "model": "resnet20", "teacher": {"model": "resnet56"}}
     assert Config(method="taught", **pair).replace(method="kd") == Config(method="kd", **pair)

@@ -10,7 +10,7 @@ import kdlab
 from kdlab.data.augment import ops
 from kdlab.losses import own_column, select
 from kdlab.methods import METHODS
-from kdlab.methods.sskd_head import split_versions
+from kdlab.methods.common.pretext import split_versions
 from kdlab.models import build
 
 

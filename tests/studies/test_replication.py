@@ -15,7 +15,6 @@ import kdlab
 from kdlab import PUBLISHED, STUDIES, Config, Error, Question, Study, assemble
 from kdlab.core.settings import parse
 from kdlab.data import load
-from kdlab.experiment.assemble import chain, stages_of
 from kdlab.studies.papers.published import ABSENT, TABLES
 
 
@@ -61,7 +60,7 @@ def test_every_cell_is_put_together(name, budget, published_files, shared_stages
 def recipe(config):
     """All of an experiment but its networks and what goes with them: every row of a table has one."""
     own = {"model", "lr", "epochs", "milestones", "teacher", "init"}
-    return " ".join([config.model_dump_json(exclude=own), *map(recipe, stages_of(config).values())])
+    return " ".join([config.model_dump_json(exclude=own), *map(recipe, config.nested.values())])
 
 
 @each
@@ -86,7 +85,7 @@ def test_systems_are_different_experiments_and_questions_are_asked_of_them(name)
         assert {cell.system for cell in study.cells} - {""} == set(study.systems) == set(study.typed)
         assert all(cell.system or cell.why for cell in study.cells)
         tracked = name not in ("lsskd/hold-out", "litenet-ssd/ordering", "litenet-ssd/components")
-        assert {stage.track_test for config in study.systems.values() for stage in chain(config)} == {tracked}
+        assert {stage.track_test for config in study.systems.values() for stage in config.chain()} == {tracked}
 
 
 @each
@@ -112,7 +111,7 @@ def test_small_budgets_say_so_and_stay_small():
         study = made(name, "lab")
         assert study.scale.startswith("budget lab: scaled down, not the published experiment: the digits at 8 pixels")
         for config in study.systems.values():
-            for stage in chain(config):
+            for stage in config.chain():
                 assert (stage.dataset, stage.size, stage.width, stage.steps) == ("digits", None, 0.25, 10), name
                 assert stage.epochs <= 12 and stage.validation and not stage.pretrained
         assert not study.published and made(name, "paper").scale.startswith("budget paper: the published experiment")
@@ -133,7 +132,9 @@ def test_recipes_where_tables_have_their_own():
         "mokd": "its network is not said",
     }
     few = PUBLISHED["lsskd/figure-5"](budget="paper").systems["sskd, 25 % of the images of tiny-imagenet"]
-    assert [(stage.dataset, stage.labels) for stage in chain(few)] == [("tiny-imagenet", n) for n in (0.25, None, None)]
+    assert [(stage.dataset, stage.labels) for stage in few.chain()] == [
+        ("tiny-imagenet", n) for n in (0.25, None, None)
+    ]
     noisy = PUBLISHED["sskd/noisy"]().systems["kd, 50 % wrong labels"]
     assert (noisy.noise, noisy.teacher.noise) == (0.5, 0)
     assert PUBLISHED["litenet-ssd/ordering"]().systems["student, moco"].teacher.init.method == "moco"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ...core.errors import known
-from .recipe import Preset, Recipe
+from .recipe import Recipe
 
 LIGHTLY, SOLO_LEARN = "lightly, benchmark on CIFAR-10", "solo-learn, CIFAR recipes"
 GUESS = "reconstruction"
@@ -151,14 +151,6 @@ def litenet(dataset: str = "cifar10", ssl: str = "byol") -> Recipe:
         teacher=teacher,
     )
     return _litenet_task("litenet_dsc", dataset) | student
-
-
-def litenet_mnist(dataset: str = "mnist", ssl: str = "byol") -> Recipe:
-    """LiteNet-SSD on MNIST, where no other data set is given."""
-    return litenet(dataset, ssl)
-
-
-LITENET: dict[str, Preset] = {"paper": litenet, "cifar10": litenet, "mnist": litenet_mnist}
 
 
 def _litenet_task(model: str, dataset: str) -> Recipe:

@@ -7,16 +7,27 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from ... import losses
 from ...core.errors import Error
 from ...data import Batch
 from ...data.augment import ops
 from ...data.batches import View
-from ..sskd import relations
-from ..sskd_head import split_versions
 from .adapters import Shape, mlp
 from .transforms import Transform, transformed
 
 Task = Literal["contrastive", "rotation", "jigsaw", "exemplar"]
+
+
+def split_versions(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of four versions an image (4B, ...) -> those of the normal images (B, ...), of the transformed (3B, ...)."""
+    x = x.unflatten(0, (-1, 4))
+    return x[:, 0], x[:, 1:].flatten(0, 1)
+
+
+def relations(projected: Tensor) -> Tensor:
+    """Cosines (3B, B) of the transformed with the normal images, from the projections (4B, D) of both."""
+    normal, transformed = split_versions(projected)
+    return losses.similarity(transformed, normal)
 
 
 class Pretext(nn.Module):

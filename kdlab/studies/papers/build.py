@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from ...core.errors import lookup
 from ...core.settings import typed
-from ...experiment.assemble import chain
 from ...experiment.config import Config
 from ...methods import METHODS
 from ..verdicts import Question
@@ -137,7 +136,7 @@ def _published_scale(systems: Iterable[Config]) -> str:
 
 def _small_scale(task: Task, systems: Iterable[Config]) -> tuple[str, Fields]:
     """What a small budget means, and fields that most runs and their stages have in common, where no default is."""
-    scale, stages = task.scale, [stage for config in systems for stage in chain(config)]
+    scale, stages = task.scale, [stage for config in systems for stage in config.chain()]
     own = ("method", "model", "hp", "weights", "optimizer_hp", "teacher", "init")
     known = {name: field.default for name, field in Config.model_fields.items() if name not in own}
     usual = {name: Counter(getattr(stage, name) for stage in stages).most_common(1)[0][0] for name in known}

@@ -118,5 +118,4 @@ def differing(config: Config, usual: Mapping[str, Any]) -> dict[str, Any]:
     default = {name: known.default for name, known in Config.model_fields.items()} | dict(usual)
     told = config.model_dump(mode="json", exclude={"teacher", "init"})
     fields = {name: value for name, value in told.items() if getattr(config, name) != default[name]}
-    stages = {role: stage for role in ("teacher", "init") if (stage := getattr(config, role))}
-    return fields | {role: differing(stage, usual) for role, stage in stages.items()}
+    return fields | {role: differing(stage, usual) for role, stage in config.nested.items()}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ...experiment import recipes as published
-from ...experiment.presets import PRESETS
+from ...experiment.presets import presets_of
 from ...methods import METHODS
 from ...models import MODELS
 from .build import Asked, Rows, Task, fields_of, replicate
@@ -83,7 +83,7 @@ def _fields(row: Mapping[Any, Any], spec: Spec) -> dict[str, Any] | str:
         return f"kdlab has no such {'network' if key in METHODS else 'method'}"
     if key == "supervised" and row["provenance"] in spec.baselines:
         return {"method": key, **spec.baselines[row["provenance"]](student)}
-    if preset not in {*PRESETS, *METHODS[key].presets}:
+    if preset not in presets_of(key):
         return f"kdlab has no recipe of it for {row['dataset']}"
     return fields_of(key, student, teacher, preset)
 

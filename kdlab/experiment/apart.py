@@ -5,8 +5,8 @@ from contextlib import suppress
 from ..core.errors import Error
 from ..data import files_of, origin
 from ..data.shared import Shared, shared
-from ..experiment.config import Config
 from ..methods import METHODS
+from .config import Config
 
 
 def shared_files(name: str, other: str) -> Shared | None:
