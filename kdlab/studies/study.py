@@ -1,10 +1,12 @@
 """A study: a question with systems to compare, seeds, and what is asked of them."""
 
+import inspect
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import pandas as pd
 
@@ -20,6 +22,7 @@ from .verdicts import Question
 
 SEEDS = range(20)
 MANY = 30  # systems that nobody reads in one sentence
+BUDGETS = ("smoke", "lab", "paper")
 
 
 @dataclass(frozen=True)
@@ -234,3 +237,25 @@ def _mean_gained(rows: pd.DataFrame, asked: Question) -> "pd.Series[float]":
     """The mean of a question's differences, for every seed that has all of them."""
     gained = [_gained(rows, *pair, asked.metric) for pair in asked.pairs]
     return gained[0] if len(gained) == 1 else pd.concat(gained, axis=1).dropna().mean(axis=1)
+
+
+STUDIES: dict[str, Callable[..., Study]] = {}
+P = ParamSpec("P")
+
+
+def study(function: Callable[P, Study]) -> Callable[P, Study]:
+    """Register a study: a function of a notebook's parameters, in STUDIES under its name.
+
+    Its `budget` is checked before it is called: one of "smoke", "lab" and "paper".
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> Study:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        known("budget", bound.arguments["budget"], BUDGETS)
+        return function(*args, **kwargs)
+
+    STUDIES[function.__name__] = checked
+    return checked

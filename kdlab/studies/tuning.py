@@ -1,6 +1,7 @@
 """Choosing settings: every combination of a grid, by validation images of seeds that are not the study's own."""
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -9,13 +10,28 @@ import pandas as pd
 
 from ..core.errors import Error
 from ..engine.run import run_seeds
-from ..engine.tables import save_table
+from ..engine.tables import load_table, places, save_table, shipped_only
 from ..experiment.config import Config
 from ..metrics import METRICS, monitored
 
 SEEDS = (100, 101, 102)
 STEPS_BEYOND = 4  # how often a grid may grow
 Grid = Mapping[str, Mapping[str, Sequence[Any]]]  # system -> Config field -> values
+
+
+def chosen_rates(study: str) -> dict[str, float]:
+    """Return the learning rate that was tuned for each system of a study; Config's default where none was.
+
+    Rates are those of the committed table NAME_tuning. Tables of your own do not count: with other rates the systems
+    would be other experiments than their committed rows.
+    """
+    rates = defaultdict(lambda: Config.model_fields["lr"].default)
+    with shipped_only():
+        table = load_table(f"{study}_tuning") if places(f"{study}_tuning") else pd.DataFrame()
+    if len(table):
+        chosen = table[table.chosen].set_index("system")
+        rates.update(chosen.lr.to_dict())
+    return rates
 
 
 def tune(study: str, systems: Mapping[str, Config], grids: Grid) -> dict[str, Config]:

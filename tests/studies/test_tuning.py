@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pytest
 from making import TEACHER, TINY
 
@@ -103,3 +104,16 @@ def test_without_validation_images_nothing_is_tuned(systems):
     blind = {"alone": systems["alone"].replace(validation=0.0)}
     with pytest.raises(Error, match="alone holds out no validation images to choose by"):
         Study("small", "?", blind, grid={"alone": {"lr": (0.1, 0.2)}}).tune()
+
+
+def test_chosen_rates_are_those_of_the_committed_table_alone(systems, tmp_path, monkeypatch):
+    monkeypatch.setattr("kdlab.engine.tables.SHIPPED", tmp_path)
+    default = Config().lr
+    assert tuning.chosen_rates("small")["alone"] == default, "nothing was tuned yet"
+    frame = pd.DataFrame({"system": ["alone", "alone"], "lr": [0.01, 0.02], "chosen": [False, True]})
+    kdlab.engine.tables.save_table(frame.set_index("system"), "small_tuning")
+    assert tuning.chosen_rates("small")["alone"] == default, "a table of one's own changes no experiment"
+    with kdlab.engine.tables.shipped_only():
+        kdlab.engine.tables.save_table(frame.set_index("system"), "small_tuning")
+    rates = tuning.chosen_rates("small")
+    assert rates["alone"] == 0.02 and rates["taught"] == default

@@ -1,32 +1,94 @@
-"""LiteNet-SSD (2025), term by term: what a student learns from a teacher when twenty images have labels."""
+"""Chapter 03: what answers tell of classes that a student never sees; then LiteNet-SSD (2025), term by term."""
 
 from typing import Any
 
 from ...core.errors import lookup
 from ...experiment.config import Config
-from ..controls import given
-from ..study import Study
+from ..ablation import given
+from ..study import Study, study
+from ..tuning import chosen_rates
 from ..verdicts import Question
-from .pretraining import HEAD
+from .tour import HEAD
 
 GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128, 0.256)
 TEACHER_GRID = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
-LR = {
-    "labels only": 3.2e-2,
-    "+ KD on the labelled": 1.6e-2,
-    "+ KD on all": 0.128,
-    "+ features": 6.4e-2,
-    "LiteNet-SSD": 3.2e-2,
-    "of the labels-only teacher": 6.4e-2,
-}
 OFF = {"+ KD on all": ("feature", "consistency", "pseudo"), "+ features": ("consistency", "pseudo"), "LiteNet-SSD": ()}
+OMITTED_GRID = (4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2)
+TUNED = (  # validation images of classes that a student must not know choose nothing for it
+    "teacher",
+    "labels, all digits",
+    "teacher's answers, all digits",
+    "teacher's answers at T = 1, all digits",
+)
+THREE, ALL_BUT_7_AND_8 = (3,), (0, 1, 2, 3, 4, 5, 6, 9)
 
 
+@study
+def omitted(dataset: str = "digits", budget: str = "lab") -> Study:
+    """What does a student learn of a class that it never sees, from a teacher that knows it?
+
+    After Hinton, Vinyals & Dean (2015, section 3), whose student of MNIST never saw a 3. "Omitted" is the accuracy on
+    test images of the classes that were left out.
+    """
+    scale, rates = {"smoke": 0.1, "lab": 1, "paper": 10}[budget], chosen_rates("omitted")
+    common: dict[str, Any] = {
+        "dataset": dataset,
+        "size": 8 if dataset == "digits" else 28,
+        "model": "resnet8",
+        "evaluate_every": 1000,
+    }
+    teacher = Config(**common, width=1.0, epochs=round(15 * scale), steps=10, lr=rates[TUNED[0]])
+    alone = Config(**common, width=0.5, epochs=round(20 * scale), steps=20, lr=rates[TUNED[1]])
+    taught = alone.replace(method="kd", teacher=teacher, weights={"ce": 0, "kd": 1}, hp={"T": 8}, lr=rates[TUNED[2]])
+    cold = taught.replace(hp={"T": 1}, lr=rates[TUNED[3]])
+    return Study(
+        "omitted",
+        "What does a student learn of a class that it never sees, from a teacher that knows it?",
+        {
+            "teacher": teacher,
+            "labels, all digits": alone,
+            "teacher's answers, all digits": taught,
+            "teacher's answers at T = 1, all digits": cold,
+            "labels, no 3": alone.replace(omit=THREE),
+            "teacher's answers, no 3": taught.replace(omit=THREE),
+            "teacher's answers at T = 1, no 3": cold.replace(omit=THREE),
+            "labels, only 7 and 8": alone.replace(omit=ALL_BUT_7_AND_8),
+            "teacher's answers, only 7 and 8": taught.replace(omit=ALL_BUT_7_AND_8),
+        },
+        [
+            Question(
+                "Does a student read threes that it never saw?",
+                "teacher's answers, no 3",
+                "labels, no 3",
+                "test/omitted",
+            ),
+            Question(
+                "Does it need the temperature?",
+                "teacher's answers, no 3",
+                "teacher's answers at T = 1, no 3",
+                "test/omitted",
+            ),
+            Question(
+                "Does one that saw only 7 and 8 read the eight others?",
+                "teacher's answers, only 7 and 8",
+                "labels, only 7 and 8",
+                "test/omitted",
+            ),
+            Question(
+                "Do threes that nobody shows cost accuracy?", "teacher's answers, all digits", "teacher's answers, no 3"
+            ),
+            Question("Do the teacher's answers replace labels?", "teacher's answers, all digits", "labels, all digits"),
+        ],
+        grid={name: {"lr": OMITTED_GRID} for name in TUNED},
+    )
+
+
+@study
 def distillation(
     dataset: str = "digits", labels: int = 20, budget: str = "lab", ssl: str = "simclr", size: int | None = None
 ) -> Study:
     """What does each part of LiteNet-SSD add to a student?"""
-    scale = lookup("budget", budget, {"smoke": 0.1, "lab": 1, "paper": 1})
+    scale = {"smoke": 0.1, "lab": 1, "paper": 1}[budget]
     paper = budget == "paper"
     full, alone = _published(dataset, labels, ssl, size) if paper else _small(dataset, labels, scale, ssl, size)
     assert full.teacher is not None
@@ -43,7 +105,8 @@ def distillation(
         "of the labels-only teacher": full.replace(teacher=alone),
     }
     if not paper:
-        systems = {name: config.replace(lr=LR.get(name, config.lr)) for name, config in systems.items()}
+        rates = chosen_rates("distillation")
+        systems = {name: config.replace(lr=rates[name]) for name, config in systems.items()}
     rungs = ("labels only", "+ KD on the labelled", "+ KD on all", "+ features", "LiteNet-SSD")
     return Study(
         "distillation",
@@ -77,15 +140,16 @@ def _small(dataset: str, labels: int, scale: float, ssl: str, size: int | None) 
         "steps": 10 if scale == 1 else 3,
         "evaluate_every": 1000,
     }
-    large = {**common, "model": "resnet18"}
+    large, rates = {**common, "model": "resnet18"}, chosen_rates("distillation")
     epochs = [max(1, round(n * scale)) for n in (20, 8, 44, 13)]
     hp = HEAD if ssl == "simclr" else {}
-    first = Config(method=ssl, hp=hp, epochs=epochs[0], batch=128, lr=8e-3, weight_decay=1e-3, **large)
-    teacher = Config(init=first, epochs=epochs[1], lr=1e-3, head_lr=10, **large)
+    first = Config(method=ssl, hp=hp, epochs=epochs[0], batch=128, lr=rates["pre-training"], weight_decay=1e-3, **large)
+    teacher = Config(init=first, epochs=epochs[1], lr=rates["teacher"], head_lr=10, **large)
     full = Config(
         method="litenet_ssd", model="litenet_dsc", teacher=teacher, epochs=max(2, epochs[3]), batch=16, **common
     )
-    return full, Config(epochs=epochs[2], batch=128, lr=8e-3, **large)  # as many images as both stages of the teacher
+    # The other teacher sees as many images as both stages of this one
+    return full, Config(epochs=epochs[2], batch=128, lr=rates["teacher, labels only"], **large)
 
 
 def _steps(full: Config) -> int:

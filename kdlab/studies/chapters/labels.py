@@ -2,22 +2,16 @@
 
 from typing import Any
 
-from ...core.errors import lookup
 from ...experiment.config import Config
-from ..study import Study
+from ..study import Study, study
+from ..tuning import chosen_rates
 from ..verdicts import Question
 
 GRID = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
-LR = {
-    "no noise": 4e-3,
-    "20% asymmetric": 2e-3,
-    "40% asymmetric": 8e-3,
-    "40% wrong, a clean teacher": 1.6e-2,
-    "60% wrong, a clean teacher": 8e-3,
-}
 POINTED = ("20% wrong", "40% asymmetric")
 
 
+@study
 def noise(dataset: str = "digits", labels: float = 0.5, budget: str = "lab", size: int | None = None) -> Study:
     """What do wrong labels cost, and does a teacher that saw right ones make up for it?"""
     small: dict[str, Any] = {
@@ -26,19 +20,14 @@ def noise(dataset: str = "digits", labels: float = 0.5, budget: str = "lab", siz
         "batch": 128,
         "steps": 10,
         "evaluate_every": 1000,
-        "lr": 1e-3,
     }
-    recipe = lookup(
-        "budget",
-        budget,
-        {
-            "smoke": {**small, "epochs": 1},
-            "lab": {**small, "epochs": 15},
-            "paper": {"preset": "paper", "model": "resnet18"},
-        },
-    )
-    own = {"dataset": dataset, "size": size or (8 if budget != "paper" and dataset == "digits" else None)}
-    clean = Config(**own, labels=labels, **recipe)
+    recipe = {
+        "smoke": {**small, "epochs": 1},
+        "lab": {**small, "epochs": 15},
+        "paper": {"preset": "paper", "model": "resnet18"},
+    }[budget]
+    task = {"dataset": dataset, "size": size or (8 if budget != "paper" and dataset == "digits" else None)}
+    clean = Config(**task, labels=labels, **recipe)
     taught = clean.replace(method="kd", teacher=clean)
     systems = {"no noise": clean}
     for eta in (0.2, 0.4, 0.6):
@@ -48,7 +37,8 @@ def noise(dataset: str = "digits", labels: float = 0.5, budget: str = "lab", siz
     for eta in (0.4, 0.6):
         systems[f"{eta:.0%} wrong, a clean teacher"] = taught.replace(noise=eta)
     if budget != "paper":
-        systems = {name: config.replace(lr=LR.get(name, config.lr)) for name, config in systems.items()}
+        rates = chosen_rates("noise")
+        systems = {name: config.replace(lr=rates[name]) for name, config in systems.items()}
         systems |= {n: c.replace(teacher=systems["no noise"]) for n, c in systems.items() if c.teacher}
     return Study(
         "noise",

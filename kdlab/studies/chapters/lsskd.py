@@ -2,19 +2,22 @@
 
 from typing import Any
 
-from ...core.errors import lookup
 from ...experiment.config import Config
-from ..controls import given, one_size
-from ..study import Study
+from ..ablation import given, one_size
+from ..study import Study, study
+from ..tuning import chosen_rates
 from ..verdicts import Question
 
 GRID = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128)
 
 
+@study
 def lsskd(dataset: str = "digits", labels: int = 50, budget: str = "lab", size: int | None = None) -> Study:
     """Is the network that LSSKD leaves behind better than a plain one?"""
-    epochs = lookup("budget", budget, {"smoke": 3, "lab": 30, "paper": 240})
-    systems = _published(dataset, labels, size) if budget == "paper" else _small(dataset, labels, epochs, size)
+    if budget == "paper":
+        systems = _published(dataset, labels, size)
+    else:
+        systems = _small(dataset, labels, {"smoke": 3, "lab": 30}[budget], size)
     mixed = {"cutout": 2 if dataset == "digits" else 8, "cutmix": 0.5}
     systems |= {f"{name}, COC": systems[name].replace(**mixed) for name in ("plain", "LSSKD")}
     for name in ("plain", "LSSKD"):
@@ -52,13 +55,14 @@ def _small(dataset: str, labels: int, epochs: int, size: int | None) -> dict[str
         "steps": min(20, max(1, labels // 10)),
         "epochs": epochs,
     }
-    branches = Config(**common, method="hsakd_teacher", lr=0.008)
+    rates = chosen_rates("lsskd")
+    branches = Config(**common, method="hsakd_teacher", lr=rates["branches only"])
     return {
-        "plain": Config(**common, lr=0.016),
-        "plain, 4 times the steps": Config(**{**common, "epochs": 4 * epochs}, lr=0.004),
+        "plain": Config(**common, lr=rates["plain"]),
+        "plain, 4 times the steps": Config(**{**common, "epochs": 4 * epochs}, lr=rates["plain, 4 times the steps"]),
         "branches only": branches,
-        "LSSKD": Config(**common, method="lsskd", lr=0.032),
-        "HSAKD, taught": Config(**common, method="hsakd", teacher=branches, lr=0.016),
+        "LSSKD": Config(**common, method="lsskd", lr=rates["LSSKD"]),
+        "HSAKD, taught": Config(**common, method="hsakd", teacher=branches, lr=rates["HSAKD, taught"]),
     }
 
 

@@ -3,22 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ...core.errors import lookup
 from ...engine.identity import place
 from ...experiment.config import Config
-from ..study import Study
+from ..study import Study, study
+from ..tuning import chosen_rates
 from ..verdicts import Question
-from .label_budgets import PRETRAINED, STUDENT, TAUGHT, TEACHER, at
-from .pretraining import HEAD
+from .tour import HEAD, PRETRAINED, STUDENT, TAUGHT, TEACHER, at
 
 RANDOM, SIMCLR = "random network", "SimCLR"
-# Learning rates, tuned on MNIST with 50 and with 1,000 labels and on the photographs with 1,000
-FEW = 200  # labels up to which the rates of 50 are taken
-FEW_LR = {STUDENT: 0.128, TEACHER: 0.004, PRETRAINED: 0.0005, TAUGHT: 0.064}
-LR = {STUDENT: 0.032, TEACHER: 0.008, SIMCLR: 0.008, PRETRAINED: 0.004, TAUGHT: 0.032}
-PHOTOGRAPHS_LR = {STUDENT: 0.032, TEACHER: 0.004, SIMCLR: 0.008, PRETRAINED: 0.004, TAUGHT: 0.032}
+FEW = 200  # labels of digits up to which the rates of 50 are taken
 
 
+@study
 def real_images(
     dataset: str = "mnist",
     labels: Sequence[int] = (50, 1000),
@@ -38,7 +34,7 @@ def real_images(
     (`kdlab study tune`), on MNIST for each number of labels; another data set has those of its kind, digits or
     photographs.
     """
-    scale = lookup("budget", budget, {"smoke": 0.1, "lab": 1, "paper": 10})
+    scale, rates = {"smoke": 0.1, "lab": 1, "paper": 10}[budget], chosen_rates("real_images")
     usual: dict[str, Any] = {
         "size": 32 if budget == "paper" else 16,
         "width": 1.0 if budget == "paper" else 0.25,
@@ -53,7 +49,8 @@ def real_images(
     for data, numbers in budgets.items():
         name = place(data).removeprefix("folder:")
         small_photographs = data == photographs and budget != "paper"
-        lr = PHOTOGRAPHS_LR if data == photographs else LR
+        # Rates were tuned on MNIST with 50 and with 1,000 labels, and on the photographs with 1,000
+        kind = "cifar10-jpeg" if data == photographs else "mnist"
         common = {**usual, "dataset": data, "augment": "colour_small" if small_photographs else None}
         small, large = {**common, "model": "litenet_dsc", "steps": 20}, {**common, "model": "resnet18", "steps": 10}
         # One for all numbers of labels: it reads none, and those of the last judge its features
@@ -63,7 +60,7 @@ def real_images(
             hp=HEAD,
             labels=numbers[-1],
             batch=128,
-            lr=lr[SIMCLR],
+            lr=rates[f"{SIMCLR}, {kind}"],
             weight_decay=1e-3,
         )
         random, pretrained = f"{RANDOM}, {name}", f"{SIMCLR}, {name}"
@@ -73,13 +70,14 @@ def real_images(
             student, teacher, tuned, taught = (
                 at(f"{system}, {name}", n) for system in (STUDENT, TEACHER, PRETRAINED, TAUGHT)
             )
-            rates = lr if n > FEW or data == photographs else FEW_LR
-            by_ssl = Config(**large, labels=n, init=simclr, lr=rates[PRETRAINED], head_lr=10)
+            near = 1000 if n > FEW or data == photographs else 50
+            lr = {system: rates[at(f"{system}, {kind}", near)] for system in (STUDENT, TEACHER, PRETRAINED, TAUGHT)}
+            by_ssl = Config(**large, labels=n, init=simclr, lr=lr[PRETRAINED], head_lr=10)
             systems |= {
-                student: Config(**small, labels=n, lr=rates[STUDENT]),
-                teacher: Config(**large, labels=n, lr=rates[TEACHER]),
+                student: Config(**small, labels=n, lr=lr[STUDENT]),
+                teacher: Config(**large, labels=n, lr=lr[TEACHER]),
                 tuned: by_ssl,
-                taught: Config(**small, labels=n, method="litenet_ssd", teacher=by_ssl, batch=12, lr=rates[TAUGHT]),
+                taught: Config(**small, labels=n, method="litenet_ssd", teacher=by_ssl, batch=12, lr=lr[TAUGHT]),
             }
             asked += [
                 Question(f"Does pre-training help the teacher on {name} with {n} labels?", tuned, teacher),

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from ...core.errors import lookup
 from ...experiment.catalogue import pipeline
 from ...experiment.config import Config
-from ..controls import with_images
-from ..study import Study
+from ..ablation import with_images
+from ..study import Study, study
+from ..tuning import chosen_rates
 from ..verdicts import Question
 
 GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128)
@@ -24,28 +24,9 @@ FAMILIES = {  # what is compared; a study is a fixed list, whatever methods a no
     "answers to turned images": ("sskd", "hsakd"),
 }
 RIVALS = [name for names in FAMILIES.values() for name in names if name != "KD, 4 times the images"]
-LR = {
-    "labels only": 6.4e-2,
-    "kd": 6.4e-2,
-    "dkd": 1.6e-2,
-    "fitnet": 0.128,
-    "at": 0.128,
-    "nst": 6.4e-2,
-    "ab": 3.2e-2,
-    "ft": 6.4e-2,
-    "vid": 6.4e-2,
-    "semckd": 6.4e-2,
-    "rkd": 0.128,
-    "sp": 3.2e-2,
-    "cc": 3.2e-2,
-    "pkt": 3.2e-2,
-    "crd": 0.128,
-    "sskd": 6.4e-2,
-    "hsakd": 6.4e-2,
-    "KD, 4 times the images": 3.2e-2,
-}
 
 
+@study
 def rivals(dataset: str = "digits", labels: int = 200, budget: str = "lab") -> Study:
     """Is any way of learning from a teacher better than KD, or than labels alone, with the same care for each?
 
@@ -53,7 +34,7 @@ def rivals(dataset: str = "digits", labels: int = 200, budget: str = "lab") -> S
     its student (a first phase, a head, branches) is trained for half as many steps more. At "paper" ResNet-32x4 teaches
     ResNet-8x4 by each method's published recipe.
     """
-    epochs = lookup("budget", budget, {"smoke": 2, "lab": 20, "paper": 0})
+    rates = chosen_rates("rivals")
     keys = {name: "supervised" if name == "labels only" else name for name in RIVALS}
     if budget == "paper":
         task = {"dataset": dataset, "labels": labels if dataset in ("digits", "mnist") else None, "model": "resnet8x4"}
@@ -63,9 +44,10 @@ def rivals(dataset: str = "digits", labels: int = 200, budget: str = "lab") -> S
             for name, key in keys.items()
         }
     else:
-        systems = {name: _student(key, dataset, labels, epochs) for name, key in keys.items()}
+        epochs = {"smoke": 2, "lab": 20}[budget]
+        systems = {name: _student(key, dataset, labels, epochs, rates[name]) for name, key in keys.items()}
     kd, four = systems["kd"], "KD, 4 times the images"
-    systems[four] = with_images(kd, 4, lr=LR.get(four, kd.lr))
+    systems[four] = with_images(kd, 4, lr=rates[four])
     return Study(
         "rivals",
         "Is any way of learning from a teacher better than KD, with the same care for each?",
@@ -86,7 +68,7 @@ def rivals(dataset: str = "digits", labels: int = 200, budget: str = "lab") -> S
     )
 
 
-def _student(key: str, dataset: str, labels: int, epochs: int) -> Config:
+def _student(key: str, dataset: str, labels: int, epochs: int, lr: float) -> Config:
     """The student of a method on whatever it stands on: a quarter of LiteNet-DSC, and of ResNet-18 for the teacher."""
     common: dict[str, Any] = {
         "dataset": dataset,
@@ -97,9 +79,10 @@ def _student(key: str, dataset: str, labels: int, epochs: int) -> Config:
         "steps": 10,
         "evaluate_every": 1000,
     }
-    small = {**common, "model": "litenet_dsc", "epochs": epochs, "lr": 6.4e-2}
+    small = {**common, "model": "litenet_dsc", "epochs": epochs, "lr": lr}
+    # Only the student's rate was tuned
     large = {**common, "model": "resnet18", "epochs": epochs * 3 // 2, "lr": 4e-3}
-    config = pipeline(key, small, large, **({"lr": LR[key]} if key in LR else {}))
+    config = pipeline(key, small, large)
     first = {"epochs": max(1, config.epochs // 2), "lr": 4e-3}
     stages = {"init": config.init.replace(**first)} if config.init else {}  # a first phase
     if config.teacher is not None and config.teacher.init is not None:

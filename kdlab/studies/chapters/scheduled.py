@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from ...core.errors import lookup
 from ...experiment.config import Config
-from ..controls import given
-from ..study import Study
+from ..ablation import given
+from ..study import Study, study
+from ..tuning import chosen_rates
 from ..verdicts import Question
-from .pretraining import HEAD
+from .tour import HEAD
 
 GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128)
 TEACHER_GRID = (2e-3, 4e-3, 8e-3, 1.6e-2)
@@ -33,34 +33,34 @@ CURVES: dict[str, dict[str, Any]] = {
     "cosine": {"curve": "cosine"},
     "step": {"curve": "step"},
 }
-LR = {"labels only": 3.2e-2, "alpha 0.9 throughout": 3.2e-2, "linear": 0.128, "cosine": 0.128, "step": 0.128}
 
 
+@study
 def scheduled(dataset: str = "digits", labels: int = 100, budget: str = "lab", size: int | None = None) -> Study:
     """Does it help that distillation grows stronger while the student trains?"""
-    scale = lookup("budget", budget, {"smoke": 0.2, "lab": 1, "paper": 1})
-    paper = budget == "paper"
-    teacher, linear, scratch, pretrained = (_published if paper else _small)(dataset, labels, scale, size)
-    systems = {"teacher": teacher}
-    for name, hp in CURVES.items():
-        systems[name] = linear.replace(hp=hp, **({} if paper else {"lr": LR[name]}))
+    if budget == "paper":
+        teacher, linear, scratch, pretrained = _published(dataset, labels, size)
+        rates = {}
+    else:
+        teacher, linear, scratch, pretrained = _small(dataset, labels, {"smoke": 0.2, "lab": 1}[budget], size)
+        rates = chosen_rates("scheduled")
     half = (linear.labels or 5000) // 2
-    few = teacher.replace(labels=half, **({} if paper else {"lr": 8e-3}))
-    systems |= {
+    few = teacher.replace(labels=half, lr=rates.get("teacher, half the labels", teacher.lr))
+    alone = linear.replace(hp=CURVES["labels only"], teacher=few, labels=half)
+    systems = {
+        "teacher": teacher,
+        **{name: linear.replace(hp=hp) for name, hp in CURVES.items()},
         "teacher, half the labels": few,
-        "labels only, half the labels": systems["labels only"].replace(
-            teacher=few, labels=half, **({} if paper else {"lr": 6.4e-2})
-        ),
-        "linear, half the labels": systems["linear"].replace(teacher=few, labels=half),
-        "linear, chosen on test": systems["linear"].replace(select="test"),
+        "labels only, half the labels": alone,
+        "linear, half the labels": linear.replace(teacher=few, labels=half),
+        "linear, chosen on test": linear.replace(select="test"),
         "linear, to the end": linear.replace(patience=None),
-        "linear, in eval mode": linear.replace(
-            hp={"as_released": True}, patience=None, **({} if paper else {"lr": 1.6e-2})
-        ),
+        "linear, in eval mode": linear.replace(hp={"as_released": True}, patience=None),
         "teacher, from scratch": scratch,
         "teacher, SimCLR first": pretrained,
-        "linear, of the SimCLR teacher": linear.replace(teacher=pretrained, **({} if paper else {"lr": 3.2e-2})),
+        "linear, of the SimCLR teacher": linear.replace(teacher=pretrained),
     }
+    systems = {name: config.replace(lr=rates.get(name, config.lr)) for name, config in systems.items()}
     return Study(
         "scheduled",
         "Does it help that distillation grows stronger while the student trains?",
@@ -96,7 +96,9 @@ def _small(dataset: str, labels: int, scale: float, size: int | None) -> tuple[C
         "steps": 5 if scale == 1 else 2,
         "batch": 32,
     }
-    teacher = Config(**common, model="resnet20", width=1.0, epochs=round(25 * scale), lr=4e-3, evaluate_every=1000)
+    rates = chosen_rates("scheduled")
+    large = {**common, "model": "resnet20", "width": 1.0, "evaluate_every": 1000}
+    teacher = Config(**large, epochs=round(25 * scale), lr=rates["teacher"])
     linear = Config(
         **common,
         method="scheduled_kd",
@@ -105,7 +107,7 @@ def _small(dataset: str, labels: int, scale: float, size: int | None) -> tuple[C
         teacher=teacher,
         epochs=round(30 * scale),
         patience=5,
-        lr=0.128,
+        lr=rates["linear"],
     )
     simclr = teacher.replace(
         method="simclr",
@@ -113,14 +115,15 @@ def _small(dataset: str, labels: int, scale: float, size: int | None) -> tuple[C
         epochs=round(10 * scale),
         steps=2 * common["steps"],
         batch=64,
-        lr=8e-3,
+        lr=8e-3,  # as was tuned for the pre-training of the study `distillation`
         weight_decay=1e-3,
     )
-    fine_tuned = teacher.replace(init=simclr, epochs=round(15 * scale), lr=8e-3, head_lr=10)
-    return teacher, linear, teacher.replace(epochs=round(95 * scale), lr=1.6e-2), fine_tuned
+    fine_tuned = teacher.replace(init=simclr, epochs=round(15 * scale), lr=rates["teacher, SimCLR first"], head_lr=10)
+    scratch = teacher.replace(epochs=round(95 * scale), lr=rates["teacher, from scratch"])
+    return teacher, linear, scratch, fine_tuned
 
 
-def _published(dataset: str, labels: int, scale: float, size: int | None) -> tuple[Config, ...]:
+def _published(dataset: str, labels: int, size: int | None) -> tuple[Config, ...]:
     """The published pair, with images held out to stop on; on the digits, `labels`, without ImageNet's weights.
 
     The last two, a teacher from scratch and one after SimCLR on all images, are what the title promises and nobody

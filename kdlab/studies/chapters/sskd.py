@@ -2,22 +2,27 @@
 
 from typing import Any
 
-from ...core.errors import lookup
 from ...experiment.config import Config
-from ..controls import given, one_size, with_images
-from ..study import Study
+from ..ablation import given, one_size, with_images
+from ..study import Study, study
+from ..tuning import chosen_rates
 from ..verdicts import Question
 
 GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128, 0.256)
 TUNED = ("teacher", "labels only", "KD", "KD, 4 times the images", "SSKD")
 
 
+@study
 def sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab", size: int | None = None) -> Study:
     """Does a student gain from what its teacher knows about turned images?"""
-    epochs = lookup("budget", budget, {"smoke": 2, "lab": 16, "paper": 240})
-    systems = _published(dataset, labels, size) if budget == "paper" else _small(dataset, labels, epochs, size)
-    four = with_images(systems["KD"], 4, **({} if budget == "paper" else {"lr": 0.128}))
-    systems |= {"KD, 4 times the images": four, "SSKD without ss": systems["SSKD"].replace(weights={"ss": 0})}
+    four = "KD, 4 times the images"
+    if budget == "paper":
+        systems = _published(dataset, labels, size)
+        systems[four] = with_images(systems["KD"], 4)
+    else:
+        systems = _small(dataset, labels, {"smoke": 2, "lab": 16}[budget], size)
+        systems[four] = with_images(systems["KD"], 4, lr=chosen_rates("sskd")[four])
+    systems |= {"SSKD without ss": systems["SSKD"].replace(weights={"ss": 0})}
     for name in ("labels only", "KD", "SSKD"):
         whole = systems[name]
         systems[f"{name}, 40 % wrong labels"] = whole.replace(noise=0.4)
@@ -30,7 +35,7 @@ def sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab", size: 
         [
             Question("Does SSKD help the student?", "SSKD", "labels only"),
             Question("Does it help more than KD?", "SSKD", "KD"),
-            Question("More than KD with as many images?", "SSKD", "KD, 4 times the images"),
+            Question("More than KD with as many images?", "SSKD", four),
             Question("Does the similarity matrix help?", "SSKD", "SSKD without ss"),
             Question(
                 "With 40 % wrong labels, does a clean teacher help?",
@@ -66,14 +71,15 @@ def _small(dataset: str, labels: int, epochs: int, size: int | None) -> dict[str
         "model": "resnet8",
     }
     large, small = {**common, "width": 1.0}, {**common, "width": 0.25, "batch": 16}
-    teacher = Config(**large, batch=64, lr=0.008)
+    rates = chosen_rates("sskd")
+    teacher = Config(**large, batch=64, lr=rates["teacher"])
     head = Config(**large, method="sskd_head", init=teacher, batch=32, lr=0.016)  # no metric says how good a head is
     return {
         "teacher": teacher,
         "head": head,
-        "labels only": Config(**small, lr=0.032),
-        "KD": Config(**small, method="kd", teacher=teacher, lr=0.064),
-        "SSKD": Config(**small, method="sskd", teacher=head, lr=0.128),
+        "labels only": Config(**small, lr=rates["labels only"]),
+        "KD": Config(**small, method="kd", teacher=teacher, lr=rates["KD"]),
+        "SSKD": Config(**small, method="sskd", teacher=head, lr=rates["SSKD"]),
     }
 
 
