@@ -3,11 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .core import loaded
-from .core.starting import collect_late
-from .core.version import __version__
-
-collect_late()
+from .core import __version__, places  # `places` notes what the package's files are like before any other is read
 
 # Public name -> the module that has it; imported at first use, so that `import kdlab` costs next to nothing
 _HOME = {
@@ -24,7 +20,7 @@ _HOME = {
     "compare": "engine.report",
     "show": "methods.source",
     "transfer": "engine.transfer",
-    "parameters": "core.namespace",
+    "parameters": "core.settings",
     "Method": "methods",
     "Distill": "methods",
     "Metric": "metrics",
@@ -73,8 +69,8 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from .core.errors import Error
-    from .core.namespace import parameters
     from .core.schedules import SCHEDULES
+    from .core.settings import parameters
     from .data import DATASETS
     from .data.augment import AUGMENTATIONS
     from .engine.report import compare, table

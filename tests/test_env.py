@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from kdlab.core.version import __version__
+from kdlab.core import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 TOML = tomllib.loads((ROOT / "pyproject.toml").read_text())

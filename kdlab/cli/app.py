@@ -8,11 +8,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ..core.console import shown, write_anything
-from ..core.errors import Error
-from ..core.machine import in_words
-from ..core.settings import described
-from ..core.version import __version__
+from ..core import __version__
+from ..core.errors import Error, machine_sentence
+from ..core.output import shown, write_anything
+from ..core.places import described
 from . import data, notebooks, runs, study
 
 app = typer.Typer(
@@ -62,7 +61,7 @@ def call() -> None:
     try:
         app(prog_name="kdlab")
     except Exception as error:
-        text = str(error) if isinstance(error, Error) else in_words(error)
+        text = str(error) if isinstance(error, Error) else machine_sentence(error)
         if text is None:
             raise
         print(f"kdlab: {shown(text)}", file=sys.stderr)

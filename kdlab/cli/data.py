@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.console import say, shown
 from ..core.errors import Error
+from ..core.output import say, shown
 
 if TYPE_CHECKING:  # data and figures load late
     import pandas as pd
@@ -102,7 +102,7 @@ def clear() -> None:
 
 def _draw(images: "ImageSet", sheet: Path) -> None:
     """Write a contact sheet: some of each class, or of images without one."""
-    from ..core.files import replacing
+    from ..core.output import replacing
     from ..plots import plot_images
 
     labels = range(min(CLASSES, len(images.classes))) or [-1]

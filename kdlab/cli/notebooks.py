@@ -24,10 +24,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ..core import files
 from ..core.errors import Error, known, lookup
-from ..core.places import PACKAGE, checkout, shipped
-from ..core.settings import bars, parse
+from ..core.output import write_bytes, write_text
+from ..core.places import PACKAGE, bars, checkout, shipped
+from ..core.settings import parse
 
 HERE = shipped()  # of notebooks, and of the figures that they save
 NOTEBOOKS = HERE / "notebooks"
@@ -95,7 +95,7 @@ def copy(folder: Path, names: Sequence[Path] | None = None) -> list[Path]:
         raise Error(f"{there[0]} is there already: move it, or give another folder")
     folder.mkdir(parents=True, exist_ok=True)
     for path, target in copies.items():
-        files.write_bytes(target, path.read_bytes())
+        write_bytes(target, path.read_bytes())
     return list(copies.values())
 
 
@@ -288,7 +288,7 @@ def write(path: Path, notebook: Any) -> None:
 
     normalise(notebook)
     nbformat.validate(notebook)
-    files.write_text(path, nbformat.writes(notebook) + "\n")
+    write_text(path, nbformat.writes(notebook) + "\n")
 
 
 def _check_writable(path: Path) -> None:
@@ -306,7 +306,7 @@ def _take_figures(saved: Path, figures: Path) -> None:
             continue
         target = figures / file.relative_to(saved)
         target.parent.mkdir(parents=True, exist_ok=True)
-        files.write_bytes(target, file.read_bytes())
+        write_bytes(target, file.read_bytes())
 
 
 def normalise(notebook: Any) -> None:

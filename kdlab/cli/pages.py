@@ -11,9 +11,8 @@ import torch
 
 from ..core.errors import Error
 from ..core.hyper import hyper_parameters
-from ..core.places import PACKAGE, checkout
+from ..core.places import PACKAGE, VARIABLES, checkout
 from ..core.schedules import SCHEDULES
-from ..core.settings import VARIABLES
 from ..data import DATASETS, NOISES, SAMPLINGS
 from ..data.augment import AUGMENTATIONS
 from ..data.csv_file import FILES, LABELS, SPLITS

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ..core.console import say
 from ..core.errors import Error, lookup
+from ..core.output import say
 from ..core.settings import laid_over, parse, read
 
 app = typer.Typer()

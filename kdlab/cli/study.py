@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.console import say
 from ..core.errors import Error, known
+from ..core.output import say
 from ..core.settings import parse
 
 if TYPE_CHECKING:  # studies load late

@@ -1,13 +1,36 @@
-"""Mistakes of the user: one sentence that says what was wrong, what is allowed, and the nearest right name."""
+"""Errors in one sentence: what was wrong, what is allowed, the nearest right name; what the machine refuses."""
 
+import errno
+import os
 import re
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
 NO_NUMBERS = "give a number, True and False are none"
 RANGES = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")  # complaints of pydantic
+KEPT = "what is stored is kept"
+HINTS = {
+    errno.ENOSPC: " (make room)",
+    getattr(errno, "EDQUOT", errno.ENOSPC): " (make room)",
+    errno.EFBIG: " (ulimit -f, or the file system)",
+    errno.EMFILE: " (ulimit -n)",
+}
+# What torch, numpy and safetensors write where there is no memory, or where a file took no more bytes
+NO_MEMORY = re.compile(
+    r"allocate memory|not enough memory|out of memory|bad_alloc|unable to allocate|invalid buffer size|"
+    r"create a memory object|std::length_error|storage size calculation overflowed",
+    re.IGNORECASE,
+)
+PERHAPS = re.compile(r"could not create a primitive|can't start new thread")  # mostly so, says who cannot know
+NOT_WRITTEN = re.compile(
+    r"PytorchStreamWriter|inline_container|unexpected pos|file write failed|iostream error|os error \d+"
+)
+WANTED = re.compile(r"allocate (?:memory: you tried to allocate )?(\d[\d.,]* ?[A-Za-z]+)")
+SYSTEM = re.compile(r"(?:I/O error: )?([A-Z][^:()]*) \(os error (\d+)\)")  # of Rust, safetensors for one
 
 
 class Error(ValueError):
@@ -69,3 +92,61 @@ def complaint(error: Any) -> str:
     for pydantic, ours in plain.items():
         text = text.replace(pydantic, ours)
     return text
+
+
+@contextmanager
+def machine_errors(place: Path | None = None) -> Iterator[None]:
+    """Inside, what the machine refuses is raised as an `Error`; `place` is named where the cause names none."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, Error) or (text := machine_sentence(error, place)) is None:
+            raise
+        raise Error(text) from error
+
+
+def machine_sentence(error: BaseException, place: Path | None = None) -> str | None:
+    """The sentence about an error that the machine is the cause of: what it refused and where; None of any other."""
+    text = str(error)
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY.search(text)):
+        much = f" (for {_readable(wanted[1])} more)" if (wanted := WANTED.search(text)) else ""
+        return f"there is not enough memory{much}: a smaller batch, size, width or model takes less; {KEPT}"
+    if isinstance(error, RuntimeError) and (found := PERHAPS.search(text)):
+        return f"{found[0]}, most likely for want of memory: a smaller batch, size, width or model takes less; {KEPT}"
+    if isinstance(error, RuntimeError) and "autograd's threading" in text:
+        return f"this process was forked from one that had trained: start it with spawn, or before that; {KEPT}"
+    if isinstance(error, OSError):
+        return _of_system(error, place)
+    if isinstance(error, RuntimeError) or type(error).__name__ == "SafetensorError":
+        if found := SYSTEM.search(text):
+            return _of_system(OSError(int(found[2]), found[1]), place)
+        if NOT_WRITTEN.search(text):
+            cause = next((e for e in _behind(error) if isinstance(e, OSError)), OSError("a file could not be written"))
+            return _of_system(cause, place)
+    return None
+
+
+def _readable(amount: str) -> str:
+    """An amount of memory as an error has it, with bytes as gigabytes."""
+    count, unit = amount.split() if " " in amount else (amount, "")
+    return f"{int(count) / 1e9:,.2f} GB" if unit == "bytes" and count.isdigit() else amount
+
+
+def _of_system(error: OSError, place: Path | None) -> str:
+    name = error.filename if isinstance(error.filename, str | bytes | os.PathLike) else None
+    where = Path(os.fsdecode(name)) if name else place
+    if where and where.name.startswith(".") and where.suffix == ".tmp":  # a new file before it has its name
+        where = where.parent
+    lines = str(error).strip().splitlines()
+    why = error.strerror or (lines[0] if lines else type(error).__name__)
+    return f"{f'{where}: ' if where else ''}{why}{HINTS.get(error.errno or 0, '')}; {KEPT}"
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """The errors that led to this one, the nearest first."""
+    seen: set[int] = set()
+    at: BaseException | None = error.__cause__ or error.__context__
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
+        yield at
+        at = at.__cause__ or at.__context__

@@ -50,3 +50,49 @@ def downloads() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("kdlab", appauthor=False) / "data"
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """What changes with the content of a file: the time of its last change and its size; None where it is gone."""
+    try:
+        about = file.stat()
+    except OSError:
+        return None
+    return about.st_mtime_ns, about.st_size
+
+
+STAMPS = {file: _stamp(file) for file in PACKAGE.rglob("*.py")}
+
+
+def edited(file: Path) -> bool:
+    """Whether a file of the package has changed since the process began to load the package."""
+    return file not in STAMPS or _stamp(file) != STAMPS[file]
+
+
+# Environment variables, what they say, and what holds without them
+VARIABLES = [
+    ["`KDLAB_RUNS`", "where run folders lie", "`runs/` in the checkout; without one in the current folder"],
+    ["`KDLAB_DATA`", "where data sets lie", "`data/` in the checkout; without one in the user's cache folder"],
+    ["`KDLAB_CACHE`", "where decoded images are kept", "`decoded/` in that"],
+    ["`KDLAB_FIGURES`", "where figures and one's own evidence are written", "`figures/` in the runs folder"],
+    ["`KDLAB_VENV`", "where `lab.py` makes its environment", "`.venv/` beside it"],
+    [
+        "`KDLAB_MEMORY`",
+        "megabytes that decoded images of a folder, or of Tiny-ImageNet, may take; more streams",
+        "a quarter of the memory",
+    ],
+    ["`KDLAB_MEGAPIXELS`", "millions of pixels that one image file may have", "179"],
+    ["`KDLAB_WORKERS`", "threads that decode photographs; 0: none but the one that trains", "one a processor"],
+    ["`KDLAB_PROGRESS`", "0: no progress bars; 1: bars, also in a file", "bars in notebooks and on a terminal"],
+    ["`KDLAB_WIDGETS`", "0: pictures in place of explorers, as on paper", "explorers where there is a kernel"],
+]
+
+
+def described() -> list[str]:
+    """The variables for the command's help, a phrase each."""
+    return [f"{name.strip('`')}: {what} (default: {default})".replace("`", "") for name, what, default in VARIABLES]
+
+
+def bars() -> bool | None:
+    """What tqdm's `disable` is to be: None, off where it would write into a file, unless KDLAB_PROGRESS says it."""
+    return {"0": True, "1": False}.get(os.environ.get("KDLAB_PROGRESS", ""))

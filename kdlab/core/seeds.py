@@ -4,7 +4,7 @@ from hashlib import blake2b
 
 import torch
 
-from .plain import plain
+from .hyper import plain
 
 
 def derive(*parts: int | str) -> int:

@@ -8,7 +8,7 @@ from inspect import Parameter, signature
 from typing import get_args
 
 from ..core.errors import Error, known
-from ..core.plain import plain
+from ..core.hyper import plain
 from . import ops
 from .augment import AUGMENTATIONS, Recipe
 from .batches import SAMPLINGS, Batch, Batches, Normalise

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
 from ..core.errors import Error
-from ..core.plain import plain
+from ..core.hyper import plain
 from .stored import Pixels, Streamed, installed_memory, pick
 
 CHANNELS = (1, 3)

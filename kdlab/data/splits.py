@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import NO_NUMBERS, Error, known
-from ..core.plain import plain
+from ..core.hyper import plain
 from ..core.seeds import generator
 from .images import ImageSet
 from .stored import Pixels, pick

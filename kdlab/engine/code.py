@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from ..core.loaded import edited
+from ..core.places import edited
 
 NOTES = ("annotation", "returns", "type_comment", "type_params", "kind", "ctx")  # parts of a tree that compute nothing
 

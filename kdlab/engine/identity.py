@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ..core.errors import Error
-from ..core.loaded import PACKAGE, edited
+from ..core.places import PACKAGE, edited
 from ..core.schedules import SCHEDULES
 from ..data import LISTINGS, ImageSet, Recorded
 from ..data.augment import AUGMENTATIONS
@@ -50,16 +50,13 @@ APART = (
     "__init__.py",
     "__main__.py",
     "cli",
-    "core/console.py",
+    "core/__init__.py",
     "core/errors.py",
-    "core/files.py",
-    "core/loaded.py",
-    "core/machine.py",
-    "core/namespace.py",
+    "core/output.py",
     "core/places.py",
     "core/settings.py",
     "core/starting.py",
-    "core/version.py",
+    "core/statistics.py",
     "engine/report.py",
     "engine/tables.py",
     "engine/transfer.py",

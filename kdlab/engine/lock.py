@@ -11,8 +11,7 @@ from typing import NamedTuple
 import filelock
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
-from ..core.errors import Error
-from ..core.machine import KEPT
+from ..core.errors import KEPT, Error
 
 NAMES = ("ENOSYS", "ENOLCK", "ENOTSUP", "EOPNOTSUPP")  # what disks without flock say; Windows knows not all of them
 NO_LOCKS = {getattr(errno, name) for name in NAMES if hasattr(errno, name)}

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import torch
 
-from ..core.errors import Error
-from ..core.machine import in_words, sentences
+from ..core.errors import Error, machine_errors, machine_sentence
 from ..core.starting import leave
 from ..experiment.assemble import chain_images
 from ..experiment.config import Config
@@ -73,7 +72,7 @@ class Process:
         self.said.seek(0)
         self.said.truncate()
         command = [sys.executable, "-m", __name__, self.config.model_dump_json()]
-        with sentences():
+        with machine_errors():
             self.child = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -178,7 +177,7 @@ def main(text: str) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        told = str(error) if isinstance(error, Error) else in_words(error)
+        told = str(error) if isinstance(error, Error) else machine_sentence(error)
         if told is None:
             raise
         print(told, file=sys.stderr)

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core.errors import Error, known
-from ..core.machine import sentences
+from ..core.errors import Error, known, machine_errors
 from ..metrics import METRICS
 from .identity import changed_rooms, metric_code
 from .reading import Stored, read_runs, warn_of
@@ -28,7 +27,7 @@ def table(root: Path | str | None = None) -> pd.DataFrame:
     files are damaged are left out, and named in a warning.
     """
     place, now = Path(root or runs_root()), metric_code()
-    with sentences(place):
+    with machine_errors(place):
         runs, unreadable = read_runs(place)
     warn_of(unreadable)
     return pd.DataFrame([_row(each, now) for each in runs])

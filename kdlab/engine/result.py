@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from ..core.errors import Error, known, unknown
-from ..core.machine import sentences
+from ..core.errors import Error, known, machine_errors, unknown
 from ..data import Images, ImageSet, Normalise
 from ..experiment.assemble import assemble, stage_of, untrained
 from ..experiment.config import Config
@@ -50,7 +49,7 @@ class Result:
     def measure(self, columns: Iterable[str]) -> dict[str, float]:
         """Metrics of the trained network, computed now: `measure(["test/knn", "train/ece"])`."""
         setup, found = self.setup(), {}
-        with sentences(self.folder), setup.still():
+        with machine_errors(self.folder), setup.still():
             for column in columns:
                 part, _, name = column.partition("/")
                 if not name:
@@ -100,7 +99,7 @@ class Result:
         stages = [stage for role, stage in setup.stages.items() if teacher and role == "teacher"]
         for each in [setup, *stages]:
             folder = RunFolder(each.config, self.chain, self.folder.parent)
-            with sentences(folder.path):
+            with machine_errors(folder.path):
                 if folder.result() is None:
                     config = f"result.config{'' if each is setup else '.teacher'}"
                     raise Error(f"{folder.path.name} is gone, or a part of it: kdlab.run({config}) brings it back")
@@ -112,7 +111,7 @@ class Result:
         """The trained network, or the one that training would start from without `init`; on the CPU, in eval mode."""
         net = untrained(self.config, self.chain)
         if trained:
-            with sentences(self.folder):
+            with machine_errors(self.folder):
                 load_into(net, self.folder / "weights.safetensors")
         return net.eval()
 
@@ -129,7 +128,7 @@ class Result:
         """One row per epoch: loss, loss/TERM, learning rate, val/METRIC, train/DIAGNOSTIC, seconds."""
         import pandas as pd
 
-        with sentences(self.folder):
+        with machine_errors(self.folder):
             lines = read_log(self.folder)
         text = "".join(f"{json.dumps(line)}\n" for line in lines)
         return pd.read_json(StringIO(text), lines=True) if lines else pd.DataFrame()  # a run of 0 epochs has none

@@ -7,9 +7,8 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from ..core.errors import Error
-from ..core.machine import sentences
-from ..core.settings import bars
+from ..core.errors import Error, machine_errors
+from ..core.places import bars
 from ..data import Images
 from ..experiment.assemble import assemble, build_method, chain_images, own_generators, stage_of
 from ..experiment.config import Config
@@ -39,7 +38,7 @@ def run(config: Config, *, fresh: bool = False) -> Result:
     comes back with a warning; `fresh` removes what is stored of this run and of what it stands on, and trains anew.
     What the machine refuses, room on a disk, a permission, memory, is an `Error` too; what is stored stays.
     """
-    with sentences(runs_root()):
+    with machine_errors(runs_root()):
         images = chain_images(config)
         if not fresh and (found := _stored(config, images)):
             return found
@@ -100,7 +99,7 @@ def _complete(setup: Setup, images: Images) -> Result:
         if found := _stored(setup.config, images):  # another process was faster
             return found
         try:
-            with sentences(folder.path), own_generators():
+            with machine_errors(folder.path), own_generators():
                 metrics = _train(setup, folder)
         except BaseException:
             folder.leave_nothing()  # where it was refused before it trained

@@ -24,11 +24,9 @@ import torch
 from filelock import Timeout
 from torch import nn
 
-from ..core import places
-from ..core.errors import Error
-from ..core.files import replacing, write_bytes, write_text
-from ..core.machine import KEPT
-from ..core.version import __version__
+from ..core import __version__, places
+from ..core.errors import KEPT, Error
+from ..core.output import replacing, write_bytes, write_text
 from ..data import Images
 from ..experiment.config import Config
 from ..methods import Method

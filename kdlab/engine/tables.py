@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.errors import Error
-from ..core.files import replacing
+from ..core.output import replacing
 from ..core.places import folder_from, shipped
 from .store import environment, runs_root
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import Error, known, lookup
-from ..core.plain import plain
+from ..core.hyper import plain
 from ..core.seeds import generator
 from ..data import ImageSet, pick
 from ..experiment.assemble import chain_images

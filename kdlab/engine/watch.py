@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..core.machine import sentences
+from ..core.errors import machine_errors
 from ..experiment.assemble import assemble, chain_images, own_generators
 from ..experiment.config import Config
 from ..experiment.setup import Setup
@@ -44,7 +44,7 @@ def watch(config: Config, look: Callable[[Setup], Seen]) -> list[Seen]:
         return {}
 
     whole = config.replace(evaluate_every=max(1, config.epochs), patience=None, select="validation", monitor=None)
-    with sentences(), own_generators():
+    with machine_errors(), own_generators():
         images = chain_images(config)
         setup = on_trained_stages(assemble(whole, images), images)
         before = recent(RunFolder(config, images), setup)

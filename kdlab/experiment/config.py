@@ -16,9 +16,9 @@ from pydantic import (
 )
 
 from ..core.errors import NO_NUMBERS, Error, known, sentence, within
-from ..core.namespace import parameters
-from ..core.plain import is_deep, is_truth_for_number, plain
+from ..core.hyper import is_deep, is_truth_for_number, plain
 from ..core.schedules import SCHEDULES
+from ..core.settings import parameters
 from ..data import check_name
 from ..data.augment import AUGMENTATIONS
 from ..methods import METHODS

@@ -11,8 +11,7 @@ import torch
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from ..core.errors import known
-from ..core.hyper import hyper, hyper_parameters
-from ..core.ranges import Positive, ShareBelow1
+from ..core.hyper import Positive, ShareBelow1, hyper, hyper_parameters
 
 Groups = list[dict[str, Any]]
 FIELDS = ("momentum", "nesterov")  # what Config has fields of its own for
@@ -88,6 +87,6 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adamw": adamw, "adam": adam,
 
 def optimizer_options(name: str, given: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
     """The keyword arguments of the optimiser `name`: those of `fields` that it knows, and `given`, checked."""
-    own = hyper_parameters(OPTIMIZERS[known("optimizer", name, OPTIMIZERS)])
-    options = hyper(name, {n: p for n, p in own.items() if n not in FIELDS}, given)
-    return options | {n: value for n, value in fields.items() if n in own}
+    optimizer = OPTIMIZERS[known("optimizer", name, OPTIMIZERS)]
+    options = hyper(name, optimizer, given, apart=FIELDS)
+    return options | {n: value for n, value in fields.items() if n in hyper_parameters(optimizer)}

@@ -24,7 +24,7 @@ class Method(nn.Module):
     """Everything that is trained, and how a batch becomes losses. A subclass is class data and two functions:
 
     - `build(self, *, name=default, ...)`: hyper-parameters are the keyword arguments of this signature, annotated with
-      their type and range (`kdlab.core.ranges`); adapters, heads, queues and EMA copies are made here and belong to the
+      their type and range (`kdlab.core.hyper`); adapters, heads, queues and EMA copies are made here and belong to the
       method;
     - `terms(self, batch, progress) -> {name: scalar}`: the keys of `weights`, unweighted. It changes nothing but batch
       statistics: queues, tables and moving averages move on in `after_step(progress)` and `after_epoch(progress)`.
@@ -197,7 +197,7 @@ class Method(nn.Module):
     @classmethod
     def check_hyper(cls, given: Mapping[str, Any]) -> dict[str, Any]:
         """All hyper-parameters, `given` laid over the defaults; unknown names and values out of range are refused."""
-        return checked_hyper(cls.__name__, cls.hyper(), given)
+        return checked_hyper(cls.__name__, cls.build, given)
 
 
 class Distill(Method):

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from .. import losses
-from ..core.ranges import Count, PositiveShare
+from ..core.hyper import Count, PositiveShare
 from ..core.schedules import cosine_between
 from ..data import Batch
 from .common.adapters import HeadNorm, mlp

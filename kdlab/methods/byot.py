@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..core.arithmetic import total
-from ..core.ranges import Positive
+from ..core.hyper import Positive
 from ..data import Batch
 from ..models import map_shapes, several_stages
 from .base import Method

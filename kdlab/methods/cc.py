@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from .. import losses
-from ..core.ranges import Count
+from ..core.hyper import Count
 from ..data import Batch
 from ..models import Features
 from .base import Distill

@@ -6,7 +6,7 @@ from torch.nn.functional import normalize
 
 from .. import losses
 from ..core.arithmetic import total
-from ..core.ranges import Count, Positive, Share
+from ..core.hyper import Count, Positive, Share
 from ..data import Batch
 from ..models import Features
 from .base import Distill

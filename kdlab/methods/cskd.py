@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..core.ranges import Positive
+from ..core.hyper import Positive
 from ..data import Batch
 from ..losses import cross_entropy, kd
 from .base import Method

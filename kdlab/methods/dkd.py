@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from .. import losses
-from ..core.ranges import Positive, Share
+from ..core.hyper import Positive, Share
 from ..data import Batch
 from ..models import Features
 from .base import Distill

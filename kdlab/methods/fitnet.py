@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from ..core.errors import Error
-from ..core.ranges import Count
+from ..core.hyper import Count
 from ..data import Batch
 from ..losses import feature_mse
 from ..models import Features, map_shapes

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..core.errors import Error
-from ..core.ranges import PositiveShare
+from ..core.hyper import PositiveShare
 from ..data import Batch
 from ..models import Features, map_shapes
 from .base import Distill, Method

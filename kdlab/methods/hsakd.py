@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ..core.arithmetic import total
 from ..core.errors import Error
-from ..core.ranges import Positive
+from ..core.hyper import Positive
 from ..data import Batch
 from ..data.augment import ops
 from ..losses import kd

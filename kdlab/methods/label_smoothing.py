@@ -4,7 +4,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from ..core.ranges import Share
+from ..core.hyper import Share
 from ..data import Batch
 from ..losses import smooth, soft_cross_entropy
 from .base import Method

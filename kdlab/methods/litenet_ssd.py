@@ -6,7 +6,7 @@ from torch import Tensor, cat
 
 from .. import losses
 from ..core.arithmetic import total
-from ..core.ranges import Count, Positive, Share
+from ..core.hyper import Count, Positive, Share
 from ..core.schedules import sigmoid_ramp
 from ..data import Batch
 from .base import Distill

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from .. import losses
 from ..core.arithmetic import total
-from ..core.ranges import Count, Positive, Share
+from ..core.hyper import Count, Positive, Share
 from ..data import Batch
 from ..models import BranchOutput, Features
 from .common.layered import ROTATIONS, Layered, behind_the_last

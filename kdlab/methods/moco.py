@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..core.errors import Error
-from ..core.ranges import Count, Positive, Share
+from ..core.hyper import Count, Positive, Share
 from ..core.schedules import cosine_between
 from ..data import Batch
 from ..losses import info_nce

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.arithmetic import total
-from ..core.ranges import Count, Positive, PositiveShare
+from ..core.hyper import Count, Positive, PositiveShare
 from ..core.schedules import cosine_between
 from ..data import Batch
 from ..losses import soft_cross_entropy

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ..core.ranges import Share
+from ..core.hyper import Share
 from ..data import Batch
 from .base import Method
 from .common.past import Tables

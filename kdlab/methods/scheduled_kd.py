@@ -6,7 +6,7 @@ from torch import Tensor
 
 from .. import losses
 from ..core.errors import Error
-from ..core.ranges import Positive, Share
+from ..core.hyper import Positive, Share
 from ..core.schedules import ramp_up
 from ..data import Batch
 from ..models import Features

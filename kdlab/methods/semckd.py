@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from .. import losses
 from ..core.errors import Error
-from ..core.ranges import Positive
+from ..core.hyper import Positive
 from ..data import Batch
 from ..losses import pool_to_match
 from ..models import Features

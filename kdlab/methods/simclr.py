@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ..core.ranges import Count, Positive
+from ..core.hyper import Count, Positive
 from ..data import Batch
 from ..losses import nt_xent
 from .common.adapters import HeadNorm, mlp

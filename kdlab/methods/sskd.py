@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import losses
-from ..core.ranges import Positive, Share
+from ..core.hyper import Positive, Share
 from ..data import Batch
 from ..data.augment import ops
 from ..losses import own_image, similarity

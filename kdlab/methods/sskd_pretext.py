@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from .. import losses
-from ..core.ranges import Positive, Share
+from ..core.hyper import Positive, Share
 from ..data import Batch
 from ..data.batches import View
 from .common.adapters import square

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from .. import losses
-from ..core.ranges import Positive
+from ..core.hyper import Positive
 from ..data import Batch
 from ..models import Features
 from .base import Distill

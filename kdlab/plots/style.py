@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from torch import Tensor
 
-from ..core.files import write_bytes
+from ..core.output import write_bytes
 from ..engine.result import Result
 from ..engine.tables import figures_root
 from ..metrics import METRICS

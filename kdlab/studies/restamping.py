@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..core import loaded
 from ..core.errors import Error
+from ..core.places import PACKAGE
 from ..engine import code as trees
 from ..engine import identity as identities
 from ..engine.identity import far_code, hash_of
@@ -74,7 +74,7 @@ def restamp(study: str, systems: Mapping[str, Config], old: Path, share: float =
     rows = evidence.load(study)
     now = evidence.measured(systems, rows)
     then = _identities(old, rows, systems, {})
-    made_anew = {module.__name__: str(module.__file__) for module in (loaded, trees, identities)}
+    made_anew = {module.__name__: str(module.__file__) for module in (trees, identities)}
     same = _identities(old, rows, systems, made_anew) if any(then[n] != now.get(n) for n in then) else {}
     stale = {}
     for name in [name for name in systems if name in now and name in then]:
@@ -129,7 +129,7 @@ def _moved(
     runs = [(name, systems[name].seeded(int(row["seed"]))) for name, found in rows.items() for row in found]
     configs = json.dumps([shortened(config, share).model_dump(mode="json") for _, config in runs]) if runs else ""
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor() as both:
-        codes = {"old": old, "new": loaded.PACKAGE.parent}
+        codes = {"old": old, "new": PACKAGE.parent}
         asked = {name: both.submit(_asked, code, NUMBERS, configs, Path(place, name)) for name, code in codes.items()}
         before, after = (asked[name].result() if runs else [] for name in codes)
     moved: dict[str, list[str]] = {name: [] for name in rows}

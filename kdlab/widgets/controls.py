@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import ipywidgets
 
 from ..core.errors import Error
-from ..core.plain import plain
+from ..core.hyper import plain
 from ..plots.texts import NAME, cut, visible
 
 

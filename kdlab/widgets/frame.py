@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.text import Text
 
 from ..core.errors import Error, known
-from ..core.plain import plain
+from ..core.hyper import plain
 from ..plots.texts import visible
 from .controls import Control
 from .keys import ROOT, Keys

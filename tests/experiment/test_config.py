@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from kdlab import METHODS, Config, Error
-from kdlab.core.namespace import parameters
+from kdlab.core.settings import parameters
 
 TEACHER = Config(model="resnet18", labels=20)
 STUDENT = Config(method="kd", teacher=TEACHER, labels=20)

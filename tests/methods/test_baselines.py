@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 import kdlab
 from kdlab import Config, Error
-from kdlab.core.ranges import Positive
+from kdlab.core.hyper import Positive
 from kdlab.losses import kd
 from kdlab.methods import METHODS, keepers
 from kdlab.methods.common.adapters import regressor

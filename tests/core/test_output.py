@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from kdlab.core.files import replacing, write_bytes, write_text
+from kdlab.core.output import replacing, write_bytes, write_text
 
 
 def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path):
