@@ -19,9 +19,7 @@ from .dkd import DKD
 from .fitnet import FitNet
 from .fsp import FSP, FSPInit
 from .ft import FT, FTParaphraser
-from .hsakd import HSAKD
-from .hsakd_online import HSAKDOnline
-from .hsakd_teacher import HSAKDBranches, HSAKDTeacher
+from .hsakd import HSAKD, HSAKDBranches, HSAKDOnline, HSAKDTeacher
 from .kd import KD
 from .label_smoothing import LabelSmoothing
 from .litenet_ssd import LiteNetSSD
@@ -37,11 +35,9 @@ from .semckd import SemCKD
 from .simclr import SimCLR
 from .sp import SP
 from .sskd import SSKD, SSKDHead
-from .sskd_pretext import SSKDPretext
-from .sskd_pretext_head import SSKDPretextHead
+from .sskd_pretext import SSKDPretext, SSKDPretextHead
 from .supervised import Supervised
-from .tfkd import TfKDReg
-from .tfkd_self import TfKDSelf
+from .tfkd import TfKDReg, TfKDSelf
 from .vid import VID
 
 METHODS: dict[str, type[Method]] = {

@@ -8,8 +8,7 @@ from ..core.hyper import Count, PositiveShare
 from ..core.schedules import cosine_between
 from ..data import Batch
 from .common.adapters import HeadNorm, mlp
-from .common.momentum import follow, momentum_copy
-from .common.selfsupervised import SelfSupervised
+from .common.selfsupervised import SelfSupervised, follow, momentum_copy
 
 
 class BYOL(SelfSupervised):

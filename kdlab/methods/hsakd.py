@@ -1,4 +1,4 @@
-"""HSAKD: every branch of the student learns from the teacher's branch at the same stage."""
+"""HSAKD: branches learn class and rotation jointly; a teacher with branches, its student, and two networks online."""
 
 from torch import Tensor
 
@@ -8,8 +8,41 @@ from ..core.hyper import Positive
 from ..data import Batch
 from ..data.augment import ops
 from ..losses import kd
+from ..models import branches, fresh_copy
 from .base import Distill
 from .common.layered import ROTATIONS, Layered, through
+
+
+class HSAKDTeacher(Layered):
+    """Network and branches learn together from scratch: the network learns classes, each branch classes and rotations.
+
+        loss = ce + joint,    joint = sum over branches of the cross-entropy with joint labels
+
+    `ce` is the mean over the B upright images, `joint` over all 4B rotated ones, with 4 K labels (class and rotation)
+    instead of K.
+    """
+
+    paper = "Yang et al., IJCAI 2021 (joint teacher)"
+    learns_from = "joint labels"
+    weights = {"ce": 1.0, "joint": 1.0}
+
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        return self.hard_terms(batch, *self.see_rotations(batch.x[0]))
+
+
+class HSAKDBranches(HSAKDTeacher):
+    """Branches are added to a network that is already trained: the cross-entropy with joint labels (`joint`) alone.
+
+    The network of `init` stays as it is, batch statistics included. The 100 epochs of preset "paper" are the authors'.
+    """
+
+    paper = "Yang et al., IJCAI 2021 (frozen teacher)"
+    weights = {"joint": 1.0}
+    needs_init = True
+    frozen = ("model",)
+
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        return {"joint": super().terms(batch, progress)["joint"]}
 
 
 class HSAKD(Distill, Layered):
@@ -49,3 +82,41 @@ class HSAKD(Distill, Layered):
             "branches": total(kd(s.logits, t.logits, self.T) for s, t in zip(ours, theirs, strict=True)),
             "kd": kd(student.logits, teacher.logits, self.T),
         }
+
+
+class HSAKDOnline(HSAKDTeacher):
+    """Two networks learn the labels at the same time, and every classifier of one from its counterpart, both ways.
+
+        loss = ce + joint + kd + branches,    kd = m(z_1, z_2),    branches = sum over branches of m(a_1, a_2)
+        m(a, b) = T^2 KL(softmax(b / T) || softmax(a / T)) + T^2 KL(softmax(a / T) || softmax(b / T))
+
+    `ce` and `joint` are those of `hsakd_teacher`, added for both networks; z (4B, K) are the classifiers' logits, a
+    (4B, 4 K) the branches'. The side that teaches gets no gradient. The partner starts from other weights; the first
+    network is the one that is evaluated and kept. T = 3 and all weights 1 are the authors'.
+    """
+
+    paper = "Yang et al., TNNLS 2022 (HSSAKD, online)"
+    learns_from = "joint labels, two networks"
+    weights = {"ce": 1.0, "joint": 1.0, "kd": 1.0, "branches": 1.0}
+
+    def build(self, *, T: Positive = 3.0) -> None:
+        super().build()
+        self.T = T
+        self.partner = fresh_copy(self.model)
+        self.partner_branches = branches(self.partner, ROTATIONS * self.partner.num_classes)
+
+    def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
+        mine, my_outs = self.see_rotations(batch.x[0])
+        theirs = self.partner.features(ops.rotations(batch.x[0]))
+        their_outs = through(self.partner_branches, theirs)
+        my_terms, their_terms = self.hard_terms(batch, mine, my_outs), self.hard_terms(batch, theirs, their_outs)
+        return {
+            "ce": my_terms["ce"] + their_terms["ce"],
+            "joint": my_terms["joint"] + their_terms["joint"],
+            "kd": self.mutual(mine.logits, theirs.logits),
+            "branches": total(self.mutual(a.logits, b.logits) for a, b in zip(my_outs, their_outs, strict=True)),
+        }
+
+    def mutual(self, a: Tensor, b: Tensor) -> Tensor:
+        """KL both ways, each without gradient to its teacher."""
+        return kd(a, b, self.T) + kd(b, a, self.T)

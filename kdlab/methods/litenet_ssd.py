@@ -11,7 +11,7 @@ from ..core.schedules import sigmoid_ramp
 from ..data import Batch
 from .base import Distill
 from .common.adapters import FEATURE_LOSSES, stage_adapters
-from .common.momentum import follow, momentum_copy
+from .common.selfsupervised import follow, momentum_copy
 
 # The second and third stage: 128 x 16 x 16 and 256 x 8 x 8 in LiteNet-DSC and ResNet-18 alike
 STAGES = {"both": (1, 2), "second": (1,), "third": (2,)}

@@ -1,7 +1,8 @@
 """MoCo v2: contrast each image with a long queue of embeddings from a slowly moving copy of the network."""
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from ..core.errors import Error
@@ -10,9 +11,7 @@ from ..core.schedules import cosine_between
 from ..data import Batch
 from ..losses import info_nce
 from .common.adapters import HeadNorm, mlp
-from .common.momentum import follow, momentum_copy
-from .common.selfsupervised import SelfSupervised
-from .common.split_norm import split_batch_norm
+from .common.selfsupervised import SelfSupervised, follow, momentum_copy
 
 
 class MoCo(SelfSupervised):
@@ -84,3 +83,44 @@ class MoCo(SelfSupervised):
         momentum = cosine_between(progress, *self.momentum)
         follow(self.key_model, self.model, momentum)
         follow(self.key_projector, self.projector, momentum)
+
+
+class SplitBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm that in training normalises each of `splits` interleaved parts of the batch by itself.
+
+    The running statistics are the mean over the parts; eval mode is that of plain batch norm, and so are the names of
+    parameters and buffers.
+    """
+
+    splits = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.splits == 1:
+            return super().forward(x)
+        B, C, H, W = x.shape
+        running_mean, running_var, count = self.buffers()
+        count.add_(1)
+        momentum = 1 / float(count) if self.momentum is None else self.momentum  # None: the mean of all batches
+        mean, var = running_mean.repeat(self.splits), running_var.repeat(self.splits)
+        weight, bias = self.weight.repeat(self.splits), self.bias.repeat(self.splits)
+        parts = x.reshape(B // self.splits, self.splits * C, H, W)  # row i goes to part i % splits
+        out = F.batch_norm(parts, mean, var, weight, bias, True, momentum, self.eps)
+        running_mean.copy_(mean.view(self.splits, C).mean(0))
+        running_var.copy_(var.view(self.splits, C).mean(0))
+        return out.view(B, C, H, W)
+
+
+def split_batch_norm(net: nn.Module, splits: int, batch: int = 0) -> None:
+    """Let every BatchNorm2d inside `net` normalise `splits` parts of the batch separately; weights stay as they are.
+
+    A `batch`, if it is given, that has no such parts of two images and more is refused.
+    """
+    if batch % splits or 0 < batch < 2 * splits:
+        raise Error(f"batch={batch} cannot be split into splits={splits} parts of 2 and more: give a divisor")
+    for module in net.modules():
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                split = SplitBatchNorm2d(child.num_features, child.eps, child.momentum)
+                split.load_state_dict(child.state_dict())
+                split.splits = splits
+                setattr(module, name, split)

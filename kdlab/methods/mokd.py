@@ -10,8 +10,7 @@ from ..data import Batch
 from ..losses import soft_cross_entropy
 from ..models import fresh_copy
 from .common.adapters import mlp
-from .common.momentum import follow, momentum_copy
-from .common.selfsupervised import SelfSupervised
+from .common.selfsupervised import SelfSupervised, follow, momentum_copy
 
 
 class MOKD(SelfSupervised):

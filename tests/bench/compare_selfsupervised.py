@@ -29,7 +29,7 @@ from kdlab.data import Images
 from kdlab.engine.tables import digits
 from kdlab.experiment.assemble import chain_images
 from kdlab.experiment.setup import Setup
-from kdlab.methods.common.split_norm import split_batch_norm
+from kdlab.methods.moco import split_batch_norm
 
 TABLE = Path(__file__).parents[2] / "figures" / "data" / "ssl_against_lightly.csv"
 KEY = ["system", "code", "seed", "steps"]

@@ -11,7 +11,7 @@ from kdlab import METHODS, Error, assemble, models
 from kdlab.data import load
 from kdlab.data.splits import rows_by_class
 from kdlab.experiment import room
-from kdlab.methods.common.negatives import OtherClasses
+from kdlab.methods.crd import OtherClasses
 
 
 def test_negatives_are_of_other_classes_and_none_comes_twice():

@@ -9,8 +9,7 @@ from making import TINY, config_of, make
 from kdlab import METHODS, Config, Error, assemble, losses
 from kdlab.data import Batch
 from kdlab.data.augment import AUGMENTATIONS, ops
-from kdlab.methods.common.pretext import TASKS, pretext, split_versions
-from kdlab.methods.common.transforms import CHANGES, FOUR, one_of_four, transformed, turn
+from kdlab.methods.common.pretext import CHANGES, FOUR, TASKS, one_of_four, pretext, split_versions, transformed, turn
 from kdlab.models import build
 
 OTHER = [task for task in TASKS if task != "contrastive"]

@@ -11,8 +11,8 @@ from torch import nn
 
 from kdlab import Config, Error, metrics, run
 from kdlab.core.schedules import cosine_between
-from kdlab.methods.common.momentum import follow, momentum_copy
-from kdlab.methods.common.split_norm import SplitBatchNorm2d, split_batch_norm
+from kdlab.methods.common.selfsupervised import follow, momentum_copy
+from kdlab.methods.moco import SplitBatchNorm2d, split_batch_norm
 
 # MoCo
 

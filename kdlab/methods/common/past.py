@@ -8,7 +8,7 @@ from ...data.augment import ops
 from ...losses import joint_labels, smooth, soft_cross_entropy
 from .cutmix import mix_targets, unless_mixed
 from .layered import ROTATIONS, Layered, through
-from .momentum import momentum_copy
+from .selfsupervised import momentum_copy
 
 
 class Past(nn.Module):

@@ -1,5 +1,9 @@
-"""What SimCLR, MoCo, BYOL and MOKD share: two views, no labels, and a projection head that is used in training only."""
+"""What SimCLR, MoCo, BYOL and MOKD share: two views without labels, a projection head, momentum copies."""
 
+import copy
+from typing import TypeVar
+
+import torch
 from torch import Tensor, nn
 
 from ..base import Method
@@ -18,3 +22,26 @@ class SelfSupervised(Method):
     def embed(self, x: Tensor) -> Tensor:
         """What the projection head makes of one view's pooled features: (B, D)."""
         return self.projector(self.model.features(x).pooled)
+
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def momentum_copy(module: Module) -> Module:
+    """A copy with the same weights and batch statistics that no gradient trains."""
+    return copy.deepcopy(module).requires_grad_(False)
+
+
+@torch.no_grad()
+def follow(target: nn.Module, source: nn.Module, momentum: float, buffers: bool = False) -> None:
+    """target <- momentum * target + (1 - momentum) * source, for the parameters.
+
+    Buffers stay the target's own, as in MoCo and BYOL, whose targets run in train mode and gather batch statistics
+    themselves; `buffers=True` copies them from the source, for a target that stays in eval mode.
+    """
+    own: list[Tensor] = list(target.parameters())
+    new: list[Tensor] = list(source.parameters())
+    torch._foreach_lerp_(own, new, 1 - momentum)
+    if buffers:
+        for buffer, latest in zip(target.buffers(), source.buffers(), strict=True):
+            buffer.copy_(latest)
