@@ -1,4 +1,4 @@
-"""Generated pages are what `kdlab docs` writes, and links of the written ones lead somewhere."""
+"""Generated parts of pages are what `kdlab docs` writes, and links lead somewhere."""
 
 import re
 
@@ -7,46 +7,60 @@ import pytest
 
 from kdlab import DATASETS, METHODS, METRICS, MODELS
 from kdlab.cli import pages as docs
+from kdlab.data.folder import SHARE
 
 WITHIN = {"KDLAB_OWNER"}  # what one process of kdlab tells another
-WRITTEN = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/measurements.md", "docs/papers.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *(f"docs/{path.name}" for path in (docs.ROOT / "docs").glob("*.md")),
+]
 
 
-def test_generated_pages_are_up_to_date():
-    old = [p.name for p, text in docs.pages().items() if not p.exists() or p.read_text(encoding="utf-8") != text]
+def text(name):
+    return (docs.ROOT / name).read_text(encoding="utf-8")
+
+
+def test_generated_parts_are_up_to_date():
+    old = [path.name for path, page in docs.pages().items() if path.read_text(encoding="utf-8") != page]
     assert not old, "write them with: kdlab docs"
 
 
+def test_every_part_has_its_place():
+    marks = [mark[2] for name in PAGES for mark in docs.MARK.finditer(text(name))]
+    assert sorted(marks) == sorted(docs.parts())
+
+
 def test_every_entry_of_a_table_is_on_a_page():
-    pages = " ".join(path.read_text(encoding="utf-8") for path in (docs.ROOT / name for name in docs.PAGES))
+    pages = " ".join(map(text, PAGES))
     for table in (METHODS, MODELS, DATASETS, METRICS):
         assert [key for key in table if f"`{key}`" not in pages] == []
 
 
-@pytest.mark.parametrize("name", [*WRITTEN, *docs.PAGES])
+@pytest.mark.parametrize("name", PAGES)
 def test_links_lead_somewhere(name):
     page = docs.ROOT / name
-    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text(name)):
         assert (page.parent / target).exists(), f"{name} links to {target}"
 
 
-@pytest.mark.parametrize("name", [*WRITTEN, *docs.PAGES])
+@pytest.mark.parametrize("name", PAGES)
 def test_what_pages_name_exists(name):
-    text = (docs.ROOT / name).read_text(encoding="utf-8")
-    for file in re.findall(r"`((?:tests|kdlab|notebooks|figures)/[\w./-]+\.\w+)`", text):
+    for file in re.findall(r"`((?:tests|kdlab|notebooks|figures)/[\w./-]+\.\w+)`", text(name)):
         assert (docs.ROOT / file).exists() or file.endswith("similarity.py"), f"{name} names {file}"
 
 
 def test_the_readme_prints_todays_tour():
     tour = pd.read_csv(docs.ROOT / "figures" / "data" / "00_tour.csv", index_col=0)
-    lines = (docs.ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    lines = text("README.md").splitlines()
     for name, row in tour.iterrows():
         told = [f"{value:.0f}" if column == "n" else f"{value:.1f}" for column, value in row.dropna().items()]
         assert [*str(name).split(), *told] in [line.split() for line in lines]
 
 
 def test_the_readme_is_one_page():
-    assert len((docs.ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
+    assert len(text("README.md").splitlines()) < 150
 
 
 def test_first_sentences():
@@ -60,4 +74,8 @@ def test_first_sentences():
 def test_every_environment_variable_is_told():
     files = [docs.ROOT / "lab.py", *(docs.ROOT / "kdlab").rglob("*.py")]
     read = {name for file in files for name in re.findall(r"KDLAB_[A-Z]+", file.read_text(encoding="utf-8"))}
-    assert read - WITHIN == set(re.findall(r"KDLAB_[A-Z]+", docs.configuration_page()))
+    assert read - WITHIN == set(re.findall(r"KDLAB_[A-Z]+", text("docs/configuration.md")))
+
+
+def test_the_share_of_images_for_testing_is_told():
+    assert f"{100 * SHARE:.0f} % of each class" in text("docs/configuration.md")
