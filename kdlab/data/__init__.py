@@ -12,18 +12,19 @@ from ..core.hyper import plain
 from . import ops
 from .augment import AUGMENTATIONS, Recipe
 from .batches import SAMPLINGS, Batch, Batches, Normalise
+from .cache import clear
+from .cache import sizes as kept
 from .csv_file import csv_file, csv_listing, named_in
-from .decoded import clear
-from .decoded import sizes as kept
 from .folder import folder
 from .folder import listing as folder_listing
 from .imagenet import imagenet, photographs, photographs_listing
 from .images import Images, ImageSet, Recorded
 from .listing import Listing, NotRead
+from .photographs import Pixels, pick
 from .remembered import Entry, Remembered, state_of
 from .sources import PLACES, cifar10, cifar100, data_root, digits, fashion_mnist, located, mnist, stl10
 from .splits import NOISES, Split, split
-from .stored import Pixels, installed_memory, memory_limit, pick
+from .stored import installed_memory, memory_limit
 from .tiny import tiny_imagenet
 
 # A reader's own signature says what it can be asked for: `part`, what follows the colon in the name, and `size`

@@ -11,10 +11,9 @@ from torch import Tensor
 from ..core.errors import Error, lookup
 from ..core.seeds import generator
 from .augment import Recipe, ops
-from .photographs import Crop, Photographs
-from .prefetch import ahead
+from .photographs import Crop, Photographs, Pixels, Streamed, ahead
 from .splits import Split, rows_by_class
-from .stored import Pixels, Streamed, installed_memory
+from .stored import installed_memory
 
 View = Callable[[Tensor, torch.Generator], Tensor]  # images and a generator -> float images, augmented
 

@@ -1,18 +1,13 @@
-"""Image files to bytes, on all cores; without torch, so that a process that decodes starts in a moment."""
+"""Image files to bytes: in every format, depth and orientation, the pixels that a viewer shows."""
 
-import json
 import math
 import os
 import re
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, features
@@ -20,8 +15,6 @@ from PIL import Image, features
 from ..core.errors import Error
 
 PIXELS = 2  # version of what `picture` reads from a file; raise it when any pixel changes
-FEW = 400  # small files that are decoded sooner than processes start
-MANY_PIXELS = 16_000_000  # pixels that take as long
 SAMPLED = 100  # files whose headers say how large the others are
 MEGAPIXELS = 179  # of one image, unless KDLAB_MEGAPIXELS says otherwise
 GREY = ("1", "L", "LA", "La")
@@ -64,10 +57,12 @@ class Ranges:
 
     def __init__(self) -> None:
         self.largest: dict[int, tuple[int, str]] = {}
+        self.lock = threading.Lock()
 
     def note(self, bits: int, value: int, file: str) -> None:
-        """Take the largest value of an image into account."""
-        self.largest[bits] = max(self.largest.get(bits, (-1, "")), (value, file))
+        """Take the largest value of an image into account; several threads may."""
+        with self.lock:
+            self.largest[bits] = max(self.largest.get(bits, (-1, "")), (value, file))
 
     def check(self) -> None:
         """Raise an `Error` if no image uses the upper bit: the range is another one, which the upper 8 would lose.
@@ -362,72 +357,9 @@ def pixels_in(files: Sequence[str]) -> int:
     return total * len(files) // max(1, len(chosen))
 
 
-def decode_into(place: Path, shape: Sequence[int], files: Sequence[str], size: int | None) -> bool:
-    """Decode files into the rows of a uint8 array (n, 3, H, W), the whole of the file `place`; whether all are grey.
-
-    A file that is damaged or has other than H x W pixels is an `Error`; what is in `place` is then worth nothing.
-    """
-    processes = min(processors(), len(files), max(-(-len(files) // FEW), -(-pixels_in(files) // MANY_PIXELS)))
-    if processes < 2:
-        ranges = Ranges()
-        grey = _rows(place, shape, 0, files, size, ranges)
-        ranges.check()
-        return grey
-    cuts = [round(i * len(files) / processes) for i in range(processes + 1)]
-    jobs = [[str(place), list(shape), at, list(files[at:to]), size] for at, to in pairwise(cuts)]
-    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        )
-        for _ in jobs
-    ]
-    try:
-        for process, job in zip(started, jobs, strict=True):
-            assert process.stdin is not None  # a pipe, which stays open: a process whose parent is gone ends
-            with suppress(OSError):  # it has ended already, and says nothing below
-                print(json.dumps(job), file=process.stdin, flush=True)
-        told = [_heard(process) for process in started]
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-            for pipe in filter(None, (process.stdin, process.stdout)):
-                with suppress(OSError):
-                    pipe.close()
-    if wrong := [str(each["error"]) for each in told if "error" in each]:
-        raise Error(wrong[0])
-    ranges = Ranges()
-    for bits, value, file in (noted for each in told for noted in each["noted"]):
-        ranges.note(bits, value, file)
-    ranges.check()
-    return all(each["grey"] for each in told)
-
-
 def processors() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _heard(process: "subprocess.Popen[str]") -> dict[str, Any]:
-    assert process.stdout is not None  # a pipe
-    return json.loads(process.stdout.readline() or '{"error": "a process that decodes images was ended"}')
-
-
-def _rows(
-    place: Path, shape: Sequence[int], start: int, files: Sequence[str], size: int | None, ranges: Ranges
-) -> bool:
-    rows, grey = np.memmap(place, np.uint8, "r+", shape=tuple(shape)), True
-    for row, file in enumerate(files, start):
-        pixels = decode(file, size, ranges)
-        same_size(file, pixels.shape, rows.shape[2:])
-        grey &= pixels.ndim == 2
-        rows[row] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return grey
 
 
 def same_size(file: str, shape: Sequence[int], first: Sequence[int]) -> None:
@@ -437,21 +369,3 @@ def same_size(file: str, shape: Sequence[int], first: Sequence[int]) -> None:
             f"{file} has {shape[0]} x {shape[1]} pixels, the first image {first[0]} x {first[1]}: "
             "set size to the pixels you want"
         )
-
-
-def _end_with_parent() -> None:
-    sys.stdin.read()  # until the parent closes it, or is gone
-    os._exit(1)
-
-
-if __name__ == "__main__":
-    given, *job = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        own = Ranges()
-        grey = _rows(Path(given), *job, ranges=own)
-        print(json.dumps({"grey": grey, "noted": [(k, *v) for k, v in own.largest.items()]}), flush=True)
-    except KeyboardInterrupt:  # of the parent's group: it says so itself
-        os._exit(130)
-    except Exception as error:  # the parent raises it
-        print(json.dumps({"error": str(error) or "a process that decodes images ran out of memory"}), flush=True)

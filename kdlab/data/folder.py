@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import Error
-from .decoded import decoded
+from .cache import decoded
 from .files import unreadable
 from .images import ImageSet
 from .listing import (
@@ -26,8 +26,8 @@ from .listing import (
     images_below,
     one_elsewhere,
 )
+from .photographs import pick
 from .sources import data_root, located
-from .stored import pick
 
 PARTS = ("train", "test", "val")
 UNLABELLED = ("unlabelled", "unlabeled")  # folders whose images have no label

@@ -20,8 +20,7 @@ from .folder import SHARE
 from .imagenet import SIZE, uncut
 from .images import ImageSet, together
 from .listing import Listing, some
-from .photographs import Photographs
-from .stored import Pixels
+from .photographs import Photographs, Pixels
 
 TURNED, ORIENTATION = (5, 6, 7, 8), 0x112  # EXIF: values that exchange height and width, and the tag
 MODES = {

@@ -1,9 +1,11 @@
-"""Photographs of many sizes, which stay in their files: decoded and cropped by threads while a step computes."""
+"""Images that stay on the disk: photographs in their files, decoded and cropped by threads, and cached arrays."""
 
 import math
 import os
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -12,12 +14,95 @@ from torch import Tensor
 
 from ..core.errors import Error
 from .files import in_mode, picture, pixel_limit, too_large
-from .prefetch import AHEAD, ahead, workers
-from .stored import Streamed, memory_limit
+from .stored import memory_limit, workers
 
 MARGIN = 8 / 7  # the shorter side over the central crop: 256 to 224 pixels
 TOGETHER = 64  # images that one thread decodes at a time for an evaluation
 TRIES = 10
+AHEAD = 2  # batches that each thread makes while a step computes
+Key = TypeVar("Key")
+Made = TypeVar("Made")
+
+
+def ahead(make: Callable[[Key], Made], keys: Iterable[Key], threads: int = 1) -> Iterator[Made]:
+    """Yield `make(key)` for each of `keys`, in their order, while threads make the next ones.
+
+    Threads rather than processes: what is made here is read or decoded by code that lets other threads compute. They
+    start in no time, whatever started this process and however (a script, a notebook, a pool), and end with it. What
+    `make` raises is raised here. Without `threads` each is made when it is its turn.
+    """
+    if not threads:
+        yield from map(make, keys)
+        return
+    pool, waiting = ThreadPoolExecutor(threads, "kdlab-data"), deque[Future[Made]]()
+    try:
+        for key in keys:
+            try:
+                waiting.append(pool.submit(make, key))
+            except RuntimeError as error:  # the system allows no more threads
+                raise Error(
+                    f"a thread that reads images cannot be started ({error}): set KDLAB_WORKERS to fewer"
+                ) from error
+            if len(waiting) == AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class Streamed:
+    """Images on a disk, read like a uint8 tensor (n, C, H, W).
+
+    `x[rows]` and `x.split(n)` read; `x.only(rows)` is a selection that reads nothing; `len`, `shape` as of a tensor.
+    """
+
+    def __init__(self, rows: Tensor, each: Iterable[int]) -> None:
+        self.rows, self.shape = rows, torch.Size((len(rows), *each))  # `rows`: int64 (n,), positions in what is stored
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, rows: Tensor) -> Tensor:
+        """Return the images (m, C, H, W) at these positions (m,) of what is stored."""
+        raise NotImplementedError
+
+    def only(self, rows: Tensor) -> "Streamed":
+        """Select images by a mask (n,) or by positions (m,)."""
+        raise NotImplementedError
+
+    def __getitem__(self, rows: Tensor | slice | list[int] | int) -> Tensor:
+        stored = self.rows[rows]
+        return self.read(stored) if stored.ndim else self.read(stored[None])[0]
+
+    def split(self, count: int) -> Iterator[Tensor]:
+        """Yield all images in their order, `count` at a time; the next ones are read meanwhile."""
+        return ahead(self.read, self.rows.split(count))
+
+
+class Stored(Streamed):
+    """Images of one size in an array (n, C, H, W) that is mapped from a file: a selection copies nothing."""
+
+    def __init__(self, pixels: np.memmap, rows: Tensor | None = None) -> None:
+        super().__init__(torch.arange(len(pixels)) if rows is None else rows, pixels.shape[1:])
+        self.pixels = pixels
+
+    def read(self, rows: Tensor) -> Tensor:
+        file = str(self.pixels.filename)
+        if os.path.getsize(file) < self.pixels.offset + self.pixels.nbytes:  # noqa: PTH202  # else the system ends us
+            raise Error(f"{file} has become shorter than it was: kdlab data clear")
+        return torch.from_numpy(np.array(self.pixels[rows.numpy()]))
+
+    def only(self, rows: Tensor) -> "Stored":
+        return Stored(self.pixels, self.rows[rows])
+
+
+Pixels = Tensor | Streamed  # uint8 (n, C, H, W)
+
+
+def pick(images: Pixels, rows: Tensor) -> Pixels:
+    """Select the images at `rows`, a mask (n,) or positions (m,); of those on a disk none is read."""
+    return images.only(rows) if isinstance(images, Streamed) else images[rows]
 
 
 class Crop(NamedTuple):

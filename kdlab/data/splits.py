@@ -12,7 +12,7 @@ from ..core.errors import NO_NUMBERS, Error, known
 from ..core.hyper import plain
 from ..core.seeds import generator
 from .images import ImageSet
-from .stored import Pixels, pick
+from .photographs import Pixels, pick
 
 
 @dataclass(frozen=True)

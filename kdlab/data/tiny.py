@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import Error
-from .decoded import decoded
+from .cache import decoded
 from .images import ImageSet
 from .listing import LeftOut, Listing, entries, images_among
 from .sources import data_root
