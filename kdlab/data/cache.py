@@ -68,8 +68,8 @@ def decoded(
     files = [file for listed in parts.values() for file, _ in listed]
     height, width = (size, size) if size else decode(files[0], None, Ranges()).shape[:2]
     needed = 3 * len(files) * height * width
-    fit = needed <= memory_limit()
-    if fit and len(files) < FEW and pixels_in(files) < MANY_PIXELS:
+    few = len(files) < FEW and needed <= memory_limit()
+    if few and pixels_in(files) < MANY_PIXELS:
         return make(_parted(parts, _in_memory(files, size, channels)))
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", root.name)[-40:].lstrip(".-")
     subject = repr((VERSION, PIXELS, str((table or root).resolve()), size, channels))
@@ -83,7 +83,7 @@ def decoded(
                 images = _read(place, parts, make) or _build(place, parts, size, channels, make, needed)
                 _remove(file for file in _ours() if f"-{key}-" in file.name and file != place)
         except NoRoomError as error:
-            if not fit:
+            if not few:
                 raise
             warnings.warn(f"{error}. Until then they are decoded at each start", stacklevel=3)
             return make(_parted(parts, _in_memory(files, size, channels)))

@@ -3,9 +3,9 @@
     python tests/bench/bench_data.py [FOLDER]    FOLDER/train/CLASS/*.jpg, of one size; else noise; prints a table
 
 Decoding and crops run on all processors, everything else on one thread. Decoding reads the files over again until there
-are DECODED, so that the start of its processes weighs what it does in a set of that size; crops are of photographs that
-are written as noise, as large as ImageNet's. Ratios are medians of ROUNDS interleaved pairs;
-seconds are by the clock, as decoding is done by other processes, so nothing else should run meanwhile.
+are DECODED; crops are of photographs that are written as noise, as large as ImageNet's. Ratios are medians of ROUNDS
+interleaved pairs; seconds are by the clock, as several threads and processes decode, so nothing else should run
+meanwhile.
 """
 
 import os
@@ -22,8 +22,8 @@ from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
 from kdlab import AUGMENTATIONS, Config, assemble
-from kdlab.data import Batches, decoded, load, split
-from kdlab.data.files import decode_into, picture, processors
+from kdlab.data import Batches, cache, load, split
+from kdlab.data.files import picture, processors
 from kdlab.data.photographs import Crop, Files, Photographs
 from kdlab.engine.train import make_optimizer
 
@@ -69,16 +69,13 @@ def bare_crops(job):
 
 
 def decoding(files, folder):
-    """decode_into against a bare loop over the same decoder on as many processes."""
+    """Threads that decode for the cache against a bare loop over the same decoder on as many processes."""
     files = [files[i % len(files)] for i in range(DECODED)]
     parts = [files[i :: processors()] for i in range(processors())]
-    place, (width, height) = Path(folder) / "pixels", Image.open(files[0]).size
-    shape = (len(files), 3, height, width)
 
     def ours():
-        place.touch()
-        os.truncate(place, int(np.prod(shape)))
-        decode_into(place, shape, files, None)
+        with (Path(folder) / "pixels").open("wb") as file:
+            cache._write(file, files, None, 0)
 
     def theirs():
         with get_context("fork").Pool(processors()) as pool:
@@ -157,5 +154,5 @@ def main(root):
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as place:
         os.environ["KDLAB_CACHE"] = f"{place}/decoded"
-        decoded.FEW = 100
+        cache.FEW = 100
         main(sys.argv[1] if len(sys.argv) > 1 else noise(Path(place) / "noise"))

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from kdlab import Error
 from kdlab.cli.data import app
-from kdlab.data import decoded, load
+from kdlab.data import cache, load
 
 
 def data(*words):
@@ -22,7 +22,7 @@ def data(*words):
 @pytest.fixture
 def photos(tmp_path, monkeypatch):
     monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "kept"))
-    monkeypatch.setattr(decoded, "FEW", 8)
+    monkeypatch.setattr(cache, "FEW", 8)
     for part, count in (("train", 6), ("test", 2)):
         for value, name in enumerate(("cat", "dog")):
             (tmp_path / part / name).mkdir(parents=True)

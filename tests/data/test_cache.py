@@ -1,12 +1,8 @@
 """Decoded images: read once and kept, noticed when they change; every format that a folder may hold."""
 
-import errno
-import json
 import multiprocessing
-import subprocess
-import sys
+import os
 from dataclasses import replace
-from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
@@ -18,11 +14,10 @@ from typer.testing import CliRunner
 
 from kdlab.cli import app as cli
 from kdlab.core.errors import Error
-from kdlab.data import decoded, load
-from kdlab.data import files as decoding
-from kdlab.data.decoded import cache_root, clear, sizes
+from kdlab.data import cache, load
+from kdlab.data.cache import cache_root, clear, sizes
 from kdlab.data.files import decode
-from kdlab.data.stored import Stored
+from kdlab.data.photographs import Stored
 
 DRAW = np.random.default_rng(0)
 TRAIN, TEST = 24, 10
@@ -32,7 +27,7 @@ TRAIN, TEST = 24, 10
 def many(tmp_path, monkeypatch):
     """A folder with enough images to be kept."""
     monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "kept"))
-    monkeypatch.setattr(decoded, "FEW", TRAIN)
+    monkeypatch.setattr(cache, "FEW", TRAIN)
     for part, count in (("train", TRAIN), ("test", TEST)):
         for name in ("cat", "dog"):
             (tmp_path / "set" / part / name).mkdir(parents=True)
@@ -62,7 +57,17 @@ def nothing_decoded(monkeypatch):
     def refuse(*_):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(decoded, "decode_into", refuse)
+    monkeypatch.setattr(cache, "_write", refuse)
+
+
+@pytest.fixture
+def limited():
+    """A function that limits the size of the files that this process writes."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda count: resource.setrlimit(resource.RLIMIT_FSIZE, (count, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_images_are_decoded_once(many, monkeypatch):
@@ -80,18 +85,19 @@ def test_images_are_decoded_once(many, monkeypatch):
     assert again.resized(4).fingerprint() != again.fingerprint()
 
 
-def test_processes_decode_as_one_does(many, monkeypatch):
-    monkeypatch.setattr("kdlab.data.files.processors", lambda: 1)
+def test_several_threads_decode_as_one_does(many, monkeypatch):
+    monkeypatch.setattr(cache, "processors", lambda: 1)
     alone = read(many)
     clear()
-    monkeypatch.setattr("kdlab.data.files.FEW", 10)
-    monkeypatch.setattr("kdlab.data.files.processors", lambda: 3)
+    monkeypatch.setattr(cache, "processors", lambda: 3)
     assert torch.equal(read(many).train_x, alone.train_x)
 
 
 def test_another_size_is_kept_beside(many, monkeypatch):
     read(many), read(many, 4)
-    assert len(sizes()) == 2 and sum(sizes().values()) == (TRAIN + TEST) * 3 * (30 + 16)
+    assert len(sizes()) == 2 and 0 < sum(sizes().values()) - (TRAIN + TEST) * 3 * (30 + 16) < 1000, (
+        "pixels, and little else"
+    )
     nothing_decoded(monkeypatch)
     assert read(many, 4).train_x.shape[-2:] == (4, 4)
     assert clear() > (TRAIN + TEST) * 3 * 46 and not sizes() and not left()
@@ -119,7 +125,7 @@ def test_a_changed_source_is_noticed(many, change):
 
 def test_a_flipped_bit_is_noticed_and_mended(many):
     before = read(many)
-    (file,) = cache_root().glob("*.uint8")
+    (file,) = cache_root().glob("*.npy")
     content = bytearray(file.read_bytes())
     content[1000] ^= 4
     del before
@@ -138,14 +144,23 @@ def test_a_damaged_image_leaves_nothing_that_looks_finished(many, broken):
     assert not left()
 
 
-@pytest.mark.parametrize("facts", ["", "{}", "[1]", '{"shape": [2, 3, 6, 5], "sum": 0}', "another mean"])
-def test_damaged_facts_are_noticed_and_mended(many, facts):
+@pytest.mark.parametrize("facts", [b"", b"{}", b"[1]\n4", b"another mean", b"another shape"])
+@pytest.mark.parametrize("limit", ["1000", "0.0005"])
+@pytest.mark.filterwarnings("ignore:.* streams")
+def test_damaged_facts_are_noticed_and_mended(many, facts, limit, monkeypatch):
+    monkeypatch.setenv("KDLAB_MEMORY", limit)
     before = read(many).fingerprint()
-    (file,) = cache_root().glob("*.json")
-    if facts == "another mean":
-        told = json.loads(file.read_text())
-        facts = json.dumps(told | {"mean": [0.9, *told["mean"][1:]]})
-    file.write_text(facts)
+    (file,) = cache_root().glob("*.npy")
+    content = file.read_bytes()
+    start = content.index(b'{"mean')
+    if facts == b"another mean":
+        changed = content.replace(b'{"mean": [0.', b'{"mean": [1.')
+    elif facts == b"another shape":
+        changed = content.replace(b"3, 6, 5)", b"3, 6, 4)")
+    else:
+        changed = content[:start] + facts
+    assert changed != content
+    file.write_bytes(changed)
     with pytest.warns(UserWarning, match="is damaged: its images are decoded anew"):
         assert read(many).fingerprint() == before
 
@@ -158,9 +173,9 @@ def test_a_missing_file_is_named(many):
 
 def test_what_a_killed_build_left_goes_with_the_next(many):
     cache_root().mkdir()
-    (cache_root() / f"{uuid4().hex}.part").write_bytes(b"12345")
+    (cache_root() / f"pets-own-{uuid4().hex[:12]}-{uuid4().hex[:16]}.part").write_bytes(b"12345")
     read(many)
-    assert left() == [".json", ".uint8"]
+    assert left() == [".npy"]
 
 
 def test_other_files_in_the_folder_stay(many):
@@ -178,7 +193,7 @@ def test_verify_looks_at_what_is_kept_also_where_it_streams(many, limit, monkeyp
     monkeypatch.setenv("KDLAB_MEMORY", limit)
     verify = ["data", "inspect", f"folder:{many}", "--verify"]
     assert "verified" in CliRunner().invoke(cli.app, verify, catch_exceptions=False).output
-    (file,) = cache_root().glob("*.uint8")
+    (file,) = cache_root().glob("*.npy")
     content = bytearray(file.read_bytes())
     content[1000] ^= 4
     load.cache_clear()
@@ -192,23 +207,16 @@ def test_verify_looks_at_what_is_kept_also_where_it_streams(many, limit, monkeyp
 
 
 def test_few_images_that_are_too_large_are_kept_and_stream(many, monkeypatch):
-    monkeypatch.setattr(decoded, "FEW", 400)
+    monkeypatch.setattr(cache, "FEW", 400)
     assert isinstance(read(many).train_x, torch.Tensor) and not sizes()
     monkeypatch.setenv("KDLAB_MEMORY", "0.0005")
     assert isinstance(read(many).train_x, Stored) and len(sizes()) == 1
 
 
-def test_no_file_of_the_current_folder_is_run(many, tmp_path, monkeypatch):
-    (tmp_path / "numbers.py").write_text("raise SystemExit('run')")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(decoding, "FEW", 1)  # processes decode
-    assert len(read(many).train_y) == TRAIN
-
-
 def test_what_is_of_an_older_source_goes_with_the_next(many):
     read(many)
     (many / "train" / "cat" / "000.png").unlink()
-    assert len(read(many).train_y) == TRAIN - 1 and left() == [".json", ".uint8"]
+    assert len(read(many).train_y) == TRAIN - 1 and left() == [".npy"]
 
 
 def test_nothing_is_cleared_while_a_process_builds(many):
@@ -221,23 +229,10 @@ def test_nothing_is_cleared_while_a_process_builds(many):
     assert len(sizes()) == 1
 
 
-def test_processes_that_decode_end_with_their_parent(many):
-    """Its end closes their standard input."""
-    files = [str(file) for file in sorted(many.rglob("*.png"))] * 400
-    job = [str(many / "rows"), [len(files), 3, 6, 5], 0, files, None]
-    (many / "rows").write_bytes(bytes(len(files) * 90))
-    child = subprocess.Popen([sys.executable, "-m", "kdlab.data.files"], stdin=subprocess.PIPE, text=True)
-    print(json.dumps(job), file=child.stdin, flush=True)
-    child.stdin.close()
-    assert child.wait(60) == 1
-
-
-@pytest.mark.parametrize("of, call", [(decoded.os, "posix_fallocate"), (Path, "write_text")])  # of pixels, of facts
-def test_a_full_disk_is_one_sentence(many, of, call, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(of, call, full, raising=False)
+@pytest.mark.skipif(os.name == "nt", reason="no limit of the size of a file")
+@pytest.mark.parametrize("room", [1000, 3200])  # too little for the pixels, and for what is known of them
+def test_a_full_disk_is_one_sentence(many, room, limited):
+    limited(room)
     with pytest.raises(
         Error, match=r"decoded images of 0.0 MB do not fit into .*kept, where [\d,.]+ MB are free: make room"
     ):
@@ -256,7 +251,7 @@ def test_a_place_that_cannot_hold_them_is_one_sentence(many, monkeypatch, tmp_pa
 def test_two_processes_build_it_at_once(many):
     with multiprocessing.get_context("fork").Pool(2) as pool:
         told = pool.map(fingerprint_of, [many, many], chunksize=1)
-    assert set(told) == {fingerprint_of(many)} and left() == [".json", ".uint8"]
+    assert set(told) == {fingerprint_of(many)} and left() == [".npy"]
 
 
 # Formats

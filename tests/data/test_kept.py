@@ -12,17 +12,17 @@ from PIL import Image
 
 import kdlab
 from kdlab import Error
-from kdlab.data import decoded, installed_memory, kept, load
-from kdlab.data.decoded import cache_root
+from kdlab.data import cache, installed_memory, kept, load
+from kdlab.data.cache import cache_root
 
 DRAW = np.random.default_rng(0)
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch):
     """An empty cache in which the smallest data set is kept."""
     monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "kept"))
-    monkeypatch.setattr(decoded, "FEW", 4)
+    monkeypatch.setattr(cache, "FEW", 4)
     load.cache_clear()
     yield tmp_path / "kept"
     load.cache_clear()
@@ -57,10 +57,10 @@ def large(root):
 
 
 def test_few_photographs_of_many_pixels_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(decoded, "FEW", 400)
+    monkeypatch.setattr(cache, "FEW", 400)
     first = read(large(tmp_path / "large"), 8)
     assert len(kept()) == 1 and first.train_x.eq(200).all()
-    monkeypatch.setattr(decoded, "decode_into", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(cache, "_build", lambda *_: pytest.fail("decoded again"))
     assert read(tmp_path / "large", 8).fingerprint() == first.fingerprint()
     read(small(tmp_path / "small"))
     assert len(kept()) == 1, "few images of few pixels are read anew"
@@ -70,7 +70,7 @@ def test_few_photographs_of_many_pixels_are_kept(tmp_path, monkeypatch):
 def test_few_photographs_are_read_also_where_nothing_can_be_kept(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "file" / "below"))
-    monkeypatch.setattr(decoded, "FEW", 400)
+    monkeypatch.setattr(cache, "FEW", 400)
     assert read(large(tmp_path / "large"), 8).train_x.eq(200).all()
 
 
@@ -95,7 +95,7 @@ def test_images_that_are_exchanged_with_name_size_and_time_kept_are_noticed(endi
 def test_a_rebuild_leaves_other_files_alone(tmp_path):
     root = small(tmp_path / "set")
     read(root)
-    (file,) = cache_root().glob("*.uint8")
+    (file,) = cache_root().glob("*.npy")
     key = file.name.split("-")[-2]
     mine = [file.with_name(name) for name in (f"notes-{key}-mine.txt", f"{file.name}.bak", f"{key}.part")]
     for each in mine:
@@ -111,15 +111,15 @@ def test_a_rebuild_leaves_other_files_alone(tmp_path):
 @pytest.fixture
 def slow(monkeypatch):
     """Decoding of a folder "slow" begins, and goes on when it may."""
-    real, begun, go_on = decoded.decode_into, threading.Event(), threading.Event()
+    real, begun, go_on = cache._write, threading.Event(), threading.Event()
 
-    def wait(place, shape, files, *rest):
+    def wait(file, files, *rest):
         if "/slow/" in Path(files[0]).as_posix():
             begun.set()
             go_on.wait(60)
-        return real(place, shape, files, *rest)
+        return real(file, files, *rest)
 
-    monkeypatch.setattr(decoded, "decode_into", wait)
+    monkeypatch.setattr(cache, "_write", wait)
     yield begun, go_on
     go_on.set()
 
@@ -141,11 +141,11 @@ def test_one_data_set_does_not_wait_for_another(tmp_path, slow):
     go_on.set()
     first.join(60), second.join(60)
     assert alone == 1, "it was read while the other was decoded"
-    assert len(waited) == 1 and len(kept()) == 2 and left() == [".json", ".json", ".uint8", ".uint8"]
+    assert len(waited) == 1 and len(kept()) == 2 and left() == [".npy", ".npy"]
 
 
 def test_a_process_that_waits_for_another_says_so(tmp_path, slow, monkeypatch):
-    monkeypatch.setattr(decoded, "SILENT_SECONDS", 0.05, raising=False)
+    monkeypatch.setattr(cache, "SILENT_SECONDS", 0.05, raising=False)
     begun, go_on = slow
     results, root = [], small(tmp_path / "slow")
     with warnings.catch_warnings(record=True) as said:
@@ -181,7 +181,7 @@ def test_what_is_being_decoded_is_not_cleared(tmp_path, slow):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_build_that_is_ended_leaves_nothing_or_what_the_next_one_removes(number, tmp_path, monkeypatch):
     root = small(tmp_path / "set")
-    monkeypatch.setattr(decoded, "decode_into", lambda *_: os.kill(os.getpid(), number) or signal.pause())
+    monkeypatch.setattr(cache, "_write", lambda *_: os.kill(os.getpid(), number) or signal.pause())
     child = os.fork()
     if not child:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -194,9 +194,9 @@ def test_a_build_that_is_ended_leaves_nothing_or_what_the_next_one_removes(numbe
         assert not left()
     monkeypatch.undo()
     monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "kept"))
-    monkeypatch.setattr(decoded, "FEW", 4)
+    monkeypatch.setattr(cache, "FEW", 4)
     read(small(tmp_path / "another") if number == signal.SIGKILL else root)
-    assert left() == [".json", ".uint8"]
+    assert left() == [".npy"]
 
 
 # Memory

@@ -11,7 +11,7 @@ from own_images import config, counts, fill, image, loaded, pets, refused
 
 import kdlab
 from kdlab import Error
-from kdlab.data import decoded, load
+from kdlab.data import cache, load
 
 TINY = {"width": 0.125, "epochs": 1, "steps": 2, "batch": 4, "model": "litenet_dsc"}
 SHARE = ("cat", "dog")
@@ -398,7 +398,7 @@ def test_a_table_without_any_label_is_for_pretraining(place):
 
 
 def test_what_is_kept_of_one_table_stays_beside_another(place, monkeypatch):
-    monkeypatch.setattr(decoded, "FEW", 4)
+    monkeypatch.setattr(cache, "FEW", 4)
     monkeypatch.setenv("KDLAB_CACHE", str(place.parent / "kept"))
     for name, rows in {"a.csv": ROWS, "b.csv": [row for row in ROWS if "7" not in row]}.items():
         loaded(f"csv:{table(place, rows, name=name)}")

@@ -345,9 +345,9 @@ def test_a_size_that_no_memory_holds_is_one_sentence(dataset, tmp_path, monkeypa
     assert torch.is_tensor(load("digits").train_x)
 
 
-@pytest.mark.parametrize("cores", ["one process", "several"])
-def test_one_dark_image_of_16_bits_has_the_range_of_the_others(cores, tmp_path, monkeypatch):
-    monkeypatch.setattr("kdlab.data.files.FEW", 400 if cores == "one process" else 2)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_one_dark_image_of_16_bits_has_the_range_of_the_others(threads, tmp_path, monkeypatch):
+    monkeypatch.setattr("kdlab.data.cache.processors", lambda: threads)
     for part in ("train", "test"):
         for name, most in (("a", 60_000), ("b", 300)):
             (tmp_path / part / name).mkdir(parents=True)
