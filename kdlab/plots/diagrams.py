@@ -1,11 +1,13 @@
-"""Diagrams: what flows through which network into which loss."""
+"""Diagrams: what flows through which network into which loss, and how a network is built."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from .style import PALETTE, STYLE, bare
+from ..models import Network, branches
+from .style import PALETTE, PICTURES, STYLE, bare
 from .texts import is_formula, legible
 
 WIDTH, HEIGHT, GAP = 1.5, 0.62, 0.5
@@ -71,3 +73,80 @@ def _arrow(axis: plt.Axes, x: float, y: float, to_x: float, to_y: float) -> None
     axis.add_patch(
         FancyArrowPatch((x + 0.04, y), (to_x - 0.04, to_y), arrowstyle="-|>", mutation_scale=11, color="0.35")
     )
+
+
+@legible()
+def plot_branches(net: Network, outputs: int, side: int, teaching: bool = False) -> plt.Figure:
+    """The stages of a network, and behind each the branch that repeats the remaining ones; `side` pixels come in.
+
+    Boxes name channels x side of their maps; a height of two equal stages is equal. `teaching` adds who teaches whom in
+    LSSKD: the network's features all branches, the deepest branch the others.
+    """
+    count, extra = len(net.blueprints), net.extra
+    parameters = [sum(p.numel() for p in branch.parameters()) for branch in branches(net, outputs)]
+    with plt.rc_context({**PICTURES, "figure.constrained_layout.use": False}):
+        figure, axis = plt.subplots(figsize=(2.1 * (count + 3), 1.15 * (count + 1) + 0.6))
+        figure.subplots_adjust(0.01, 0.02, 0.99, 0.98)
+
+        def box(x: float, y: float, text: str, colour: tuple[float, ...], filled: bool = True) -> None:
+            axis.add_patch(
+                Rectangle((x - 0.4, y - 0.3), 0.8, 0.6, fc=(*colour, 0.25 if filled else 0), ec=colour, lw=2)
+            )
+            axis.text(x, y, text, ha="center", va="center", fontsize=10)
+
+        def arrow(start: tuple[float, float], end: tuple[float, float], colour: Any = "0.35") -> None:
+            axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color=colour))
+
+        def lesson(start: float, end: float, colour: tuple[float, ...], shift: float) -> None:
+            axis.add_patch(
+                FancyArrowPatch(
+                    (count + 2.4, start + shift),
+                    (count + 2.4, end + shift),
+                    arrowstyle="-|>",
+                    mutation_scale=11,
+                    ls="--",
+                    color=colour,
+                    connectionstyle=f"arc3,rad={-0.28 / (start - end) ** 0.5}",
+                )
+            )
+
+        sides = [side]
+        for stage in net.blueprints:
+            sides.append(-(-sides[-1] // stage.stride))
+        box(0, 0, f"stem\n{net.stem_width} x {side}²", (0.4, 0.4, 0.4))
+        for i, stage in enumerate(net.blueprints):
+            box(i + 1, 0, f"stage {i + 1}\n{stage.width} x {sides[i + 1]}²", PALETTE[0])
+            arrow((i + 0.4, 0), (i + 0.6, 0))
+        box(count + 2, 0, f"classifier\n{net.num_classes} classes", PALETTE[2])
+        arrow((count + 0.4, 0), (count + 1.6, 0))
+        for i in range(count):
+            y = -(count - i)
+            rest = list(enumerate(net.blueprints))[i + 1 :] or [(count - 1, extra)]
+            at = sides[i + 1]
+            axis.plot([i + 1, i + 1], [-0.3, y], color=PALETTE[1], lw=1.5, zorder=0)
+            for place, (number, stage) in enumerate(rest):
+                at = -(-at // stage.stride)
+                x = i + 2 + place
+                box(x, y, f"stage {number + 1}'\n{stage.width} x {at}²", PALETTE[1], filled=False)
+                arrow((x - 1 if place == 0 else x - 0.6, y), (x - 0.4, y), PALETTE[1])
+            arrow((i + 1 + len(rest) + 0.4, y), (count + 1.6, y), PALETTE[1])
+            box(count + 2, y, f"branch {i + 1}\n{outputs} joint labels", PALETTE[3])
+            axis.text(
+                count + 2.5 + 0.75 * teaching,
+                y,
+                f"{parameters[i]:,}\nparameters",
+                va="center",
+                fontsize=9,
+                color="0.35",
+            )
+            if teaching:
+                lesson(0, y, PALETTE[2], 0.05)
+            if teaching and y < -1:
+                lesson(-1, y, PALETTE[3], -0.02)
+        if teaching:
+            axis.text(count + 2.62, -0.45, "features", fontsize=9, color=PALETTE[2])
+            axis.text(count + 2.62, -1.5, "KL", fontsize=9, color=PALETTE[3])
+        axis.text(-0.4, -count / 2 - 0.5, "used in training only", fontsize=10, color=PALETTE[1], va="center")
+        axis.set(xlim=(-0.5, count + 3.4 + 0.75 * teaching), ylim=(-count - 0.5, 0.5))
+        bare(axis)
+    return figure

@@ -1,16 +1,19 @@
-"""Figures of distillation: softened classes, maps compared, pseudo-labels, schedules, and early stopping."""
+"""Figures of distillation: soft targets, maps compared, schedules, early stopping, depth."""
 
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from torch import Tensor
 
+from ..engine.report import interval
 from ..engine.result import Result
-from .style import PALETTE, STYLE, Scored, bare, colours, label_of, picture, seed_of
+from .style import PALETTE, PICTURES, STYLE, Scored, colours, label_of, seed_of, show_image
 from .texts import Powers, legible, name_all
 
 Line = tuple[Sequence[float], Sequence[float]]
+Numbers = Sequence[float] | np.ndarray | pd.Series
 
 
 @legible(14)
@@ -22,9 +25,8 @@ def plot_softened(
     n = len(temperatures)
     with plt.rc_context({**STYLE, "axes.titlelocation": "center"}):
         figure, axes = plt.subplots(1, n + 1, figsize=(1.8 + 2.1 * n, 2.9), width_ratios=[0.85] + [1] * n)
-        axes[0].imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
-        axes[0].set(title=f"class {classes[truth]}")
-        bare(axes[0])
+        show_image(axes[0], image)
+        axes[0].set_title(f"class {classes[truth]}")
         for axis, T in zip(axes[1:], temperatures, strict=True):
             p = (logits / T).softmax(0)
             entropy = -(p * p.clamp(min=1e-12).log()).sum().item()
@@ -86,7 +88,7 @@ def plot_agreement(images: Tensor, rows: Mapping[str, Tensor]) -> plt.Figure:
         n = len(images)
         figure, axes = plt.subplots(len(rows) + 1, n, figsize=(1.05 * n + 2.6, 1.1 * (len(rows) + 1)), squeeze=False)
         for axis, image in zip(axes[0], images, strict=True):
-            axis.imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
+            show_image(axis, image)
         for line, maps in zip(axes[1:], rows.values(), strict=True):
             for axis, m in zip(line, maps, strict=True):
                 drawn = axis.imshow(m.numpy(), cmap="RdBu", vmin=-1, vmax=1)
@@ -112,7 +114,7 @@ def plot_agreement(images: Tensor, rows: Mapping[str, Tensor]) -> plt.Figure:
 
 @legible()
 def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) -> plt.Figure:
-    """The metric that was watched, after each epoch: a line a run, a star at the epoch that was kept.
+    """Draw the metric that was watched, a line a run, with a star at the epoch that was kept.
 
     With `alpha`, a value an epoch, a panel below shows it.
     """
@@ -124,26 +126,14 @@ def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) 
         top, score = axes[0, 0], results[0]["selected_on"]
         logs = [result.log() for result in results]
         for result, log, colour in zip(results, logs, PALETTE, strict=False):
-            best = result["best_epoch"]
-            top.plot(log.epoch, log[score], color=colour, lw=1.8, label=f"seed {result.config.seed}")
-            kept = log.loc[log.epoch == best, score]
-            top.plot([best], kept, "*", color=colour, mec="black", mew=0.8, ms=17, zorder=3)
+            draw_stopping(top, log.epoch, log[score], result["best_epoch"], colour, f"seed {result.config.seed}")
             top.plot(log.epoch.iloc[-1:], log[score].iloc[-1:], "|", color=colour, ms=14, mew=3)
         half = max(log.epoch.max() for log in logs) // 2
         late = np.concatenate([log.loc[log.epoch > half, score] for log in logs])
         if len(logs) > 2 and np.ptp(late) > 0:  # the plateau, where the choice is made; one line needs no second look
             zoom = top.inset_axes([0.3, 0.12, 0.42, 0.45])
             for result, log, colour in zip(results, logs, PALETTE, strict=False):
-                zoom.plot(log.epoch, log[score], color=colour, lw=1.5)
-                zoom.plot(
-                    [result["best_epoch"]],
-                    log.loc[log.epoch == result["best_epoch"], score],
-                    "*",
-                    color=colour,
-                    mec="black",
-                    mew=0.8,
-                    ms=13,
-                )
+                draw_stopping(zoom, log.epoch, log[score], result["best_epoch"], colour)
             margin = 0.15 * np.ptp(late)
             zoom.set(xlim=(half, None), ylim=(late.min() - margin, late.max() + margin))
             zoom.tick_params(labelsize=8)
@@ -155,6 +145,15 @@ def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) 
             axes[1, 0].set(ylabel="alpha", ylim=(-0.05, 1.05))
         axes[-1, 0].set(xlabel="epoch")
     return figure
+
+
+def draw_stopping(
+    axis: plt.Axes, epochs: Numbers, scores: Numbers, best: int, colour: tuple[float, ...], label: str = ""
+) -> None:
+    """Draw a metric by epoch until training stops, with a star at the epoch that is kept."""
+    axis.plot(epochs, scores, color=colour, lw=1.8, label=label)
+    kept = np.asarray(scores)[np.asarray(epochs) == best]
+    axis.plot([best], kept, "*", color=colour, mec="black", mew=0.8, ms=16, zorder=3)
 
 
 @legible(18, 30)
@@ -178,4 +177,110 @@ def plot_paired(
             axis.set(xlim=(-0.6, 1.6), xticks=[0, 1], xticklabels=names, title=title)
             axis.grid(axis="x", visible=False)
         axes[0, 0].set_ylabel(label or label_of(metric))
+    return figure
+
+
+@legible()
+def plot_selection(ranks: Sequence[int], kept: Mapping[float, Sequence[int]], names: Sequence[str]) -> plt.Figure:
+    """Left: the rank of the true answer in every row. Right: which rows each ratio keeps."""
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(
+            1, 2, figsize=(9.5, 0.3 * len(ranks) + 1.3), sharey=True, width_ratios=[2, 3]
+        )
+        tints = [PALETTE[2] if rank == 0 else PALETTE[1] for rank in ranks]
+        left.barh(range(len(ranks)), [rank + 0.08 for rank in ranks], color=tints)
+        left.set(yticks=range(len(ranks)), yticklabels=names, xlabel="entries above the true one")
+        left.set_xticks(range(max(ranks) + 1))
+        left.set_ylim(len(ranks) - 0.4, -0.6)
+        left.set_title("Rank of the true answer")
+        for column, rows in enumerate(kept.values()):
+            right.plot([column] * len(ranks), range(len(ranks)), "s", ms=11, mfc="none", mec="0.85")
+            for row in rows:
+                right.plot(column, row, "s", ms=11, color=tints[row])
+        counts = [f"{ratio:g}\n{len(rows)} rows" for ratio, rows in kept.items()]
+        right.set(xticks=range(len(kept)), xticklabels=counts, xlabel="ratio", xlim=(-0.6, len(kept) - 0.4))
+        right.grid(visible=False)
+        right.set_title("Rows that teach")
+    return figure
+
+
+@legible(12, 40)
+def plot_targets(
+    targets: Mapping[str, Tensor],
+    images: Tensor,
+    names: Sequence[str],
+    weights: Sequence[float],
+    moments: Sequence[int],
+) -> plt.Figure:
+    """How targets soften: an image (C, H, W) and its targets (T, K) a panel, top to bottom; right: weights (T,)."""
+    panels = len(targets)
+    with plt.rc_context(PICTURES):
+        figure, axes = plt.subplots(
+            1,
+            panels + 1,
+            figsize=(4.1 * panels + 2, 0.34 * len(moments) + 2.2),
+            sharey=True,
+            width_ratios=[3] * panels + [1.3],
+        )
+        for axis, image, (title, matrix) in zip(axes, images, targets.items(), strict=False):
+            shown = axis.imshow(matrix.numpy(), cmap="cividis", vmin=0, vmax=1, aspect="auto")
+            for t, row in enumerate(matrix.tolist() if len(names) <= 12 else []):
+                for k, p in enumerate(row):
+                    if p >= 0.02:
+                        axis.text(
+                            k,
+                            t,
+                            f"{p:.2f}".lstrip("0"),
+                            ha="center",
+                            va="center",
+                            fontsize=8.5,
+                            color="black" if p > 0.55 else "white",
+                        )
+            every = range(0, len(names), max(1, len(names) // 10))
+            axis.set(xticks=every, xticklabels=[names[k] for k in every], xlabel="class")
+            inset = axis.inset_axes([0, 1.03, 0.2, 0.26])
+            show_image(inset, image)
+            axis.text(0.24, 1.1, title, transform=axis.transAxes, fontweight="bold", fontsize=12)
+        axes[0].set(yticks=range(len(moments)), yticklabels=[t + 1 for t in moments], ylabel="epoch")
+        figure.colorbar(shown, ax=axes[:-1], label="target probability", pad=0.02)
+        axes[-1].barh(range(len(weights)), weights, color=PALETTE[1])
+        axes[-1].set(xlim=(0, 1), xlabel="weight of the past")
+        axes[-1].spines[["left"]].set_visible(False)
+    return figure
+
+
+@legible()
+def plot_depth(systems: Mapping[str, Sequence[Sequence[float]]], names: Sequence[str]) -> plt.Figure:
+    """Test accuracy by depth, as means with 95 % intervals: {system: a row per run, a value per exit}.
+
+    A line may end early. "name, kind" gives one colour to each name and one dash to each kind.
+    """
+    kinds = list(dict.fromkeys(name.partition(", ")[2] for name in systems))
+    palette = colours(list(dict.fromkeys(name.partition(", ")[0] for name in systems)))
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(8, 4.2))
+        for i, (name, runs) in enumerate(systems.items()):
+            who, _, kind = name.partition(", ")
+            exits = list(zip(*runs, strict=True))
+            x = np.arange(len(exits)) + 0.07 * (i - (len(systems) - 1) / 2)
+            means, halves = zip(*(interval(values) for values in exits), strict=True)
+            axis.errorbar(
+                x,
+                means,
+                np.nan_to_num(halves),
+                color=palette[who],
+                lw=2.2,
+                ls=["-", "--", ":"][kinds.index(kind) % 3],
+                marker="os^"[kinds.index(kind) % 3],
+                ms=8,
+                mec="white",
+                capsize=4,
+                elinewidth=1.4,
+                label=name,
+            )
+            for at, values in zip(x, exits, strict=True):
+                axis.plot([at] * len(values), values, ".", color=palette[who], alpha=0.5)
+        axis.set(xticks=range(len(names)), xticklabels=names, ylabel="test accuracy, %")
+        name_all(figure, loc="outside lower center", ncols=2)
+        axis.set_title("means with 95 % intervals   small dots: seeds", fontsize=10, fontweight="normal")
     return figure

@@ -1,58 +1,66 @@
 """Figures of images and of features."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.collections import PatchCollection
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 from torch import Tensor
+from torch.nn.functional import pad
 
-from .style import PALETTE, PICTURES, STYLE, bare, picture
+from .style import PALETTE, PICTURES, STYLE, bare, picture, show_image
 from .texts import CLASS, legible
+
+LINE, LETTER = 0.2, 0.09  # inches: of a line of text, and of a letter of a row's name
+FRAMES: dict[bool | None, dict[str, Any]] = {  # by whether an image is what it should be, where that is asked
+    None: {"ec": "0.85", "lw": 0.8},
+    True: {"ec": PALETTE[2], "lw": 2.2},
+    False: {"ec": PALETTE[1], "lw": 2.2, "ls": "--"},
+}
 
 
 @legible(CLASS, 40)
 def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[str]) -> plt.Figure:
-    """Feature vectors (n, D) of each panel in two dimensions (t-SNE), one colour a class, its name at its median."""
+    """Draw t-SNE maps of features (n, D), a panel each, one colour a class, with its name."""
     from sklearn.manifold import TSNE
 
-    labels = y.numpy()
     with plt.rc_context({**STYLE, "axes.grid": False}):
         figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.6), squeeze=False)
         for axis, (title, features) in zip(axes[0], panels.items(), strict=True):
-            flat = TSNE(
-                init="pca", perplexity=min(25, max(1, (len(features) - 1) // 3)), max_iter=500, random_state=0, n_jobs=1
-            ).fit_transform(features.numpy())
-            for label in range(len(classes)):
-                points = flat[labels == label]
-                axis.scatter(*points.T, s=9, color=on_white(label), alpha=0.75, linewidths=0)
-            places = _apart(np.stack([np.median(flat[labels == label], 0) for label in range(len(classes))]))
-            for label, name in enumerate(classes):
-                axis.annotate(
-                    name,
-                    places[label],
-                    ha="center",
-                    va="center",
-                    fontsize=15,
-                    fontweight="bold",
-                    color=on_white(label),
-                    path_effects=halo(),
-                )
-            axis.set(xticks=[], yticks=[], title=title)
-            axis.spines[:].set_visible(False)
+            perplexity = min(25, max(1, (len(features) - 1) // 3))
+            tsne = TSNE(init="pca", perplexity=perplexity, max_iter=500, random_state=0, n_jobs=1)
+            draw_map(axis, tsne.fit_transform(features.numpy()), y.numpy(), classes)
+            axis.set_title(title)
     return figure
 
 
-def on_white(label: int) -> tuple[float, ...]:
-    """The palette's colour of a class, darker where it would vanish on white."""
+def draw_map(axis: plt.Axes, points: np.ndarray, y: np.ndarray, classes: Sequence[str]) -> None:
+    """Draw points (n, 2) in the colours of their classes y (n,), and each name at its median."""
+    tints = [_on_white(label) for label in range(len(classes))]
+    axis.scatter(*points.T, s=11, color=[tints[label] for label in y], alpha=0.75, linewidths=0)
+    present = np.unique(y)
+    medians = _apart(np.stack([np.median(points[y == label], 0) for label in present]))
+    halo = [withStroke(linewidth=4, foreground="white")]  # sets names off from the points behind them
+    font = {"ha": "center", "va": "center", "fontsize": 15, "fontweight": "bold", "path_effects": halo}
+    for label, median in zip(present, medians, strict=True):
+        axis.annotate(classes[label], median, color=tints[label], **font)
+    bare(axis)
+
+
+def _on_white(label: int) -> tuple[float, ...]:
+    """Return the palette's colour of a class, darker where it would vanish on white."""
     colour = np.array(PALETTE[label % len(PALETTE)])
     bright = float(colour @ (0.299, 0.587, 0.114))
     return tuple(colour * min(1.0, 0.6 / bright))
 
 
-def _apart(places: np.ndarray, least: float = 0.09) -> np.ndarray:
-    """Points (n, 2), pushed apart where two are nearer than the share `least` of the whole extent."""
-    moved, reach = places.astype(float), least * np.ptp(places, axis=0).max()
+def _apart(points: np.ndarray, least: float = 0.09) -> np.ndarray:
+    """Push points (n, 2) apart where two are nearer than `least` of the whole extent."""
+    moved, reach = points.astype(float), least * np.ptp(points, axis=0).max()
     for _ in range(50):
         apart = moved[:, None] - moved[None]
         distance = np.linalg.norm(apart, axis=2) + np.eye(len(moved)) * reach
@@ -63,25 +71,106 @@ def _apart(places: np.ndarray, least: float = 0.09) -> np.ndarray:
     return moved
 
 
-def halo() -> list[Any]:
-    """What sets text off from the points behind it."""
-    from matplotlib.patheffects import withStroke
-
-    return [withStroke(linewidth=4, foreground="white")]
-
-
 @legible(18)
 def plot_images(images: Tensor, captions: Sequence[str], columns: int = 8, title: str = "") -> plt.Figure:
-    """uint8 images (n, C, H, W) in a grid, a caption above each."""
-    rows, side = max(1, -(-len(images) // columns)), min(1.2, 10 / columns)  # inches
-    with plt.rc_context(PICTURES):
-        figure, axes = plt.subplots(
-            rows, columns, figsize=(side * columns, (side + 0.3) * rows + 0.3 * bool(title)), squeeze=False
-        )
-        for axis in axes.flat:
-            bare(axis)
-        for axis, image, caption in zip(axes.flat, images, captions, strict=False):
-            axis.imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
-            axis.set_title(caption, fontsize=9)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    """Draw uint8 images (n, C, H, W) in a grid, a caption above each."""
+    starts = range(0, len(images), columns)
+    above = [captions[i : i + columns] for i in starts]
+    return _draw_rows([""] * len(starts), images.split(columns), min(1.2, 10 / columns), above=above, title=title)
+
+
+@legible(18, 40)
+def plot_strips(
+    rows: Mapping[str, Tensor],
+    columns: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    right: Mapping[str, Sequence[bool | None]] | None = None,
+    boxes: Mapping[str, tuple[float, float, float, float]] | None = None,
+    title: str = "",
+) -> plt.Figure:
+    """Draw rows of uint8 images (n, C, H, W) with their names; columns have theirs above.
+
+    `notes` stand below the last row. `right`, for rows by name, frames an image in green (true) or dashed orange
+    (false); `boxes` draws a box (top, left, bottom, right, in pixels) into every image of a row.
+    """
+    side = min(1.1, 8.4 / max(map(len, rows.values())))
+    below = [*[()] * (len(rows) - 1), notes]
+    hits, framed = ([(each or {}).get(name) for name in rows] for each in (right, boxes))
+    return _draw_rows(list(rows), list(rows.values()), side, [columns], below, title, hits, framed)
+
+
+@legible(20)
+def plot_versions(
+    images: Tensor, rows: Sequence[str], columns: Sequence[str], notes: Sequence[str] = (), title: str = ""
+) -> plt.Figure:
+    """Draw uint8 images (n, C, H, W), row by row, in a grid with named rows and columns.
+
+    `notes`, one an image, stand below each.
+    """
+    below = [notes[i : i + len(columns)] for i in range(0, len(notes), len(columns))]
+    return _draw_rows(rows, images.split(len(columns)), 1.25, [columns], below, title)
+
+
+def _draw_rows(
+    names: Sequence[str],
+    rows: Sequence[Tensor],
+    side: float,
+    above: Sequence[Sequence[str]] = (),
+    below: Sequence[Sequence[str]] = (),
+    title: str = "",
+    hits: Sequence[Sequence[bool | None] | None] = (),
+    boxes: Sequence[tuple[float, ...] | None] = (),
+) -> plt.Figure:
+    """Draw rows of images, each row one picture: much faster than an axis for each image.
+
+    The unit of the axis is the inch, an image and its gap are `side` wide. Texts `above` and `below` are given by row,
+    as `hits` and `boxes` are (see `plot_strips`).
+    """
+    left = LETTER * max(map(len, names)) + 0.1
+    with plt.rc_context({**PICTURES, "figure.constrained_layout.use": False}):
+        figure, axis = plt.subplots()
+        figure.subplots_adjust(0, 0, 1, 1)
+        axis.text(0.06, 0.06, title, va="top", fontsize=12, fontweight="bold")
+        y, frames = 0.06 + 0.3 * bool(title), []
+        for name, images, over, under, hit, box in zip_longest(names, rows, above, below, hits, boxes):
+            H, W = images.shape[2:]
+            unit = side / (W + _gap(W))  # inches of a pixel
+            y += _height(over)
+            end = y + H * unit
+            axis.text(left - 0.06, (y + end) / 2, name, ha="right", va="center", fontsize=10.5)
+            show_image(axis, joined(images, 1), (left, left + len(images) * side, end + _gap(W) * unit, y))
+            for i in range(len(images)):
+                x = left + i * side
+                answer = hit[i] if hit and i < len(hit) else None
+                frames.append(Rectangle((x, y), W * unit, H * unit, fill=False, **FRAMES[answer]))
+                if box:
+                    top, edge, bottom, right = (unit * each for each in box)
+                    place = x + edge, y + top
+                    frames.append(Rectangle(place, right - edge, bottom - top, fill=False, ec=PALETTE[1], lw=1.6))
+            for texts, at, align in ((over, y - 0.04, "bottom"), (under, end + 0.04, "top")):
+                for i, text in enumerate(texts or ()):
+                    axis.text(left + i * side + W * unit / 2, at, text, ha="center", va=align, fontsize=9.5)
+            y = end + _height(under) + 0.06
+        axis.add_collection(PatchCollection(frames, match_original=True))
+        width = left + max(map(len, rows)) * side
+        figure.set_size_inches(width, y)
+        axis.set(xlim=(0, width), ylim=(y, 0), aspect="auto")
+        bare(axis)
     return figure
+
+
+def _height(texts: Sequence[str] | None) -> float:
+    """Return the inches that a row of texts needs."""
+    return LINE * max((1 + text.count("\n") for text in texts or () if text), default=0)
+
+
+def _gap(side: int) -> int:
+    """Return the pixels between two images of so many."""
+    return max(1, side // 16)
+
+
+def joined(images: Tensor, axis: int) -> np.ndarray:
+    """Return uint8 images (n, C, H, W) as one picture, below (0) or beside (1) one another, with white gaps."""
+    gap = _gap(images.shape[3])
+    framed = pad(images, (0, gap, 0, gap), value=0 if images.shape[1] == 1 else 255)
+    return np.concatenate([picture(image) for image in framed], axis)

@@ -1,4 +1,4 @@
-"""Figures of views, batches, and what self-supervised methods keep and learn."""
+"""Figures of batches, similarities, and what self-supervised methods keep and learn."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,51 +6,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from ..engine.result import Result
-from .style import PALETTE, PICTURES, STYLE, colours, picture
+from .style import PALETTE, PICTURES, STYLE, colours, show_image
 from .texts import CLASS, NAME, SENTENCE, cut, legible, name_all
-
-
-@legible(18, 40)
-def plot_strips(
-    rows: Mapping[str, Tensor],
-    columns: Sequence[str] = (),
-    notes: Sequence[str] = (),
-    right: Mapping[str, Sequence[bool | None]] | None = None,
-    boxes: Mapping[str, tuple[float, float, float, float]] | None = None,
-) -> plt.Figure:
-    """Rows of uint8 images (n, C, H, W), each with its name at the left; names above the columns, notes below them.
-
-    `right`, for rows by name, frames an image in green (true) or dashed orange (false); `boxes` draws a box (top, left,
-    bottom, right, in pixels) into every image of a row.
-    """
-    longest, most = max(map(len, rows)), max(map(len, rows.values()))
-    side = min(1.1, 8.4 / most)  # inches
-    with plt.rc_context(PICTURES):
-        size = side * most + 0.09 * longest + 0.2, (side + 0.06) * len(rows) + 0.3 * bool(columns) + 0.3 * bool(notes)
-        figure, axes = plt.subplots(len(rows), most, figsize=size, squeeze=False)
-        for line, (name, images) in zip(axes, rows.items(), strict=True):
-            for axis in line:
-                axis.set(xticks=[], yticks=[])
-                axis.spines[:].set_visible(False)
-            for axis, image in zip(line, images, strict=False):
-                axis.imshow(picture(image), cmap="gray_r", vmin=0, vmax=255)
-                axis.spines[:].set(visible=True, color="0.85")
-                if boxes and name in boxes:
-                    top, left, bottom, edge = boxes[name]
-                    place = left - 0.5, top - 0.5
-                    axis.add_patch(Rectangle(place, edge - left, bottom - top, fill=False, ec=PALETTE[1], lw=1.6))
-            for axis, hit in zip(line, (right or {}).get(name, ()), strict=False):
-                if hit is not None:
-                    axis.spines[:].set(color=PALETTE[2 if hit else 1], lw=2.2, ls="-" if hit else "--")
-            line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10.5)
-        for axis, text in zip(axes[0], columns, strict=False):
-            axis.set_title(text, fontsize=9.5)
-        for axis, text in zip(axes[-1], notes, strict=False):
-            axis.set_xlabel(text, fontsize=9.5)
-    return figure
 
 
 @legible(16, 40)
@@ -170,4 +131,32 @@ def plot_diagnostics(groups: Mapping[str, Sequence[Result]], columns: Mapping[st
             axis.set_xlabel("images seen, thousands")
             axis.tick_params(labelbottom=True)
         name_all(figure, [axes[0, 0]], loc="outside upper center", ncols=min(4, len(groups)))
+    return figure
+
+
+@legible(16, 30)
+def plot_similarity(panels: Mapping[str, Tensor], images: Tensor, turns: Sequence[str]) -> plt.Figure:
+    """Matrices (rB, B) of cosines between r transformed versions of each of B images and the images themselves.
+
+    The images stand above their columns; a frame marks the true column of each row, a dot the largest entry.
+    """
+    B, low = len(images), min(float(A.min()) for A in panels.values())
+    with plt.rc_context(PICTURES):
+        figure, axes = plt.subplots(1, len(panels), figsize=(3.1 * len(panels) + 1.2, 6.2), squeeze=False)
+        for axis, (name, A) in zip(axes[0], panels.items(), strict=True):
+            per = len(A) // B
+            shown = axis.imshow(A.numpy(), cmap="cividis", vmin=min(0.0, low), vmax=1, aspect="auto")
+            for column, image in enumerate(images):
+                frame = Rectangle((column - 0.5, per * column - 0.5), 1, per, fill=False, ec="white", lw=2.5)
+                frame.set_path_effects([withStroke(linewidth=5, foreground="black")])  # to be seen on yellow
+                axis.add_patch(frame)
+                inset = axis.inset_axes([column / B, 1.01, 1 / B, 0.09])
+                show_image(inset, image)
+            axis.plot(A.argmax(1), range(len(A)), "o", color=PALETTE[1], mec="white", ms=7)
+            hit = 100 * float(np.mean(A.argmax(1).numpy() == np.arange(len(A)) // per))
+            axis.set(xticks=[], yticks=[], xlabel=f"{hit:.0f} % of the rows right")
+            axis.text(0.5, 1.12, name, transform=axis.transAxes, ha="center", va="bottom", fontweight="bold")
+        axes[0, 0].set_yticks(range(len(turns) * B), [*turns] * B, fontsize=9)
+        axes[0, 0].set_ylabel("transformed version")
+        figure.colorbar(shown, ax=axes[0], label="cosine", shrink=0.7)
     return figure

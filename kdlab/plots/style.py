@@ -103,6 +103,16 @@ def label_of(column: str) -> str:
     return f"{words}, {metric.unit}" if metric and metric.unit else words
 
 
+def show_image(
+    axis: plt.Axes, image: Tensor | np.ndarray, extent: tuple[float, float, float, float] | None = None
+) -> None:
+    """Draw a uint8 image (C, H, W), or its picture; without an extent it is all of the axis."""
+    shown = picture(image) if isinstance(image, Tensor) else image
+    axis.imshow(shown, cmap="gray_r", vmin=0, vmax=255, extent=extent)
+    if extent is None:
+        bare(axis)
+
+
 def picture(image: Tensor) -> np.ndarray:
     """A uint8 image (C, H, W) as matplotlib shows it: (H, W) or (H, W, 3)."""
     return image.permute(1, 2, 0).squeeze(2).numpy()

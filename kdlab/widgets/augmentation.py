@@ -7,7 +7,7 @@ import torch
 
 from ..data import ImageSet
 from ..data.augment import AUGMENTATIONS, Recipe
-from ..plots.explorers import plot_montage
+from ..plots import plot_strips
 from .controls import Slider
 from .frame import Explorer, explore
 
@@ -51,7 +51,7 @@ def augmentation(
         )
         rows = {"image": copies, "weak": _drawn(weak, copies, 3 * again)}
         rows |= {f"view {i}": _drawn(recipe, copies, 3 * again + i) for i in (1, 2)}
-        return plot_montage(rows)
+        return plot_strips(rows)
 
     return explore(
         draw,

@@ -12,7 +12,7 @@ from ..engine.reading import log_lines, read_run
 from ..engine.report import table
 from ..engine.store import runs_root
 from ..experiment.config import Config
-from ..plots.explorers_runs import is_number, plot_browsed
+from ..plots.explorers import is_number, plot_browsed
 from .controls import Slider, Words
 from .frame import Explorer, explore
 

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from ..core.errors import Error
-from ..plots.explorers_runs import plot_budgets
+from ..plots.explorers import plot_budgets
 from ..studies import STUDIES
 from .controls import Choice, Slider
 from .frame import Explorer, explore

@@ -15,7 +15,7 @@ from torchvision.transforms.v2.functional import resize
 from ..core.errors import Error
 from ..data import Normalise
 from ..engine.result import Result
-from ..plots.explorers_runs import plot_readings
+from ..plots.explorers import plot_readings
 from .frame import Explorer
 
 PREDICT = "Draw a 7, then a bar through its middle. Who changes its mind first, the teacher or the student?"

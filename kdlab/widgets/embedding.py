@@ -9,7 +9,7 @@ from ..data import Normalise
 from ..engine.result import Result
 from ..losses import similarity as cosines_of
 from ..metrics import extract
-from ..plots.explorers_runs import plot_map
+from ..plots.explorers import plot_map
 from .controls import Slider
 from .frame import Explorer, explore
 from .moments import MOMENTS, methods_at

@@ -11,7 +11,7 @@ from ..core.errors import Error
 from ..engine.result import Result
 from ..engine.watch import watch
 from ..experiment.setup import Setup
-from ..plots.explorers_runs import plot_feature_maps
+from ..plots.explorers import plot_feature_maps
 from .controls import Choice, Slider
 from .frame import Explorer, explore
 

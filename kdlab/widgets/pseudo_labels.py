@@ -10,7 +10,7 @@ from ..engine.result import Result
 from ..engine.watch import watch
 from ..experiment.setup import Setup
 from ..metrics import extract
-from ..plots.explorers_runs import plot_threshold
+from ..plots.explorers import plot_threshold
 from .controls import Choice, Slider
 from .frame import Explorer, explore
 

@@ -11,7 +11,7 @@ from ..engine.result import Result
 from ..losses import similarity as cosines_of
 from ..metrics.embeddings import embeds
 from ..models import evaluating
-from ..plots.explorers_runs import plot_batch
+from ..plots.explorers import plot_batch
 from .controls import Slider
 from .frame import Explorer, explore
 from .moments import MOMENTS, methods_at

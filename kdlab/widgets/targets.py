@@ -13,7 +13,7 @@ from ..engine.result import Result
 from ..engine.watch import watch
 from ..experiment.setup import Setup
 from ..metrics import accuracy, branch_accuracy, extract
-from ..plots.explorers_runs import plot_soft_target
+from ..plots.explorers import plot_soft_target
 from .controls import Choice, Slider
 from .frame import Explorer, explore
 

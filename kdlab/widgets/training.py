@@ -13,7 +13,7 @@ from ..engine.result import Result
 from ..engine.run import run
 from ..experiment.config import Config
 from ..metrics import monitored
-from ..plots.explorers_runs import is_number, plot_training
+from ..plots.explorers import is_number, plot_training
 from ..plots.texts import visible
 from .frame import Shown, picture_of, show
 

@@ -63,7 +63,9 @@ def test_log_images_and_embedding():
     assert {t.get_text() for t in left.get_legend().get_texts()} == {"ce", "kd", "weighted sum"} and right.get_ylabel()
     for channels in (1, 3):
         figure = plots.plot_images(torch.zeros(5, channels, 8, 8, dtype=torch.uint8), list("abcde"), columns=4)
-        assert [a.get_title() for a in figure.axes] == ["a", "b", "c", "d", "e", "", "", ""]
+        (axis,) = figure.axes
+        assert [text.get_text() for text in axis.texts if text.get_text()] == ["a", "b", "c", "d", "e"]
+        assert [image.get_array().shape[:2] for image in axis.images] == [(9, 36), (9, 9)], "four in a row, and one"
     y = torch.arange(60) % 3
     figure = plots.plot_embedding({"x": torch.eye(3)[y] + 0.1 * torch.randn(60, 3)}, y, ["p", "q", "r"])
     assert {t.get_text() for t in figure.axes[0].texts} == {"p", "q", "r"}

@@ -29,9 +29,10 @@ def test_balance_stacks_its_parts():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_strips_name_rows_and_columns(channels):
     images = torch.zeros(3, channels, 8, 8, dtype=torch.uint8)
-    axes = plots.plot_strips({"a": images, "b": images[:2]}, ["x", "y", "z"], ["under"]).axes
-    assert [axes[0].get_ylabel(), axes[3].get_ylabel()] == ["a", "b"] and axes[2].get_title() == "z"
-    assert [len(axis.images) for axis in axes] == [1, 1, 1, 1, 1, 0] and axes[3].get_xlabel() == "under"
+    (axis,) = plots.plot_strips({"a": images, "b": images[:2]}, ["x", "y", "z"], ["under"]).axes
+    assert [text for text in texts(axis) if text] == ["a", "x", "y", "z", "b", "under"]
+    assert [image.get_array().shape[:2] for image in axis.images] == [(9, 27), (9, 18)]
+    assert len(axis.collections[0].get_paths()) == 5, "a frame around each"
 
 
 def test_confusion_writes_its_counts_while_there_is_room():
@@ -88,13 +89,15 @@ def test_diagnostics_draw_runs_and_means():
 
 def test_strips_frame_what_is_right_and_draw_boxes():
     images = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
-    axes = plots.plot_strips(
-        {"a": images, "b": images}, right={"b": [None, True, False]}, boxes={"a": (2, 1, 6, 5)}
-    ).axes
-    (box,) = axes[0].patches
-    assert (box.get_x(), box.get_y(), box.get_width(), box.get_height()) == (0.5, 1.5, 4, 4) and not axes[3].patches
-    plain, hit, miss = (axis.spines["left"] for axis in axes[3:])
-    assert miss.get_linestyle() == "--" and hit.get_linestyle() == "-" and hit.get_linewidth() > plain.get_linewidth()
+    figure = plots.plot_strips({"a": images, "b": images}, right={"b": [None, True, False]}, boxes={"a": (2, 1, 6, 5)})
+    frames = figure.axes[0].collections[0]
+    paths, widths, styles = frames.get_paths(), frames.get_linewidths(), frames.get_linestyles()
+    assert len(paths) == 3 * 2 + 3, "a frame around each, and a box in each of the first row"
+    image, box = (path.get_extents().bounds for path in paths[:2])
+    pixel = image[2] / 8
+    assert box == pytest.approx((image[0] + pixel, image[1] + 2 * pixel, 4 * pixel, 4 * pixel))
+    assert widths[-3] < widths[-2] == widths[-1]
+    assert styles[-2][1] is None and styles[-1][1] is not None, "dashed where it is wrong"
 
 
 def test_cosines_with_a_scale_each():

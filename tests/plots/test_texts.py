@@ -17,7 +17,7 @@ from own_images import pets
 
 import kdlab
 from kdlab import Config, plots
-from kdlab.plots import explorers, explorers_runs
+from kdlab.plots import explorers
 
 K = 4
 IMAGES = torch.arange(K * 64, dtype=torch.uint8).view(K, 1, 8, 8)
@@ -64,7 +64,6 @@ def answers(names):
 
 
 DRAWN = {
-    plots.plot_against: lambda n: ({name: {1.0: runs(n)[name], 2.0: runs(n)[name]} for name in n}, n[0]),
     plots.plot_agreement: lambda n: (IMAGES, rows(n, torch.zeros(K, 4, 4))),
     plots.plot_answers: lambda n: (answers(n),),
     plots.plot_balance: lambda n: (rows(n, [1] * K), n),
@@ -93,15 +92,14 @@ DRAWN = {
     plots.plot_versions: lambda n: (IMAGES, n[:2], n[2:], n, n[0]),
     plots.plot_worth: lambda n: (worth(n),),
     explorers.plot_interval: lambda n: ([1.0, 2.0], n[0]),
-    explorers.plot_montage: lambda n: (rows(n, IMAGES),),
     explorers.plot_temperature: lambda n: (IMAGES[0], LOGITS, LOGITS, 2.0, n, 1, ([0.5, 50], [1, 2])),
-    explorers_runs.plot_browsed: lambda n: (rows(n, [(1, 2.0), (2, 1.0)]), n[0], n[1]),
-    explorers_runs.plot_budgets: lambda n: (rows(n, {1.0: [2.0, 3.0], 2.0: [3.0, 4.0]}), n[0], False, n[1]),
-    explorers_runs.plot_feature_maps: lambda n: (IMAGES[0], rows(n, torch.rand(3, 4, 4)), n[0]),
-    explorers_runs.plot_map: lambda n: (torch.rand(K, 2), Y[:K], n, 0, [1, 2], IMAGES, n[0]),
-    explorers_runs.plot_readings: lambda n: (IMAGES[0], rows(n[:2], LOGITS), n),
-    explorers_runs.plot_soft_target: lambda n: (IMAGES[0], LOGITS.softmax(0), 1, n, rows(n, [1.0, 2.0]), 1, n[0]),
-    explorers_runs.plot_training: lambda n: ([{"epoch": 1, "loss": 1.0, n[0]: 2.0}], 3, n[0]),
+    explorers.plot_browsed: lambda n: (rows(n, [(1, 2.0), (2, 1.0)]), n[0], n[1]),
+    explorers.plot_budgets: lambda n: (rows(n, {1.0: [2.0, 3.0], 2.0: [3.0, 4.0]}), n[0], False, n[1]),
+    explorers.plot_feature_maps: lambda n: (IMAGES[0], rows(n, torch.rand(3, 4, 4)), n[0]),
+    explorers.plot_map: lambda n: (torch.rand(K, 2), Y[:K], n, 0, [1, 2], IMAGES, n[0]),
+    explorers.plot_readings: lambda n: (IMAGES[0], rows(n[:2], LOGITS), n),
+    explorers.plot_soft_target: lambda n: (IMAGES[0], LOGITS.softmax(0), 1, n, rows(n, [1.0, 2.0]), 1, n[0]),
+    explorers.plot_training: lambda n: ([{"epoch": 1, "loss": 1.0, n[0]: 2.0}], 3, n[0]),
 }
 NAMELESS = {
     "plot_batch",
@@ -115,7 +113,7 @@ NAMELESS = {
 
 
 def test_every_figure_is_drawn_here():
-    everywhere = {name for place in (plots, explorers, explorers_runs) for name in vars(place) if name[:5] == "plot_"}
+    everywhere = {name for place in (plots, explorers) for name in vars(place) if name[:5] == "plot_"}
     assert {function.__name__ for function in DRAWN} | NAMELESS == everywhere
 
 

@@ -9,7 +9,7 @@ matplotlib.use("Agg")
 from matplotlib.colors import to_rgb
 
 from kdlab import Error, plots
-from kdlab.plots.studies import VERDICTS
+from kdlab.plots.results import VERDICTS
 
 
 def test_few_seeds_beside_all():
