@@ -131,10 +131,10 @@ def plot_soft_target(
         figure, (_, shares, lines) = _beside(image, [1, 2.2, 2], names)
         tints = ["0.15" if i == truth else "0.65" for i in range(len(target))]
         shares.bar(range(len(target)), target.tolist(), 0.85, color=tints)
-        shares.set_xticks([(i + 0.5) * turns - 0.5 for i in every], [names[i] for i in every])
+        _name_classes(shares, [(i + 0.5) * turns - 0.5 for i in every], [names[i] for i in every])
         shares.set(ylim=(0, 1.02), yticks=(0, 0.5, 1), title=title)
-        shares.set_xlabel("class" if turns == 1 else f"class, in {turns} turns each")
-        shares.grid(axis="x", visible=False)
+        if turns > 1:
+            shares.set_xlabel(f"class, in {turns} turns each")
         for name, colour in palette.items():
             _draw_moment(lines, exits[name], epoch, colour, name, lw=2.5 if name == "classifier" else 1.5)
         lines.set(ylim=(0, 102), xlabel="epochs trained", title="test accuracy of each exit, %")
@@ -148,8 +148,6 @@ def _beside(image: Tensor, widths: Sequence[float], classes: Sequence[str]) -> t
     figure, axes = plt.subplots(1, len(widths), figsize=(10, 3.9 if long else 3.1), width_ratios=widths)
     figure.subplots_adjust(0.01, 0.36 if long else 0.18, 0.99, 0.88, wspace=0.2)
     show_image(axes[0], image)
-    for axis in axes[1:] if long else ():
-        axis.tick_params(axis="x", rotation=40)
     return figure, list(axes)
 
 
@@ -161,12 +159,18 @@ def _draw_classes(
         shift = 0.4 * i - 0.2 * (len(systems) - 1)
         axis.bar(np.arange(len(classes)) + shift, systems[name], 0.4, color=colour, label=name)
     every = range(0, len(classes), 1 + len(classes) // 20)
-    axis.set_xticks(every, [classes[k] for k in every])
-    axis.set_xlabel("class")
-    axis.grid(axis="x", visible=False)
+    _name_classes(axis, every, [classes[k] for k in every])
     if named:
         axis.set_yticks((0, 0.5, 1))
         name_all(axis, loc="upper left", fontsize=10, borderaxespad=0.2)
+
+
+def _name_classes(axis: plt.Axes, ticks: Sequence[float], names: Sequence[str]) -> None:
+    """Name classes below their bars, long names aslant."""
+    slant = {"rotation": 40, "ha": "right"} if max(map(len, names)) > 3 else {}
+    axis.set_xticks(ticks, names, **slant)
+    axis.set_xlabel("class")
+    axis.grid(axis="x", visible=False)
 
 
 def _draw_moment(axis: plt.Axes, values: Sequence[float], at: int, colour: tuple, name: str, lw: float = 2) -> None:
@@ -221,7 +225,7 @@ def plot_batch(images: Tensor, cosines: Tensor, T: float, epoch: int) -> plt.Fig
     }
     with plt.rc_context({**MOVING, "axes.grid": False}):
         figure, axes = plt.subplots(1, 2, figsize=(9, 4.2))
-        figure.subplots_adjust(0.005, 0.01, 0.98, 0.94, wspace=0.04)
+        figure.subplots_adjust(0.005, 0.025, 0.98, 0.94, wspace=0.04)
         for axis, (title, (matrix, low, colour_map)) in zip(axes, panels.items(), strict=True):
             drawn = axis.imshow(matrix, cmap=colour_map, vmin=low, vmax=1, extent=(0, B, B, 0))
             show_image(axis, joined(images, 1), (0, B, -0.1, -1.1))

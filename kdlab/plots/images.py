@@ -149,7 +149,7 @@ def _draw_rows(
                     frames.append(Rectangle(place, right - edge, bottom - top, fill=False, ec=PALETTE[1], lw=1.6))
             for texts, at, align in ((over, y - 0.04, "bottom"), (under, end + 0.04, "top")):
                 for i, text in enumerate(texts or ()):
-                    axis.text(left + i * side + W * unit / 2, at, text, ha="center", va=align, fontsize=9.5)
+                    axis.text(left + i * side + W * unit / 2, at, text, ha="center", va=align, fontsize=9)
             y = end + _height(under) + 0.06
         axis.add_collection(PatchCollection(frames, match_original=True))
         width = left + max(map(len, rows)) * side
@@ -161,7 +161,8 @@ def _draw_rows(
 
 def _height(texts: Sequence[str] | None) -> float:
     """Return the inches that a row of texts needs."""
-    return LINE * max((1 + text.count("\n") for text in texts or () if text), default=0)
+    lines = [1 + text.count("\n") for text in texts or () if text]
+    return LINE * max(lines) + 0.04 if lines else 0
 
 
 def _gap(side: int) -> int:
