@@ -9,8 +9,8 @@ import pytest
 
 from kdlab import PUBLISHED, STUDIES
 from kdlab.cli import notebooks
+from kdlab.core.places import SHIPPED, shipped_only
 from kdlab.engine.report import interval
-from kdlab.engine.tables import SHIPPED, shipped_only
 from kdlab.studies import evidence
 from kdlab.studies.evidence import DATA, KEY, load, split
 

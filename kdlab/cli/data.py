@@ -128,8 +128,8 @@ def _counts(split: "Split") -> "pd.DataFrame":
 def _verify(name: str, size: int | None, kept: "ImageSet") -> None:
     """Read a data set with nothing kept of it; an `Error` where it gives other images."""
     from .. import data
+    from ..core.places import environment
     from ..data.photographs import Photographs
-    from ..engine.store import environment
 
     with tempfile.TemporaryDirectory() as place, environment(KDLAB_CACHE=place):
         data.load.cache_clear()

@@ -244,7 +244,7 @@ def execute(path: Path) -> None:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
-    from ..engine.tables import figures_root
+    from ..core.places import figures_root
 
     _check_writable(path)
     notebook, figures = read(path), HERE / "figures" if checkout() else figures_root()
@@ -512,7 +512,7 @@ def tour(parameter: Parameters = None) -> None:
     """Run the whole path on real digits in a minute: teacher, student, tables and pictures, in runs/tour/."""
     import pandas as pd
 
-    from ..engine.store import runs_root
+    from ..core.places import runs_root
 
     began = time.perf_counter()
     folder = runs_root() / "tour"

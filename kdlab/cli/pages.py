@@ -15,12 +15,11 @@ import torch
 
 from ..core.errors import Error, lookup
 from ..core.hyper import hyper_parameters
-from ..core.places import PACKAGE, VARIABLES, checkout
+from ..core.places import PACKAGE, VARIABLES, checkout, shipped_only
 from ..core.schedules import SCHEDULES
 from ..data import DATASETS, NOISES, SAMPLINGS
 from ..data.augment import AUGMENTATIONS
 from ..data.csv_file import FILES, LABELS, SPLITS
-from ..engine.tables import shipped_only
 from ..experiment import catalogue
 from ..experiment.config import Config
 from ..experiment.optimizers import OPTIMIZERS

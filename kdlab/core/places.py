@@ -2,7 +2,8 @@
 
 import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +28,9 @@ def shipped() -> Path:
     return checkout() or PACKAGE / "shipped"
 
 
+SHIPPED = shipped() / "figures"  # the committed figures, and the evidence under data/
+
+
 def folder_from(variable: str, default: Callable[[], Path]) -> Path:
     """The folder that an environment variable names, `~` being the home folder; else `default()`."""
     text = os.environ.get(variable)
@@ -38,9 +42,36 @@ def folder_from(variable: str, default: Callable[[], Path]) -> Path:
         raise Error(f"{variable}={text}: there is no such home folder, give another path") from None
 
 
-def results(name: str) -> Path:
-    """Where results go without a variable: `name` in the checkout, else in the current folder."""
-    return (checkout() or Path.cwd()) / name
+@contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """Set these environment variables inside the block, and restore them afterwards."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def runs_root() -> Path:
+    """Return where run folders lie: $KDLAB_RUNS, else `runs/` in the checkout or, without one, the current folder."""
+    return folder_from("KDLAB_RUNS", lambda: (checkout() or Path.cwd()) / "runs")
+
+
+def figures_root() -> Path:
+    """Return where figures go, and the numbers behind them into `data/`: $KDLAB_FIGURES, else `figures/` in the runs.
+
+    Those that are committed with the notebooks are only replaced by `kdlab notebooks execute`.
+    """
+    return folder_from("KDLAB_FIGURES", lambda: runs_root() / "figures")
+
+
+def shipped_only() -> AbstractContextManager[None]:
+    """Use only the tables that came with the package inside the block, without the user's own."""
+    return environment(KDLAB_FIGURES=str(SHIPPED))
 
 
 def downloads() -> Path:

@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ..core.errors import Error, known, machine_errors
+from ..core.places import runs_root
+from ..core.statistics import interval, summary, tidy, wilson
 from ..metrics import METRICS
 from .identity import changed_rooms, metric_code
 from .reading import Stored, read_runs, warn_of
 from .result import Result, trusted
-from .store import runs_root
 
 # What the table of all runs shows of each config, left to right
 FIELDS = ("dataset", "labels", "method", "model", "width", "seed", "epochs", "lr")
@@ -60,27 +60,6 @@ def _row(run: Stored, now: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Mean and half-width of its confidence interval (Student's t, n - 1 degrees of freedom); NaN width for n = 1."""
-    from scipy.special import stdtrit  # of scipy.stats, which would call it, the import takes a second
-
-    numbers = np.asarray(values, dtype=float)
-    n = len(numbers)
-    half = stdtrit(n - 1, 0.5 + level / 2) * numbers.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-    return float(numbers.mean()), float(half)
-
-
-def wilson(right: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Ends of the confidence interval of a share of which `right` of `n` were counted, in percent (Wilson 1927).
-
-    It says what other images of the same kind might give; unlike mean ± width it stays within 0 and 100.
-    """
-    from scipy.stats import binomtest
-
-    low, high = binomtest(right, n).proportion_ci(level, method="wilson")
-    return 100 * float(low), 100 * float(high)
-
-
 def difference(
     system: Sequence[Result], baseline: Sequence[Result], metric: str = "test/accuracy"
 ) -> tuple[float, float]:
@@ -120,27 +99,4 @@ def compare(
     return summary(scores, gained, baseline)
 
 
-def summary(
-    scores: Mapping[str, Sequence[float]],
-    gained: Mapping[str, Sequence[float]] | None = None,
-    baseline: str | None = None,
-) -> pd.DataFrame:
-    """A row a system: mean, 95 % interval, n of its scores; mean and interval of what it `gained` over `baseline`."""
-    rows: dict[str, dict[str, float]] = {}
-    for name, values in scores.items():
-        rows[name] = {**dict(zip(("mean", "± 95 %"), interval(values), strict=True)), "n": len(values)}
-        if gained and name in gained:
-            rows[name] |= dict(zip((f"minus {baseline}", "± 95 % "), interval(gained[name]), strict=True))
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("system")
-
-
-def tidy(frame: pd.DataFrame, digits: int = 1) -> pd.DataFrame:
-    """For reading: integers with thousands apart, other numbers with `digits` decimals, blanks for nothing."""
-    columns = {}
-    for name, column in frame.items():
-        decimals = 0 if pd.api.types.is_integer_dtype(column) else digits
-        numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-        columns[name] = column.map(
-            lambda v, d=decimals, n=numeric: "" if pd.isna(v) else f"{v:,.{d}f}" if n else str(v)
-        )
-    return pd.DataFrame(columns, index=frame.index)
+__all__ = ["brief", "compare", "difference", "interval", "summary", "table", "tidy", "wilson"]

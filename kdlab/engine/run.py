@@ -8,7 +8,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from ..core.errors import Error, machine_errors
-from ..core.places import bars
+from ..core.places import bars, runs_root
 from ..data import Images
 from ..experiment.assemble import assemble, build_method, chain_images, own_generators, stage_of
 from ..experiment.config import Config
@@ -19,7 +19,7 @@ from .identity import changed_rooms, edited_files, metric_code
 from .reading import MissingError
 from .recent import Recent
 from .result import Result, trusted
-from .store import RunFolder, runs_root
+from .store import RunFolder
 from .tracking import track, tracked
 from .train import fit
 

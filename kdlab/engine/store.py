@@ -24,9 +24,10 @@ import torch
 from filelock import Timeout
 from torch import nn
 
-from ..core import __version__, places
+from ..core import __version__
 from ..core.errors import KEPT, Error
 from ..core.output import replacing, write_bytes, write_text
+from ..core.places import runs_root
 from ..data import Images
 from ..experiment.config import Config
 from ..methods import Method
@@ -52,25 +53,6 @@ CHECKPOINT_SHARE = 0.05  # but writing large states takes no more than this shar
 SILENT_SECONDS = 2.0  # a process that waits longer for another says so
 CHECKPOINTS = ("checkpoint.pt", "checkpoint.previous.pt")  # the newest first
 STATE = {"method", "optimizer", "best", "precision", "epoch", "stop", "seconds"}  # what each of them has
-
-
-@contextmanager
-def environment(**values: str) -> Iterator[None]:
-    """Inside, these environment variables are set; afterwards they are as they were."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-def runs_root() -> Path:
-    """Where run folders lie: $KDLAB_RUNS, else `runs/` in the checkout, or in the current folder without one."""
-    return places.folder_from("KDLAB_RUNS", lambda: places.results("runs"))
 
 
 class RunFolder:
@@ -343,8 +325,6 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 __all__ = [
     "CHECKPOINT_SECONDS",
     "RunFolder",
-    "environment",
     "flat",
     "log_lines",
-    "runs_root",
 ]

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +12,11 @@ import pandas as pd
 
 from ..core.errors import Error
 from ..core.output import replacing
-from ..core.places import folder_from, shipped
-from .store import environment, runs_root
+from ..core.places import SHIPPED, figures_root
 
 WHOLE = 2**53  # floats below it hold every integer
 MARKS = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")  # what git leaves in a file of two versions
 AGAIN = "bring the file back from a copy or from version control, or move it away"
-SHIPPED = shipped() / "figures"
-
-
-def figures_root() -> Path:
-    """Where figures go: $KDLAB_FIGURES, else `figures/` in the runs folder; the numbers behind them into `data/`.
-
-    Those that are committed with the notebooks are only replaced by `kdlab notebooks execute`.
-    """
-    return folder_from("KDLAB_FIGURES", lambda: runs_root() / "figures")
-
-
-def shipped_only() -> AbstractContextManager[None]:
-    """Inside, tables are those that came with the package, without one's own."""
-    return environment(KDLAB_FIGURES=str(SHIPPED))
 
 
 def file_of(name: str, root: Path | None = None) -> Path:

@@ -1,6 +1,7 @@
 """Figures: one palette, labelled axes, readable at half size, safe for colour-blind readers."""
 
-from ..engine.tables import figures_root, load_table, save_table
+from ..core.places import figures_root
+from ..engine.tables import load_table, save_table
 from .classes import plot_balance, plot_confusion, plot_per_class
 from .diagrams import plot_branches, plot_pipeline
 from .distillation import (

@@ -12,8 +12,8 @@ from matplotlib.colors import to_rgb
 from torch import Tensor
 
 from ..core.output import write_bytes
+from ..core.places import figures_root
 from ..engine.result import Result
-from ..engine.tables import figures_root
 from ..metrics import METRICS
 
 # Load the backend now: what it sets inside one of the rc_contexts below would be undone on leaving

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from ..core.errors import Error
+from ..core.places import shipped_only
 from ..engine.run import run_seeds
-from ..engine.tables import load_table, places, save_table, shipped_only
+from ..engine.tables import load_table, places, save_table
 from ..experiment.config import Config
 from ..metrics import METRICS, monitored
 

@@ -7,10 +7,9 @@ from typing import Any
 import pandas as pd
 
 from ..core.errors import Error
+from ..core.places import environment, figures_root, runs_root
 from ..engine.identity import far_code, hash_of
 from ..engine.run import run
-from ..engine.store import environment, runs_root
-from ..engine.tables import figures_root
 from ..experiment.config import Config
 from . import evidence
 

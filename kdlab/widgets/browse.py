@@ -8,9 +8,9 @@ import pandas as pd
 from pydantic import ValidationError
 
 from ..core.errors import Error, sentence
+from ..core.places import runs_root
 from ..engine.reading import log_lines, read_run
 from ..engine.report import table
-from ..engine.store import runs_root
 from ..experiment.config import Config
 from ..plots.explorers import is_number, plot_browsed
 from .controls import Slider, Words

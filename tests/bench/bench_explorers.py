@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import browsing
 
 from kdlab import run
-from kdlab.engine.store import environment
+from kdlab.core.places import environment
 from kdlab.widgets.gallery import CONFIGS, EXPLORERS
 
 MOVES = 20

@@ -10,7 +10,7 @@ import warnings
 import pytest
 
 from kdlab.cli import app as cli
-from kdlab.engine.store import runs_root
+from kdlab.core.places import runs_root
 
 TINY = {"labels": 20, "width": 0.125, "epochs": 1, "steps": 1, "batch": 8}
 DEEP = 100_000

@@ -237,7 +237,7 @@ RENAMED = {
 FRESH = """
 import sys
 from kdlab.studies import PUBLISHED, STUDIES
-from kdlab.engine.tables import shipped_only
+from kdlab.core.places import shipped_only
 with shipped_only():
     for name in sys.argv[1:]:
         study = {**STUDIES, **PUBLISHED}[name]()

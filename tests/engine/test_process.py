@@ -14,10 +14,11 @@ from safetensors.torch import load_file
 
 import kdlab
 from kdlab import Config, Error, widgets
+from kdlab.core.places import environment
 from kdlab.engine import process as processes
 from kdlab.engine import store
 from kdlab.engine.process import Process
-from kdlab.engine.store import RunFolder, environment, log_lines
+from kdlab.engine.store import RunFolder, log_lines
 from kdlab.experiment.assemble import chain_images
 
 DUE = store.CHECKPOINT_SECONDS  # of the processes; here `runs` makes it 0

@@ -24,9 +24,10 @@ from safetensors.torch import load_file, save_file
 import kdlab
 from kdlab import DIAGNOSTICS, METHODS, Config, Error
 from kdlab.cli import app as cli
+from kdlab.core.places import environment
 from kdlab.engine import store
 from kdlab.engine.process import Process
-from kdlab.engine.store import environment, log_lines
+from kdlab.engine.store import log_lines
 
 SMALL = {"labels": 20, "width": 0.125, "epochs": 3, "steps": 1, "batch": 8, "model": "resnet8"}
 TEACHER = Config(**SMALL)

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 import kdlab
 from kdlab import STUDIES, Config, Question, Study
 from kdlab.cli.study import app
+from kdlab.core.places import shipped_only
 from kdlab.data import is_here, load, origin
-from kdlab.engine.tables import save_table, shipped_only
+from kdlab.engine.tables import save_table
 from kdlab.studies import evidence
 
 DRAW = np.random.default_rng(0)

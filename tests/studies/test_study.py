@@ -109,6 +109,7 @@ def test_rows_of_other_settings_are_told_apart(study):
 
 def test_evidence_that_came_with_the_package_and_ones_own(study, tmp_path, monkeypatch):
     shipped = tmp_path / "shipped"
+    monkeypatch.setattr("kdlab.core.places.SHIPPED", shipped)
     monkeypatch.setattr("kdlab.engine.tables.SHIPPED", shipped)
     monkeypatch.setenv("KDLAB_FIGURES", str(shipped))
     study.run([0], only=["alone"])

@@ -107,13 +107,14 @@ def test_without_validation_images_nothing_is_tuned(systems):
 
 
 def test_chosen_rates_are_those_of_the_committed_table_alone(systems, tmp_path, monkeypatch):
+    monkeypatch.setattr("kdlab.core.places.SHIPPED", tmp_path)
     monkeypatch.setattr("kdlab.engine.tables.SHIPPED", tmp_path)
     default = Config().lr
     assert tuning.chosen_rates("small")["alone"] == default, "nothing was tuned yet"
     frame = pd.DataFrame({"system": ["alone", "alone"], "lr": [0.01, 0.02], "chosen": [False, True]})
     kdlab.engine.tables.save_table(frame.set_index("system"), "small_tuning")
     assert tuning.chosen_rates("small")["alone"] == default, "a table of one's own changes no experiment"
-    with kdlab.engine.tables.shipped_only():
+    with kdlab.core.places.shipped_only():
         kdlab.engine.tables.save_table(frame.set_index("system"), "small_tuning")
     rates = tuning.chosen_rates("small")
     assert rates["alone"] == 0.02 and rates["taught"] == default

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from kdlab import Config, run
-from kdlab.engine.store import environment
+from kdlab.core.places import environment
 
 if not browsing.CHROMIUM:
     pytest.skip("there is no Chromium or Chrome to open notebooks with", allow_module_level=True)
