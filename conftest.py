@@ -57,10 +57,7 @@ def pytest_sessionfinish(session):
     OPEN.close()
 
 
-def pytest_collection_modifyitems(config, items):
-    from kdlab.cli import strictness
-
-    strictness.pytest_collection_modifyitems(config, items)  # here too, for folders that take this file alone
+def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: next((i for i, name in enumerate(FIRST) if item.path.name.endswith(name)), len(FIRST)))
 
 

@@ -55,7 +55,10 @@ def docs() -> None:
 
 
 def call() -> None:
-    """Do what was typed. A user's mistake or a refusal of the machine is one line on stderr and exit code 2."""
+    """Do what was typed.
+
+    A user's mistake, or what the machine refuses, is one line on stderr and exit code 2.
+    """
     warnings.showwarning = lambda message, *_, **__: print(f"kdlab: {shown(message)}", file=sys.stderr)
     write_anything()
     try:
@@ -79,7 +82,7 @@ def main() -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """End this process: run what atexit has, flush what was printed, and skip the rest.
+    """End this process: call what atexit has, flush the output, skip the rest.
 
     With torch loaded the interpreter would take itself apart for two seconds. The code is 120 where output cannot be
     written, as Python's is; a reader that has closed its pipe is no error.

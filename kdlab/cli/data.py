@@ -17,31 +17,34 @@ if TYPE_CHECKING:  # data and figures load late
 
     from ..data import ImageSet, Split
 
-app = typer.Typer(no_args_is_help=True, help="Data sets: what is there, what is in them, what is kept of them.")
-Name = Annotated[str, typer.Argument(help="a data set, of kdlab data list, folder:PATH or csv:FILE")]
+app = typer.Typer(
+    no_args_is_help=True, help="List, download and inspect data sets, and clear the cache of decoded images."
+)
+Name = Annotated[str, typer.Argument(help="a data set of kdlab data list, folder:PATH or csv:FILE")]
 Size = Annotated[int | None, typer.Option(min=1, help="pixels per side")]
 CLASSES, EACH = 20, 8  # of a contact sheet
 
 
 @app.command(name="list")
 def list_() -> None:
-    """All data sets, and where those that are not there must lie."""
+    """List all data sets; where one is missing, the folder to put it in."""
     from .. import data
 
     root = data.data_root()
     for name, reader in data.DATASETS.items():
-        place = data.PLACES.get(name)
-        lies = root / place if place else None
-        missing = lies is not None and not any(found.is_dir() for found in lies.parent.glob(lies.name))
-        told = (getdoc(reader) or name).splitlines()[0]
-        say(f"{name:14} {told}{f' NOT THERE: its place is {lies}' if missing else ''}")
+        line = f"{name:14} {(getdoc(reader) or name).splitlines()[0]}"
+        if name in data.PLACES:
+            folder = root / data.PLACES[name]
+            if not any(path.is_dir() for path in folder.parent.glob(folder.name)):
+                line += f" NOT THERE: its folder is {folder}"
+        say(line)
     for stem, size in data.kept().items():
-        say(f"decoded and kept: {stem}, {size / 1e6:,.0f} MB")
+        say(f"in the cache: {stem}, {size / 1e6:,.0f} MB")
 
 
 @app.command()
 def get(name: Name, size: Size = None) -> None:
-    """Download a data set, or say where it must lie, and read it once."""
+    """Download and read a data set once, or say where to put it."""
     from .. import data
     from ..data.inspection import headline
 
@@ -53,12 +56,14 @@ def inspect_(
     name: Name,
     size: Size = None,
     labels: Annotated[str | None, typer.Option(help="a label budget: images in all, or a share such as 0.1")] = None,
-    seed: int = 0,
-    sheet: Annotated[Path | None, typer.Option(help="write a contact sheet, a PNG file")] = None,
+    seed: Annotated[int, typer.Option(help="of the label budget and the validation split")] = 0,
+    sheet: Annotated[Path | None, typer.Option(help="write some images of each class into this PNG file")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="decode all images again and compare")] = False,
 ) -> None:
-    """What a data set holds, what of it is not read, and what is done with it: images by class, with a label budget;
-    sizes and modes; images that are equal; a contact sheet.
+    """Show what a data set holds: images by class, sizes, what is left out.
+
+    Images are counted as a run would use them: for training, labelled (with a label budget if you give one), for
+    validation, for testing. Images that are equal are named.
     """
     from .. import data
     from ..core.settings import parse
@@ -70,7 +75,7 @@ def inspect_(
     if sheet is not None and (sheet.suffix != ".png" or sheet.is_dir() or not os.access(sheet.parent, os.W_OK)):
         raise Error(f"--sheet {sheet}: give a name that ends in .png, in a folder that can be written to")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", data.NotRead)  # it is told below
+        warnings.simplefilter("ignore", data.NotRead)  # said below
         inspected = inspect(name, size)
         images = inspected.images
         split = data.split(images, budget, seed=seed)
@@ -81,7 +86,7 @@ def inspect_(
         say(inspected.headline())
         say(f"\n{_counts(split).to_string()}\n")
         for line in inspected.lines():
-            say(shown(line))  # names of files may hold what ends a line
+            say(shown(line))  # names of files may hold line breaks
         if sheet is not None:
             _draw(images, sheet)
             say(f"\ncontact sheet: {sheet}")
@@ -94,14 +99,14 @@ def inspect_(
 
 @app.command()
 def clear() -> None:
-    """Remove what is kept of decoded images; it is made anew when it is needed."""
+    """Clear the cache of decoded images; it is made anew when it is needed."""
     from .. import data
 
     print(f"{data.clear() / 1e6:,.0f} MB are free again")
 
 
 def _draw(images: "ImageSet", sheet: Path) -> None:
-    """Write a contact sheet: some of each class, or of images without one."""
+    """Write a contact sheet: some images of each class, or some without a class."""
     from ..core.output import replacing
     from ..plots import plot_images
 
@@ -113,7 +118,7 @@ def _draw(images: "ImageSet", sheet: Path) -> None:
 
 
 def _counts(split: "Split") -> "pd.DataFrame":
-    """Images of each class: in batches, of those labelled, for validation, for testing."""
+    """Return the number of images of each class in every part of a split."""
     import pandas as pd
 
     images = split.images

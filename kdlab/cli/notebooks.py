@@ -1,4 +1,4 @@
-"""Notebooks from the outside: execute and normalise them, check them with nbval, run them through papermill.
+"""Execute notebooks, check them with nbval, run them through papermill.
 
 At the end stand the commands: `kdlab notebooks ...`, and `kdlab tour`, `lab` and `gallery`, which open one.
 """
@@ -43,7 +43,7 @@ PAGES, IDLE_SECONDS = 8, 300  # of the gallery: kernels at a time, and how long 
 
 
 def find(names: Sequence[Path] | None) -> list[Path]:
-    """Return notebook files, by path or by name (00_tour); without names all that come with kdlab."""
+    """Return notebooks by path or by name (00_tour), without names all of kdlab."""
     stems = {path.stem: path for path in sorted(NOTEBOOKS.glob("*.ipynb"))}
     return [_find(name, stems) for name in map(Path, names or stems or ["00_tour"])]
 
@@ -84,7 +84,7 @@ def read(path: Path) -> Any:
 
 
 def copy(folder: Path, names: Sequence[Path] | None = None) -> list[Path]:
-    """Copy the package's notebooks, or those of these names, into a folder; return the copies.
+    """Copy notebooks, by default all of kdlab, into a folder; return the copies.
 
     Raise an `Error`, and copy nothing, where one of them is there already: it may hold somebody's work.
     """
@@ -104,7 +104,10 @@ def copy(folder: Path, names: Sequence[Path] | None = None) -> list[Path]:
 
 @contextmanager
 def quiet_kernels(**environment: str) -> Iterator[None]:
-    """Start kernels inside with `environment`, without the user's start-up files, bars, widgets and warnings."""
+    """Start kernels inside with `environment`, and quiet ones.
+
+    They read no start-up files of the user and show no bars, no widgets and no warnings of their own.
+    """
     before = os.environ.copy()
     with tempfile.TemporaryDirectory() as folder:
         profile = Path(folder, "profile_default")
@@ -128,7 +131,7 @@ def quiet_kernels(**environment: str) -> Iterator[None]:
 
 @contextmanager
 def clean_kernels() -> Iterator[Path]:
-    """Start quiet kernels inside with an empty runs folder, which does not last; give that folder.
+    """Start quiet kernels inside with an empty, temporary runs folder; give it.
 
     Figures go into a folder in it. Kernels have one thread, as studies have: more of them round otherwise, and outputs
     should not depend on cores.
@@ -142,7 +145,10 @@ def clean_kernels() -> Iterator[Path]:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Leave this block as after an error when the process is asked to end: kernels and temporary files go with it."""
+    """End this block by SystemExit when the process is asked to end.
+
+    So kernels and temporary files go with it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread alone
         return
@@ -160,7 +166,7 @@ def ended_by_signals() -> Iterator[None]:
 
 
 def own_kernelspecs() -> Any:
-    """Return the class that finds this interpreter's kernel alone.
+    """Return the class that finds only this interpreter's kernel.
 
     What JUPYTER_PATH and the user's folders call python3 may be another Python, with another kdlab.
     """
@@ -186,7 +192,7 @@ def own_kernel() -> Any:
 
 @contextmanager
 def kernel_failures(path: Path) -> Iterator[None]:
-    """Raise an `Error` that says why the kernel of a notebook did not start, or did not last."""
+    """Raise an `Error` that says why a notebook's kernel did not start or last."""
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     try:
@@ -205,7 +211,7 @@ def kernel_failures(path: Path) -> Iterator[None]:
 
 
 def machine() -> str:
-    """Return the kind of machine that rounds like this one, where notebooks are executed: on one thread.
+    """Return the kind of this machine: those of one kind round alike, on one thread.
 
     Processors of two makers round differently with the same instructions.
     """
@@ -227,7 +233,7 @@ def _processor() -> str:
 
 
 def made_elsewhere(notebook: Any) -> bool:
-    """Return whether a notebook says that its outputs were made on another kind of machine."""
+    """Return whether a notebook was executed on another kind of machine, as it says."""
     made = notebook.metadata.get("kdlab", {}).get("machine")
     return made is not None and made != machine()
 
@@ -236,10 +242,10 @@ def made_elsewhere(notebook: Any) -> bool:
 
 
 def execute(path: Path) -> None:
-    """Execute a notebook from a clean kernel and an empty runs folder, and write it back in canonical form.
+    """Execute a notebook from a clean kernel and write it back in canonical form.
 
-    Figures and tables that it saves replace the committed ones when all of it has run; evidence of studies does not:
-    one live seed is no evidence that others should find.
+    Its runs folder is empty at the start. Figures and tables that it saves replace the committed ones when all of it
+    has run; evidence of studies does not: one live seed is no evidence that others should find.
     """
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
@@ -275,7 +281,7 @@ def execute(path: Path) -> None:
 
 
 def clean(path: Path) -> bool:
-    """Write a notebook in canonical form without running it; return whether that changed its bytes."""
+    """Write a notebook in canonical form, not run; return whether that changed it."""
     _check_writable(path)
     before = path.read_bytes()
     write(path, read(path))
@@ -292,7 +298,7 @@ def write(path: Path, notebook: Any) -> None:
 
 
 def _check_writable(path: Path) -> None:
-    """Raise an `Error` where a notebook cannot be written, or came with an installed package."""
+    """Raise an `Error` where a notebook cannot be written or is the package's."""
     if checkout() is None and path.resolve().is_relative_to(NOTEBOOKS.resolve()):
         raise Error(f"{path.name} belongs to the installed package: kdlab notebooks copy FOLDER, and take the copy")
     if not (os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK)):
@@ -300,7 +306,10 @@ def _check_writable(path: Path) -> None:
 
 
 def _take_figures(saved: Path, figures: Path) -> None:
-    """Replace the committed figures and tables by those that a notebook saved, but for rows of evidence."""
+    """Replace committed figures and tables by those that a notebook saved.
+
+    Tables of evidence, with a column `identity`, stay.
+    """
     for file in sorted(saved.rglob("*.png")) + sorted(saved.rglob("*.csv")):
         if file.suffix == ".csv" and "identity" in file.read_text(encoding="utf-8").partition("\n")[0].split(","):
             continue
@@ -310,7 +319,10 @@ def _take_figures(saved: Path, figures: Path) -> None:
 
 
 def normalise(notebook: Any) -> None:
-    """Reduce a notebook to what belongs in version control, in place: the same run gives the same bytes."""
+    """Reduce a notebook to its canonical form, in place.
+
+    That is what belongs in version control: the same run gives the same bytes.
+    """
     import nbformat
 
     executed = {"kdlab": notebook.metadata["kdlab"]} if "kdlab" in notebook.metadata else {}
@@ -331,8 +343,8 @@ def normalise(notebook: Any) -> None:
 
 
 def _joined(outputs: Sequence[Any]) -> list[Any]:
-    """Join texts of one stream that follow each other: where the kernel cuts them depends on the moment."""
-    joined: list[Any] = []
+    """Join texts of one stream that follow each other."""
+    joined: list[Any] = []  # where the kernel cuts a text depends on the moment
     for output in outputs:
         if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
             joined[-1].text += output.text
@@ -342,7 +354,10 @@ def _joined(outputs: Sequence[Any]) -> list[Any]:
 
 
 def check(paths: Sequence[Path], strict: bool = False) -> int:
-    """Run notebooks under nbval and return pytest's exit code: the same in every folder, see `kdlab.cli.strictness`."""
+    """Run notebooks under nbval and return pytest's exit code.
+
+    `kdlab.cli.strictness` sees to it that it is the same in every folder.
+    """
     if find_spec("pytest") is None or find_spec("nbval") is None:
         raise Error("notebooks are checked with pytest and nbval: pip install 'kdlab[test]'")
     for path in paths:
@@ -361,9 +376,9 @@ def check(paths: Sequence[Path], strict: bool = False) -> int:
 
 
 def parameters_of(notebook: Any) -> list[str]:
-    """Return the names that may be set from outside: those of the parameters cell, or every field of a Config.
+    """Return the parameters of a notebook: the names that its parameters cell sets.
 
-    A notebook that makes its Config with `Config.from_params(globals())` takes each field, named in that cell or not.
+    A notebook that calls `Config.from_params(globals())` takes every field of a Config, set in that cell or not.
     """
     names: list[str] = []
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
@@ -391,7 +406,10 @@ def _python(source: str) -> ast.Module:
 
 
 def _unfinished(path: Path, output: Path) -> Path:
-    """Make the file that a run is written to until it ends; refuse at once an `output` that cannot be written."""
+    """Make the file that a run is written to until it ends, beside `output`.
+
+    Raise an `Error` at once where that, or `output`, cannot be written.
+    """
     try:
         if output.is_dir():
             raise Error(f"{output} is a folder: name the notebook to write, such as {output / path.name}")
@@ -467,7 +485,7 @@ Parameters = Annotated[list[str] | None, typer.Option("-p", help="notebook param
 
 @app.command(name="execute")
 def execute_(names: Names = None) -> None:
-    """Execute notebooks from clean kernels and write them back, outputs included, in one canonical form."""
+    """Execute notebooks and write them back, outputs included, in canonical form."""
     for path in find(names):
         print(path.name, flush=True)
         execute(path)
@@ -475,7 +493,7 @@ def execute_(names: Names = None) -> None:
 
 @app.command(name="clean")
 def clean_(names: Names = None) -> None:
-    """Write notebooks in their canonical form without running them; outputs stay as they are."""
+    """Write notebooks in canonical form without running them; outputs stay."""
     for path in find(names):
         if clean(path):
             print(path)
@@ -492,7 +510,7 @@ def check_(
 
 @app.command(name="copy")
 def copy_(folder: Annotated[Path, typer.Argument(help="made where it is missing")], names: Names = None) -> None:
-    """Copy notebooks into a folder, to work with; files that are there already are not replaced."""
+    """Copy notebooks into a folder, to work with; no file there is replaced."""
     for path in copy(folder, names):
         print(path)
 
@@ -503,13 +521,13 @@ def run_(
     output: Annotated[Path, typer.Argument(help="the notebook to write")],
     parameter: Parameters = None,
 ) -> None:
-    """Run a notebook through papermill with other parameters; a misspelt one is refused."""
+    """Run a notebook through papermill with parameters of yours."""
     print(run_notebook(find([notebook])[0], output, parse(parameter or [])))
 
 
 @opening.command()
 def tour(parameter: Parameters = None) -> None:
-    """Run the whole path on real digits in a minute: teacher, student, tables and pictures, in runs/tour/."""
+    """Run the whole path on real digits in a minute: teacher, student, pictures."""
     import pandas as pd
 
     from ..core.places import runs_root
@@ -534,8 +552,10 @@ def lab(
         list[str] | None, typer.Argument(help="passed on to JupyterLab, such as --no-browser --port=8890")
     ] = None,
 ) -> None:
-    """Open JupyterLab in the notebooks folder; of an installed package in the current folder."""
-    # an installed package's notebooks are not to be written to
+    """Open the notebooks in JupyterLab.
+
+    They are those of the checkout; where kdlab is installed without one, those in the current folder.
+    """
     folder = NOTEBOOKS if checkout() else Path.cwd()
     if not any(folder.glob("*.ipynb")):
         warnings.warn(f"no notebook in {folder}: kdlab notebooks copy FOLDER brings those of kdlab", stacklevel=2)
@@ -576,7 +596,7 @@ def gallery(
 
 
 def _server_settings() -> Any:
-    """Return the settings of the gallery's server: only browsers on this machine, by its own name, get a kernel."""
+    """Return settings by which only browsers on this machine get a kernel."""
     from traitlets.config import Config
 
     config: Any = Config()
@@ -589,7 +609,10 @@ def _server_settings() -> Any:
 
 
 def _admit(request: Any, **_: Any) -> None:
-    """Refuse a kernel to requests that are no page, such as an image of another site, and beyond `PAGES`."""
+    """Refuse a kernel to more than `PAGES` pages, and to what is no page.
+
+    Another site may ask for the address as for an image.
+    """
     from tornado.web import HTTPError
 
     headers = request.request.headers

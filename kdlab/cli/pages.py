@@ -1,4 +1,4 @@
-"""The generated parts of README.md and docs/, written from the package's own tables.
+"""The generated parts of README.md and docs/, from the package's own tables.
 
 A page holds its prose itself; what stands between `<!-- kdlab docs: NAME -->` and `<!-- end -->` is the part NAME.
 """
@@ -41,7 +41,7 @@ def first_sentence(thing: Any) -> str:
 
 
 def rows(header: str, lines: Iterable[list[str]]) -> str:
-    """Return a table in Markdown; columns that the header marks with : at the end are numbers."""
+    """Return a table in Markdown; a column whose header ends with : holds numbers."""
     names = header.split(" | ")
     rule = "|".join("---:" if name.endswith(":") else "---" for name in names)
     body = ["| " + " | ".join(line) + " |" for line in lines]
@@ -49,7 +49,7 @@ def rows(header: str, lines: Iterable[list[str]]) -> str:
 
 
 def named(table: Mapping[str, Any]) -> list[list[str]]:
-    """Return a line for each entry of a table of functions: its name and the first sentence of its docstring."""
+    """Return the name of each function and the first sentence of its docstring."""
     return [[f"`{key}`", first_sentence(entry)] for key, entry in table.items()]
 
 
@@ -107,7 +107,7 @@ def metrics() -> str:
 
 
 def studies() -> dict[str, str]:
-    """Return the answers of the committed evidence, study by study, and how many questions they settle."""
+    """Return what the committed evidence answers, and how many questions it settles."""
     with shipped_only():
         made = {name: make() for name, make in STUDIES.items()}
         answers = {name: study.answers() for name, study in made.items()}
@@ -176,7 +176,10 @@ def pages() -> dict[Path, str]:
 
 
 def write() -> list[Path]:
-    """Write the pages that differ and return them; raise an `Error` where the package is no part of a checkout."""
+    """Write the pages that differ and return them.
+
+    Raise an `Error` where the package is no part of a checkout.
+    """
     if checkout() is None:
         raise Error(f"the pages are those of a checkout of the repository, and {PACKAGE} is not in one")
     changed = {path: text for path, text in pages().items() if path.read_text(encoding="utf-8") != text}

@@ -27,7 +27,7 @@ def run_(
         bool, typer.Option(help="remove the stored run, its teacher and initial runs, and train anew")
     ] = False,
 ) -> None:
-    """Train one experiment, its teacher and initial runs first, or return its stored result."""
+    """Train one experiment, its teacher first, or print its stored result."""
     from ..engine.run import run
     from ..experiment.config import Config
 
@@ -45,10 +45,12 @@ def run_(
 
 @app.command()
 def table(
-    columns: Annotated[list[str] | None, typer.Argument(help="columns to show beside those that name the run")] = None,
+    columns: Annotated[
+        list[str] | None, typer.Argument(help="such as test/ece val/nll seconds, beside those that name the run")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="show every column")] = False,
 ) -> None:
-    """List all finished runs with their scores, or with COLUMNS such as test/ece val/nll seconds."""
+    """List all finished runs with their scores, or with COLUMNS."""
     from ..engine import report
 
     frame = report.table()
@@ -67,7 +69,7 @@ def methods(
     classes: Annotated[int, typer.Option(help="number of classes")] = 100,
     samples: Annotated[int, typer.Option(help="number of training images")] = 50_000,
 ) -> None:
-    """List the training methods: paper, what each learns from, loss, and cost for a pair of networks."""
+    """List the training methods: paper, loss, and cost for a pair of networks."""
     from ..experiment import catalogue
 
     if key is not None:
@@ -87,7 +89,7 @@ def methods(
 
 
 def _describe(key: str, preset: str) -> None:
-    """Print the text of a method, its loss and hyper-parameters, and one of its recipes."""
+    """Print a method's text, loss, hyper-parameters and one of its recipes."""
     from ..experiment import catalogue, presets
     from ..methods import METHODS
 

@@ -14,30 +14,34 @@ from ..core.settings import parse
 if TYPE_CHECKING:  # studies load late
     from ..studies import Study
 
-app = typer.Typer(no_args_is_help=True, help="Questions with systems, seeds and answers.")
-Name = Annotated[str, typer.Argument(help="a study, of kdlab study list")]
-Parameters = Annotated[list[str] | None, typer.Option("-p", help="parameter of the study, name=value; may be repeated")]
+app = typer.Typer(
+    no_args_is_help=True, help="Run studies, and print what they measured: questions, systems, seeds and answers."
+)
+Name = Annotated[str, typer.Argument(help="a study, see kdlab study list")]
+Parameters = Annotated[
+    list[str] | None, typer.Option("-p", help="a parameter of the study, name=value; may be repeated")
+]
 MOST_SEEDS, LARGEST_SEED = 100_000, 1 << 62
-Budget = Annotated[str, typer.Option(help="smoke, lab or paper")]
+Budget = Annotated[str, typer.Option(help="how much is trained: smoke, lab or paper")]
 
 
 def make(name: str, budget: str = "lab", parameters: list[str] | None = None) -> "Study":
-    """The study of that name."""
+    """Return the study of that name."""
     from ..studies import PUBLISHED, STUDIES
     from ..studies.papers import PRINTED
 
-    studies, given = {**STUDIES, **PUBLISHED}, parse(parameters or [])
+    studies, values = {**STUDIES, **PUBLISHED}, parse(parameters or [])
     if known("study", name, {**studies, **PRINTED}) in PRINTED:
         raise Error(f"no study repeats {name}: kdlab study show {name} prints its numbers")
     function = studies[name]
-    own = [parameter for parameter in inspect.signature(function).parameters if parameter != "budget"]  # has an option
-    for parameter in given:
-        known(f"parameter of study {name}", parameter, own)
-    return function(budget=budget, **given)
+    allowed = [parameter for parameter in inspect.signature(function).parameters if parameter != "budget"]
+    for parameter in values:
+        known(f"parameter of study {name}", parameter, allowed)
+    return function(budget=budget, **values)
 
 
 def numbers(text: str) -> list[int]:
-    """Seeds as they are typed: "0-19", "3", "0,2,5"."""
+    """Return seeds as they are typed: "0-19", "3", "0,2,5"."""
     try:
         ends = [[int(end) for end in part.split("-")] for part in text.split(",")]
     except ValueError:
@@ -53,7 +57,7 @@ def numbers(text: str) -> list[int]:
 
 @app.command(name="list")
 def list_() -> None:
-    """All studies, and the question of each; then what papers published, table by table."""
+    """List all studies with their questions, then the published tables."""
     from ..studies import PUBLISHED, STUDIES
     from ..studies.papers import PRINTED
     from ..studies.papers.published import ABSENT, TABLES
@@ -71,10 +75,10 @@ def list_() -> None:
 
 @app.command()
 def show(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> None:
-    """The systems of a study, its questions, and how many seeds each system was measured with.
+    """Show the systems of a study, its questions, and the seeds measured so far.
 
-    Of a published experiment its cells: what was printed, what was measured here, and what would be run. Of published
-    numbers that no study repeats, these.
+    Of a published experiment, show its cells: what was printed, what was measured here, and what would be run. Of
+    published numbers that no study repeats, show the numbers.
     """
     from ..studies.papers import PRINTED
     from ..studies.papers.reference import reference
@@ -85,12 +89,12 @@ def show(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> No
 @app.command()
 def run(
     name: Name,
-    seeds: Annotated[str, typer.Option(help="0-19, or 0,2,5; default: the study's")] = "",
+    seeds: Annotated[str, typer.Option(help="0-19, or 0,2,5; default: those of the study")] = "",
     budget: Budget = "lab",
-    only: Annotated[list[str] | None, typer.Option(help="a system, or words that names have; may be repeated")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="a system, or words in its name; may be repeated")] = None,
     parameter: Parameters = None,
 ) -> None:
-    """Run a study and add to its evidence; what is stored comes back at once."""
+    """Run a study and add rows to its evidence; stored runs come back at once."""
     study = make(name, budget, parameter)
     chosen = study.chosen(only or ())
     if study.scale:
@@ -104,23 +108,26 @@ def run(
 @app.command()
 def table(
     name: Name,
-    metric: str | None = None,
-    baseline: str | None = None,
+    metric: Annotated[str | None, typer.Option(help="such as test/ece; default: that of the study")] = None,
+    baseline: Annotated[str | None, typer.Option(help="a system, to print differences from it")] = None,
     budget: Budget = "lab",
     parameter: Parameters = None,
 ) -> None:
-    """Mean, 95 % interval and n of every system; of a published experiment its table, as printed and as measured."""
+    """Print mean, 95 % interval and n of every system.
+
+    Of a published experiment, print its table, as published and as measured here.
+    """
     say(make(name, budget, parameter).tabulated(metric, baseline))
 
 
 @app.command()
 def answers(
-    name: Annotated[str | None, typer.Argument()] = None,
-    everything: Annotated[bool, typer.Option("--all", help="of all studies but the published tables")] = False,
+    name: Annotated[str | None, typer.Argument(help="a study, see kdlab study list")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="answer all studies but the published tables")] = False,
     budget: Budget = "lab",
     parameter: Parameters = None,
 ) -> None:
-    """Difference, interval, n and verdict of every question."""
+    """Print difference, interval, n and verdict of every question."""
     import pandas as pd
 
     from ..engine import report
@@ -135,43 +142,50 @@ def answers(
     meant = "; ".join(f"{word}: {what}" for word, what in MEANT.items())
     meant = textwrap.fill(f"{meant}. A metric of which less is better counts with the sign turned.", 120)
     if len(names) == 1 and (scale := studies[names[0]].scale):  # a published table asks much of which little was run
-        found = frames[names[0]]
+        frame = frames[names[0]]
         print(textwrap.fill(scale, 120))
-        if idle := (found.n == 0).sum():
-            print(f"no seed was run for {idle} of {len(found)} questions")
-        told = found[found.n > 0].set_index("question").drop(columns=["system", "minus", "metric"])
-        if len(told):
-            say(f"{report.tidy(told).to_string()}\n\n{meant}")
-        return
-    shown = pd.concat(frames, names=["study"]).reset_index(level=1, drop=True)
-    say(f"{report.tidy(shown.drop(columns=['system', 'minus'])).to_string()}\n\n{meant}")
+        if idle := (frame.n == 0).sum():
+            print(f"no seed was run for {idle} of {len(frame)} questions")
+        table = frame[frame.n > 0].set_index("question").drop(columns=["system", "minus", "metric"])
+        if not len(table):
+            return
+    else:
+        table = pd.concat(frames, names=["study"]).reset_index(level=1, drop=True).drop(columns=["system", "minus"])
+    say(f"{report.tidy(table).to_string()}\n\n{meant}")
 
 
 @app.command()
 def verify(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> None:
-    """Repeat a seed of each system whose code has changed; where no digit moved, its evidence counts again."""
-    told = make(name, budget, parameter).verify()
-    say(told.to_string(index=False) if len(told) else "no row is of today's settings and another code")
+    """Repeat a seed of each system whose code has changed.
+
+    Where no digit moved, its evidence counts again.
+    """
+    frame = make(name, budget, parameter).verify()
+    say(frame.to_string(index=False) if len(frame) else "no row is of today's settings and another code")
 
 
 @app.command()
 def restamp(
     name: Name,
-    old: Annotated[Path, typer.Option(help="a checkout of the commit whose rows shall be kept (git worktree add)")],
-    share: Annotated[float, typer.Option(help="of the epochs that are trained, with shorter schedules")] = 1.0,
+    old: Annotated[Path, typer.Option(help="a checkout of the commit whose rows are to count (git worktree add)")],
+    share: Annotated[float, typer.Option(help="share of the epochs to train, with shorter schedules")] = 1.0,
     budget: Budget = "lab",
     parameter: Parameters = None,
 ) -> None:
-    """Keep rows after a change of code that moves no number: give them new identities, without training all anew.
+    """Keep evidence after a change of code that moves no number.
 
-    Where only identities are made in another way this is calculated. Where code changed, two seeds of each system are
-    trained with both codes, and rows are kept where metrics and weights agree in every digit.
+    Its rows get new identities, without training all of them anew. Where only identities are made in another way they
+    are calculated. Where code changed, two seeds of each system are trained with both codes, and rows are kept where
+    metrics and weights agree in every digit.
     """
-    table = make(name, budget, parameter).restamp(old.resolve(), share)
-    print(table.to_string(index=False) if len(table) else "all rows that counted for the older code count today")
+    frame = make(name, budget, parameter).restamp(old.resolve(), share)
+    print(frame.to_string(index=False) if len(frame) else "all rows that counted for the older code count today")
 
 
 @app.command()
 def tune(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> None:
-    """Choose the settings of a study's grid on validation images of other seeds, and write every score."""
+    """Choose settings from a study's grid, by validation images of other seeds.
+
+    Every score goes into data/NAME_tuning.csv in the figures folder.
+    """
     make(name, budget, parameter).tune()

@@ -37,7 +37,7 @@ def test_list_says_what_is_there_and_where_the_rest_must_lie(tmp_path, monkeypat
     monkeypatch.setenv("KDLAB_DATA", str(tmp_path))
     (tmp_path / "tiny-imagenet-100").mkdir()
     lines = {line.split()[0]: line for line in data("list").splitlines()}
-    assert lines["cifar100"].endswith(f"NOT THERE: its place is {tmp_path}/cifar-100-python")
+    assert lines["cifar100"].endswith(f"NOT THERE: its folder is {tmp_path}/cifar-100-python")
     assert all("NOT THERE" not in lines[name] for name in ("digits", "tiny-imagenet", "folder"))
 
 
@@ -63,7 +63,7 @@ def test_an_image_that_is_exchanged_is_seen_whatever_its_name_size_and_time(phot
 
 def test_kept_images_are_listed(photos):
     data("get", f"folder:{photos}", "--size", "4")
-    assert "decoded and kept: " in data("list")
+    assert "in the cache: " in data("list")
 
 
 @pytest.mark.parametrize(
