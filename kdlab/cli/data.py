@@ -122,29 +122,29 @@ def _counts(split: "Split") -> "pd.DataFrame":
     import pandas as pd
 
     images = split.images
-    parts = {"training": split.truth, "labelled": split.y, "validation": split.val_y, "test": images.test_y}
-    counts = {name: [int((y == label).sum()) for label in range(len(images.classes))] for name, y in parts.items()}
+    labels_of = {"training": split.truth, "labelled": split.y, "validation": split.val_y, "test": images.test_y}
+    counts = {name: [int((y == label).sum()) for label in range(len(images.classes))] for name, y in labels_of.items()}
     frame = pd.DataFrame(counts, index=[shown(name) for name in images.classes])
-    total = pd.Series({name: len(y) for name, y in parts.items()} | {"labelled": len(split.labelled)})
+    total = pd.Series({name: len(y) for name, y in labels_of.items()} | {"labelled": len(split.labelled)})
     rest = (total - frame.sum()).to_frame("unlabelled").T if (split.truth < 0).any() else frame.iloc[:0]
     return pd.concat([frame, rest, total.to_frame("all").T]).astype(int)
 
 
-def _verify(name: str, size: int | None, kept: "ImageSet") -> None:
-    """Read a data set with nothing kept of it; an `Error` where it gives other images."""
+def _verify(name: str, size: int | None, cached: "ImageSet") -> None:
+    """Read a data set without the cache; raise an `Error` where images differ."""
     from .. import data
     from ..core.places import environment
     from ..data.photographs import Photographs
 
-    with tempfile.TemporaryDirectory() as place, environment(KDLAB_CACHE=place):
+    with tempfile.TemporaryDirectory() as folder, environment(KDLAB_CACHE=folder):
         data.load.cache_clear()
         images = data.load(name, size)
-        streams = isinstance(kept.train_x, Photographs)  # of which nothing is kept
-        alike = images.fingerprint() == (kept.fingerprint() if streams else kept.contents())
+        streamed = isinstance(cached.train_x, Photographs)  # decoded in each epoch: no cache
+        alike = images.fingerprint() == (cached.fingerprint() if streamed else cached.contents())
         for part in (images.train_x, images.val_x, images.test_x):
-            if isinstance(part, Photographs):  # which nothing has decoded yet
+            if isinstance(part, Photographs):  # decode each once, to find files that cannot be read
                 for _ in part.split(1000):
                     pass
         data.load.cache_clear()
     if not alike:
-        raise Error(f"the files of {name} hold other images than those that are kept: kdlab data clear")
+        raise Error(f"the files of {name} hold other images than those in the cache: kdlab data clear")

@@ -202,7 +202,7 @@ def test_verify_looks_at_what_is_kept_also_where_it_streams(many, limit, monkeyp
         with pytest.warns(UserWarning, match="is damaged: its images are decoded anew"):
             read(many)
     else:
-        with pytest.raises(Error, match="hold other images than those that are kept: kdlab data clear"):
+        with pytest.raises(Error, match="hold other images than those in the cache: kdlab data clear"):
             CliRunner().invoke(cli.app, verify, catch_exceptions=False)
 
 
