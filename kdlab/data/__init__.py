@@ -2,10 +2,14 @@
 
 import os
 import re
-from collections.abc import Callable
+import stat
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from hashlib import blake2b
 from inspect import Parameter, signature
-from typing import get_args
+from pathlib import Path
+from typing import NamedTuple, get_args
 
 from ..core.errors import Error, known
 from ..core.hyper import plain
@@ -15,17 +19,15 @@ from .batches import SAMPLINGS, Batch, Batches, Normalise
 from .cache import clear
 from .cache import sizes as kept
 from .csv_file import csv_file, csv_listing, named_in
-from .folder import folder
-from .folder import listing as folder_listing
+from .folders import folder, tiny_imagenet
+from .folders import listing as folder_listing
 from .imagenet import imagenet, photographs, photographs_listing
 from .images import Images, ImageSet, Recorded
 from .listing import Listing, NotRead
 from .photographs import Pixels, pick
-from .remembered import Entry, Remembered, state_of
 from .sources import PLACES, cifar10, cifar100, data_root, digits, fashion_mnist, located, mnist, stl10
 from .splits import NOISES, Split, split
 from .stored import installed_memory, memory_limit
-from .tiny import tiny_imagenet
 
 # A reader's own signature says what it can be asked for: `part`, what follows the colon in the name, and `size`
 DATASETS: dict[str, Callable[..., ImageSet]] = {
@@ -120,32 +122,54 @@ def _parts_of(key: str) -> tuple[tuple[str, ...] | None, bool]:
     return get_args(asked.annotation) or None, asked.default is Parameter.empty
 
 
+class Entry(NamedTuple):
+    """A data set that was read: by which reader, the state of its files (None: not known) and its checksum then."""
+
+    reader: Callable[..., ImageSet]
+    state: str | None
+    checksum: int
+    images: ImageSet
+
+    @property
+    def whole(self) -> bool:
+        """Whether nobody has written into the images since."""
+        return self.images.checksum() == self.checksum
+
+
 class Loading:
     """`load(name, size)`: the data set `name`, its images brought to `size` x `size` pixels if that is given.
 
-    The last four are kept. What has changed is read anew: files, the folder that a name leads to from here, and images
-    that somebody has written into. A reader of one's own is asked each time: nobody knows what it reads.
+    The last four are cached. What has changed is read anew: files, the folder that a name leads to from here, and
+    images that somebody has written into. A reader of your own is asked each time: nobody knows what it reads.
     """
 
     def __init__(self, most: int = 4) -> None:
-        self._remembered = Remembered(most)
+        self.most = most
+        self.entries: OrderedDict[tuple[str, int | None], Entry] = OrderedDict()
 
     def __call__(self, name: str, size: int | None = None) -> ImageSet:
         """The data set `name`, its images brought to `size` x `size` pixels if that is given."""
-        name = str(name)  # it may be a path, of which `check_name` says how it is written
+        name, size = str(name), plain(size)  # it may be a path, of which `check_name` says how it is written
         key, part = check_name(name)
-        reader, entry = DATASETS[key], (name, plain(size))
-        before = _state(key, part)
-        if (kept := self._remembered.get(entry, reader, before)) is not None:
-            return kept
-        images = _read(key, part, entry[1])
+        reader, before = DATASETS[key], _state(key, part)
+        entry = self.entries.get((name, size))
+        if entry and before and entry[:2] == (reader, before) and entry.whole:
+            self.entries.move_to_end((name, size))
+            return entry.images
+        images = _read(key, part, size)
         images.fingerprint()  # before anybody can write into it
         state = before if before == _state(key, part) else None  # downloaded or changed meanwhile: read once more
-        return self._remembered.put(entry, Entry(reader, state, images.checksum(), images))
+        if entry and entry.images.like(images) and entry.whole:  # nothing is held twice
+            images = entry.images
+        self.entries.pop((name, size), None)
+        self.entries[name, size] = Entry(reader, state, images.checksum(), images)
+        if len(self.entries) > self.most:
+            self.entries.popitem(last=False)
+        return images
 
     def cache_clear(self) -> None:
         """Forget all that was read."""
-        self._remembered.entries.clear()
+        self.entries.clear()
 
 
 load = Loading()
@@ -179,6 +203,39 @@ def _state(key: str, part: str) -> str | None:
     with suppress(OSError, ValueError):  # what is wrong with a table its reader says
         return state_of([place, *named_in(place)])
     return None
+
+
+def state_of(places: Iterable[Path]) -> str:
+    """A digest of the names, sizes and times of all files at and below these places, and of where they lie.
+
+    Folders count by their names: an empty one may be a class without images.
+    """
+    digest = blake2b(digest_size=16)
+    for place in places:
+        root = os.path.realpath(place)
+        digest.update(os.fsencode(f"{root}\n"))
+        for path, found in _below(root, set()):
+            facts = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            facts = "a folder" if stat.S_ISDIR(found.st_mode) else facts
+            digest.update(os.fsencode(f"{path}\0{facts}\n"))
+    return digest.hexdigest()
+
+
+def _below(path: str, visited: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result]]:
+    """Files and folders at and below `path` in a fixed order; links are followed, but into no folder twice."""
+    try:
+        here = os.stat(path)  # noqa: PTH116  # of a million files: a Path for each costs more than the call
+        names = sorted(entry.name for entry in os.scandir(path))
+    except NotADirectoryError:
+        yield path, here
+        return
+    except OSError:  # not there, no permission: the reader says so
+        return
+    if (here.st_dev, here.st_ino) not in visited:
+        visited.add((here.st_dev, here.st_ino))
+        yield path, here
+        for name in names:
+            yield from _below(f"{path}/{name}", visited)
 
 
 __all__ = [

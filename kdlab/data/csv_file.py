@@ -13,7 +13,7 @@ from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 from ..core.errors import Error
-from .folder import PARTS, SHARE, decoded_set, divided
+from .folders import PARTS, SHARE, decoded_set, divided
 from .images import ImageSet
 from .listing import Listing, ending, endings
 from .sources import located

@@ -12,12 +12,11 @@ import torch
 from ..core.errors import Error
 from .csv_file import tabled
 from .files import PIXELS, check_regular, unreadable
-from .folder import labels, listed
+from .folders import class_names, labels, listed, words
 from .images import ImageSet
 from .listing import Listing, entries
 from .photographs import Files, Photographs
 from .sources import data_root, located
-from .wordnet import class_names, words
 
 SIZE = 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision's weights expect them

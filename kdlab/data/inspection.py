@@ -1,14 +1,12 @@
 """What a data set holds, what of it is not read, and what is done with it: for reading, before anything is trained."""
 
-import hashlib
 import os
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
@@ -16,7 +14,7 @@ from torch import Tensor
 
 from ..core.errors import Error
 from .files import OWN_LIMIT, check_regular, picture, processors
-from .folder import SHARE
+from .folders import SHARE, content
 from .imagenet import SIZE, uncut
 from .images import ImageSet, together
 from .listing import Listing, some
@@ -144,15 +142,19 @@ class Inspected:
             repeat = "images repeat others" if count > 1 else "image repeats another"
             yield f"equal images: {count:,} training {repeat}{self._examples('train', parts['train'])}"
 
-    def _digests(self) -> dict[str, list[bytes]] | None:
+    def _digests(self) -> dict[str, list[str]] | None:
         """Of each part's images: of their pixels where they are decoded, of their files where they stay in these."""
         if not isinstance(self.images.train_x, Photographs):
             return {name: of_pixels(x) for name, (x, _) in self.parts.items()}
         if self.listed is None:
             return None
-        train, test, val = self.listed.parts
-        files = {"train": train, "test": test, **({"val": val} if val is not None else {})}
-        return of_bytes({name: [file for file, _ in pairs] for name, pairs in files.items()}, self.found.problems)
+        problems = self.found.problems
+        files = dict(zip(("train", "test", "val"), self.listed.parts, strict=True))
+        return {
+            name: [file if file in problems else content(file) for file, _ in pairs]
+            for name, pairs in files.items()
+            if pairs is not None
+        }
 
     def _examples(self, part: str, found: Equal) -> str:
         shown = max(2, min(found.other_label, PAIRS))
@@ -275,9 +277,9 @@ def _problem(file: str) -> str | None:
     return None
 
 
-def equal(parts: Mapping[str, Sequence[bytes]], labels: Mapping[str, Sequence[int]]) -> dict[str, Equal]:
+def equal(parts: Mapping[str, Sequence[str]], labels: Mapping[str, Sequence[int]]) -> dict[str, Equal]:
     """By part: its images whose digest a training image has; of "train" those that repeat an earlier one."""
-    first: dict[bytes, int] = {}
+    first: dict[str, int] = {}
     for k, each in enumerate(parts["train"]):
         first.setdefault(each, k)
     found = {}
@@ -291,31 +293,12 @@ def equal(parts: Mapping[str, Sequence[bytes]], labels: Mapping[str, Sequence[in
     return found
 
 
-def of_pixels(images: Pixels) -> list[bytes]:
+def of_pixels(images: Pixels) -> list[str]:
     """A digest of each image (C, H, W)."""
     if not len(images):
         return []
     chunks = images.split(together(images))
-    return [blake2b(row.contiguous().numpy().data, digest_size=16).digest() for chunk in chunks for row in chunk]
-
-
-def of_bytes(parts: Mapping[str, Sequence[str]], without: Container[str] = ()) -> dict[str, list[bytes]]:
-    """A digest of each file; only files of one length are read, the others, and those `without`, are equal to none."""
-    names = [file for files in parts.values() for file in files if file not in without]
-    lengths = {file: os.stat(file).st_size for file in names}  # noqa: PTH116
-    often = Counter(lengths[file] for file in names)
-
-    def digest(file: str) -> bytes:
-        if file not in lengths:
-            return os.fsencode(file)
-        return _digest(file) if often[lengths[file]] > 1 else str(lengths[file]).encode()
-
-    return {part: [digest(file) for file in files] for part, files in parts.items()}
-
-
-def _digest(file: str) -> bytes:
-    with Path(file).open("rb") as opened:
-        return hashlib.file_digest(opened, "blake2b").digest()
+    return [blake2b(row.contiguous().numpy().data, digest_size=16).hexdigest() for chunk in chunks for row in chunk]
 
 
 def _as_read(images: ImageSet) -> Survey:

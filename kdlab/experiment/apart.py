@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from ..core.errors import Error
 from ..data import files_of, origin
-from ..data.shared import Shared, shared
+from ..data.listing import Shared, shared
 from ..methods import METHODS
 from .config import Config
 

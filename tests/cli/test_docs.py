@@ -7,7 +7,7 @@ import pytest
 
 from kdlab import DATASETS, METHODS, METRICS, MODELS
 from kdlab.cli import pages as docs
-from kdlab.data.folder import SHARE
+from kdlab.data.folders import SHARE
 
 WITHIN = {"KDLAB_OWNER"}  # what one process of kdlab tells another
 PAGES = [

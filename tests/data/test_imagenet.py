@@ -12,9 +12,9 @@ from torchvision.models import get_model, get_model_weights
 
 from kdlab import Config, Error, assemble, models
 from kdlab.data import load
+from kdlab.data.folders import class_names, words
 from kdlab.data.imagenet import published_words
 from kdlab.data.photographs import Photographs
-from kdlab.data.wordnet import class_names, words
 
 IDS = ("n01440764", "n02012849", "n03126707")  # tench; crane, the bird; crane, the machine
 DRAW = np.random.default_rng(0)

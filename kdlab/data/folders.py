@@ -48,7 +48,7 @@ def folder(part: str, size: int | None = None) -> ImageSet:
     return decoded_set(listing(part), size)
 
 
-def decoded_set(listed: Listing, size: int | None) -> ImageSet:
+def decoded_set(listed: Listing, size: int | None, channels: int = 0) -> ImageSet:
     """The images of a listing, in memory or `Stored`."""
     listed.warn()
 
@@ -61,7 +61,7 @@ def decoded_set(listed: Listing, size: int | None) -> ImageSet:
             listed.name, listed.classes, *sets["train"], *test, style="colour", val_x=val[0], val_y=val[1], **known
         )
 
-    return decoded(listed.root, listed.files, size, make, listed.about, table=listed.table)
+    return decoded(listed.root, listed.files, size, make, listed.about, channels, listed.table)
 
 
 def labels(files: Sequence[tuple[str, int]]) -> Tensor:
@@ -80,9 +80,21 @@ def listed(root: Path, name: str, parts: Sequence[str] = ()) -> Listing:
     try:
         if not root.is_dir():
             raise _no_folder(root, parts)
-        return _sorted_out(root, name, parts) if parts else _as_it_lies(root, name)
+        folders, files = entries(root)
+        if parts or any(each.casefold() in FOR_SOMETHING for each in folders):
+            return _sorted_out(root, name, parts)
+        classes = [each for each in folders if not _no_label(each)]
+        if classes and (not _loose(files)[0] or any(_holds_images(root / each) for each in classes)):
+            return _classes_alone(root, name)
+        flat = _without_classes(root, name, root)
     except OSError as error:  # no permission, a link that leads to itself
         raise Error(f"{error.filename} cannot be read ({error.strerror}): mend or remove it") from error
+    if not flat.files["train"]:
+        raise Error(
+            f"there are no images in {root}{_left(flat.left_out)}: it needs {_wanted(PARTS)} folder, a folder for each "
+            "class, or images without labels"
+        )
+    return flat
 
 
 def _no_folder(root: Path, parts: Sequence[str]) -> Error:
@@ -97,23 +109,22 @@ def _no_folder(root: Path, parts: Sequence[str]) -> Error:
     )
 
 
-def _as_it_lies(root: Path, name: str) -> Listing:
-    folders, files = entries(root)
-    if any(each.casefold() in FOR_SOMETHING for each in folders):
-        return _sorted_out(root, name, ())
-    classes = [each for each in folders if not _no_label(each)]
-    if classes and not (_images(files) and not any(_holds_images(root / each) for each in classes)):
-        return _classes_alone(root, name)
+def _without_classes(root: Path, name: str, place: Path) -> Listing:
+    """Images that nobody sorted: loose in `place`, `root` itself or train/ in it, and in folders for such images."""
+    folders, files = entries(place)
+    outside, loose = entries(root)
     left_out: LeftOut = Counter()
-    found = images_among(str(root), files, "", left_out)
-    found += _without_labels(root, [each for each in folders if each not in classes], "", left_out, {})
-    if not found:
-        raise Error(
-            f"there are no images in {root}{_left(left_out)}: it needs {_wanted(PARTS)} folder, a folder for each "
-            "class, or images without labels"
-        )
-    beside = tuple(f"{each}/" for each in classes)
-    return Listing(name, root, (), {"train": [(file, -1) for file in found]}, left_out, beside)
+    unlabelled = [each for each in outside if _no_label(each)]
+    beside, others = [f"{each}/" for each in outside if each not in (*unlabelled, "train")], []
+    if place != root:
+        unlabelled = [*(f"train/{each}" for each in folders), *unlabelled]
+        images, others = _loose(loose)
+        beside += images
+    found = images_among(str(place), files, "" if place == root else "train", left_out)
+    found += _without_labels(root, unlabelled, left_out, {})
+    return Listing(
+        name, root, (), {"train": [(file, -1) for file in found]}, left_out, tuple(beside), others=tuple(others)
+    )
 
 
 def _sorted_out(root: Path, name: str, parts: Sequence[str]) -> Listing:
@@ -121,22 +132,20 @@ def _sorted_out(root: Path, name: str, parts: Sequence[str]) -> Listing:
     names = parts or PARTS
     folders, files = entries(root)
     places = {part: root / part for part in names if (root / part).is_dir()}
-    left_out: LeftOut = Counter()
-    without = [] if parts else [each for each in folders if _no_label(each)]
-    if list(places) == ["train"] and not parts and (flat := _unsorted(root, name)):
-        return flat
+    if list(places) == ["train"] and not parts and all(_no_label(each) for each in entries(root / "train")[0]):
+        flat = _without_classes(root, name, root / "train")
+        if flat.files["train"]:
+            return flat
     if "train" not in places or len(places) < min(2, len(names)):
-        hint = ""
-        if "train" in places and not parts and sum(not _no_label(each) for each in entries(places["train"])[0]) > 1:
-            hint = f"; folder:{places['train']} sets a share of each class aside for testing"
-        elif not parts and (empty := _empty_beside_classes(root, folders)):
-            hint = f": remove the empty {empty}/, and a share of each class is set aside for testing"
+        hint = "" if parts else _hint(root, folders)
         has = ", ".join(f"{each}/" for each in folders) or "no folders"
         raise Error(f"{root} needs {_wanted(names)} folder, it has {has}{hint}")
     tested = {each for part, place in places.items() if part != "train" for each in entries(place)[0]}
+    without = [] if parts else [each for each in folders if _no_label(each)]
     read = [*places.values(), *(root / each for each in without)]
     beside = [f"{each}/" for each in folders if not any(place.samefile(root / each) for place in read)]
-    others = _others(files)
+    covers, others = _loose(files)
+    left_out: LeftOut = Counter()
     seen: Seen = {}
     found: dict[str, dict[str, list[str]]] = {}
     for part, place in places.items():
@@ -144,54 +153,40 @@ def _sorted_out(root: Path, name: str, parts: Sequence[str]) -> Listing:
         if part == "train" and not parts:  # a folder of that name in test/ says that it is a class
             without += [f"train/{each}" for each in classes if _no_label(each) and each not in tested]
             classes = [each for each in classes if f"train/{each}" not in without]
-        if images := _images(loose):
+        images, rest = _loose(loose)
+        if images:
             beside.append(f"{len(images):,} image{'s' * (len(images) > 1)} in {part}/ outside its folders")
-        others += [f"{part}/{file}" for file in _others(loose)]
+        others += [f"{part}/{file}" for file in rest]
         found[part] = _of_classes(place, classes, part, left_out, seen if part == "train" else {})
-    names_of_classes = tuple(found["train"])
+    classes = list(found["train"])
     for part, groups in found.items():
-        if odd := set(groups) ^ set(names_of_classes):
+        if odd := set(groups) ^ set(classes):
             raise Error(f"the classes of {places[part]} and {places['train']} differ: {', '.join(sorted(odd))}")
-    if len(names_of_classes) == 1:
-        only = names_of_classes[0]
-        raise Error(f"{places['train']} has one class only, {only}: a classifier needs two folders or more")
+    if len(classes) == 1:
+        raise Error(f"{places['train']} has one class only, {classes[0]}: a classifier needs two folders or more")
     labelled = {
         part: [(file, label) for label, group in enumerate(groups.values()) for file in group]
         for part, groups in found.items()
     }
-    labelled["train"] += [(file, -1) for file in _without_labels(root, without, "", left_out, seen)]
-    beside += [file.name for file in _images(files)]
+    labelled["train"] += [(file, -1) for file in _without_labels(root, without, left_out, seen)]
     if parts:  # of a published data set, whose folder holds more than its images
-        return Listing(name, root, names_of_classes, labelled, left_out)
-    return Listing(name, root, names_of_classes, labelled, left_out, tuple(beside), others=tuple(others))
+        return Listing(name, root, tuple(classes), labelled, left_out)
+    return Listing(name, root, tuple(classes), labelled, left_out, (*beside, *covers), others=tuple(others))
 
 
-def _empty_beside_classes(root: Path, folders: Sequence[str]) -> str | None:
-    """The folder for a part that holds no image, where beside it lie two classes or more; else None."""
+def _hint(root: Path, folders: Sequence[str]) -> str:
+    """The way out where a folder lacks one for training or testing, if its folders show one."""
+    if "train" in folders and sum(not _no_label(each) for each in entries(root / "train")[0]) > 1:
+        return f"; folder:{root / 'train'} sets a share of each class aside for testing"
     of_parts = [each for each in folders if each.casefold() in FOR_SOMETHING]
     classes = [each for each in folders if each not in of_parts and not _no_label(each)]
-    if len(of_parts) != 1 or _holds_images(root / of_parts[0]):
-        return None
-    return of_parts[0] if sum(_holds_images(root / each) for each in classes) > 1 else None
-
-
-def _unsorted(root: Path, name: str) -> Listing | None:
-    """Images in train/ that nobody sorted, where there is nothing else."""
-    folders, files = entries(root / "train")
-    if any(not _no_label(each) for each in folders):
-        return None
-    left_out: LeftOut = Counter()
-    found = images_among(str(root / "train"), files, "train", left_out)
-    seen: Seen = {}
-    found += _without_labels(root / "train", folders, "train/", left_out, seen)
-    outside, loose = entries(root)
-    found += _without_labels(root, [each for each in outside if _no_label(each)], "", left_out, seen)
-    if not found:
-        return None
-    beside = [f"{each}/" for each in outside if each != "train" and not _no_label(each)]
-    beside += [file.name for file in _images(loose)]
-    unlabelled = [(file, -1) for file in found]
-    return Listing(name, root, (), {"train": unlabelled}, left_out, tuple(beside), others=tuple(_others(loose)))
+    if (
+        len(of_parts) == 1
+        and not _holds_images(root / of_parts[0])
+        and sum(_holds_images(root / c) for c in classes) > 1
+    ):
+        return f": remove the empty {of_parts[0]}/, and a share of each class is set aside for testing"
+    return ""
 
 
 def _classes_alone(root: Path, name: str) -> Listing:
@@ -211,12 +206,11 @@ def _classes_alone(root: Path, name: str) -> Listing:
             "labels lie in unlabelled/"
         )
     groups = _of_classes(root, classes, "", left_out, seen)
-    loose = _without_labels(root, [each for each in folders if _no_label(each)], "", left_out, seen)
+    loose = _without_labels(root, [each for each in folders if _no_label(each)], left_out, seen)
     train, test = divided(groups, loose)
-    beside = tuple(file.name for file in _images(files))
+    images, others = _loose(files)
     parts = {"train": train, "test": test}
-    others = tuple(_others(files))
-    return Listing(name, root, tuple(groups), parts, left_out, beside, by_content=True, others=others)
+    return Listing(name, root, tuple(groups), parts, left_out, tuple(images), by_content=True, others=tuple(others))
 
 
 def divided(
@@ -307,24 +301,16 @@ def _of_classes(place: Path, folders: Sequence[str], shown: str, left_out: LeftO
     return found
 
 
-def _without_labels(root: Path, folders: Sequence[str], shown: str, left_out: LeftOut, seen: Seen) -> list[str]:
+def _without_labels(root: Path, folders: Sequence[str], left_out: LeftOut, seen: Seen) -> list[str]:
     """The image files in these folders, which have no labels."""
-    return [
-        file
-        for each in folders
-        for file in images_below(f"{root}/{each}", f"{shown}{each}", left_out, UNLABELLED[0], seen)
-    ]
+    return [file for each in folders for file in images_below(f"{root}/{each}", each, left_out, UNLABELLED[0], seen)]
 
 
-def _images(files: Sequence[os.DirEntry[str]]) -> list[os.DirEntry[str]]:
-    """Of loose files those that hold images, whether they can be read or not."""
-    return [file for file in files if ending(file.name) in {*endings(), *PHOTOGRAPHS_OF_PHONES}]
-
-
-def _others(files: Sequence[os.DirEntry[str]]) -> list[str]:
-    """The names of loose files that are no images."""
-    images = {file.name for file in _images(files)}
-    return [file.name for file in files if file.name not in images]
+def _loose(files: Sequence[os.DirEntry[str]]) -> tuple[list[str], list[str]]:
+    """Divide the names of files into those of images, whether they can be read or not, and the others."""
+    able = {*endings(), *PHOTOGRAPHS_OF_PHONES}
+    images = [file.name for file in files if ending(file.name) in able]
+    return images, [file.name for file in files if ending(file.name) not in able]
 
 
 def _holds_images(place: Path) -> bool:
@@ -346,3 +332,71 @@ def _left(left_out: Mapping[tuple[str, str], int]) -> str:
 def _wanted(names: Sequence[str]) -> str:
     others = " or ".join(f"{name}/" for name in names if name != "train")
     return f"a train/ and a {others}" if others else "a train/"
+
+
+def tiny_imagenet(size: int | None = None) -> ImageSet:
+    """Tiny-ImageNet, 100,000 + 10,000 images of 64 x 64 pixels in 200 classes, decoded to `size` if that is given.
+
+    Read from tiny-imagenet-200/ under the data root, or else from the only other folder tiny-imagenet-*/ (a subset of
+    the classes). Its validation images are the test set here: the labels of the official test set are not published.
+    Labels follow the sorted WordNet ids.
+    """
+    root = _tiny_root()
+    train = root / "train"
+    folders = entries(train)[0] if train.is_dir() else []
+    table = root / "wnids.txt"
+    ids = sorted(set(table.read_text(errors="replace").split())) if table.is_file() else folders
+    if missing := sorted(set(ids) - set(folders)) or ([] if ids else ["a folder for each class"]):
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise Error(f"{train} has no {missing[0]}{more}: unpack the archive anew, or mend wnids.txt")
+    left_out: LeftOut = Counter()
+    train_files: list[tuple[str, int]] = []
+    for label, wnid in enumerate(ids):
+        place = train / wnid / "images"
+        images = images_among(str(place), entries(place)[1], f"train/{wnid}/images", left_out) if place.is_dir() else []
+        if not images:
+            raise Error(f"no images in {place}: unpack the archive anew")
+        train_files += [(file, label) for file in images]
+    files = {"train": train_files, "test": _annotations(root / "val" / "val_annotations.txt", ids)}
+    names = class_names(ids, words(root / "words.txt"))
+    return decoded_set(Listing(root.name, root, names, files, left_out), size, channels=3)
+
+
+def _tiny_root() -> Path:
+    root = data_root()
+    if (root / "tiny-imagenet-200").is_dir():
+        return root / "tiny-imagenet-200"
+    found = sorted(p for p in root.glob("tiny-imagenet-*") if p.is_dir())
+    if not found:
+        raise Error(
+            f"Tiny-ImageNet is not under {root}: unpack tiny-imagenet-200.zip there or set KDLAB_DATA to the folder "
+            "that holds tiny-imagenet-200/"
+        )
+    if len(found) > 1:
+        raise Error(f"{root} has several folders of Tiny-ImageNet, {', '.join(p.name for p in found)}: leave only one")
+    return found[0]
+
+
+def _annotations(table: Path, ids: list[str]) -> list[tuple[str, int]]:
+    """The validation images of the classes `ids`, and their labels."""
+    if not table.is_file():
+        raise Error(f"{table} is missing: unpack the archive anew")
+    label = {wnid: i for i, wnid in enumerate(ids)}
+    rows = [line.split() for line in table.read_text(errors="replace").splitlines() if line.strip()]
+    found = [(str(table.parent / "images" / row[0]), label[row[1]]) for row in rows if len(row) > 1 and row[1] in label]
+    if not found:
+        raise Error(f"{table} names no image of the classes in {table.parents[1] / 'train'}: unpack the archive anew")
+    return found
+
+
+def words(table: Path) -> dict[str, str]:
+    """WordNet id -> its words, from a file with a line for each; without the file nothing."""
+    lines = table.read_text(errors="replace").splitlines() if table.is_file() else []
+    return {line.split(None, 1)[0]: line.split(None, 1)[1] for line in lines if len(line.split(None, 1)) == 2}
+
+
+def class_names(ids: Sequence[str], meaning: Mapping[str, str]) -> tuple[str, ...]:
+    """The first word for each class, with its WordNet id where two classes share it; without words the id."""
+    first = [meaning.get(wnid, wnid).split(",")[0].strip() for wnid in ids]
+    count = Counter(first)
+    return tuple(f"{word} ({wnid})" if count[word] > 1 else word for word, wnid in zip(first, ids, strict=True))
