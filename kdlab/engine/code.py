@@ -1,4 +1,7 @@
-"""Syntax trees of loaded functions, as text in which comments, docstrings, annotations and layout leave no trace."""
+"""Syntax trees of loaded functions, as text in which comments, docstrings, annotations and layout leave no trace.
+
+Nor do the names of local variables: they are numbered in the order in which they first appear.
+"""
 
 import ast
 import dis
@@ -9,11 +12,30 @@ from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.places import edited
 
 NOTES = ("annotation", "returns", "type_comment", "type_params", "kind", "ctx")  # parts of a tree that compute nothing
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+# Fields of a function, a class or a comprehension that belong to its own scope; the others belong to the scope around
+INSIDE: dict[type[ast.AST], tuple[str, ...]] = {
+    **dict.fromkeys((*DEFINITIONS, ast.Lambda), ("body",)),
+    **dict.fromkeys(COMPREHENSIONS, ("elt", "key", "value", "generators")),
+}
+# Fields that hold the name of a variable as a text, or several of them
+NAMING: dict[type[ast.AST], str] = {
+    ast.Name: "id",
+    ast.ExceptHandler: "name",
+    ast.MatchAs: "name",
+    ast.MatchStar: "name",
+    ast.MatchMapping: "rest",
+    ast.Nonlocal: "names",
+}
+# What reads local variables by their names: without any word, or out of a text that it is called with
+READS_ALL = {"locals", "vars", "dir", "eval", "exec"}
+READS_TEXTS = {"eval", "exec", "query", "evaluate"}  # those of pandas and numexpr too
 
 
 def digest(text: str) -> str:
@@ -22,21 +44,37 @@ def digest(text: str) -> str:
 
 
 def code_text(function: types.FunctionType) -> str:
-    """What a function computes: its syntax tree, or its bytecode where no source fits it.
+    """Return what a function computes: its syntax tree, or its bytecode where no source fits it.
 
     The source must be the one that was loaded: a file that was edited since then says nothing about this process.
     """
+    node = _definition(function)
+    return bytecode(function.__code__) if node is None else _numbered(node, function.__code__.co_freevars)[0]
+
+
+def free_variables(function: types.FunctionType) -> dict[str, str]:
+    """Return what `code_text` calls the variables of outer functions that a function reads, in its order, by name."""
+    free, node = function.__code__.co_freevars, _definition(function)
+    numbers = {} if node is None else _numbered(node, free)[1]
+    return {**numbers, **{name: name for name in free if name not in numbers}}
+
+
+def _definition(function: types.FunctionType) -> ast.AST | None:
+    """The tree of a function as it was loaded, if there is one."""
     file, own = function.__code__.co_filename, function.__code__
     for node, code in definitions("".join(linecache.getlines(file)), file):
         if code.co_firstlineno == own.co_firstlineno and code.co_name == own.co_name and same(code, own):
-            return _whole(node)
-    return bytecode(own)
+            return node
+    return None
 
 
 @lru_cache(maxsize=4096)
-def _whole(node: ast.AST) -> str:
-    """`canonical` of a definition; a node is its own key, and nothing changes it."""
-    return canonical(node)
+def _numbered(node: ast.AST, free: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+    """The text of a definition, and what it calls its `free` variables; a node is its own key, nothing changes it."""
+    writer = _Writer(node)
+    variables = {} if writer.keeps_names else {name: Variable(None, name) for name in free}
+    text = writer.text(node, Scope(variables, variables))
+    return text, {variable.name: f"#{n}" for variable, n in writer.numbers.items() if variable.scope is None}
 
 
 @lru_cache(maxsize=512)
@@ -64,18 +102,164 @@ def definitions(text: str, file: str) -> list[tuple[ast.AST, types.CodeType]]:
     return [(node, code) for node, code in found if node is not None]
 
 
-def canonical(node: Any) -> str:
-    """A tree as text: kinds of nodes and their fields, without what computes nothing and without empty fields."""
-    if isinstance(node, list):
-        return "[" + " ".join(map(canonical, node)) + "]"
-    if not isinstance(node, ast.AST):
-        return repr(node)
-    fields = dict(ast.iter_fields(node))
+def canonical(node: ast.AST) -> str:
+    """Return a tree as text: kinds of nodes and their fields, without what computes nothing and without empty fields.
+
+    Local variables of functions, lambdas and comprehensions have numbers in the place of names. Parameters keep their
+    names, by which they are called, and so do functions, classes and imports.
+    """
+    return _Writer(node).text(node, Scope({}, {}))
+
+
+class Variable(NamedTuple):
+    """A local variable: the function or comprehension that it belongs to (None: one around the text), and its name."""
+
+    scope: ast.AST | None
+    name: str
+
+
+class Scope(NamedTuple):
+    """The local variables that names mean in a place, and in functions that are defined there.
+
+    The two differ in the body of a class, whose own names its methods do not see.
+    """
+
+    here: dict[str, Variable]
+    inherited: dict[str, Variable]
+
+    def without(self, names: set[str]) -> "Scope":
+        """Return the scope inside something that takes some names for itself."""
+        return Scope(*({name: v for name, v in part.items() if name not in names} for part in self))
+
+
+class _Writer:
+    """Writes a tree as text, and numbers its local variables as they appear."""
+
+    def __init__(self, tree: ast.AST) -> None:
+        self.numbers: dict[Variable, int] = {}
+        self.outside: dict[ast.AST, Scope] = {}  # first iterables of comprehensions: read in the scope around
+        self.keeps_names = _reads_names(tree)
+
+    def text(self, node: Any, scope: Scope) -> str:
+        if isinstance(node, list):
+            return "[" + " ".join(self.text(each, scope) for each in node) + "]"
+        if not isinstance(node, ast.AST):
+            return repr(node)
+        scope = self.outside.pop(node, scope)
+        inside = self.scope_of(node, scope)
+        own, naming = INSIDE.get(type(node), ()), NAMING.get(type(node))
+        parts = []
+        for name, value in _fields(node).items():
+            where = inside if name in own else scope
+            parts.append(f"{name}={self.names(value, where) if name == naming else self.text(value, where)}")
+        return f"{type(node).__name__}({' '.join(parts)})"
+
+    def names(self, value: str | list[str], scope: Scope) -> str:
+        """Write names of variables: local ones as numbers."""
+        if isinstance(value, list):
+            return "[" + " ".join(self.names(each, scope) for each in value) + "]"
+        variable = scope.here.get(value)
+        return repr(value) if variable is None else f"#{self.numbers.setdefault(variable, len(self.numbers))}"
+
+    def scope_of(self, node: ast.AST, scope: Scope) -> Scope:
+        """Return the scope inside a function, a class or a comprehension; inside any other node it is that around."""
+        if type(node) not in INSIDE or self.keeps_names:
+            return scope
+        scope = scope.without({each.name for each in getattr(node, "type_params", ())})
+        if isinstance(node, COMPREHENSIONS):
+            self.outside[node.generators[0].iter] = scope
+        local, named = _bound(node)
+        if isinstance(node, ast.ClassDef):  # its names are attributes
+            return Scope(scope.without(local | named).here, scope.inherited)
+        variables = {name: Variable(node, name) for name in local - named}
+        names = {**scope.without(local | named).inherited, **variables}
+        return Scope(names, names)
+
+
+def _fields(node: ast.AST) -> dict[str, Any]:
+    """The fields of a node that compute something."""
+    fields = {name: value for name, value in ast.iter_fields(node) if name not in NOTES}
     body = fields.get("body")
     if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
         fields["body"] = body[1:]  # a docstring
-    told = [f"{n}={canonical(v)}" for n, v in fields.items() if n not in NOTES and v is not None and v != []]
-    return f"{type(node).__name__}({' '.join(told)})"
+    return {name: value for name, value in fields.items() if value is not None and value != []}
+
+
+def _reads_names(tree: ast.AST) -> bool:
+    """Whether anything in a tree may read local variables by their names."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) if name in READS_ALL:
+                return True
+            case ast.Attribute(attr="f_locals"):
+                return True
+            case ast.Call(func=ast.Attribute(attr=name)) if name in READS_TEXTS and (node.args or node.keywords):
+                return True
+    return False
+
+
+def _bound(scope: ast.AST) -> tuple[set[str], set[str]]:
+    """The names that a function, class or comprehension binds: by assignments, loops and the like; and others.
+
+    The others are parameters, definitions, imports and globals. A name that is nonlocal is neither.
+    """
+    local, named, elsewhere = set[str](), set[str](), set[str]()
+    if isinstance(scope, (*DEFINITIONS[:2], ast.Lambda)):
+        parameters = scope.args
+        listed = [
+            *parameters.posonlyargs,
+            *parameters.args,
+            *parameters.kwonlyargs,
+            parameters.vararg,
+            parameters.kwarg,
+        ]
+        named |= {each.arg for each in listed if each is not None}
+    for node in _within(scope):
+        match node:
+            case ast.Name(ctx=ast.Store() | ast.Del()):
+                local.add(node.id)
+            case ast.NamedExpr(target=ast.Name(id=name)) if not isinstance(scope, COMPREHENSIONS):
+                local.add(name)
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                local.add(name)
+            case ast.MatchMapping(rest=str(name)):
+                local.add(name)
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                named.add(node.name)
+            case ast.Import() | ast.ImportFrom():
+                named |= {(each.asname or each.name).partition(".")[0] for each in node.names}
+            case ast.Global():
+                named |= set(node.names)
+            case ast.Nonlocal():
+                elsewhere |= set(node.names)
+    return local - elsewhere, named
+
+
+def _within(scope: ast.AST) -> Iterator[ast.AST]:
+    """The nodes that a function, class or comprehension computes in its own scope, and `:=` of comprehensions in it."""
+    waiting = _children(scope, inside=True)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.NamedExpr):
+            waiting.append(node.value)  # its target is another scope's where it stands in a comprehension
+        elif type(node) in INSIDE:
+            waiting += _children(node, inside=False)
+            if isinstance(node, COMPREHENSIONS):
+                yield from (each for each in _within(node) if isinstance(each, ast.NamedExpr))
+        else:
+            waiting += ast.iter_child_nodes(node)
+
+
+def _children(scope: ast.AST, inside: bool) -> list[ast.AST]:
+    """The nodes of a function, class or comprehension that belong to its own scope, or to the one around it."""
+    first = scope.generators[0] if isinstance(scope, COMPREHENSIONS) else None
+    children = []
+    for name, value in ast.iter_fields(scope):
+        nodes = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, ast.AST)]
+        if (name in INSIDE[type(scope)]) == inside:
+            children += [part for node in nodes for part in ([node.target, *node.ifs] if node is first else [node])]
+    return children if inside or first is None else [*children, first.iter]
 
 
 def inner(code: types.CodeType) -> Iterator[types.CodeType]:

@@ -3,11 +3,13 @@
 import functools
 import inspect
 import json
+import re
 import site
 import sys
 import sysconfig
 import types
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from ..experiment.optimizers import OPTIMIZERS
 from ..methods import METHODS, Distill, Method
 from ..metrics import METRICS, monitored
 from ..models import MODELS
-from .code import attribute_chains, code_text, digest, file_digest, global_names
+from .code import attribute_chains, code_text, digest, file_digest, free_variables, global_names
 
 VERSION = 3  # raise it when a default of Config's fields changes; a method's own defaults count with its code
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -205,6 +207,7 @@ def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
     pieces: dict[str, str] = {}
     seen: dict[int, Any] = {}  # things that were visited, kept so that their ids stay theirs
     labels: dict[int, str] = {}  # of functions and classes among them
+    variables: dict[str, str] = {}  # of functions around others: as they are written in pieces -> as they are called
 
     def note(name: str, text: str) -> str:
         number, own = 1, name
@@ -252,6 +255,7 @@ def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
         if is_near(function, rooms):
             key = labels[id(function)] = note(function.__qualname__, code_text(function))
             add(f"{key} defaults", [function.__defaults__, function.__kwdefaults__])
+            variables.update({f"{key} {n}": f"{key} {name}" for name, n in free_variables(function).items()})
             for read, value in _read_by(function):
                 add(f"{key} {read}", value)
         add(name, getattr(function, "__wrapped__", None) or ())  # what a decorator wraps
@@ -284,8 +288,9 @@ def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
             note(name, type(value).__qualname__)
             add(name, state)
         elif not callable(value):
+            read = re.sub(r".* #\d+", lambda written: variables[written[0]], name)
             raise Error(
-                f"the code reads {name}, a {type(value).__name__}, of which no identity can be made: pass numbers"
+                f"the code reads {read}, a {type(value).__name__}, of which no identity can be made: pass numbers"
             )
 
     add("", thing)
@@ -341,9 +346,8 @@ def _read_by(function: types.FunctionType) -> list[tuple[str, Any]]:
             while isinstance(at, types.ModuleType) and behind:  # of `losses.kd` the function counts, not the module
                 path, at = f"{path}.{behind[0]}", getattr(at, behind.pop(0), None)
             found.append((path, at))
-    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            found.append((name, cell.cell_contents))
-        except ValueError:  # not filled yet
-            continue
+    cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+    for name, written in free_variables(function).items():
+        with suppress(ValueError):  # not filled yet
+            found.append((written, cells[name].cell_contents))
     return found

@@ -1,8 +1,11 @@
 """The user's own methods, losses, networks and augmentations are part of the identity of a run."""
 
+import ast
 import functools
 import importlib
+import re
 import sys
+import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +17,7 @@ from making import TINY, config_of
 import kdlab
 from kdlab import AUGMENTATIONS, METHODS, MODELS, SCHEDULES, Config, Distill, Method, losses
 from kdlab.data.augment import Recipe
+from kdlab.engine.code import canonical
 from kdlab.engine.identity import LOSS_ROOMS, loss_code, source
 from kdlab.losses import kd
 
@@ -69,7 +73,7 @@ def test_what_a_notebook_method_calls_and_reads_is_part_of_it(monkeypatch):
         "Mine.half",
         "scaled",
         "SCALE 0.5",
-        "factor 3.0",
+        "#0 3.0",
         "losses.dkd is dkd",
         "losses.kd is kd",
         "Distill.terms",
@@ -297,3 +301,171 @@ def test_own_modules_count_whatever_they_and_their_folders_are_called(folder, fi
     module = importlib.import_module(name)
     assert Path(module.__file__).parent == place.resolve()
     assert "BinOp" in source(method_of(scale=module.scale)), "its code is part of the run"
+
+
+def test_what_has_no_identity_is_called_by_its_name():
+    words = iter(["a"])
+
+    def compare(self, student, teacher, batch):
+        return {next(words): 0.0}
+
+    with pytest.raises(kdlab.Error, match=r"reads .*compare words, a list_iterator"):
+        source(method_of(compare=compare), LOSS_ROOMS)
+
+
+# Names of local variables
+
+
+def text_of(code):
+    return canonical(ast.parse(textwrap.dedent(code)))
+
+
+# Locals are called a, b and c, and nothing else is
+RENAMED = {
+    "assigned": """
+        def f(x):
+            a = x + 1
+            b: int = 2 * a
+            a += b
+            (c, *a), b.size = g(a), b
+            return c - a
+    """,
+    "loops, with, walrus, except": """
+        def f(x):
+            for a, b in x:
+                with open(a) as c:
+                    if (a := b):
+                        del c
+            try:
+                return [(b := a) for a in x if a]
+            except ValueError as a:
+                raise KeyError(b) from a
+    """,
+    "comprehensions": """
+        def f(x):
+            a = x[0]
+            return [a for a in a], {b: a for b in a for c in b}, {a for c in x if all(b == a for b in c)}
+    """,
+    "free variables": """
+        def f(x):
+            def inner(y, z=lambda: a):
+                nonlocal b
+                b, c = a, y
+                return lambda w: (a, b, c, w)
+            a, b = x, 0
+            return inner
+    """,
+    "match": """
+        def f(x):
+            match x:
+                case {"k": a, **b} if a:
+                    return b
+                case [a, *b] | Point(x=a, y=b):
+                    return a, b
+                case (1 | 2) as c:
+                    return c
+    """,
+    "classes inside functions": """
+        def f(x):
+            a = b = x
+            class Inner(g(a)):
+                size = a
+                kept = [b for _ in a]
+                def method(self, w):
+                    return a, b, self.size
+            return Inner
+    """,
+    "async, and a star": """
+        async def f(*x):
+            async for a in x:
+                async with a as b:
+                    c = [a async for a in b]
+            return await g(*c, **b)
+    """,
+}
+
+
+@pytest.mark.parametrize("code", RENAMED.values(), ids=RENAMED)
+def test_renamed_locals_change_nothing(code):
+    renamed = re.sub(r"\b[abc]\b", lambda name: {"a": "zebra", "b": "a", "c": "_c"}[name[0]], code)
+    assert text_of(renamed) == text_of(code) != text_of(re.sub(r"\bx\b", "u", code))
+
+
+def test_parameters_keep_their_names_and_hide_locals_of_theirs():
+    one = "def f(x):\n a, b = x\n return (lambda a: a + b), (lambda b=a: (b, a)), [a for b in x]"
+    other = "def f(x):\n c, d = x\n return (lambda a: a + d), (lambda b=c: (b, c)), [c for a in x]"
+    assert text_of(one) == text_of(other)
+    assert text_of("def f(a): return a") != text_of("def f(b): return b"), "by which they are called"
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("a, b = x; return a - b", "a, b = x; return b - a"),
+        ("a = g(x); b = h(x); return a - b", "a = h(x); b = g(x); return a - b"),
+        ("a = x; b = x; a += 1; return a, b", "a = x; b = x; b += 1; return a, b"),
+        ("a = b = x; del a; return b", "a = b = x; del b; return b"),
+        ("a = x; return [a for a in a]", "a = x; return [a for b in a]"),
+        ("a = x; return [a for a in x]", "a = x; return [a for b in x]"),
+        ("return [a for b in x for a in b]", "return [b for b in x for a in b]"),
+        ("a = 1; return [b for b in x if (a := b)], a", "a = 1; c = 2; return [b for b in x if (c := b)], a"),
+        ("a = 1; g = lambda: a; a = 2; return g", "a = 1; g = lambda: b; b = 2; return g"),
+        ("a = 1; return lambda a: a", "a = 1; return lambda b: a"),
+        ("a = 1; return lambda b=a: b", "a = 1; return lambda b=a: a"),
+        ("a = 1\n def g():\n  nonlocal a\n  a = 2\n g(); return a", "a = 1\n def g():\n  a = 2\n g(); return a"),
+        ("a = 1\n def g():\n  global a\n  a = 2\n g(); return a", "a = 1\n def g():\n  a = 2\n g(); return a"),
+        ("match x:\n  case [a, *b]: return a", "match x:\n  case [a, *b]: return b"),
+        ("match x:\n  case {'k': a, **b}: return a", "match x:\n  case {'k': a, **b}: return b"),
+        ("match x:\n  case a: return a", "match x:\n  case q.a: return a"),
+        ("a, b = x\n class C:\n  size = a", "a, b = x\n class C:\n  size = b"),
+        ("a = x\n class C:\n  a = 1\n  def g(self): return a", "a = x\n class C:\n  b = 1\n  def g(self): return a"),
+        ("a = x\n class C:\n  a = a", "a = x\n class C:\n  a = x"),
+        ("a = x\n class C: a = 1", "a = x\n class C: b = 1"),
+        ("try: g()\n except ValueError as a: return a", "try: g()\n except ValueError as a: return x"),
+        ("with x as a, a as b: return a", "with x as a, a as b: return b"),
+        ("a = x; return g(a=a)", "a = x; return g(b=a)"),
+        ("a = x; return a.a", "a = x; return a.b"),
+        ("a = x; return b", "b = x; return b"),
+        ("return a", "a = 1; return a"),
+        ("def a(): return 1\n return a", "def b(): return 1\n return b"),
+        ("import a; return a", "import b; return b"),
+        ("a = 1; return locals()", "b = 1; return locals()"),
+        ("a = 1; return eval(x)", "b = 1; return eval(x)"),
+        ("a = 1; return [exec(x) for y in x]", "b = 1; return [exec(x) for y in x]"),
+        ("a = 1; return x.query('k > @a')", "b = 1; return x.query('k > @a')"),
+        ("a = 1; return f'{a=}'", "b = 1; return f'{b=}'"),
+    ],
+)
+def test_another_use_of_locals_is_other_code(one, other):
+    texts = [text_of(f"def f(x):\n {code}") for code in (one, other)]
+    assert texts[0] != texts[1]
+
+
+CLOSURES = """
+def make():
+    {bank}, {scale} = object, 3.0
+
+    def double(value):
+        return {scale} * value
+
+    def twice(value):
+        return double(value) * {scale}, {bank}
+
+    return twice
+"""
+
+
+def test_closures_are_of_one_identity_whatever_the_variables_around_are_called(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def identity_of(number, **names):
+        name = f"closures_{number}"
+        (tmp_path / f"{name}.py").write_text(CLOSURES.format(**names))
+        return source(importlib.import_module(name).make())
+
+    first = identity_of(1, bank="bank", scale="scale")
+    assert first == identity_of(2, bank="zebra", scale="aside"), "however their names are sorted"
+    assert " 3.0" in first
+    monkeypatch.setattr(f"{__name__}.CLOSURES", CLOSURES.replace("3.0", "4.0"))
+    assert identity_of(3, bank="bank", scale="scale") != first
