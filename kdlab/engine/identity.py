@@ -81,19 +81,26 @@ FAR_ROOMS = {  # the others are the "loop"
 }
 
 
-def identity(config: Config, images: Mapping[tuple[str, int | None], ImageSet | Recorded]) -> dict[str, Any]:
-    """Everything that decides the result of a run and of what it stands on.
+def identity(
+    config: Config,
+    images: Mapping[tuple[str, int | None], ImageSet | Recorded],
+    stages: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Return everything that decides the result of a run, its teacher run and its initial run included.
 
-    Fields of the Config at their defaults are left out, so that a new field changes no hash; so is the device.
+    Fields of the Config at their defaults are left out, so that a new field changes no hash; so is the device. `stages`
+    holds the identities of teacher run and initial run where they are known already.
     """
     own = images[config.dataset, config.size]
+    if stages is None:
+        stages = {role: identity(stage, images) for role, stage in config.nested.items()}
     return {
         "version": VERSION,
         "config": decisive(config),
         "data": own.fingerprint(),
         "code": loss_code(config, own.style),
         **_normalised(config, images),
-        **{role: identity(stage, images) for role, stage in config.nested.items()},
+        **stages,
     }
 
 
@@ -184,9 +191,9 @@ def _files(place: Path) -> list[Path]:
     )
 
 
-def changed_rooms(result: Mapping[str, Any]) -> list[str]:
-    """The rooms whose code was another when a stored result was trained."""
-    then, now = result.get("code", {}).get("far", {}), far_code()
+def changed_rooms(result: Mapping[str, Any], now: Mapping[str, str] | None = None) -> list[str]:
+    """Return the rooms whose code was another when a stored result was trained; `now` is `far_code()`."""
+    then, now = result.get("code", {}).get("far", {}), now or far_code()
     return [room for room in now if then.get(room) != now[room]]
 
 

@@ -96,16 +96,20 @@ class Result:
     def setup(self, teacher: bool = True) -> Setup:
         """The run put together, with its trained network and parts, and with its trained teacher."""
         setup = assemble(self.config, self.chain)
-        stages = [stage for role, stage in setup.stages.items() if teacher and role == "teacher"]
-        for each in [setup, *stages]:
-            folder = RunFolder(each.config, self.chain, self.folder.parent)
-            with machine_errors(folder.path):
-                if folder.result() is None:
-                    config = f"result.config{'' if each is setup else '.teacher'}"
-                    raise Error(f"{folder.path.name} is gone, or a part of it: kdlab.run({config}) brings it back")
-                folder.load_weights(*stage_of(each))
-            each.method.eval()
+        folder = RunFolder(self.config, self.chain, self.folder.parent)
+        self._load(setup, folder, "result.config")
+        if teacher and "teacher" in setup.stages:
+            self._load(setup.stages["teacher"], folder.stages["teacher"], "result.config.teacher")
         return setup
+
+    @staticmethod
+    def _load(setup: Setup, folder: RunFolder, config: str) -> None:
+        """Load the trained weights of a run, which `config` is called; an `Error` where they are gone."""
+        with machine_errors(folder.path):
+            if folder.result() is None:
+                raise Error(f"{folder.path.name} is gone, or a part of it: kdlab.run({config}) brings it back")
+            folder.load_weights(*stage_of(setup))
+        setup.method.eval()
 
     def network(self, trained: bool = True) -> Network:
         """The trained network, or the one that training would start from without `init`; on the CPU, in eval mode."""

@@ -1,7 +1,7 @@
 """`run(config) -> Result`: train what a Config describes, once; whatever it stands on is run first."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,6 @@ from tqdm.auto import tqdm
 
 from ..core.errors import Error, machine_errors
 from ..core.places import bars, runs_root
-from ..data import Images
 from ..experiment.assemble import assemble, build_method, chain_images, own_generators, stage_of
 from ..experiment.config import Config
 from ..experiment.device import check_precision, environment
@@ -17,13 +16,12 @@ from ..experiment.setup import Setup
 from ..metrics import check_monitor, cost, diagnose, due, evaluate
 from .identity import changed_rooms, edited_files, metric_code
 from .reading import MissingError
-from .recent import Recent
 from .result import Result, trusted
 from .store import RunFolder
-from .tracking import track, tracked
 from .train import fit
 
 FEW_STEPS = 100  # below that hardly any network leaves chance
+TRACKED = ("accuracy", "top5")
 
 
 def run(config: Config, *, fresh: bool = False) -> Result:
@@ -39,16 +37,15 @@ def run(config: Config, *, fresh: bool = False) -> Result:
     What the machine refuses, room on a disk, a permission, memory, is an `Error` too; what is stored stays.
     """
     with machine_errors(runs_root()):
-        images = chain_images(config)
-        if not fresh and (found := _stored(config, images)):
-            return found
-        setup = assemble(config, images)
-        _check_runs(setup, images, fresh)
-        for stage in config.chain() if fresh else ():
-            folder = RunFolder(stage, images)
-            with folder.locked():
-                folder.clear()
-        return _complete(setup, images)
+        folder = RunFolder(config, chain_images(config))
+        if not fresh and (result := _stored(folder)):
+            return result
+        setup = assemble(config, folder.images)
+        _check_runs(setup, folder, fresh)
+        for each in folder.chain() if fresh else ():
+            with each.locked():
+                each.clear()
+        return _complete(setup, folder)
 
 
 def run_seeds(config: Config, seeds: Iterable[int]) -> list[Result]:
@@ -58,29 +55,28 @@ def run_seeds(config: Config, seeds: Iterable[int]) -> list[Result]:
     return [run(config.seeded(seed)) for seed in seeds]
 
 
-def _check_runs(setup: Setup, images: Images, fresh: bool) -> None:
+def _check_runs(setup: Setup, folder: RunFolder, fresh: bool) -> None:
     """Refuse a precision or a monitor that is not there before anything of a chain trains; stored runs need none."""
-    if not fresh and RunFolder(setup.config, images).result() is not None:
+    if not fresh and folder.result() is not None:
         return
     check_precision(setup.config, setup.device)
     check_monitor(setup)
-    for stage in setup.stages.values():
-        _check_runs(stage, images, fresh)
+    for role, stage in setup.stages.items():
+        _check_runs(stage, folder.stages[role], fresh)
 
 
-def on_trained_stages(setup: Setup, images: Images) -> Setup:
-    """A run that was put together, on the trained networks of its stages, which are run first."""
-    for stage in setup.stages.values():
-        _load_trained(stage, images)
+def with_trained_stages(setup: Setup, folder: RunFolder) -> Setup:
+    """Rebuild `setup` on its trained teacher and initial network, training those first if needed."""
+    for role, stage in setup.stages.items():
+        _load_trained(stage, folder.stages[role])
     trained = {role: stage_of(stage) for role, stage in setup.stages.items()}
     return replace(setup, method=build_method(setup.config, setup.images, setup.data.y, trained, setup.device))
 
 
-def _load_trained(setup: Setup, images: Images) -> None:
-    """Run a stage unless it is done, and put its weights into it; nobody is kept from training it anew meanwhile."""
-    folder = RunFolder(setup.config, images)
+def _load_trained(setup: Setup, folder: RunFolder) -> None:
+    """Run a stage unless it is done, and load its weights; another process may train it anew meanwhile."""
     for last in (False, False, True):
-        _complete(setup, images)
+        _complete(setup, folder)
         try:
             folder.load_weights(*stage_of(setup))
             break
@@ -89,36 +85,34 @@ def _load_trained(setup: Setup, images: Images) -> None:
                 raise
 
 
-def _complete(setup: Setup, images: Images) -> Result:
-    """Run what is put together, its stages first."""
-    if found := _stored(setup.config, images):
-        return found
-    setup = on_trained_stages(setup, images)
-    folder = RunFolder(setup.config, images)
+def _complete(setup: Setup, folder: RunFolder) -> Result:
+    """Return the result of an assembled run; unless it is stored, run its stages and train it."""
+    if result := _stored(folder):
+        return result
+    setup = with_trained_stages(setup, folder)
     with folder.locked():
-        if found := _stored(setup.config, images):  # another process was faster
-            return found
+        if result := _stored(folder):  # another process was faster
+            return result
         try:
             with machine_errors(folder.path), own_generators():
                 metrics = _train(setup, folder)
         except BaseException:
             folder.leave_nothing()  # where it was refused before it trained
             raise
-    return Result(setup.config, folder.path, images, metrics)
+    return Result(setup.config, folder.path, folder.images, metrics)
 
 
-def _stored(config: Config, images: Images) -> Result | None:
-    """The finished run, or None."""
-    folder = RunFolder(config, images)
+def _stored(folder: RunFolder) -> Result | None:
+    """Return the stored result of a run, or None while it is not done."""
     metrics = folder.result()
     if metrics is None:
         return None
     folder.tidy()
-    if rooms := changed_rooms(metrics):
-        # names no single run, so that Python tells it once for all seeds of a study
-        told = f"a stored {config.method} was trained by other code: {', '.join(rooms)}"
-        warnings.warn(f"{told}; fresh=True (kdlab run --fresh) trains it anew", stacklevel=3)
-    return Result(config, folder.path, images, trusted(metrics))
+    if rooms := changed_rooms(metrics, folder.far):
+        # names no single run, so that Python shows it once for all seeds of a study
+        message = f"a stored {folder.config.method} was trained by other code: {', '.join(rooms)}"
+        warnings.warn(f"{message}; fresh=True (kdlab run --fresh) trains it anew", stacklevel=3)
+    return Result(folder.config, folder.path, folder.images, trusted(metrics))
 
 
 def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
@@ -132,9 +126,7 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
         warnings.warn(told, stacklevel=4)
     name = f"{config.method} {config.model} seed {config.seed}"
     with tqdm(total=config.epochs * batches.steps, desc=name, unit="step", leave=False, disable=bars()) as bar:
-        recent = Recent(folder, setup)
-        recent(0, setup)
-        trained = fit(setup, folder, [diagnose, *([track] if config.track_test else []), recent], bar)
+        trained = fit(setup, folder, [diagnose, *([track] if config.track_test else [])], bar)
     columns: dict[str, float] = {}
     for part in ("val", "test"):
         columns |= evaluate(setup, part, due(setup, "validation", "end"))
@@ -153,3 +145,33 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
             "code": {"far": folder.far, "metrics": metric_code()},
         },
     )
+
+
+def track(epoch: int, setup: Setup) -> dict[str, float]:
+    """Return columns track/accuracy and track/top5, of the test images: a hook of `fit` for `Config(track_test=True)`.
+
+    Empty where no classifier is trained.
+    """
+    if "model" in setup.method.frozen:
+        return {}
+    return {f"track/{column.partition('/')[2]}": value for column, value in evaluate(setup, "test", TRACKED).items()}
+
+
+def tracked(log: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """From the lines of a log: test accuracy after the last epoch, and after the best one, as columns track/NAME/WHICH.
+
+    WHICH is `last`; `best_val`, the epoch that validation images would have chosen; `best_test`, the one that the test
+    images would, which is what many papers report, and too good. The first of equal epochs counts, by accuracy for both
+    TRACKED; track/epoch/WHICH says which it is. Without validation images there is no `best_val`.
+    """
+    lines = [line for line in log if "track/accuracy" in line]
+    if not lines:
+        return {}
+    chosen = {"last": lines[-1], "best_test": max(lines, key=lambda line: line["track/accuracy"])}
+    if validated := [line for line in lines if "val/accuracy" in line]:
+        chosen["best_val"] = max(validated, key=lambda line: line["val/accuracy"])
+    return {
+        f"track/{name}/{which}": line["epoch" if name == "epoch" else f"track/{name}"]
+        for name in (*TRACKED, "epoch")
+        for which, line in chosen.items()
+    }

@@ -56,17 +56,28 @@ STATE = {"method", "optimizer", "best", "precision", "epoch", "stop", "seconds"}
 
 
 class RunFolder:
-    """One run's folder. Use `with folder.locked():` around everything that writes."""
+    """The folder of a run, and those of its stages (teacher run, initial run) by role.
+
+    Use `with folder.locked():` around everything that writes.
+    """
 
     def __init__(self, config: Config, images: Images, root: Path | None = None) -> None:
-        self.config, self.identity = config, identity(config, images)
+        self.config, self.images, root = config, images, root or runs_root()
+        self.stages = {role: RunFolder(stage, images, root) for role, stage in config.nested.items()}
+        self.identity = identity(config, images, {role: stage.identity for role, stage in self.stages.items()})
         name = re.sub(r"[^A-Za-z0-9_.]+", "_", place(config.dataset).removeprefix("folder:")).strip("_")
         self.hash = hash_of(self.identity)
-        self.path = (root or runs_root()) / f"{name[-40:]}-{config.model}-{config.method}-{self.hash}"
+        self.path = root / f"{name[-40:]}-{config.model}-{config.method}-{self.hash}"
         self.saved_at, self.save_seconds = time.monotonic(), 0.0
         self.far = far_code()  # of a run that goes on after a kill, as it was when it began
         self.lines: list[dict[str, Any]] = []  # of the log, an epoch each, as far as this process trained or took over
         self.lock = RunLock(self.path)
+
+    def chain(self) -> Iterator["RunFolder"]:
+        """Yield this folder and those of all runs that it stands on, in the order of `Config.chain`."""
+        yield self
+        for stage in self.stages.values():
+            yield from stage.chain()
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -1,11 +1,13 @@
 """The one training loop: supervised, self-supervised, distillation and self-distillation alike."""
 
 import math
+import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..core.errors import Error
 from ..core.schedules import SCHEDULES, warm_up
@@ -17,25 +19,25 @@ from ..experiment.setup import Setup
 from ..methods import Method
 from ..metrics import METRICS, check_monitor, due, evaluate, monitored
 from ..models import evaluating
-from .course import Checkpoints, Course, kept_modules
+from .store import RunFolder
 
 Hook = Callable[[int, Setup], Mapping[str, float]]  # (epochs done, setup) -> numbers that join the line of the log
 
 
 def learning_rate(config: Config, progress: float) -> float:
-    """The learning rate at `progress` in [0, 1]: warm-up times the named schedule."""
+    """Return the learning rate at `progress` in [0, 1]: warm-up times the named schedule."""
     options = {"milestones": config.milestones, "decay": config.decay} if config.schedule == "step" else {}
     return config.lr * warm_up(progress, config.warmup) * SCHEDULES[config.schedule](progress, **options)
 
 
 def make_optimizer(method: Method, config: Config) -> torch.optim.Optimizer:
-    """One optimiser over all trainable parameters; the classifier's group has its own factor on the learning rate."""
+    """Build the optimiser of all trainable parameters; the classifier's group has its own factor on the rate."""
     head = set(method.model.head.parameters())
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for parameter in filter(lambda p: p.requires_grad, method.parameters()):
         decays = config.decay_all or parameter.ndim > 1
         groups.setdefault((parameter in head, decays), []).append(parameter)
-    given = [
+    parameter_groups = [
         {
             "params": parameters,
             "factor": config.head_lr if in_head else 1.0,
@@ -46,11 +48,161 @@ def make_optimizer(method: Method, config: Config) -> torch.optim.Optimizer:
     options = optimizer_options(
         config.optimizer, config.optimizer_hp, momentum=config.momentum, nesterov=config.nesterov
     )
-    return OPTIMIZERS[config.optimizer](given, config.lr, **options)
+    return OPTIMIZERS[config.optimizer](parameter_groups, config.lr, **options)
 
 
-def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar: Any = None) -> dict[str, Any]:
-    """Train `setup.method` for `config.epochs` epochs, from the last checkpoint if there is one.
+def kept_modules(method: Method) -> nn.ModuleDict:
+    """Return what a trained method leaves: the network, and the heads and branches that it keeps."""
+    return nn.ModuleDict({"model": method.model, **{f"part {name}": part for name, part in method.parts.items()}})
+
+
+class Best:
+    """Early stopping: the best validation so far, its weights, and the number of worse ones since."""
+
+    def __init__(self, patience: int, state: dict[str, Any] | None) -> None:
+        self.patience = patience
+        self.state = state or {"score": -math.inf, "epoch": 0, "since": 0, "weights": {}}
+
+    def add(self, score: float, epoch: int, method: Method) -> None:
+        """Count a validation, whose `score` is the larger the better."""
+        if score > self.state["score"]:
+            weights = {name: tensor.detach().clone() for name, tensor in kept_modules(method).state_dict().items()}
+            self.state = {"score": score, "epoch": epoch, "since": 0, "weights": weights}
+        else:
+            self.state["since"] += 1
+
+    @property
+    def spent(self) -> bool:
+        """Whether `patience` validations have brought nothing better."""
+        return self.state["since"] >= self.patience
+
+
+def conditions(device: torch.device) -> dict[str, str]:
+    """Name what decides the last digits of a number beside the run: device, threads, torch.
+
+    Another number of threads adds in another order, another version of torch or another device has other kernels.
+    """
+    threads = {"threads": str(torch.get_num_threads())} if device.type == "cpu" else {}
+    return {"device": device.type, **threads, "torch": str(torch.__version__)}
+
+
+class Training:
+    """Training state: everything that a checkpoint saves.
+
+    It begins where the last checkpoint in `folder` left it. `within` is how far the epoch `epoch` (counted from 0) is:
+    the `step` that is next, the `losses` (steps, terms) until then, the states of all generators; None at its start.
+    `seconds` and `cpu_seconds` are of all training so far without validations, `epoch_seconds` of this epoch.
+    """
+
+    def __init__(self, setup: Setup, folder: RunFolder | None, fabric: Any, optimizer: torch.optim.Optimizer) -> None:
+        self.setup, self.folder, self.fabric, self.optimizer = setup, folder, fabric, optimizer
+        self.epoch, self.stop, self.within = 0, False, None
+        self.seconds = self.cpu_seconds = self.epoch_seconds = 0.0
+        state, patience = folder.load() if folder else None, setup.config.patience
+        self.best = None if patience is None else Best(patience, state and state["best"])
+        if state:
+            setup.method.load_state_dict(state["method"])
+            optimizer.load_state_dict(state["optimizer"])
+            fabric.strategy.precision.load_state_dict(state["precision"])  # the loss scale of half precision
+            self.epoch, self.stop, self.seconds = state["epoch"], state["stop"], state["seconds"]
+            self.cpu_seconds = state.get("cpu_seconds", 0.0)  # a checkpoint of version 0.2 does not say
+            self.within, self.epoch_seconds = state.get("within"), state.get("epoch_seconds", 0.0)
+            if self.within and (then := self.within["device"]) != setup.device.type:
+                raise Error(
+                    f"this run stopped within an epoch on {then}, whose random numbers {setup.device.type} does not "
+                    f"have: go on with device={then}, or train it anew (fresh=True, kdlab run --fresh)"
+                )
+            self._compare(state.get("conditions", {}))  # a checkpoint of version 0.2 does not say
+
+    def due(self, within: bool = False) -> bool:
+        """Whether it is time for a checkpoint, between two epochs or within one."""
+        return self.folder is not None and self.folder.due(within)
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        if self.folder is None:
+            return
+        self.folder.save(
+            {
+                "method": self.setup.method.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "best": self.best and self.best.state,
+                "precision": self.fabric.strategy.precision.state_dict(),
+                "epoch": self.epoch,
+                "stop": self.stop,
+                "seconds": self.seconds,
+                "cpu_seconds": self.cpu_seconds,
+                "within": self.within,
+                "epoch_seconds": self.epoch_seconds,
+                "conditions": conditions(self.setup.device),
+            }
+        )
+
+    def _compare(self, then: dict[str, str]) -> None:
+        """Warn where the last digits will differ, as the run was trained under other conditions before."""
+        now = conditions(self.setup.device)
+        if odd := [
+            f"{name} {then[name]} before, {now[name]} now" for name in now if then.get(name, now[name]) != now[name]
+        ]:
+            name = f"{self.setup.config.method} {self.setup.config.model} seed {self.setup.config.seed}"
+            warnings.warn(
+                f"{name} goes on from a checkpoint under other conditions ({'; '.join(odd)}): its numbers will differ "
+                "in the last digits from those of a run without a break",
+                stacklevel=2,
+            )
+
+    def save_within(self, step: int, losses: Tensor) -> None:
+        """Write a checkpoint between two steps of an epoch."""
+        self.count()
+        self.within = {
+            "step": step,
+            "losses": losses,
+            "batches": self.setup.batches.state(),
+            "random": self._random(),
+            "device": self.setup.device.type,
+        }
+        self.save()
+        self.start()
+
+    def done(self, epoch: int) -> None:
+        """Count an epoch as over."""
+        self.epoch, self.within, self.epoch_seconds = epoch, None, 0.0
+
+    def start(self) -> None:
+        """Start the clock."""
+        self._began = time.perf_counter(), time.process_time()
+
+    def count(self) -> None:
+        """Stop the clock, and add the time since `start`."""
+        elapsed = time.perf_counter() - self._began[0]
+        self.seconds += elapsed
+        self.epoch_seconds += elapsed
+        self.cpu_seconds += time.process_time() - self._began[1]
+
+    def _random(self) -> dict[str, Tensor]:
+        """Return the states of torch's global generators, from which dropout draws."""
+        match self.setup.device.type:
+            case "cuda":
+                there = torch.cuda.get_rng_state(self.setup.device)
+            case "mps":
+                there = torch.mps.get_rng_state()
+            case _:
+                return {"cpu": torch.get_rng_state()}
+        return {"cpu": torch.get_rng_state(), "device": there}
+
+    def restore_random(self, states: dict[str, Tensor]) -> None:
+        """Restore the states of torch's global generators."""
+        torch.set_rng_state(states["cpu"])
+        if self.setup.device.type == "cuda":
+            torch.cuda.set_rng_state(states["device"], self.setup.device)
+        elif self.setup.device.type == "mps":
+            torch.mps.set_rng_state(states["device"])
+
+
+def fit(setup: Setup, folder: RunFolder | None = None, hooks: Sequence[Hook] = (), bar: Any = None) -> dict[str, Any]:
+    """Train `setup.method` for `config.epochs` epochs, from the last checkpoint in `folder` if there is one.
+
+    Without a folder no checkpoint and no log is kept.
 
     Returns how many `epochs` it trained for and what that took: `seconds` by the clock, and `cpu_seconds`, which count
     the threads of this process and not those of others. With `config.patience` training stops after
@@ -66,17 +218,17 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
     config, method, batches = setup.config, setup.method, setup.batches
     check_precision(config, setup.device)
     check_monitor(setup)
-    course = Course(setup, checkpoints, make_fabric(config), make_optimizer(method, config))
-    best = course.best
+    training = Training(setup, folder, make_fabric(config), make_optimizer(method, config))
+    best = training.best
     part, metric = "test" if config.select == "test" else "val", monitored(config)
-    module, course.optimizer = course.fabric.setup(method, course.optimizer)
+    module, training.optimizer = training.fabric.setup(method, training.optimizer)
     held = round(method.held_megabytes, 2)
     if bar is not None:
-        bar.update(course.epoch * batches.steps + (course.within["step"] if course.within else 0))
-    for epoch in range(course.epoch + 1, 0 if course.stop else config.epochs + 1):
-        line = {"epoch": epoch, **_one_epoch(course, module, bar)}
-        last, elapsed = epoch == config.epochs, course.epoch_seconds
-        course.done(epoch)
+        bar.update(training.epoch * batches.steps + (training.within["step"] if training.within else 0))
+    for epoch in range(training.epoch + 1, 0 if training.stop else config.epochs + 1):
+        line = {"epoch": epoch, **_one_epoch(training, module, bar)}
+        last, elapsed = epoch == config.epochs, training.epoch_seconds
+        training.done(epoch)
         if last or epoch % config.evaluate_every == 0:
             names = due(setup, "validation")
             line |= evaluate(setup, part, dict.fromkeys([*names, metric] if best else names))
@@ -84,8 +236,8 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
                 score = line.get(f"{part}/{metric}", math.nan)
                 if not math.isfinite(score):
                     raise Error(f"patience cannot watch {metric}, which is not one finite number: give another monitor")
-                best.see(METRICS[metric].sign * score, epoch, method)
-                course.stop = best.spent and method.may_stop(epoch / config.epochs)
+                best.add(METRICS[metric].sign * score, epoch, method)
+                training.stop = best.spent and method.may_stop(epoch / config.epochs)
         with evaluating(method):
             for hook in hooks:
                 line |= hook(epoch, setup)
@@ -94,31 +246,36 @@ def fit(setup: Setup, checkpoints: Checkpoints, hooks: Sequence[Hook] = (), bar:
             "images_per_second": round(batches.steps * batches.images_per_step / elapsed),
             "method_mb": held,
         }
-        checkpoints.log(line)
-        if last or course.stop or checkpoints.due():
-            course.save()
+        if folder is not None:
+            folder.log(line)
+        if last or training.stop or training.due():
+            training.save()
         if bar is not None:
             bar.set_postfix({name: f"{line[name]:.3f}" for name in line if name.startswith("loss")}, refresh=False)
-        if course.stop:
+        if training.stop:
             break
-    told = {"epochs": course.epoch, "seconds": round(course.seconds, 3), "cpu_seconds": round(course.cpu_seconds, 3)}
+    columns = {
+        "epochs": training.epoch,
+        "seconds": round(training.seconds, 3),
+        "cpu_seconds": round(training.cpu_seconds, 3),
+    }
     if best is None:
-        return told
+        return columns
     kept_modules(method).load_state_dict(best.state["weights"])
-    return {**told, "best_epoch": best.state["epoch"], "selected_on": f"{part}/{metric}"}
+    return {**columns, "best_epoch": best.state["epoch"], "selected_on": f"{part}/{metric}"}
 
 
-def _one_epoch(course: Course, module: Any, bar: Any) -> dict[str, float]:
-    """Every batch of an epoch, a step each; the last learning rate, and the means of the loss and of its terms."""
-    setup, optimizer, epoch = course.setup, course.optimizer, course.epoch
+def _one_epoch(training: Training, module: Any, bar: Any) -> dict[str, float]:
+    """Train an epoch, a step for each batch; return the last learning rate and the means of the loss and its terms."""
+    setup, optimizer, epoch = training.setup, training.optimizer, training.epoch
     config, method, batches = setup.config, setup.method, setup.batches
-    total, before, within = config.epochs * batches.steps, epoch * batches.steps, course.within or {}
+    total, before, within = config.epochs * batches.steps, epoch * batches.steps, training.within or {}
     torch.manual_seed(derive(config.seed, "epoch", epoch))  # dropout and whatever else draws globally
     if within:
-        course.restore_random(within["random"])
+        training.restore_random(within["random"])
     method.train()
     history = list(within.get("losses", torch.empty(0)).to(setup.device))
-    course.start()
+    training.start()
     for step, batch in enumerate(
         batches.epoch(config.seed, epoch, within.get("step", 0), within.get("batches")), within.get("step", 0) + 1
     ):
@@ -128,24 +285,24 @@ def _one_epoch(course: Course, module: Any, bar: Any) -> dict[str, float]:
             group["lr"] = lr * group["factor"]
         loss, terms = module(batch, progress)
         optimizer.zero_grad()
-        course.fabric.backward(loss)
+        training.fabric.backward(loss)
         optimizer.step()
         method.after_step(progress)
         history.append(torch.stack([loss.detach(), *terms.values()]))
         names = ["loss", *(f"loss/{name}" for name in terms)]
-        if step < batches.steps and course.checkpoints.due(within=True):
+        if step < batches.steps and training.due(within=True):
             _means(losses := torch.stack(history).cpu(), names, before)  # no state with a loss that is not finite
-            course.save_within(step, losses)
+            training.save_within(step, losses)
         if bar is not None:
             bar.update()
     method.after_epoch((epoch + 1) / config.epochs)
     means = _means(torch.stack(history).cpu(), names, before)
-    course.count()
+    training.count()
     return {"lr": lr, **means}
 
 
 def _means(history: Tensor, names: list[str], before: int) -> dict[str, float]:
-    """Epoch means of what was recorded at each step (steps, names); the first value that is not finite raises."""
+    """Return the epoch means of losses (steps, names); the first one that is not finite raises an `Error`."""
     for step, values in enumerate(history.tolist() if not history.isfinite().all() else [], start=before + 1):
         bad = {name: value for name, value in zip(names, values, strict=True) if not math.isfinite(value)}
         if bad:

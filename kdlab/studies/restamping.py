@@ -127,11 +127,13 @@ def _moved(
 ) -> dict[str, str]:
     """What differs between the older and today's code in the systems and seeds of some rows, as text."""
     runs = [(name, systems[name].seeded(int(row["seed"]))) for name, found in rows.items() for row in found]
-    configs = json.dumps([shortened(config, share).model_dump(mode="json") for _, config in runs]) if runs else ""
+    if not runs:
+        return {}
+    configs = json.dumps([shortened(config, share).model_dump(mode="json") for _, config in runs])
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor() as both:
         codes = {"old": old, "new": PACKAGE.parent}
         asked = {name: both.submit(_asked, code, NUMBERS, configs, Path(place, name)) for name, code in codes.items()}
-        before, after = (asked[name].result() if runs else [] for name in codes)
+        before, after = (asked[name].result() for name in codes)
     moved: dict[str, list[str]] = {name: [] for name in rows}
     for (name, _), then, now in zip(runs, before, after, strict=True):
         moved[name] += [

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from kdlab import Config, run
 from kdlab.engine import run as experiment
 from kdlab.engine.identity import hash_of, identity
-from kdlab.engine.tracking import tracked
+from kdlab.engine.run import tracked
 from kdlab.experiment.assemble import chain_images
 from kdlab.studies.evidence import row
 

@@ -8,7 +8,7 @@ from making import config_of
 
 import kdlab
 from kdlab import METHODS, Config, assemble, run, watch
-from kdlab.engine import recent, store
+from kdlab.engine import store
 from kdlab.experiment import assemble as room
 
 TEACHER = Config(model="litenet_dsc", width=0.125, size=8, labels=20, epochs=1, steps=2)
@@ -33,26 +33,6 @@ def test_early_stopping_does_not_shorten_it(runs):
     assert len(watch(TEACHER.replace(epochs=4, patience=1, evaluate_every=2), lambda setup: None)) == 5
 
 
-# What this process has trained
-
-
-@pytest.fixture(autouse=True)
-def nothing_kept():
-    recent._kept.clear()
-
-
-class TrainedAgainError(Exception):
-    """A look has trained."""
-
-
-def refuse(*given):
-    raise TrainedAgainError
-
-
-def kept_folders():
-    return [key[0].name for key in recent._kept]
-
-
 def states(setup):
     assert not setup.method.training and not torch.is_grad_enabled()
     assert all(p.grad is None for p in setup.method.parameters())
@@ -66,80 +46,21 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("key", ["litenet_ssd", "moco", "lsskd", "crd"])  # adapters, a queue, tables
-def test_what_was_run_is_looked_at_and_not_trained_again(key, runs, monkeypatch):
-    config = config_of(key, epochs=3)
-    trained = watch(config, states)
-    assert all(f"-{key}-" not in folder for folder in kept_folders()), "a look may change what it sees"
+def test_a_run_looks_the_same_before_and_after_it_is_stored(key, runs):
+    config = config_of(key, epochs=2)
+    first = watch(config, states)
     run(config)
-    monkeypatch.setattr("kdlab.engine.watch.fit", refuse)
-    assert same(trained, watch(config, states)) and not same(trained[:1], trained[-1:])
+    assert same(first, watch(config, states)) and not same(first[:1], first[-1:])
 
 
-def test_a_look_that_changes_a_method_changes_no_later_look(runs, monkeypatch):
+def test_a_look_that_changes_a_method_changes_no_later_look(runs):
     def spoil(setup):
         for parameter in setup.method.parameters():
             parameter.mul_(2)
 
-    run(STUDENT)
     first = watch(STUDENT, states)
     watch(STUDENT, spoil)
     assert same(first, watch(STUDENT, states))
-
-
-@pytest.mark.parametrize("changed", ["code", "early stopping", "fresh"])
-def test_what_is_no_longer_as_it_was_is_trained_for_a_look(changed, runs, monkeypatch):
-    config = TEACHER.replace(epochs=4, patience=1 if changed == "early stopping" else None)
-    run(config)
-    monkeypatch.setattr("kdlab.engine.watch.fit", refuse)
-    if changed == "code":
-        monkeypatch.setattr(store, "far_code", lambda: {"models": "another"})
-    if changed == "fresh":
-        old = watch(config, states)
-        recent._kept.clear()
-        run(config, fresh=True)
-        assert same(old, watch(config, states))
-        return
-    with pytest.raises(TrainedAgainError):
-        watch(config, states)
-
-
-def test_what_went_on_from_a_checkpoint_is_trained_for_a_look(runs, monkeypatch):
-    def interrupt(epoch, setup):
-        if epoch == 2:
-            raise KeyboardInterrupt
-        return {}
-
-    config = STUDENT.replace(track_test=True)
-    with monkeypatch.context() as then:
-        then.setattr("kdlab.engine.run.track", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            run(config)
-    run(config)
-    monkeypatch.setattr("kdlab.engine.watch.fit", refuse)
-    with pytest.raises(TrainedAgainError):
-        watch(config, states)
-
-
-def test_what_is_kept_has_a_limit(runs, monkeypatch):
-    first = run(STUDENT)
-    size = next(reversed(recent._kept.values()))[1]
-    assert kept_folders()[-1] == first.folder.name
-    monkeypatch.setattr(recent, "LIMIT", 2 * size)
-    second = run(STUDENT.replace(lr=1e-3))
-    third = run(STUDENT.replace(lr=4e-3))
-    assert kept_folders()[-1] == third.folder.name and first.folder.name not in kept_folders(), "the oldest goes"
-    for limit in (size - 1, size // 2, 0):
-        monkeypatch.setattr(recent, "LIMIT", limit)
-        run(STUDENT.replace(lr=4e-3), fresh=True)
-        assert third.folder.name not in kept_folders(), "larger than all that may be kept"
-    assert sum(kept for _, kept in recent._kept.values()) <= 2 * size and second
-
-
-def test_a_module_with_a_state_that_is_no_tensor_trains(runs, monkeypatch):
-    monkeypatch.setattr(torch.nn.BatchNorm2d, "get_extra_state", lambda self: {"any": "thing"}, raising=False)
-    monkeypatch.setattr(torch.nn.BatchNorm2d, "set_extra_state", lambda self, state: None, raising=False)
-    keep = recent.Recent(store.RunFolder(TEACHER, room.chain_images(TEACHER)), setup := assemble(TEACHER))
-    assert keep(0, setup) == {} and keep(1, setup) == {} and not recent._kept
 
 
 def test_an_untrained_network_is_looked_at_once(runs):
@@ -169,6 +90,16 @@ def test_a_chain_is_assembled_once_and_its_images_loaded_once(runs, monkeypatch)
     run(config)
     assert sorted(c.method for c in assembled) == ["hsakd", "hsakd_branches", "supervised"]
     assert set(loaded) == {("digits", None)} and len(loaded) == 1
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_chain_of_three_makes_three_identities_and_three_digests_of_other_code(fresh, runs, monkeypatch):
+    calls = []
+    for name in ("identity", "far_code"):
+        original = getattr(store, name)
+        monkeypatch.setattr(store, name, lambda *a, n=name, o=original: calls.append(n) or o(*a))
+    run(config_of("hsakd"), fresh=fresh)
+    assert sorted(calls) == 3 * ["far_code"] + 3 * ["identity"]
 
 
 def test_stages_of_one_chain_share_their_split():
