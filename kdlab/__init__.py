@@ -13,7 +13,7 @@ _HOME = {
     "Error": "core.errors",
     "run": "engine.run",
     "run_seeds": "engine.run",
-    "assemble": "experiment.assemble",
+    "assemble": "experiment.setup",
     "watch": "engine.watch",
     "evaluate": "metrics",
     "table": "engine.report",
@@ -78,10 +78,9 @@ if TYPE_CHECKING:
     from .engine.run import run, run_seeds
     from .engine.transfer import transfer
     from .engine.watch import watch
-    from .experiment.assemble import assemble
     from .experiment.config import Config
     from .experiment.optimizers import OPTIMIZERS
-    from .experiment.setup import Setup
+    from .experiment.setup import Setup, assemble
     from .methods import METHODS, Distill, Method
     from .methods.source import show
     from .metrics import DIAGNOSTICS, METRICS, Metric, evaluate

@@ -78,7 +78,7 @@ def shared_stages(stages, monkeypatch):
     """
     import torch
 
-    from kdlab.experiment import assemble as assembling
+    from kdlab.experiment import setup as assembling
 
     original = assembling._assemble
 

@@ -50,7 +50,7 @@ def test_images_are_loaded_in_one_place():
         if module_of(f) != ("kdlab", "data")
         and any(name == "load" and module == ("kdlab", "data") for module, name in imports(f))
     ]
-    assert found == ["assemble.py"]
+    assert found == ["setup.py"]
 
 
 def test_methods_are_made_in_one_place():
@@ -61,7 +61,7 @@ def test_methods_are_made_in_one_place():
             entry = node.func if isinstance(node, ast.Call) else None
             if isinstance(entry, ast.Subscript) and ast.unparse(entry.value) == "METHODS":
                 calls.append(file.name)
-    assert calls == ["assemble.py"]
+    assert calls == ["setup.py"]
 
 
 def test_nothing_large_is_kept_in_git():

@@ -65,7 +65,6 @@ APART = (
     "experiment/catalogue.py",
     "experiment/presets.py",
     "experiment/recipes",
-    "experiment/stages.py",
     "metrics",  # what one metric computes is noticed apart, by `metric_code`
     "plots",
     "studies",

@@ -15,8 +15,8 @@ import torch
 
 from ..core.errors import Error, machine_errors, machine_sentence
 from ..core.starting import leave
-from ..experiment.assemble import chain_images
 from ..experiment.config import Config
+from ..experiment.setup import chain_images
 from ..methods import METHODS
 from .run import run
 from .store import RunFolder

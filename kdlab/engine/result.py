@@ -11,9 +11,8 @@ from torch import nn
 
 from ..core.errors import Error, known, machine_errors, unknown
 from ..data import Images, ImageSet, Normalise
-from ..experiment.assemble import assemble, stage_of, untrained
 from ..experiment.config import Config
-from ..experiment.setup import PARTS, Setup
+from ..experiment.setup import PARTS, Setup, assemble, untrained
 from ..metrics import METRICS, classifies, confusion, distinct, evaluate, extract
 from ..models import Features, Network
 from .identity import metric_code
@@ -49,7 +48,7 @@ class Result:
     def measure(self, columns: Iterable[str]) -> dict[str, float]:
         """Metrics of the trained network, computed now: `measure(["test/knn", "train/ece"])`."""
         setup, found = self.setup(), {}
-        with machine_errors(self.folder), setup.still():
+        with machine_errors(self.folder), setup.cached():
             for column in columns:
                 part, _, name = column.partition("/")
                 if not name:
@@ -98,8 +97,8 @@ class Result:
         setup = assemble(self.config, self.chain)
         folder = RunFolder(self.config, self.chain, self.folder.parent)
         self._load(setup, folder, "result.config")
-        if teacher and "teacher" in setup.stages:
-            self._load(setup.stages["teacher"], folder.stages["teacher"], "result.config.teacher")
+        if teacher and "teacher" in setup.nested:
+            self._load(setup.nested["teacher"], folder.stages["teacher"], "result.config.teacher")
         return setup
 
     @staticmethod
@@ -108,7 +107,7 @@ class Result:
         with machine_errors(folder.path):
             if folder.result() is None:
                 raise Error(f"{folder.path.name} is gone, or a part of it: kdlab.run({config}) brings it back")
-            folder.load_weights(*stage_of(setup))
+            folder.load_weights(*setup.foundation)
         setup.method.eval()
 
     def network(self, trained: bool = True) -> Network:

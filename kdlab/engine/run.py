@@ -9,10 +9,9 @@ from tqdm.auto import tqdm
 
 from ..core.errors import Error, machine_errors
 from ..core.places import bars, runs_root
-from ..experiment.assemble import assemble, build_method, chain_images, own_generators, stage_of
 from ..experiment.config import Config
-from ..experiment.device import check_precision, environment
-from ..experiment.setup import Setup
+from ..experiment.device import check_precision, machine
+from ..experiment.setup import Setup, assemble, build_method, chain_images, own_generators
 from ..metrics import check_monitor, cost, diagnose, due, evaluate
 from .identity import changed_rooms, edited_files, metric_code
 from .reading import MissingError
@@ -61,15 +60,15 @@ def _check_runs(setup: Setup, folder: RunFolder, fresh: bool) -> None:
         return
     check_precision(setup.config, setup.device)
     check_monitor(setup)
-    for role, stage in setup.stages.items():
+    for role, stage in setup.nested.items():
         _check_runs(stage, folder.stages[role], fresh)
 
 
 def with_trained_stages(setup: Setup, folder: RunFolder) -> Setup:
     """Rebuild `setup` on its trained teacher and initial network, training those first if needed."""
-    for role, stage in setup.stages.items():
+    for role, stage in setup.nested.items():
         _load_trained(stage, folder.stages[role])
-    trained = {role: stage_of(stage) for role, stage in setup.stages.items()}
+    trained = {role: stage.foundation for role, stage in setup.nested.items()}
     return replace(setup, method=build_method(setup.config, setup.images, setup.data.y, trained, setup.device))
 
 
@@ -78,7 +77,7 @@ def _load_trained(setup: Setup, folder: RunFolder) -> None:
     for last in (False, False, True):
         _complete(setup, folder)
         try:
-            folder.load_weights(*stage_of(setup))
+            folder.load_weights(*setup.foundation)
             break
         except MissingError:  # another process has just removed them, and trains this run again
             if last:
@@ -141,7 +140,7 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
             "labels": len(setup.data.labelled),
             "images_seen": trained["epochs"] * batches.steps * batches.images_per_step,
             **trained,
-            "environment": environment(setup.device),
+            "environment": machine(setup.device),
             "code": {"far": folder.far, "metrics": metric_code()},
         },
     )

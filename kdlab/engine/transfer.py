@@ -10,9 +10,8 @@ from ..core.errors import Error, known, lookup
 from ..core.hyper import plain
 from ..core.seeds import generator
 from ..data import ImageSet, pick
-from ..experiment.assemble import chain_images
 from ..experiment.config import Config
-from ..experiment.setup import Setup
+from ..experiment.setup import Setup, chain_images
 from ..metrics import extract, linear_probe, nearest_centroid
 from .report import summary
 from .result import Result

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ..core.errors import machine_errors
-from ..experiment.assemble import assemble, chain_images, own_generators
 from ..experiment.config import Config
-from ..experiment.setup import Setup
+from ..experiment.setup import Setup, assemble, chain_images, own_generators
 from ..models import evaluating
 from .run import with_trained_stages
 from .store import RunFolder

@@ -10,9 +10,8 @@ import torch
 from ..core.errors import Error
 from ..data import ImageSet
 from ..methods import METHODS, Method, keepers
-from .assemble import build_method
 from .config import Config
-from .setup import Stage
+from .setup import Foundation, build_method
 
 
 def pipeline(method: str, student: Mapping[str, Any], teacher: Mapping[str, Any], **fields: Any) -> Config:
@@ -87,13 +86,13 @@ def _cost(config: Config, images: ImageSet, labels: torch.Tensor, known: dict[st
 
 def _untrained(config: Config, images: ImageSet, labels: torch.Tensor, known: dict[str, Method]) -> Method:
     """The method of a run without any numbers in it. Of what it stands on, `known` keeps what was built before."""
-    stages = {}
+    foundations = {}
     for role, stage in config.nested.items():
         if (key := repr(stage)) not in known:
             known[key] = _untrained(stage, images, labels, known)
-        stages[role] = Stage(known[key].model, known[key].parts)
+        foundations[role] = Foundation(known[key].model, known[key].parts)
     with torch.device("meta"):
-        return build_method(config, images, labels, stages, "meta")
+        return build_method(config, images, labels, foundations, "meta")
 
 
 def markdown(frame: pd.DataFrame) -> str:

@@ -19,13 +19,12 @@ from ..core.errors import NO_NUMBERS, Error, known, sentence, within
 from ..core.hyper import is_deep, is_truth_for_number, plain
 from ..core.schedules import SCHEDULES
 from ..core.settings import parameters
-from ..data import check_name
+from ..data import check_name, origin, overlap, same_images
 from ..data.augment import AUGMENTATIONS
-from ..methods import METHODS
+from ..methods import METHODS, keepers
 from ..models import MODELS
 from .optimizers import optimizer_options
 from .presets import complete
-from .stages import check_same_split, check_teacher
 
 LARGEST = 1 << 63  # seeds are below: tables keep whole numbers of 64 bits
 DEEPEST = 40  # lists and dicts within each other that Python's stack has room for
@@ -182,7 +181,7 @@ class Config(BaseModel):
         if self.teacher is not None and not method.needs_teacher:
             raise Error(f"method {self.method!r} uses no teacher: leave teacher out, or choose a method that distils")
         if self.teacher is not None:
-            check_teacher(self, self.teacher)
+            _check_teacher(self, self.teacher)
         if method.needs_init and (self.init is None or method.first_phase not in (None, self.init.method)):
             first = f"method={method.first_phase!r}, ..." if method.first_phase else "..."
             shell = f"init.method={method.first_phase}" if method.first_phase else "init.method=..."
@@ -210,8 +209,8 @@ class Config(BaseModel):
                 f"init was trained with normalise={self.init.normalise}, this run has normalise={self.normalise}: its "
                 "network reads images as it was trained to, give both the same"
             )
-        for role in ("teacher", "init"):
-            check_same_split(self, role)
+        for role, run in self.nested.items():
+            _check_same_split(self, run, role)
         return self
 
     @property
@@ -279,6 +278,53 @@ def _hashable(value: Any) -> Any:
     if isinstance(value, dict):
         return frozenset((name, _hashable(each)) for name, each in value.items())
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
+
+
+def _check_teacher(config: Config, teacher: Config) -> None:
+    """Refuse a teacher without a trained classifier, or without the parts that the method reads."""
+    method, trained = METHODS[config.method], teacher
+    while "model" in METHODS[trained.method].frozen and trained.init is not None:
+        if origin(trained.init.dataset) != origin(trained.dataset):
+            raise Error(
+                f"the teacher's network was trained on {trained.init.dataset}, and {trained.method!r} on "
+                f"{trained.dataset} trains no classifier: give it an init on {trained.dataset}"
+            )
+        trained = trained.init  # a head or branches were added to what that run trained
+    for part in method.needs_parts:
+        if part not in METHODS[teacher.method].keeps:
+            having = " or ".join(f"Config(method={name!r}, ...)" for name in keepers(part))
+            raise Error(f"method {config.method!r} needs its teacher's {part}: give teacher={having}")
+    for each in (teacher, trained):
+        if same_images(each.dataset, config.dataset) and each.size != config.size:
+            raise Error(
+                f"the teacher was trained at size={each.size}, this run has size={config.size}: give both the same"
+            )
+    if teacher.normalise != config.normalise:
+        raise Error("teacher and student must see the same images: give both the same normalise")
+    if not METHODS[trained.method].trains_head:
+        raise Error(
+            f"{trained.method!r} leaves the teacher's classifier untrained: fine-tune it first, "
+            "teacher=Config(init=...)"
+        )
+
+
+def _check_same_split(config: Config, nested: Config, role: str) -> None:
+    """Refuse a nested run on the same data that holds out other images: it would have learned validation images."""
+    for run in nested.chain():
+        if METHODS[run.method].trains_head and overlap(run.dataset, config.dataset):
+            raise Error(
+                f"{role} learns labels of {run.dataset} that are those of validation images of {config.dataset}: give "
+                "both the same fold"
+            )
+    if origin(nested.dataset) != origin(config.dataset):
+        return
+    if not nested.validation and not config.validation:
+        return
+    if (nested.split_seed, nested.validation) != (config.split_seed, config.validation):
+        raise Error(
+            f"{role} holds out other validation images (split {nested.split_seed}, share {nested.validation}) than "
+            f"this run (split {config.split_seed}, share {config.validation}): give both the same split and validation"
+        )
 
 
 Config.model_rebuild()

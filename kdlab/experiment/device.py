@@ -5,8 +5,6 @@ import platform
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +27,10 @@ def make_fabric(config: Config) -> "Fabric":
     count = torch.cuda.device_count()
     if not available[kind] or (index and int(index) >= count):
         raise Error(f"device={config.device!r} is not there: torch sees {count} CUDA devices; 'auto' takes the best")
-    return deepcopy(_fabric(kind, int(index) if index else None, config.precision))  # the loss scale is a run's own
+    from lightning_fabric import Fabric
+
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)  # it announces AMP every time
+    return Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=config.precision)
 
 
 def check_precision(config: Config, device: torch.device) -> None:
@@ -41,17 +42,8 @@ def check_precision(config: Config, device: torch.device) -> None:
         )
 
 
-@cache
-def _fabric(kind: str, index: int | None, precision: Any) -> "Fabric":
-    """Made once: it looks through all installed distributions for plugins."""
-    from lightning_fabric import Fabric
-
-    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)  # it announces AMP every time
-    return Fabric(accelerator=kind, devices=1 if index is None else [index], precision=precision)
-
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """What a run on `device` was measured on: versions, device, threads, and the commit of the package."""
+def machine(device: torch.device) -> dict[str, Any]:
+    """Return what a run on `device` was measured on: versions, device, threads, and the commit of the package."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

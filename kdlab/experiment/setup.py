@@ -1,43 +1,69 @@
-"""A run put together: data, method and batches, before, while and after it trains; it knows no run folder."""
+"""`assemble(config) -> Setup`: data, networks, method and batches of a run; nothing is written or trained."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import copy
+import unicodedata
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import known
-from ..data import Batches, ImageSet, Normalise, Pixels, Split, pick
-from ..methods import Method
-from ..models import Features, Network, evaluating
+from ..core.errors import Error, known
+from ..core.seeds import derive
+from ..data import (
+    Batches,
+    Images,
+    ImageSet,
+    Normalise,
+    Pixels,
+    Split,
+    files_of,
+    installed_memory,
+    load,
+    memory_limit,
+    origin,
+    pick,
+    same_images,
+    split,
+)
+from ..data.augment import AUGMENTATIONS
+from ..data.listing import Shared, shared
+from ..methods import METHODS, Method
+from ..models import Features, Network, build, evaluating, reading_as
 from .config import Config
+from .device import layout, make_fabric
 
 T = TypeVar("T")
+M = TypeVar("M", bound=nn.Module)
 PARTS = ("train", "val", "test")  # the labelled training images, the validation images, the test images
+SMALLEST = 8  # pixels a side that every network takes
+NAMED = 12  # classes of which a sentence names all
+MANY = 10_000  # training images; below them no table of a method is large
 
 
-class Stage(NamedTuple):
-    """What a run takes from one that it stands on."""
+class Foundation(NamedTuple):
+    """What a run takes from its teacher run or its initial run."""
 
     network: Network
-    parts: dict[str, nn.Module]  # heads and branches that the stage's method kept
+    parts: dict[str, nn.Module]  # heads and branches that the method of that run keeps
 
 
 @dataclass
 class Setup:
     """Everything that training and evaluation of a run need. `kdlab.assemble(config)` makes it.
 
-    `stages` are the runs that this one stands on, by role ("teacher", "init"), put together like it.
+    `nested` holds the setups of the teacher run and the initial run, by role ("teacher", "init").
     """
 
     config: Config
     data: Split
     method: Method
     batches: Batches
-    stages: "dict[str, Setup]" = field(default_factory=dict)
-    _kept: dict[Any, Any] | None = field(default=None, repr=False)
+    nested: "dict[str, Setup]" = field(default_factory=dict)
+    _cache: dict[Any, Any] | None = field(default=None, repr=False)
 
     @property
     def images(self) -> ImageSet:
@@ -46,16 +72,21 @@ class Setup:
 
     @property
     def normalise(self) -> Normalise:
-        """What brings uint8 images (n, C, H, W) to what the network sees."""
+        """The module that turns uint8 images (n, C, H, W) into what the network sees."""
         return self.batches.normalise
 
     @property
     def device(self) -> torch.device:
-        """Where the run trains."""
+        """The device that the run trains on."""
         return self.batches.device
 
+    @property
+    def foundation(self) -> Foundation:
+        """What a run takes that stands on this one."""
+        return Foundation(self.method.model, self.method.parts)
+
     def part(self, name: str) -> tuple[Pixels, Tensor]:
-        """uint8 images (n, C, H, W) and labels (n,) of one of PARTS; "train" has the images whose label is visible."""
+        """Return uint8 images (n, C, H, W) and labels (n,) of one of PARTS; "train" has the images with a label."""
         match known("part", name, PARTS):
             case "train":
                 rows = self.data.labelled
@@ -65,37 +96,339 @@ class Setup:
         return self.images.test_x, self.images.test_y
 
     def features(self, part: str) -> Features:
-        """Pooled features (n, D) and logits (n, classes) of a part's images, in their order; `maps` is empty."""
+        """Compute pooled features (n, D) and logits (n, classes) of a part's images, in order; `maps` is empty."""
         return self.once(("features", part), lambda: extract(self.method.model, self.part(part)[0], self.normalise))
 
     def teacher_features(self, part: str) -> Features:
-        """The same of the teacher."""
+        """Compute the teacher's features of a part's images."""
         if self.method.teacher is None:
             raise ValueError(f"method {self.config.method!r} has no teacher")
         net = self.method.teacher
         return self.once(("teacher", part), lambda: extract(net, self.part(part)[0], self.normalise))
 
     @contextmanager
-    def still(self) -> "Iterator[Setup]":
-        """Inside, the weights stand still: what `once` is asked for is computed once and kept until the end."""
-        outer, self._kept = self._kept, {} if self._kept is None else self._kept
+    def cached(self) -> "Iterator[Setup]":
+        """Cache the results of `once` inside this context, where the weights do not change."""
+        outer, self._cache = self._cache, {} if self._cache is None else self._cache
         try:
             yield self
         finally:
-            self._kept = outer
+            self._cache = outer
 
     def once(self, key: Any, compute: Callable[[], T]) -> T:
-        """`compute()`, or what it gave for the same key inside the same `still`."""
-        if self._kept is None:
+        """Return `compute()`, or what it gave for the same key inside the same `cached()`."""
+        if self._cache is None:
             return compute()
-        if key not in self._kept:
-            self._kept[key] = compute()
-        return self._kept[key]
+        if key not in self._cache:
+            self._cache[key] = compute()
+        return self._cache[key]
 
 
 def extract(net: Network, images: Pixels, normalise: Normalise, batch: int = 512) -> Features:
-    """Pooled features and logits of uint8 images (n, C, H, W), on the CPU, in eval mode; `maps` is empty."""
+    """Compute pooled features and logits of uint8 images (n, C, H, W) in eval mode; on the CPU, `maps` is empty."""
     with evaluating(net) as device:
-        seen = [net.features(normalise(chunk.to(device)))[1:] for chunk in images.split(batch)]
-    pooled, logits = (torch.cat(part).float().cpu() for part in zip(*seen, strict=True))
+        chunks = [net.features(normalise(chunk.to(device)))[1:] for chunk in images.split(batch)]
+    pooled, logits = (torch.cat(part).float().cpu() for part in zip(*chunks, strict=True))
     return Features((), pooled, logits)
+
+
+def assemble(config: Config, images: Images | None = None) -> Setup:
+    """Put a run together, and the runs that it stands on, with untrained networks throughout.
+
+    What cannot work is refused here: data that are not there, networks that do not fit, a label budget that is too
+    small; and images that somebody has written into since they were loaded. Give `images` to use others than those that
+    the names in the config stand for.
+    """
+    for each in (images or {}).values():
+        if each.changed():
+            raise Error(
+                f"somebody has written into the images or labels of {each.name} since they were loaded: run or load "
+                "again reads them anew, and changes belong into a copy, images.train_x.clone()"
+            )
+    return _assemble(config, images or chain_images(config), {})
+
+
+def chain_images(config: Config) -> Images:
+    """Load the images of a run and of the runs that it stands on: the only place where a run reads data."""
+    if not isinstance(config, Config):
+        raise Error(f"{config!r} describes no run: give a Config, such as Config(method='supervised', labels=100)")
+    wanted = dict.fromkeys((each.dataset, each.size) for each in config.chain())
+    return {key: load(*key).settled() for key in wanted}
+
+
+def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Setup:
+    nested = {role: _assemble(run, images, splits) for role, run in config.nested.items()}
+    dataset = images[config.dataset, config.size]
+    subset = (
+        config.labels,
+        config.validation,
+        config.split_seed,
+        config.noise,
+        config.noise_kind,
+        config.omit,
+        config.imbalance,
+    )
+    key = (config.dataset, config.size, *subset)
+    if key not in splits:  # the runs of one chain mostly share it, and it is a copy of the images
+        splits[key] = split(dataset, *subset)
+    data = splits[key]
+    _check_images(config, dataset, data)
+    _check_nested(config, dataset, nested)
+    device = make_fabric(config).device
+    foundations = {role: setup.foundation for role, setup in nested.items()}
+    method = build_method(config, dataset, data.y, foundations, device)
+    family, first = AUGMENTATIONS[config.augment or dataset.style], images[config.start.dataset, config.start.size]
+    batches = Batches(
+        data,
+        method.augmentations(family),
+        shared=family[method.shared] if method.shared else None,
+        sampling=method.sampling,
+        batch=config.batch,
+        steps=config.steps,
+        ratio=method.ratio,
+        cutout=config.cutout,
+        cutmix=config.cutmix,
+        normalise=config.normalise,
+        mean=first.mean,
+        std=first.std,
+        device=device,
+    )
+    if method.sampling == "all" and not method.trains_head and config.batch > len(data.x):
+        warnings.warn(
+            f"batch={config.batch} is more than the {len(data.x):,} training images: a batch holds images several "
+            "times, and what contrasts images takes these for different ones (false negatives); give "
+            f"batch={len(data.x)} or less",
+            stacklevel=2,
+        )
+    return Setup(config, data, method, batches, nested)
+
+
+# Networks and methods
+
+
+def untrained(config: Config, images: Images) -> Network:
+    """Build the network that training starts from without `init`, with the mean and deviation that the run goes by."""
+    net = build_network(config, images[config.dataset, config.size])
+    net.mean, net.std = _statistics(config, images[config.start.dataset, config.start.size])
+    return net
+
+
+def _statistics(config: Config, images: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and deviation by which images are normalised."""
+    return (images.mean, images.std) if config.normalise else ((0.0,), (1.0,))
+
+
+def build_network(config: Config, images: ImageSet) -> Network:
+    """Build the network that training starts from without `init`, on the CPU; it carries its classes and statistics."""
+    net = build(
+        config.model,
+        max(1, len(images.classes)),
+        images.channels,
+        config.width,
+        derive(config.seed, "model"),
+        pretrained=config.pretrained,
+    )
+    net.classes = images.classes
+    net.mean, net.std = _statistics(config, images)
+    return net
+
+
+def build_method(
+    config: Config,
+    images: ImageSet,
+    labels: Tensor,
+    foundations: Mapping[str, Foundation],
+    device: torch.device | str = "cpu",
+) -> Method:
+    """Build the method of a run on `device`, for training images with these labels (-1: none).
+
+    `foundations` are what the teacher run and the initial run left, by role.
+    """
+    model = build_network(config, images)
+    if "init" in foundations:
+        _start_from(model, foundations["init"].network)
+    teacher, teacher_parts = foundations.get("teacher", (None, {}))
+    if teacher is not None:  # it sees the batches of this run, and reads them as the images that it was trained on
+        teacher = reading_as(teacher, model.mean, model.std)
+    _, C, H, W = images.train_x.shape
+
+    def make(model: Network, teacher: Network | None, parts: Mapping[str, nn.Module]) -> Method:
+        return METHODS[config.method](
+            model,
+            teacher,
+            weights=config.weights,
+            teacher_parts=parts,
+            labels=labels,
+            batch=config.batch,
+            epochs=config.epochs,
+            shape=(C, H, W),
+            **config.hp,
+        )
+
+    with own_generators():
+        if len(labels) > MANY:
+            parts = {name: _without_numbers(part) for name, part in teacher_parts.items()}
+            with torch.device("meta"):
+                blank = make(_without_numbers(model), teacher and _without_numbers(teacher), parts)
+            check_room(config.method, blank, device)
+        torch.manual_seed(derive(config.seed, "method"))
+        method = make(model, teacher, teacher_parts)
+    for module in filter(None, (method, method.teacher, *method.teacher_parts.values())):
+        # Channels last: 1.1 to 1.5 times faster on CPUs, more on tensor cores
+        module.to(device).to(memory_format=layout(module, max(H, W), device))
+    return method
+
+
+def own_generators() -> AbstractContextManager:
+    """Leave torch's global generators as they were."""
+    return torch.random.fork_rng(devices=range(torch.cuda.device_count()))
+
+
+def _without_numbers(module: M) -> M:
+    """Copy a module to the meta device, where tensors have shapes and take no memory."""
+    return copy.deepcopy(module).to("meta")
+
+
+def check_room(name: str, blank: Method, device: torch.device | str) -> None:
+    """Refuse method `name` if what it holds for its images does not fit into memory; warn if that is large.
+
+    `blank` is the method on the meta device, so that nothing is allocated before. The advice is the method's `instead`.
+    """
+    gpu = torch.device(device).type == "cuda"
+    installed = (torch.cuda.get_device_properties(device).total_memory if gpu else installed_memory()) / 1e6
+    needed = blank.held_megabytes
+    advice = f": {METHODS[name].instead}" if METHODS[name].instead else ""
+    message = f"{name} keeps {needed:,.0f} MB beside the network for {blank.samples:,} images"
+    if needed > installed:
+        raise Error(f"{message}, and {device} has {installed:,.0f}{advice or ', give it fewer images'}")
+    if needed > memory_limit() / 1e6:
+        warnings.warn(message + advice, stacklevel=2)
+
+
+def _start_from(model: Network, source: Network) -> None:
+    """Load the weights of another network, which reads images by its mean and deviation from then on.
+
+    A head for other classes, or for another order of them, stays new.
+    """
+    weights, new = source.state_dict(), model.state_dict()
+    if source.num_classes != model.num_classes or _difference(source.classes, model.classes):
+        weights |= {name: new[name] for name in new if name.startswith("head.")}
+    if odd := [name for name in new if weights[name].shape != new[name].shape]:
+        raise Error(f"the initial weights do not fit: {odd[0]} differs in shape, the images have other channels")
+    model.load_state_dict(weights)
+    model.mean, model.std = source.mean, source.std
+
+
+# What cannot work
+
+
+def _check_images(config: Config, images: ImageSet, data: Split) -> None:
+    """Refuse too few labels for the method, no images for `patience`, and images that are too small for a network."""
+    method = METHODS[config.method]
+    if not len(data.labelled) and (method.sampling != "all" or method.trains_head):
+        able = ", ".join(key for key, each in METHODS.items() if each.sampling == "all" and not each.trains_head)
+        raise Error(
+            f"{config.dataset} has no labelled images, and method {config.method!r} needs them: choose {able}, or sort "
+            "images into a folder for each class"
+        )
+    if config.patience is not None and config.select == "validation" and not len(data.val_y):
+        raise Error(f"patience watches the validation images, and validation={config.validation} of them leaves none")
+    *_, height, width = images.train_x.shape
+    if min(height, width) < SMALLEST:
+        raise Error(
+            f"the images of {images.name} have {height} x {width} pixels, and networks take {SMALLEST} x {SMALLEST} or "
+            f"more: give size={SMALLEST} or more"
+        )
+
+
+def _check_nested(config: Config, images: ImageSet, nested: Mapping[str, Setup]) -> None:
+    """Refuse a teacher run or an initial run whose images do not go with those of the run."""
+    if "teacher" in nested:
+        _check_teacher(nested["teacher"], images, config)
+    if "init" in nested and "model" in METHODS[config.method].frozen:
+        _check_kept_classes(nested["init"], images, config)
+    for role, run in config.nested.items():
+        for each in run.chain():
+            _check_apart(config, each, role)
+
+
+def _check_teacher(teacher: Setup, images: ImageSet, config: Config) -> None:
+    """Refuse a teacher of other classes or channels, which no loss could compare, or of another size of one image."""
+    known_images = teacher.images
+    if difference := _difference(known_images.classes, images.classes):
+        counts = f"{len(known_images.classes)} classes and {config.dataset} has {len(images.classes)}"
+        same_count = len(known_images.classes) == len(images.classes)
+        what = f"other classes than {config.dataset}" if same_count else counts
+        way = "" if teacher.config.dataset == config.dataset else f"; give teacher.dataset={config.dataset}"
+        raise Error(f"the teacher knows {what}: they must be the same in the same order, {difference}{way}")
+    if known_images.channels != images.channels:
+        raise Error(
+            f"the teacher sees {known_images.channels} channels and {config.dataset} has {images.channels}: they must "
+            "be the same, give the teacher a dataset that fits"
+        )
+    sides = [" x ".join(map(str, each.train_x.shape[2:])) for each in (known_images, images)]
+    if sides[0] != sides[1] and _same_pictures(teacher.config.dataset, config.dataset):
+        raise Error(
+            f"the teacher was trained on {teacher.config.dataset} at {sides[0]} pixels, and this run sees them at "
+            f"{sides[1]}: give both the same size"
+        )
+
+
+def _check_kept_classes(init: Setup, images: ImageSet, config: Config) -> None:
+    """Refuse other classes for a network that stays as its initial run has left it, classifier included."""
+    if difference := _difference(init.images.classes, images.classes):
+        raise Error(
+            f"method {config.method!r} leaves the network as its init trained it: give it an init of the same classes "
+            f"in the same order, {difference}"
+        )
+
+
+def _same_pictures(name: str, other: str) -> bool:
+    """Whether two data sets hold the same images, or files in common to train on."""
+    common = _shared_files(name, other)
+    return same_images(name, other) or (common is not None and common.train)
+
+
+def _check_apart(config: Config, earlier: Config, role: str) -> None:
+    """Refuse a run of the chain that learned labels of images which `config` validates or tests on.
+
+    Data sets of other names count too, where their files are the same.
+    """
+    common = _shared_files(earlier.dataset, config.dataset) if METHODS[earlier.method].trains_head else None
+    if common is None:
+        return
+    message = f"{role} learns labels of {earlier.dataset} that are those of"
+    if common.held:
+        raise Error(f"{message} test images of {config.dataset}: give both the same data set")
+    one_split = common.alike and (earlier.split_seed, earlier.validation) == (config.split_seed, config.validation)
+    if common.labelled and (earlier.validation or config.validation) and not one_split:
+        raise Error(f"{message} validation images of {config.dataset}: give both the same data set, or validation=0")
+
+
+def _shared_files(name: str, other: str) -> Shared | None:
+    """What two data sets that lie in different places have in common; None where no files say it."""
+    if origin(name) == origin(other):
+        return None
+    with suppress(Error, OSError):  # what is wrong with files their reader says
+        first, second = files_of(name), files_of(other)
+        return shared(first, second) if first is not None and second is not None else None
+    return None
+
+
+def _difference(first: Sequence[str], second: Sequence[str]) -> str:
+    """How two lists of classes differ; empty where they are the same, also as other systems write them."""
+    here, there = ([unicodedata.normalize("NFC", name) for name in names] for names in (second, first))
+    if there == here:
+        return ""
+    permuted = ", the same ones in another order" if sorted(there) == sorted(here) else ""
+    return f"there {_listed(there, here)}, here {_listed(here, there)}{permuted}"
+
+
+def _listed(names: Sequence[str], others: Sequence[str]) -> str:
+    """The names, or of many those from the first on that differs."""
+    if len(names) <= NAMED:
+        return f"({', '.join(names)})"
+    pairs = zip(names, others, strict=False)
+    start = next((i for i, (name, other) in enumerate(pairs) if name != other), min(len(names), len(others)))
+    some = names[start : start + NAMED]
+    return f"(from number {start} on {', '.join(some)}{', ...' if start + len(some) < len(names) else ''})"

@@ -60,7 +60,7 @@ def evaluate(setup: Setup, part: str, names: Collection[str]) -> dict[str, float
     columns: dict[str, float] = {}
     if not len(setup.part(part)[1]):
         return columns
-    with setup.still():
+    with setup.cached():
         for name in names:
             metric = lookup("metric", name, METRICS)
             if metric.suits(setup.method):
@@ -101,7 +101,7 @@ def check_monitor(setup: Setup) -> None:
 def diagnose(epoch: int, setup: Setup) -> dict[str, float]:
     """All DIAGNOSTICS after an epoch, as columns."""
     columns: dict[str, float] = {}
-    with evaluating(setup.method), setup.still():
+    with evaluating(setup.method), setup.cached():
         for name, look in DIAGNOSTICS.items():
             columns |= named(f"train/{name}", look(epoch, setup))
     return columns

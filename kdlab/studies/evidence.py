@@ -17,8 +17,8 @@ from ..data import ImageSet, Recorded, is_here
 from ..engine.identity import hash_of, identity, place
 from ..engine.result import Result
 from ..engine.tables import AGAIN, file_of, numbers, places, read_texts, save_table
-from ..experiment.assemble import chain_images
 from ..experiment.config import Config
+from ..experiment.setup import chain_images
 from ..metrics import METRICS
 
 KEY = ["system", "seed", "settings"]  # one row each: what is measured anew under other code takes the old one's place

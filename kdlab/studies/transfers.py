@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from ..engine.result import Result
 from ..engine.transfer import transfer_scores
-from ..experiment.assemble import chain_images
 from ..experiment.config import Config
+from ..experiment.setup import chain_images
 from . import evidence
 
 

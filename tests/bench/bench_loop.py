@@ -18,7 +18,7 @@ from tqdm import tqdm
 from kdlab import Config, assemble
 from kdlab.engine.store import RunFolder
 from kdlab.engine.train import fit, make_optimizer
-from kdlab.experiment.assemble import chain_images
+from kdlab.experiment.setup import chain_images
 from kdlab.metrics import diagnose
 
 torch.set_num_threads(1)

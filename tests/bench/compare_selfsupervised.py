@@ -27,8 +27,7 @@ from kdlab import Config, assemble, evaluate, run
 from kdlab.core.schedules import SCHEDULES
 from kdlab.data import Images
 from kdlab.engine.tables import digits
-from kdlab.experiment.assemble import chain_images
-from kdlab.experiment.setup import Setup
+from kdlab.experiment.setup import Setup, chain_images
 from kdlab.methods.moco import split_batch_norm
 
 TABLE = Path(__file__).parents[2] / "figures" / "data" / "ssl_against_lightly.csv"

@@ -13,7 +13,7 @@ from kdlab import Config, Error, run, run_seeds, transfer
 from kdlab.cli import app as cli
 from kdlab.data import load, split
 from kdlab.engine.identity import identity
-from kdlab.experiment.assemble import chain_images
+from kdlab.experiment.setup import chain_images
 
 SHORT = {**TINY, "epochs": 1, "steps": 1}
 

@@ -195,7 +195,7 @@ def test_the_teachers_own_run_is_untouched(dark_and_light):
     teacher = Config(dataset=dark, **TINY)
     alone = run(teacher)["test/nll"]
     setup = run(Config(method="kd", dataset=light, teacher=teacher, **TINY)).setup()
-    stage = setup.stages["teacher"]
+    stage = setup.nested["teacher"]
     assert stage.features("test").logits.allclose(run(teacher).test_features().logits, atol=1e-5)
     assert not any(module.training for module in setup.method.teacher.modules())
     assert run(teacher, fresh=True)["test/nll"] == alone
@@ -203,7 +203,7 @@ def test_the_teachers_own_run_is_untouched(dark_and_light):
 
 def test_a_teacher_of_the_same_images_is_the_network_itself():
     setup = assemble(Config(method="kd", teacher=Config(**TINY), **TINY))
-    assert setup.method.teacher is setup.stages["teacher"].method.model
+    assert setup.method.teacher is setup.nested["teacher"].method.model
 
 
 @pytest.mark.parametrize("method", ["supervised", "sskd_head"])

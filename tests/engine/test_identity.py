@@ -24,7 +24,7 @@ from kdlab.engine import identity as room
 from kdlab.engine.identity import changed_rooms, hash_of, identity
 from kdlab.engine.reading import seal
 from kdlab.engine.store import RunFolder
-from kdlab.experiment.assemble import chain_images
+from kdlab.experiment.setup import chain_images
 
 PACKAGE = Path(kdlab.__file__).parent
 STUDENT = Config(method="kd", teacher=TEACHER, labels=20)
@@ -181,7 +181,7 @@ for root in sys.argv[1:]:
         del sys.modules[name]
     sys.path.insert(0, root)
     from kdlab import Config
-    from kdlab.experiment.assemble import chain_images
+    from kdlab.experiment.setup import chain_images
     from kdlab.engine.store import RunFolder
     teacher = Config(model="resnet18", labels=20)
     for config in (teacher, Config(method="kd", teacher=teacher, labels=20), Config(method="simclr", labels=20)):

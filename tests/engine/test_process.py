@@ -19,7 +19,7 @@ from kdlab.engine import process as processes
 from kdlab.engine import store
 from kdlab.engine.process import Process
 from kdlab.engine.store import RunFolder, log_lines
-from kdlab.experiment.assemble import chain_images
+from kdlab.experiment.setup import chain_images
 
 DUE = store.CHECKPOINT_SECONDS  # of the processes; here `runs` makes it 0
 TICK = 1.0  # seconds between two looks at a panel, which draws at each

@@ -737,7 +737,7 @@ def test_the_commit_is_that_of_kdlab_not_of_a_repository_around_it(tmp_path, mon
     for place in ("lib/site-packages/kdlab", "kdlab"):
         (tmp_path / place / "engine").mkdir(parents=True)
         monkeypatch.setattr(device, "__file__", str(tmp_path / place / "experiment/device.py"))
-        assert device.environment(torch.device("cpu"))["commit"] is None
+        assert device.machine(torch.device("cpu"))["commit"] is None
 
 
 @pytest.mark.parametrize("digests", ["gone", "none", "under another name"])

@@ -9,7 +9,7 @@ from kdlab import Config, run
 from kdlab.engine import run as experiment
 from kdlab.engine.identity import hash_of, identity
 from kdlab.engine.run import tracked
-from kdlab.experiment.assemble import chain_images
+from kdlab.experiment.setup import chain_images
 from kdlab.studies.evidence import row
 
 TRACKED = Config(**TINY, track_test=True)

@@ -9,7 +9,7 @@ from making import config_of
 import kdlab
 from kdlab import METHODS, Config, assemble, run, watch
 from kdlab.engine import store
-from kdlab.experiment import assemble as room
+from kdlab.experiment import setup as room
 
 TEACHER = Config(model="litenet_dsc", width=0.125, size=8, labels=20, epochs=1, steps=2)
 STUDENT = TEACHER.replace(method="litenet_ssd", teacher=TEACHER, epochs=3, batch=10)
@@ -75,7 +75,7 @@ def test_every_method_is_put_together_without_a_run_folder(key, runs):
     config = config_of(key)
     setup = assemble(config)
     assert not list(runs.iterdir()) and setup.config == config and type(setup.method) is METHODS[key]
-    assert set(setup.stages) == {role for role in ("teacher", "init") if getattr(config, role)}
+    assert set(setup.nested) == {role for role in ("teacher", "init") if getattr(config, role)}
     loss, terms = setup.method(next(setup.batches.epoch(0, 0)), 0.0)
     assert loss.isfinite() and set(terms) == set(setup.method.weights)
 
@@ -104,8 +104,8 @@ def test_a_chain_of_three_makes_three_identities_and_three_digests_of_other_code
 
 def test_stages_of_one_chain_share_their_split():
     setup = assemble(STUDENT)
-    assert setup.data is setup.stages["teacher"].data and setup.images is setup.stages["teacher"].images
-    assert setup.method.teacher is setup.stages["teacher"].method.model
+    assert setup.data is setup.nested["teacher"].data and setup.images is setup.nested["teacher"].images
+    assert setup.method.teacher is setup.nested["teacher"].method.model
 
 
 def test_images_of_ones_own():

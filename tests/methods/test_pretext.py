@@ -177,7 +177,7 @@ def test_without_ss_there_is_no_head_and_without_tf_no_version():
 def test_exemplars_are_all_training_images_labelled_or_not():
     setup = assemble(chain(task="exemplar"))
     theirs, n = setup.method.teacher_parts["pretext"], len(setup.data.y)
-    assert theirs is setup.stages["teacher"].method.pretext and len(setup.data.labelled) < n
+    assert theirs is setup.nested["teacher"].method.pretext and len(setup.data.labelled) < n
     assert setup.method.pretext.head[-1].out_features == theirs.head[-1].out_features == n
 
 

@@ -11,7 +11,7 @@ import kdlab
 from kdlab import STUDIES, Config, Error, Question, Study
 from kdlab.engine.identity import hash_of, identity
 from kdlab.engine.report import interval
-from kdlab.experiment.assemble import chain_images
+from kdlab.experiment.setup import chain_images
 from kdlab.studies.evidence import reseeded
 from kdlab.studies.verdicts import seeds_needed, verdict
 
