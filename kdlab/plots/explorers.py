@@ -6,6 +6,7 @@ nothing but its data.
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -167,7 +168,7 @@ def _draw_classes(
 
 def _name_classes(axis: plt.Axes, ticks: Sequence[float], names: Sequence[str]) -> None:
     """Name classes below their bars, long names aslant."""
-    slant = {"rotation": 40, "ha": "right"} if max(map(len, names)) > 3 else {}
+    slant: dict[str, Any] = {"rotation": 40, "ha": "right"} if max(map(len, names)) > 3 else {}
     axis.set_xticks(ticks, names, **slant)
     axis.set_xlabel("class")
     axis.grid(axis="x", visible=False)

@@ -1,8 +1,7 @@
 """Figures of images and of features."""
 
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -71,12 +70,21 @@ def _apart(points: np.ndarray, least: float = 0.09) -> np.ndarray:
     return moved
 
 
+class _Row(NamedTuple):
+    name: str
+    images: Tensor  # uint8 (n, C, H, W)
+    above: Sequence[str] = ()  # texts
+    below: Sequence[str] = ()
+    right: Sequence[bool | None] = ()
+    box: tuple[float, float, float, float] | None = None  # top, left, bottom, right, in pixels
+
+
 @legible(18)
 def plot_images(images: Tensor, captions: Sequence[str], columns: int = 8, title: str = "") -> plt.Figure:
     """Draw uint8 images (n, C, H, W) in a grid, a caption above each."""
     starts = range(0, len(images), columns)
-    above = [captions[i : i + columns] for i in starts]
-    return _draw_rows([""] * len(starts), images.split(columns), min(1.2, 10 / columns), above=above, title=title)
+    rows = [_Row("", images[i : i + columns], captions[i : i + columns]) for i in starts]
+    return _draw_rows(rows, min(1.2, 10 / columns), title)
 
 
 @legible(18, 40)
@@ -93,10 +101,11 @@ def plot_strips(
     `notes` stand below the last row. `right`, for rows by name, frames an image in green (true) or dashed orange
     (false); `boxes` draws a box (top, left, bottom, right, in pixels) into every image of a row.
     """
-    side = min(1.1, 8.4 / max(map(len, rows.values())))
-    below = [*[()] * (len(rows) - 1), notes]
-    hits, framed = ([(each or {}).get(name) for name in rows] for each in (right, boxes))
-    return _draw_rows(list(rows), list(rows.values()), side, [columns], below, title, hits, framed)
+    answers, framed = right or {}, boxes or {}
+    drawn = [_Row(name, images, (), (), answers.get(name, ()), framed.get(name)) for name, images in rows.items()]
+    drawn[0] = drawn[0]._replace(above=columns)
+    drawn[-1] = drawn[-1]._replace(below=notes)
+    return _draw_rows(drawn, min(1.1, 8.4 / max(map(len, rows.values()))), title)
 
 
 @legible(20)
@@ -107,61 +116,55 @@ def plot_versions(
 
     `notes`, one an image, stand below each.
     """
-    below = [notes[i : i + len(columns)] for i in range(0, len(notes), len(columns))]
-    return _draw_rows(rows, images.split(len(columns)), 1.25, [columns], below, title)
+    drawn = []
+    for i, (name, versions) in enumerate(zip(rows, images.split(len(columns)), strict=True)):
+        below = notes[i * len(columns) : (i + 1) * len(columns)]
+        drawn.append(_Row(name, versions, () if i else columns, below))
+    return _draw_rows(drawn, 1.25, title)
 
 
-def _draw_rows(
-    names: Sequence[str],
-    rows: Sequence[Tensor],
-    side: float,
-    above: Sequence[Sequence[str]] = (),
-    below: Sequence[Sequence[str]] = (),
-    title: str = "",
-    hits: Sequence[Sequence[bool | None] | None] = (),
-    boxes: Sequence[tuple[float, ...] | None] = (),
-) -> plt.Figure:
+def _draw_rows(rows: Sequence[_Row], side: float, title: str) -> plt.Figure:
     """Draw rows of images, each row one picture: much faster than an axis for each image.
 
-    The unit of the axis is the inch, an image and its gap are `side` wide. Texts `above` and `below` are given by row,
-    as `hits` and `boxes` are (see `plot_strips`).
+    The unit of the axis is the inch; an image and its gap are `side` wide.
     """
-    left = LETTER * max(map(len, names)) + 0.1
+    left = LETTER * max(len(row.name) for row in rows) + 0.1
     with plt.rc_context({**PICTURES, "figure.constrained_layout.use": False}):
         figure, axis = plt.subplots()
         figure.subplots_adjust(0, 0, 1, 1)
         axis.text(0.06, 0.06, title, va="top", fontsize=12, fontweight="bold")
         y, frames = 0.06 + 0.3 * bool(title), []
-        for name, images, over, under, hit, box in zip_longest(names, rows, above, below, hits, boxes):
-            H, W = images.shape[2:]
-            unit = side / (W + _gap(W))  # inches of a pixel
-            y += _height(over)
+        for row in rows:
+            count, _, H, W = row.images.shape
+            gap = _gap(W)
+            unit = side / (W + gap)  # inches of a pixel
+            y += _height(row.above)
             end = y + H * unit
-            axis.text(left - 0.06, (y + end) / 2, name, ha="right", va="center", fontsize=10.5)
-            show_image(axis, joined(images, 1), (left, left + len(images) * side, end + _gap(W) * unit, y))
-            for i in range(len(images)):
+            axis.text(left - 0.06, (y + end) / 2, row.name, ha="right", va="center", fontsize=10.5)
+            show_image(axis, joined(row.images, 1), (left, left + count * side, end + gap * unit, y))
+            for i in range(count):
                 x = left + i * side
-                answer = hit[i] if hit and i < len(hit) else None
+                answer = row.right[i] if i < len(row.right) else None
                 frames.append(Rectangle((x, y), W * unit, H * unit, fill=False, **FRAMES[answer]))
-                if box:
-                    top, edge, bottom, right = (unit * each for each in box)
-                    place = x + edge, y + top
-                    frames.append(Rectangle(place, right - edge, bottom - top, fill=False, ec=PALETTE[1], lw=1.6))
-            for texts, at, align in ((over, y - 0.04, "bottom"), (under, end + 0.04, "top")):
-                for i, text in enumerate(texts or ()):
+                if row.box:
+                    top, edge, bottom, right = (unit * each for each in row.box)
+                    corner = x + edge, y + top
+                    frames.append(Rectangle(corner, right - edge, bottom - top, fill=False, ec=PALETTE[1], lw=1.6))
+            for texts, at, align in ((row.above, y - 0.04, "bottom"), (row.below, end + 0.04, "top")):
+                for i, text in enumerate(texts):
                     axis.text(left + i * side + W * unit / 2, at, text, ha="center", va=align, fontsize=9)
-            y = end + _height(under) + 0.06
+            y = end + _height(row.below) + 0.06
         axis.add_collection(PatchCollection(frames, match_original=True))
-        width = left + max(map(len, rows)) * side
+        width = left + max(len(row.images) for row in rows) * side
         figure.set_size_inches(width, y)
         axis.set(xlim=(0, width), ylim=(y, 0), aspect="auto")
         bare(axis)
     return figure
 
 
-def _height(texts: Sequence[str] | None) -> float:
+def _height(texts: Sequence[str]) -> float:
     """Return the inches that a row of texts needs."""
-    lines = [1 + text.count("\n") for text in texts or () if text]
+    lines = [1 + text.count("\n") for text in texts if text]
     return LINE * max(lines) + 0.04 if lines else 0
 
 
