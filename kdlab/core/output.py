@@ -31,6 +31,8 @@ def write_anything() -> None:
 
 
 def _prints(character: str) -> bool:
+    if character in "\u200c\u200d":  # they join letters, or keep them apart, in several scripts
+        return True
     return character.isprintable() or unicodedata.category(character) == "Zs"  # blanks of all widths
 
 

@@ -187,7 +187,7 @@ def plot_circle(points: Tensor, angles: Tensor, history: Sequence[float], loss: 
         figure, (circle, spread) = plt.subplots(1, 2, figsize=(8.4, 3.7), width_ratios=[3, 4])
         figure.subplots_adjust(0.02, 0.15, 0.98, 0.9, wspace=0.15)
         circle.add_patch(Circle((0, 0), 1, fill=False, ec="0.8", zorder=0.5))
-        circle.scatter(*points.T, 55, angles, cmap="twilight_shifted", edgecolors="0.3", linewidths=0.4)
+        circle.scatter(*points.T.numpy(), 55, angles.numpy(), cmap="twilight_shifted", edgecolors="0.3", linewidths=0.4)
         circle.set(xlim=(-1.15, 1.15), ylim=(-1.15, 1.15), aspect="equal", title="embeddings; colour: the image")
         bare(circle)
         spread.plot(range(len(history)), history, color=PALETTE[0], lw=2)
@@ -228,7 +228,7 @@ def plot_batch(images: Tensor, cosines: Tensor, T: float, epoch: int) -> plt.Fig
         figure, axes = plt.subplots(1, 2, figsize=(9, 4.2))
         figure.subplots_adjust(0.005, 0.025, 0.98, 0.94, wspace=0.04)
         for axis, (title, (matrix, low, colour_map)) in zip(axes, panels.items(), strict=True):
-            drawn = axis.imshow(matrix, cmap=colour_map, vmin=low, vmax=1, extent=(0, B, B, 0))
+            drawn = axis.imshow(matrix.numpy(), cmap=colour_map, vmin=low, vmax=1, extent=(0, B, B, 0))
             show_image(axis, joined(images, 1), (0, B, -0.1, -1.1))
             show_image(axis, joined(images, 0), (-1.1, -0.1, B, 0))
             axis.set(xlim=(-1.1, B), ylim=(B, -1.1), title=title)
@@ -253,7 +253,7 @@ def plot_map(
         draw_map(axis, points.numpy(), y.numpy(), classes)
         lines = [points[[chosen, other]].numpy() for other in near]
         axis.add_collection(LineCollection(lines, colors="0.3", lw=1))
-        axis.plot(*points[chosen], "*", color="black", mec="white", ms=17)
+        axis.plot(*points[chosen].numpy(), "*", color="black", mec="white", ms=17)
         axis.set_title(title)
         _, _, H, W = images.shape
         show_image(strip, joined(images[rows], 0), (0, W / H, len(rows), 0))

@@ -1,7 +1,6 @@
 """Texts of figures: names are drawn letter by letter, whatever they are, and none takes the room of the picture."""
 
 import re
-import unicodedata
 from collections.abc import Callable, Collection, Iterator, KeysView, Mapping
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec
@@ -11,33 +10,21 @@ import pandas as pd
 from matplotlib.mathtext import MathTextParser
 from matplotlib.ticker import LogFormatterSciNotation
 
+from ..core.output import shown
+
 P = ParamSpec("P")
 CLASS, NAME, QUESTION, SENTENCE = 28, 60, 90, 240  # characters of a class, of a system or a run, ..., of a title
 LINES = 4  # of a name; of more lines line breaks are shown as such
-HIDDEN = {"Cc", "Cs", "Cn", "Zl", "Zp"}  # control characters, halves of characters, places of Unicode without one
-TURNS = "\u200e\u200f\u061c" + "".join(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))  # of the direction
 DEFAULTS = re.compile(r"_(child|container)\d+|_nolegend_|_|")  # what matplotlib calls what nobody has named
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def visible(text: str, lines: bool = False) -> str:
-    r"""`text` with what cannot be drawn or seen as Python writes it: \x07, \udce9, \u202e; lines stay lines.
+    r"""Return `text` with what cannot be drawn or seen as an escape: \x07, \xe9, \u202e.
 
-    Where there are many, more than a name has, a break is written, too, but for a text of `lines`.
+    Line breaks stay, unless there are more of them than a name has; in a text of `lines` all stay.
     """
-    if text.isprintable():
-        return text
-    if not lines and text.count("\n") >= LINES:
-        text = text.replace("\n", "\\n")
-    return "".join(letter if _is_visible(letter) else _escaped(letter) for letter in text)
-
-
-def _is_visible(letter: str) -> bool:
-    return letter == "\n" or (unicodedata.category(letter) not in HIDDEN and letter not in TURNS)
-
-
-def _escaped(letter: str) -> str:
-    return letter.encode("ascii", "backslashreplace").decode() if ord(letter) > 127 else repr(letter)[1:-1]
+    return shown(text, keep="\n" if lines or text.count("\n") < LINES else "")
 
 
 def cut(text: str, most: int) -> str:
@@ -60,11 +47,11 @@ def legible(classes: int = NAME, names: int = NAME) -> Callable[[Callable[P, plt
             for value in (*args, *kwargs.values()):
                 for name, most in _names(value, classes, names):
                     limits[name] = min(most, limits.get(name, most))
-            shown = _apart({name: cut(visible(name), most) for name, most in limits.items()})
+            drawn_as = _apart({name: cut(visible(name), most) for name, most in limits.items()})
             renamed: Any = draw
             return renamed(
-                *(_renamed(value, shown) for value in args),
-                **{name: _renamed(value, shown) for name, value in kwargs.items()},
+                *(_renamed(value, drawn_as) for value in args),
+                **{name: _renamed(value, drawn_as) for name, value in kwargs.items()},
             )
 
         return drawn
@@ -92,10 +79,10 @@ def _names(value: Any, classes: int, names: int) -> Iterator[tuple[str, int]]:
                 yield from _names(each, classes, names)
 
 
-def _apart(shown: dict[str, str]) -> dict[str, str]:
+def _apart(drawn_as: dict[str, str]) -> dict[str, str]:
     """Of names and what is drawn of them those that are drawn otherwise; a number where two would look alike."""
-    taken, changed = {name for name in shown if shown[name] == name}, {}
-    for name, drawn in shown.items():
+    taken, changed = {name for name in drawn_as if drawn_as[name] == name}, {}
+    for name, drawn in drawn_as.items():
         if drawn != name:
             other, number = drawn, 2
             while other in taken:
@@ -105,25 +92,25 @@ def _apart(shown: dict[str, str]) -> dict[str, str]:
     return changed
 
 
-def _renamed(value: Any, shown: Mapping[str, str]) -> Any:
+def _renamed(value: Any, drawn_as: Mapping[str, str]) -> Any:
     """An argument with names as they are drawn."""
     if isinstance(value, str):
-        return shown[value] if value in shown else cut(visible(value), SENTENCE)
-    if not shown:
+        return drawn_as[value] if value in drawn_as else cut(visible(value), SENTENCE)
+    if not drawn_as:
         return value
     if isinstance(value, Mapping):
-        return {shown.get(name, name): _renamed(each, shown) for name, each in value.items()}
+        return {drawn_as.get(name, name): _renamed(each, drawn_as) for name, each in value.items()}
     if isinstance(value, pd.DataFrame):
         texts = {
-            str(name): value[name].map(lambda cell: _renamed(cell, shown))
+            str(name): value[name].map(lambda cell: _renamed(cell, drawn_as))
             for name in value
             if value[name].dtype in ("object", "str")
         }
-        return value.assign(**texts).rename(index=shown, columns=shown)
+        return value.assign(**texts).rename(index=drawn_as, columns=drawn_as)
     if isinstance(value, pd.Series):
-        return value.rename(index=shown)
+        return value.rename(index=drawn_as)
     if isinstance(value, list | tuple | KeysView | pd.Index):
-        renamed = [_renamed(each, shown) if isinstance(each, str | Collection) else each for each in value]
+        renamed = [_renamed(each, drawn_as) if isinstance(each, str | Collection) else each for each in value]
         return tuple(renamed) if isinstance(value, tuple) else renamed
     return value
 

@@ -8,8 +8,8 @@ import torch
 from ..data import ImageSet
 from ..data.augment import AUGMENTATIONS, Recipe
 from ..plots import plot_strips
-from .controls import Slider
-from .frame import Explorer, explore
+from .frame import Explorer, Slider, explore
+from .gallery import in_gallery
 
 PREDICT = (
     "Turn up one range at a time until you can no longer read the image. Which of them can a network be asked to "
@@ -18,6 +18,7 @@ PREDICT = (
 COUNT = 9
 
 
+@in_gallery("augmentation", "01_data_and_views", "teacher.images")
 def augmentation(
     images: ImageSet,
     image: int = 0,

@@ -13,13 +13,14 @@ from ..engine.reading import log_lines, read_run
 from ..engine.report import table
 from ..experiment.config import Config
 from ..plots.explorers import is_number, plot_browsed
-from .controls import Slider, Words
-from .frame import Explorer, explore
+from .frame import Explorer, Slider, Words, explore
+from .gallery import in_gallery
 
 PREDICT = "Filter for one method, and look from seed to seed: how far apart do curves end that differ in nothing else?"
 MOST = 40  # curves in a picture
 
 
+@in_gallery("all runs", "08_explorers")
 def browse(where: str = "", column: str = "loss", run: int = 0) -> Explorer:
     """The finished runs of the runs folder, newest first: those that `where` fits, their curves, one run's Config.
 

@@ -9,8 +9,8 @@ import pandas as pd
 from ..core.errors import Error
 from ..plots.explorers import plot_budgets
 from ..studies import STUDIES
-from .controls import Choice, Slider
-from .frame import Explorer, explore
+from .frame import Choice, Explorer, Slider, explore
+from .gallery import in_gallery
 
 PREDICT = (
     "Where do the curves of the student with and without a teacher meet? And with how many seeds would you have seen "
@@ -22,6 +22,7 @@ LABELS = re.compile(r"(?P<name>.+), (?P<at>\d+) labels")
 NOISE = re.compile(r"(?P<at>\d+)% wrong(?:, (?P<name>.+))?")
 
 
+@in_gallery("labels and wrong labels against accuracy", "01_data_and_views")
 def budgets(against: str = "labels", seeds: int = 20, system: str = "all") -> Explorer:
     """Means with 95 % intervals of the first `seeds` seeds of the studies label_budgets and noise, as committed."""
     scores = {what: STUDIES[name]().scores() for what, name in ASKED.items()}

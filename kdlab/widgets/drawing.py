@@ -17,6 +17,7 @@ from ..data import Normalise
 from ..engine.result import Result
 from ..plots.explorers import plot_readings
 from .frame import Explorer
+from .gallery import in_gallery
 
 PREDICT = "Draw a 7, then a bar through its middle. Who changes its mind first, the teacher or the student?"
 SIDE = 8  # the built-in digits have so many pixels a side, each a mean over ink
@@ -35,14 +36,11 @@ class Ink:
     """What is drawn: the value of a `Field`."""
 
     start: Sequence[int]
+    label: str = ""
 
-    def widget(self, name: str) -> Any:
-        """The field."""
+    def widget(self, label: str) -> Any:
+        """Return the field."""
         return Field(value=list(self.start))
-
-    def read(self, value: Any) -> Any:
-        """The ink."""
-        return value
 
     def check(self, name: str, value: Any) -> None:
         """Refuse what is no picture."""
@@ -50,6 +48,7 @@ class Ink:
             raise Error(f"{name}: give {SIDE**2} numbers from 0 to 255")
 
 
+@in_gallery("draw a digit", "00_tour", "teacher", "student")
 def draw_digit(teacher: Result, student: Result, ink: Sequence[int] | None = None) -> Explorer:
     """Logits and probabilities of two networks of the digits for what is drawn; it starts at the first test image."""
     results = {"teacher": teacher, "student": student}

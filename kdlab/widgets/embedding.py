@@ -1,5 +1,10 @@
 """The map of a network's features by epoch, with the nearest neighbours of a chosen image."""
 
+import copy
+from functools import lru_cache
+from itertools import count
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import torch
 from sklearn.manifold import TSNE
@@ -7,20 +12,44 @@ from torch import Tensor
 
 from ..data import Normalise
 from ..engine.result import Result
+from ..engine.watch import watch
+from ..experiment.config import Config
+from ..experiment.setup import Setup
 from ..losses import similarity as cosines_of
+from ..methods import Method
 from ..metrics import extract
 from ..plots.explorers import plot_map
-from .controls import Slider
-from .frame import Explorer, explore
-from .moments import MOMENTS, methods_at
+from .frame import Explorer, Slider, explore
+from .gallery import in_gallery
 
 PREDICT = (
     "Set the moment to 0 and move on: which two classes will be the last to part? And are the nearest neighbours of "
     "the chosen image of its class (green) before the map shows it?"
 )
 COUNT, NEAREST = 240, 5
+MOMENTS = 7
 
 
+def methods_at(result: Result) -> dict[int, Method]:
+    """Return the method, on the CPU, at up to seven moments: {epochs done: method}.
+
+    They lie evenly from before training to its end. The run is watched for that, once for all explorers that look at it
+    one after the other.
+    """
+    return _methods_at(result.config, result.folder)
+
+
+@lru_cache(maxsize=1)
+def _methods_at(config: Config, _: Path) -> dict[int, Method]:  # the folder tells apart what other code has trained
+    moments, epochs = {round(e) for e in torch.linspace(0, config.epochs, MOMENTS).tolist()}, count()
+
+    def look(setup: Setup) -> tuple[int, Method] | None:
+        return (epoch, copy.deepcopy(setup.method).cpu()) if (epoch := next(epochs)) in moments else None
+
+    return dict(filter(None, watch(config, look)))
+
+
+@in_gallery("map of the features", "02_ssl_pretraining", "simclr")
 def embedding(result: Result, moment: int = MOMENTS - 1, image: int = 0) -> Explorer:
     """t-SNE of the features of 240 test images at up to seven moments of training, each map begun at the one before.
 

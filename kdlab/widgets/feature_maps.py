@@ -12,8 +12,8 @@ from ..engine.result import Result
 from ..engine.watch import watch
 from ..experiment.setup import Setup
 from ..plots.explorers import plot_feature_maps
-from .controls import Choice, Slider
-from .frame import Explorer, explore
+from .frame import Choice, Explorer, Slider, explore
+from .gallery import in_gallery
 
 PREDICT = (
     "The student's own channels are in no order that the teacher knows. Will they look like the teacher's once they "
@@ -24,6 +24,7 @@ ROWS = ("student", "through the adapter", "teacher")
 Seen = dict[int, dict[str, Tensor]]  # stage -> row -> maps (images, channels, h, w)
 
 
+@in_gallery("feature maps and the adapter", "03_distillation", "student")
 def feature_maps(result: Result, image: int = 0, stage: int = 2, trained: bool = True) -> Explorer:
     """The eight channels in which the teacher of a LiteNet-SSD run answers most strongly, and the student's in them.
 

@@ -2,26 +2,127 @@
 
 import base64
 import io
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
+import anywidget
 import ipywidgets
 import matplotlib.pyplot as plt
 from matplotlib.text import Text
 
 from ..core.errors import Error, known
 from ..core.hyper import plain
-from ..plots.texts import visible
-from .controls import Control
-from .keys import ROOT, Keys
+from ..plots.texts import NAME, cut, visible
 
+ROOT = "kdlab-explorer"  # the class of what keys are kept within, and styles
 DPI = 80
 LETTER = 9  # pixels that a letter has at least
 LINE, LINES = 40, 5  # characters of code in a line where a notebook has half a screen; more lines scroll
 NOTE = "white-space: pre-wrap; word-break: normal"  # a long line breaks between words
 Draw = Callable[..., plt.Figure | tuple[plt.Figure, str]]  # with a text, which stands below the picture
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A number between two ends: whole if all are, in equal ratios where it is `log`."""
+
+    start: float
+    low: float
+    high: float
+    step: float | None = None
+    log: bool = False
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("start", "low", "high", "step"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
+
+    @property
+    def whole(self) -> bool:
+        """Whether all its numbers are whole."""
+        return all(isinstance(v, int) for v in (self.start, self.low, self.high, self.step or 1))
+
+    def widget(self, label: str) -> Any:
+        """Return the slider of ipywidgets."""
+        common = _common(label)
+        if self.log:
+            low, start, high = (math.log10(v) for v in (self.low, self.start, self.high))
+            step = (high - low) / 40
+            below, above = (math.floor(abs(end - start) / step) * step for end in (low, high))
+            # a browser moves it on the grid of its steps: the start has to lie on it
+            common |= {"readout_format": ".0f"} if self.whole else {}
+            return ipywidgets.FloatLogSlider(self.start, min=start - below, max=start + above, step=step, **common)
+        step = self.step or (1 if self.whole else (self.high - self.low) / 40)
+        digits = min(3, len(f"{step:g}".partition(".")[2]))  # as many as a step moves
+        common |= {"min": self.low, "max": self.high, "step": step, "readout_format": f".{digits}f"}
+        return (ipywidgets.IntSlider if self.whole else ipywidgets.FloatSlider)(self.start, **common)
+
+    def check(self, name: str, value: Any) -> None:
+        """Refuse a value that the slider cannot have."""
+        if not isinstance(value, int | float) or not self.low <= value <= self.high:
+            raise Error(f"{name}={value!r}: give a number from {self.low:g} to {self.high:g}")
+
+
+@dataclass(frozen=True)
+class Words:
+    """A line of text."""
+
+    start: str = ""
+    label: str = ""
+    hint: str = ""
+
+    def widget(self, label: str) -> Any:
+        """Return the text field of ipywidgets, which reports a line by Enter or on leaving it."""
+        return ipywidgets.Text(self.start, placeholder=self.hint, continuous_update=False, **_common(label))
+
+    def check(self, name: str, value: Any) -> None:
+        """Refuse what is no text."""
+        if not isinstance(value, str):
+            raise Error(f"{name}={value!r}: give text")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several values, shown by name; of True and False, a box to tick."""
+
+    start: Any
+    options: Mapping[str, Any] | Sequence[Any] = (False, True)
+    label: str = ""
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The values by the names that are shown."""
+        return dict(self.options) if isinstance(self.options, Mapping) else {str(o): o for o in self.options}
+
+    def widget(self, label: str) -> Any:
+        """Return the box or the list of ipywidgets."""
+        if all(isinstance(value, bool) for value in self.named.values()):
+            return ipywidgets.Checkbox(self.start, indent=False, **_common(label))
+        options = [(cut(visible(name), NAME), value) for name, value in self.named.items()]
+        return ipywidgets.Dropdown(options=options, value=self.start, **_common(label))
+
+    def check(self, name: str, value: Any) -> None:
+        """Refuse a value that is not offered."""
+        if value not in self.named.values():
+            raise Error(f"{name}={value!r}: choose from {', '.join(map(repr, self.named.values()))}")
+
+
+def _common(label: str) -> dict[str, Any]:
+    """Return what all controls share: a label in full, and the room that explorer.css gives."""
+    shown = {"description": cut(visible(label), NAME), "style": {"description_width": "initial"}}
+    return {**shown, "layout": {"width": "auto"}}
+
+
+class Keys(anywidget.AnyWidget):
+    """An invisible child that keeps keys from the notebook's shortcuts, and brings styles."""
+
+    _esm = Path(__file__).with_name("keys.js")
+    _css = Path(__file__).with_name("explorer.css")
 
 
 class Shown(ipywidgets.VBox):
@@ -30,7 +131,7 @@ class Shown(ipywidgets.VBox):
     image: ipywidgets.Image
 
     def __init__(self, children: Sequence[ipywidgets.Widget]) -> None:
-        super().__init__([*children, Keys()])
+        super().__init__([*children, Keys().add_class("kdlab-keys")])
         self.add_class(ROOT)
 
     @property
@@ -44,7 +145,7 @@ class Shown(ipywidgets.VBox):
         return bytes(self.image.value)
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        """The widget where there is a kernel, else the picture: in print, on GitHub, under papermill.
+        """Return the widget where there is a kernel, else the picture: in print, on GitHub, under papermill.
 
         With KDLAB_WIDGETS=0 it is the picture alone, where a notebook runs that nobody touches.
         """
@@ -56,41 +157,43 @@ class Shown(ipywidgets.VBox):
 class Explorer(Shown):
     """A picture that `draw(**values)` makes, with a control for each value.
 
-    `state` is what the controls say, `set(T=2.0)` moves them, `code` is the line that brings this state back, and
+    `state` has the values of the controls, `set(T=2.0)` moves them, `code` is the line that brings this state back, and
     `png` the picture.
     """
 
-    def __init__(self, draw: Draw, controls: Mapping[str, Control], call: str, predict: str) -> None:
-        for name, control in controls.items():
-            control.check(name, control.start)
+    def __init__(self, draw: Draw, controls: Mapping[str, Any], call: str, predict: str) -> None:
+        for name, kind in controls.items():
+            kind.check(name, kind.start)
         self.draw, self.call, self.kinds = draw, call, controls
-        self.controls = {name: control.widget(name) for name, control in controls.items()}
+        self.controls = {name: kind.widget(kind.label or name) for name, kind in controls.items()}
         self.image, self.told = picture_of(), ipywidgets.HTML()
         self.line = ipywidgets.Textarea(description="state", layout={"width": "98%"})
         for control in self.controls.values():
             control.observe(self.redraw, "value")
-        predicted = [ipywidgets.HTML(f"<b>Try this.</b> {predict}")] if predict else []
+        question = [ipywidgets.HTML(f"<b>Try this.</b> {predict}")] if predict else []
         moved = ipywidgets.Box(list(self.controls.values()))
         moved.add_class("kdlab-controls")
-        super().__init__([*predicted, moved, self.image, self.told, self.line])
+        super().__init__([*question, moved, self.image, self.told, self.line])
         self.redraw()
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the controls say."""
-        return {name: self.kinds[name].read(control.value) for name, control in self.controls.items()}
+        """The values of the controls."""
+        values = {name: control.value for name, control in self.controls.items()}
+        whole = {name for name, kind in self.kinds.items() if isinstance(kind, Slider) and kind.whole}
+        return {name: round(value) if name in whole else value for name, value in values.items()}
 
     @property
     def code(self) -> str:
         """The line of code that makes an explorer in this state."""
-        plain = {n: float(f"{v:.4g}") if isinstance(v, float) else v for n, v in self.state.items()}
-        return self.call.format(", ".join(f"{name}={value!r}" for name, value in plain.items()))
+        short = {n: float(f"{v:.4g}") if isinstance(v, float) else v for n, v in self.state.items()}
+        return self.call.format(", ".join(f"{name}={value!r}" for name, value in short.items()))
 
     def stands_on(self, subject: str) -> None:
         """Write `subject` for the variables, such as `result`, that `code` gives to the function that makes it."""
         function, _, rest = self.call.partition("(")
         self.call = f"{function}({subject.replace('{', '{{').replace('}', '}}')}{rest[rest.index(', {}') :]}"
-        self._say()
+        self._write_code()
 
     def set(self, **values: Any) -> "Explorer":
         """Move controls; where one of the values is out of range nothing moves."""
@@ -101,12 +204,12 @@ class Explorer(Shown):
             self.controls[name].value = value
         return self
 
-    def _say(self) -> None:
+    def _write_code(self) -> None:
         self.line.value, self.line.rows = self.code, min(LINES, 1 + len(self.code) // LINE)
 
     def redraw(self, change: Any = None) -> None:
-        """Draw for the controls as they are; what cannot be drawn is said below the last picture."""
-        self._say()
+        """Draw the state of the controls; an error is written below the last picture."""
+        self._write_code()
         try:
             drawn = self.draw(**self.state)
         except Error as error:
@@ -118,20 +221,24 @@ class Explorer(Shown):
 
 
 def picture_of() -> ipywidgets.Image:
-    """Where a picture goes, in its own size and no wider than the page."""
+    """Return where a picture goes, in its own size and no wider than the page."""
     return ipywidgets.Image(format="png", layout={"max_width": "100%", "align_self": "flex-start"})
 
 
 def show(figure: plt.Figure, image: ipywidgets.Image) -> None:
-    """Put a figure into its place, which is never so narrow that letters could not be read; it is closed."""
-    image.value = png_of(figure)
+    """Show a figure, never so narrow that letters could not be read, and close it."""
+    buffer = io.BytesIO()
+    fast = {"compress_level": 1}  # a tenth larger
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs=fast)
+    plt.close(figure)
+    image.value = buffer.getvalue()
     sizes = [float(text.get_fontsize()) for text in _texts(figure) if text.get_visible() and text.get_text()]
     smallest = min(sizes, default=11.0) * DPI / 72  # pixels
     image.layout.min_width = f"{figure.get_figwidth() * DPI * min(1.0, LETTER / smallest):.0f}px"
 
 
 def _texts(figure: plt.Figure) -> Iterator[Text]:
-    """The texts of a figure; of axes that are switched off not those of ticks, which would be made for that."""
+    """Yield the texts of a figure; ticks of axes that are switched off would be made for that."""
     yield from figure.texts
     for axes in figure.axes:
         yield from (axes.title, *axes.texts)
@@ -141,17 +248,8 @@ def _texts(figure: plt.Figure) -> Iterator[Text]:
             yield from (axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels())
 
 
-def png_of(figure: plt.Figure) -> bytes:
-    """A figure as a picture; it is closed."""
-    buffer = io.BytesIO()
-    fast = {"compress_level": 1}  # a tenth larger
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs=fast)
-    plt.close(figure)
-    return buffer.getvalue()
-
-
-def explore(draw: Draw, /, call: str = "explore(draw, {})", predict: str = "", **controls: Control) -> Explorer:
-    """An explorer of your own: a function that draws a figure from values, and a control for each value.
+def explore(draw: Draw, /, call: str = "explore(draw, {})", predict: str = "", **controls: Any) -> Explorer:
+    """Make an explorer of your own, of a function that draws a figure and a control a value.
 
     `call` is the code that makes it, with {} for its state; `predict` asks for a prediction before anything is moved.
     """

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from html import escape
+from typing import Any, NamedTuple, TypeVar
 
 import ipywidgets
 
@@ -10,22 +11,7 @@ from ..engine.result import Result
 from ..engine.run import run
 from ..experiment.config import Config
 from ..plots.texts import visible
-from ..studies import STUDIES
-from .augmentation import augmentation
-from .browse import browse
-from .budgets import budgets
-from .circle import circle
-from .drawing import draw_digit
-from .embedding import embedding
-from .feature_maps import feature_maps
 from .frame import Explorer, Shown
-from .pseudo_labels import pseudo_labels
-from .ramp import ramp
-from .seeds import seeds
-from .similarity import similarity
-from .targets import targets
-from .temperature import temperature
-from .training import training
 
 SMALL = {"dataset": "digits", "labels": 50, "size": 10, "width": 0.25, "steps": 10, "epochs": 10}
 TEACHER = Config(**SMALL, model="resnet18", batch=64, lr=1e-2)
@@ -45,43 +31,37 @@ CONFIGS = {
         batch=10,
     ),
 }
-TEACHERS = "student of the SimCLR teacher", "student of the labels-only teacher"  # compared in the tour, seed by seed
-GAIN = "gain by a SimCLR teacher, points"
 TITLE = (
     "<h2>kdlab: explorers</h2>Pictures that move with a control, of how small image classifiers learn from few labels: "
     "what a teacher adds, what images without labels add, and how much several seeds can say. Choose one, guess, move."
 )
-WIDE = {"width": "430px", "max_width": "100%"}
-Made = Callable[[Callable[[str], Result]], Shown]
-EXPLORERS: dict[str, Made] = {
-    "contrast and collapse on a circle": lambda of: circle(),
-    "seeds against interval": lambda of: seeds(STUDIES["tour"]().differences(*TEACHERS).tolist(), label=GAIN),
-    "augmentation": lambda of: augmentation(of("teacher").images),
-    "similarity matrix of a batch": lambda of: similarity(of("simclr")),
-    "map of the features": lambda of: embedding(of("simclr")),
-    "temperature and soft targets": lambda of: temperature(of("teacher"), of("student")),
-    "pseudo-labels and their threshold": lambda of: pseudo_labels(of("student")),
-    "feature maps and the adapter": lambda of: feature_maps(of("student")),
-    "ramps and early stopping": lambda of: ramp(of("teacher")),
-    "joint labels and softened targets": lambda of: targets(of("lsskd")),
-    "labels and wrong labels against accuracy": lambda of: budgets(),
-    "draw a digit": lambda of: draw_digit(of("teacher"), of("student")),
-    "all runs": lambda of: browse(),
-    "train, live": lambda of: training(CONFIGS["student"]),
-}
-# What an explorer is made of here, as code: runs by their role
-SUBJECTS = {
-    "seeds against interval": f'kdlab.STUDIES["tour"]().differences{TEACHERS}',
-    "augmentation": "{teacher}.images",
-    "similarity matrix of a batch": "{simclr}",
-    "map of the features": "{simclr}",
-    "temperature and soft targets": "{teacher}, {student}",
-    "pseudo-labels and their threshold": "{student}",
-    "feature maps and the adapter": "{student}",
-    "ramps and early stopping": "{teacher}",
-    "joint labels and softened targets": "{lsskd}",
-    "draw a digit": "{teacher}, {student}",
-}
+WIDE = {"width": "560px", "max_width": "100%"}
+Make = TypeVar("Make", bound=Callable[..., Shown])
+
+
+class Entry(NamedTuple):
+    """An explorer in the list: what makes it, of which runs, and the notebook with its words."""
+
+    make: Callable[..., Shown]
+    subjects: tuple[str, ...]
+    chapter: str
+
+
+EXPLORERS: dict[str, Entry] = {}  # by title
+
+
+def in_gallery(title: str, chapter: str, *subjects: str) -> Callable[[Make], Make]:
+    """List a function that makes an explorer in the gallery.
+
+    `chapter` is the notebook that explains its words; `subjects` are what it is made of: runs by their role
+    ("teacher"), or what is theirs ("teacher.images").
+    """
+
+    def register(make: Make) -> Make:
+        EXPLORERS[title] = Entry(make, subjects, chapter)
+        return make
+
+    return register
 
 
 class Gallery(Shown):
@@ -89,7 +69,9 @@ class Gallery(Shown):
 
     def __init__(self, runs: Mapping[str, Result], chosen: str) -> None:
         self.runs, self.made = runs, dict[str, Shown]()
-        self.choice = ipywidgets.Dropdown(options=list(EXPLORERS), value=chosen, description="explorer", layout=WIDE)
+        titles = sorted(EXPLORERS, key=lambda title: EXPLORERS[title].chapter)
+        options = [(f"{title} ({EXPLORERS[title].chapter})", title) for title in titles]
+        self.choice = ipywidgets.Dropdown(options=options, value=chosen, description="explorer", layout=WIDE)
         self.place = ipywidgets.VBox()
         self.choice.observe(self.show, "value")
         super().__init__([ipywidgets.HTML(TITLE), self.choice, self.place])
@@ -100,9 +82,10 @@ class Gallery(Shown):
         """The explorer that is chosen, made when it is first asked for."""
         name = str(self.choice.value)
         if name not in self.made:
-            self.made[name] = made = EXPLORERS[name](self._run_of)
-            if isinstance(made, Explorer) and name in SUBJECTS:
-                made.stands_on(SUBJECTS[name].format(**{role: self._code_of(role) for role in CONFIGS}))
+            entry = EXPLORERS[name]
+            self.made[name] = made = entry.make(*map(self._subject, entry.subjects))
+            if isinstance(made, Explorer) and entry.subjects:
+                made.stands_on(", ".join(map(self._code_of, entry.subjects)))
         return self.made[name]
 
     @property
@@ -123,12 +106,15 @@ class Gallery(Shown):
         except Error as error:
             self.place.children = [ipywidgets.HTML(f"<i>{escape(visible(str(error)))}</i>")]
 
-    def _run_of(self, role: str) -> Result:
-        return self.runs[role] if role in self.runs else small_run(role)
+    def _subject(self, subject: str) -> Any:
+        role, _, attribute = subject.partition(".")
+        result = self.runs[role] if role in self.runs else small_run(role)
+        return getattr(result, attribute) if attribute else result
 
-    def _code_of(self, role: str) -> str:
-        """What a run is called in a line of code; those that were given by the names that they were given by."""
-        return role if role in self.runs else f"kdlab.widgets.small_run({role!r})"
+    def _code_of(self, subject: str) -> str:
+        """Return a subject as code; runs that were given are called as they were given."""
+        role, dot, attribute = subject.partition(".")
+        return f"{role if role in self.runs else f'kdlab.widgets.small_run({role!r})'}{dot}{attribute}"
 
 
 def small_run(role: str) -> Result:

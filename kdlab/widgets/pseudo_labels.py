@@ -11,14 +11,15 @@ from ..engine.watch import watch
 from ..experiment.setup import Setup
 from ..metrics import extract
 from ..plots.explorers import plot_threshold
-from .controls import Choice, Slider
-from .frame import Explorer, explore
+from .frame import Choice, Explorer, Slider, explore
+from .gallery import in_gallery
 
 PREDICT = "A threshold of 0.95 sounds strict. How many of what it lets pass will be wrong in the first epochs?"
 COUNT = 1000
 Guesses = tuple[Tensor, Tensor]  # confidences, and which are right
 
 
+@in_gallery("pseudo-labels and their threshold", "03_distillation", "student")
 def pseudo_labels(result: Result, threshold: float = 0.95, epoch: int = -1, source: str = "student") -> Explorer:
     """What a student or its teacher guesses of the unlabelled images after each epoch, and what passes a threshold.
 

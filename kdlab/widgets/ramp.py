@@ -8,8 +8,8 @@ from ..core.errors import Error
 from ..core.schedules import ramp_up
 from ..engine.result import Result
 from ..plots.explorers import plot_ramp
-from .controls import Choice, Slider
-from .frame import Explorer, explore
+from .frame import Choice, Explorer, Slider, explore
+from .gallery import in_gallery
 
 PREDICT = (
     "Alpha is the weight of the teacher's answers; stopping waits until it has risen. With a patience of 1, how early "
@@ -17,6 +17,7 @@ PREDICT = (
 )
 
 
+@in_gallery("ramps and early stopping", "04_scheduled_distillation", "teacher")
 def ramp(
     result: Result,
     patience: int = 5,

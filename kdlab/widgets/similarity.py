@@ -12,9 +12,9 @@ from ..losses import similarity as cosines_of
 from ..metrics.embeddings import embeds
 from ..models import evaluating
 from ..plots.explorers import plot_batch
-from .controls import Slider
-from .frame import Explorer, explore
-from .moments import MOMENTS, methods_at
+from .embedding import MOMENTS, methods_at
+from .frame import Explorer, Slider, explore
+from .gallery import in_gallery
 
 PREDICT = (
     "Two views of one image meet on the diagonal. At T = 0.1 it holds more of the probability than an equal share. "
@@ -22,6 +22,7 @@ PREDICT = (
 )
 
 
+@in_gallery("similarity matrix of a batch", "02_ssl_pretraining", "simclr")
 def similarity(result: Result, T: float = 0.1, batch: int = 12, again: int = 0, moment: int = MOMENTS - 1) -> Explorer:
     """Cosines between the embeddings of two views of a batch, and the softmax over each row at a temperature.
 

@@ -14,8 +14,8 @@ from ..engine.watch import watch
 from ..experiment.setup import Setup
 from ..metrics import accuracy, branch_accuracy, extract
 from ..plots.explorers import plot_soft_target
-from .controls import Choice, Slider
-from .frame import Explorer, explore
+from .frame import Choice, Explorer, Slider, explore
+from .gallery import in_gallery
 
 PREDICT = (
     "In the first epoch the target is the label alone, by the last one four fifths of it are what the network said of "
@@ -29,6 +29,7 @@ class _Seen(NamedTuple):
     exits: list[float]  # accuracy of each branch and of the classifier, %
 
 
+@in_gallery("joint labels and softened targets", "06_layered_self_distillation", "lsskd")
 def targets(result: Result, image: int = -1, turn: int = 0, exit: str = "classifier", epoch: int = -1) -> Explorer:
     """The target that an LSSKD run gave to a labelled image in an epoch: the label, softened by what was said before.
 

@@ -10,8 +10,8 @@ from ..core.errors import Error
 from ..engine.result import Result
 from ..losses import kd
 from ..plots.explorers import plot_temperature
-from .controls import Choice, Slider
-from .frame import Explorer, explore
+from .frame import Choice, Explorer, Slider, explore
+from .gallery import in_gallery
 
 PREDICT = (
     "The teacher hesitates between two classes. At which temperature will a third one have a tenth of the probability? "
@@ -20,6 +20,7 @@ PREDICT = (
 COUNT, GRID = 30, torch.logspace(-0.3, 1.7, 25).tolist()
 
 
+@in_gallery("temperature and soft targets", "03_distillation", "teacher", "student")
 def temperature(
     teacher: Result, student: Result, image: int = 0, T: float = 1.0, standardise: bool = False
 ) -> Explorer:

@@ -16,6 +16,7 @@ from ..metrics import monitored
 from ..plots.explorers import is_number, plot_training
 from ..plots.texts import visible
 from .frame import Shown, picture_of, show
+from .gallery import CONFIGS, in_gallery
 
 EVERY = 0.5  # seconds between two looks
 
@@ -137,6 +138,7 @@ class Panel(Shown):
         return not done
 
 
-def training(config: Config) -> Panel:
-    """A panel that trains a run and shows its curves while it does."""
-    return Panel(config)
+@in_gallery("train, live", "08_explorers")
+def training(config: Config | None = None) -> Panel:
+    """Show a panel that trains a run, the gallery's small student say, and its curves."""
+    return Panel(config or CONFIGS["student"])

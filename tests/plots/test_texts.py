@@ -153,7 +153,7 @@ def test_tables_with_odd_names_keep_their_counts():
     odd = pd.DataFrame([[5, 1], [0, 6]], index=["\x07", "\udce9"], columns=["\x07", "\udce9"])
     axis = plots.plot_confusion({"student": odd}).axes[0]
     assert [text.get_text() for text in axis.texts] == ["5", "1", "", "6"]
-    assert [text.get_text() for text in axis.get_xticklabels()] == ["\\x07", "\\udce9"]
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["\\x07", "\\xe9"]
 
 
 def test_powers_of_ten_and_formulas_of_diagrams_look_as_before():
@@ -211,4 +211,4 @@ def test_classes_of_a_run_are_legible_too(tmp_path, monkeypatch):
         except Exception as error:
             pytest.fail(f"{error!r:.300}")
         labels = [text.get_text() for text in figure.axes[0].get_xticklabels()]
-        assert labels[0] == "caf\\udce9" and len(labels[1]) <= 28
+        assert labels[0] == "caf\\xe9" and len(labels[1]) <= 28
