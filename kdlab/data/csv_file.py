@@ -120,8 +120,9 @@ def _listing(
         return replace(made, files={"train": train, "test": test}, by_content=True)
     parts = {side: [(file, k) for file, k, own in labelled if own == side] for side in PARTS}
     if not parts["train"] or not (parts["test"] or parts["val"]):
+        said = " and ".join(sorted({side for *_, side in labelled}))
         raise Error(
-            f"the column for the split of {table} has {_sides(labelled)}: it needs train, and test or val; without it "
+            f"the column for the split of {table} has {said}: it needs train, and test or val; without it "
             f"{SHARE:.0%} of each class are for testing"
         )
     for side, pairs in parts.items():
@@ -129,10 +130,6 @@ def _listing(
             raise Error(f"{table} has no training image of {', '.join(sorted(odd))}, which {side} has: give it some")
     parts["train"] += [(file, -1) for file in loose]
     return replace(made, files={side: pairs for side, pairs in parts.items() if pairs})
-
-
-def _sides(labelled: Sequence[tuple[str, int, str]]) -> str:
-    return " and ".join(sorted({side for *_, side in labelled}))
 
 
 def _sorted(names: set[str]) -> tuple[str, ...]:
@@ -150,8 +147,7 @@ def _rows(table: Path) -> tuple[list[Row], bool]:
     """The images of a table, each once, and whether it says what they are for."""
     lines, before = _lines(table)
     try:
-        mark = _delimiter(lines[0])
-        read = csv.reader(lines, delimiter=mark, strict=True)
+        read = csv.reader(lines, delimiter=max(",;\t", key=lines[0].count), strict=True)
         header = [name.strip().lower().replace(" ", "_").replace("-", "_") for name in next(read)]
         at = {
             kind: _column(table, header, kind, names)
@@ -186,11 +182,6 @@ def _lines(table: Path) -> tuple[list[str], int]:
     if before == len(lines):
         raise Error(f"{table} is empty: it needs a line with the columns file,label, and one for each image")
     return lines[before:], before
-
-
-def _delimiter(header: str) -> str:
-    """Comma, semicolon or tab: what the header has most of."""
-    return max(",;\t", key=header.count)
 
 
 def _column(table: Path, header: Sequence[str], kind: str, names: Sequence[str]) -> int | None:

@@ -98,8 +98,9 @@ def picture(file: str, ranges: Ranges | None = None) -> Image.Image:
         # Not by its name: Pillow would map it, and confuse the sides of a TIFF that is to be turned
         with OWN_LIMIT, open(file, "rb") as content, Image.open(content) as opened:  # noqa: PTH123
             _check_format(file, opened)
+            icon = getattr(opened, "ico", None)  # of which the largest picture counts, with all that it says of itself
             known = Ranges() if ranges is None else ranges
-            image = _seen(file, _inner(opened), known)
+            image = _seen(file, icon.getimage(opened.size) if icon else opened, known)
             if ranges is None:
                 known.check()
             return image
@@ -120,8 +121,12 @@ def _seen(file: str, opened: Image.Image, ranges: Ranges) -> Image.Image:
     if _is_deep(opened):
         image = Image.fromarray(_upper_bits(file, opened, raw, ranges))
     else:
-        if _is_wide(opened, raw):
-            ranges.note(16, 256 * max(high for _, high in _extremes(opened)) + 255, file)
+        # 16 bits a channel, of which Pillow gives the upper 8. "BGR;16" has 16 for three channels; light CMYK has
+        # little ink, and no camera makes it
+        if ";16" in raw and not raw.startswith(("BGR", "CMYK")):
+            extremes = np.atleast_2d(opened.getextrema())
+            colours = extremes[:-1] if opened.mode in TRANSPARENT else extremes
+            ranges.note(16, 256 * int(colours.max()) + 255, file)
         image = _on_white(opened, raw)
     if covered:
         part, image = image.crop(covered), Image.new(image.mode, image.size, "white")
@@ -206,12 +211,6 @@ def _check_format(file: str, opened: Image.Image) -> None:
         raise Error(f"{file} is an animation or a stack of {frames} images: save the one you want")
 
 
-def _inner(opened: Image.Image) -> Image.Image:
-    """The largest picture of an icon, with all that it says of itself; else the image that was opened."""
-    icon = getattr(opened, "ico", None)
-    return opened if icon is None else icon.getimage(opened.size)
-
-
 def _check_kind(file: str, opened: Image.Image) -> None:
     """Raise an `Error` for numbers without a known range, and for colours that several rules turn into RGB."""
     tags = getattr(opened, "tag_v2", {})
@@ -248,19 +247,6 @@ def _covered(opened: Image.Image) -> tuple[int, int, int, int] | None:
 def _is_deep(opened: Image.Image) -> bool:
     """Whether Pillow gives all 16 bits; of a PGM it brings any range to 16."""
     return opened.mode.startswith("I;16") or (opened.mode == "I" and opened.format == "PPM")
-
-
-def _is_wide(opened: Image.Image, raw: str) -> bool:
-    """Whether the file has 16 bits a channel, of which Pillow gives the upper 8."""
-    # "BGR;16" has 16 bits for three channels; light CMYK has little ink, and no camera makes it
-    return ";16" in raw and not raw.startswith(("BGR", "CMYK"))
-
-
-def _extremes(opened: Image.Image) -> list[tuple[int, int]]:
-    """The smallest and the largest value of each channel but alpha."""
-    extremes = np.atleast_2d(opened.getextrema())
-    colours = extremes[:-1] if opened.mode in TRANSPARENT else extremes
-    return [(int(low), int(high)) for low, high in colours]
 
 
 def _upper_bits(file: str, opened: Image.Image, raw: str, ranges: Ranges) -> np.ndarray:

@@ -15,7 +15,7 @@ from .files import PIXELS, check_regular, unreadable
 from .folders import class_names, labels, listed, words
 from .images import ImageSet
 from .listing import Listing, entries
-from .photographs import Files, Photographs
+from .photographs import Photographs
 from .sources import data_root, located
 
 SIZE = 224
@@ -76,7 +76,7 @@ def uncut(found: Listing, size: int | None) -> ImageSet:
     """The images of a listing, of whose files none is opened yet."""
 
     def read(files: Listed) -> tuple[Photographs, torch.Tensor]:
-        return Photographs(Files([file for file, _ in files], size or SIZE)), labels(files)
+        return Photographs([file for file, _ in files], size or SIZE), labels(files)
 
     train, test, val = found.parts
     held = read(val) if val is not None else (None, None)
@@ -98,19 +98,16 @@ def _fingerprint(root: Path, about: object, files: Listed, size: int, ends: int)
     digest, start = blake2b(repr((about, size, PIXELS)).encode(), digest_size=8), len(str(root))
     for file, label in files:
         count = check_regular(file).st_size
-        try:
-            told = _ends(file, count, ends) if ends else b""
-        except OSError as error:
-            raise unreadable(file, error) from error
-        digest.update(os.fsencode(f"{file[start:].replace(os.sep, '/')}\0{count}\0{label}\n") + told)
+        digest.update(os.fsencode(f"{file[start:].replace(os.sep, '/')}\0{count}\0{label}\n"))
+        if ends:
+            try:
+                with Path(file).open("rb") as opened:
+                    digest.update(opened.read(ends))
+                    opened.seek(max(0, count - ends))
+                    digest.update(opened.read())
+            except OSError as error:
+                raise unreadable(file, error) from error
     return digest.hexdigest()
-
-
-def _ends(file: str, count: int, ends: int) -> bytes:
-    with Path(file).open("rb") as opened:
-        first = opened.read(ends)
-        opened.seek(max(0, count - ends))
-        return first + opened.read()
 
 
 def _solution(table: Path, ids: tuple[str, ...]) -> list[tuple[str, int]]:

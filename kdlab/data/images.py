@@ -2,7 +2,7 @@
 
 import copy
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -52,7 +52,8 @@ class ImageSet:
         for name in ("classes", "mean", "std"):  # their text is part of the fingerprint
             object.__setattr__(self, name, tuple(plain(list(getattr(self, name)))))
         object.__setattr__(self, "similar", dict(self.similar))
-        _check_names(self.classes)
+        if not all(isinstance(name, str) for name in self.classes):
+            raise Error(f"classes={self.classes!r}: give the name of each class, text")
         for part in ("train", "test", "val") if self.val_x is not None or self.val_y is not None else ("train", "test"):
             x, y = getattr(self, f"{part}_x"), getattr(self, f"{part}_y")
             _check_images(f"{part}_x of {self.name}", x)
@@ -92,8 +93,13 @@ class ImageSet:
                 f"{self.name} takes {needed / 1e6:,.0f} MB at {size} x {size} pixels, more than half of the "
                 f"{installed_memory() / 1e6:,.0f} MB of memory here: give a smaller size"
             )
-        parts = {k: _resize(x, size) for k, x in parts.items() if x is not None}
-        return replace(self, **parts, mean=(), std=())
+        resized: dict[str, Tensor] = {}
+        for name, images in ((k, x) for k, x in parts.items() if x is not None):
+            resized[name] = torch.empty(*images.shape[:2], size, size, dtype=torch.uint8)
+            count = together(images)  # resizing computes in floating point, four times the memory of the bytes
+            for old, new in zip(images.split(count), resized[name].split(count), strict=True):
+                new.copy_(TF.resize(old, [size, size], antialias=True))
+        return replace(self, **resized, mean=(), std=())
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when any pixel, label or class name does.
@@ -130,23 +136,25 @@ class ImageSet:
     def checksum(self) -> int:
         """Compute a number of what is in memory, in a fraction of a fingerprint's time."""
         total = zlib.crc32(repr(sorted(self.similar.items())).encode())
-        for part in (self.train_x, self.train_y, self.test_x, self.test_y, self.val_x, self.val_y):
-            if part is not None:
-                tensor = part.rows if isinstance(part, Streamed) else part
-                total = zlib.crc32(repr(tuple(tensor.shape)).encode(), total)
-                for chunk in tensor.split(together(tensor)) if len(tensor) else ():
-                    total = zlib.crc32(chunk.contiguous().numpy().data, total)
+        for piece in self._pieces(read=False):
+            total = zlib.crc32(piece, total)
         return total
 
     def contents(self) -> str:
-        """The fingerprint of what is here now: all pixels are read."""
+        """Compute the fingerprint of what is here now: all pixels are read."""
         digest = blake2b(repr((self.classes, self.mean, self.std)).encode(), digest_size=8)
-        for tensor in (self.train_x, self.train_y, self.test_x, self.test_y, self.val_x, self.val_y):
-            if tensor is not None:
-                digest.update(repr(tuple(tensor.shape)).encode())
-                for chunk in tensor.split(together(tensor)) if len(tensor) else ():
-                    digest.update(chunk.contiguous().numpy().data)
+        for piece in self._pieces(read=True):
+            digest.update(piece)
         return digest.hexdigest()
+
+    def _pieces(self, read: bool) -> Iterator[bytes | memoryview]:
+        """Yield shapes and contents of all parts; of those on a disk only the positions unless they are to be read."""
+        for part in (self.train_x, self.train_y, self.test_x, self.test_y, self.val_x, self.val_y):
+            if part is not None:
+                tensor = part.rows if isinstance(part, Streamed) and not read else part
+                yield repr(tuple(tensor.shape)).encode()
+                for chunk in tensor.split(together(tensor)) if len(tensor) else ():
+                    yield chunk.contiguous().numpy().data
 
 
 Images = Mapping[tuple[str, int | None], ImageSet]  # (data set, size) -> images, for every run of a chain
@@ -160,15 +168,6 @@ class Recorded(NamedTuple):
 
     def fingerprint(self) -> str:
         return self.digest
-
-
-def _resize(images: Pixels, size: int) -> Tensor:
-    """In chunks: the resizing computes in floating point, four times the memory of the bytes."""
-    resized = torch.empty(*images.shape[:2], size, size, dtype=torch.uint8)
-    count = together(images)
-    for old, new in zip(images.split(count), resized.split(count), strict=True):
-        new.copy_(TF.resize(old, [size, size], antialias=True))
-    return resized
 
 
 def together(images: Pixels) -> int:
@@ -189,12 +188,6 @@ def channel_statistics(images: Pixels) -> tuple[tuple[float, ...], tuple[float, 
     mean = sums / count
     std = (squares / count - mean.square()).clamp(min=1e-8).sqrt()
     return tuple(round(m, 4) for m in mean.tolist()), tuple(max(round(s, 4), 1e-4) for s in std.tolist())
-
-
-def _check_names(classes: Sequence[Any]) -> None:
-    """Refuse classes that are not named by text."""
-    if not all(isinstance(name, str) for name in classes):
-        raise Error(f"classes={classes!r}: give the name of each class, text")
 
 
 def _check_images(where: str, x: Any) -> None:

@@ -178,7 +178,7 @@ def images_below(place: str, name: str, left_out: LeftOut, owner: str, seen: See
             folders, files = entries(at, _is_folder)
             found += images_among(at, files, name, left_out)
             waiting += [f"{at}/{each}" for each in reversed(folders)]
-    return sorted(found, key=as_everywhere)
+    return sorted(found)
 
 
 def images_among(place: str, files: Sequence[os.DirEntry[str]], name: str, left_out: LeftOut) -> list[str]:
@@ -218,11 +218,6 @@ def one_elsewhere(names: Sequence[str]) -> tuple[str, str] | None:
         if (other := first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)) != name:
             return other, name
     return None
-
-
-def as_everywhere(path: str) -> str:
-    """What sorts paths alike on all systems."""
-    return path.replace(os.sep, "/")
 
 
 File = tuple[int, int]  # the disk, and the number of the file on it: links lead to the same

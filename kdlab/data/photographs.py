@@ -1,11 +1,12 @@
 """Images that stay on the disk: photographs in their files, decoded and cropped by threads, and cached arrays."""
 
+import copy
 import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 import torch
@@ -57,19 +58,25 @@ class Streamed:
     `x[rows]` and `x.split(n)` read; `x.only(rows)` is a selection that reads nothing; `len`, `shape` as of a tensor.
     """
 
-    def __init__(self, rows: Tensor, each: Iterable[int]) -> None:
-        self.rows, self.shape = rows, torch.Size((len(rows), *each))  # `rows`: int64 (n,), positions in what is stored
+    def __init__(self, count: int, each: Iterable[int]) -> None:
+        self.rows, self.each = torch.arange(count), tuple(each)  # int64 (n,), positions in what is stored; (C, H, W)
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def shape(self) -> torch.Size:
+        return torch.Size((len(self.rows), *self.each))
 
     def read(self, rows: Tensor) -> Tensor:
         """Return the images (m, C, H, W) at these positions (m,) of what is stored."""
         raise NotImplementedError
 
-    def only(self, rows: Tensor) -> "Streamed":
+    def only(self, rows: Tensor) -> Self:
         """Select images by a mask (n,) or by positions (m,)."""
-        raise NotImplementedError
+        selection = copy.copy(self)
+        selection.rows = self.rows[rows]
+        return selection
 
     def __getitem__(self, rows: Tensor | slice | list[int] | int) -> Tensor:
         stored = self.rows[rows]
@@ -83,8 +90,8 @@ class Streamed:
 class Stored(Streamed):
     """Images of one size in an array (n, C, H, W) that is mapped from a file: a selection copies nothing."""
 
-    def __init__(self, pixels: np.memmap, rows: Tensor | None = None) -> None:
-        super().__init__(torch.arange(len(pixels)) if rows is None else rows, pixels.shape[1:])
+    def __init__(self, pixels: np.memmap) -> None:
+        super().__init__(len(pixels), pixels.shape[1:])
         self.pixels = pixels
 
     def read(self, rows: Tensor) -> Tensor:
@@ -92,9 +99,6 @@ class Stored(Streamed):
         if os.path.getsize(file) < self.pixels.offset + self.pixels.nbytes:  # noqa: PTH202  # else the system ends us
             raise Error(f"{file} has become shorter than it was: kdlab data clear")
         return torch.from_numpy(np.array(self.pixels[rows.numpy()]))
-
-    def only(self, rows: Tensor) -> "Stored":
-        return Stored(self.pixels, self.rows[rows])
 
 
 Pixels = Tensor | Streamed  # uint8 (n, C, H, W)
@@ -128,42 +132,73 @@ class Crop(NamedTuple):
         return left, top, left + w, top + h
 
 
-class Files:
-    """Image files, each seen as `size` x `size` pixels of three channels; several threads may read them."""
+class Photographs(Streamed):
+    """Images in files, of any size, seen as `size` x `size` pixels of three channels.
+
+    Read like a tensor they are cropped at the centre; `crops` draws a crop for each view. Threads decode, as many as
+    there are processors, or as `KDLAB_WORKERS` says; their number changes no bit.
+    """
 
     def __init__(self, files: Sequence[str], size: int) -> None:
         if size * size > pixel_limit():
             raise Error(
                 f"size={size}: an image would have {size * size / 1e6:,.0f} million pixels, give a smaller size"
             )
+        super().__init__(len(files), (3, size, size))
         # One array, as a million string objects take more
         self.names, self.size = np.array([os.fsencode(file) for file in files]), size
 
-    def central(self, places: Sequence[int]) -> np.ndarray:
-        """(m, 3, size, size): the shorter side is brought to 8/7 of `size` and the middle taken, as in torchvision."""
-        pixels = self.room(len(places))
-        for row, place in zip(pixels, places, strict=True):
-            row[:] = _channels(self._central(place, self._open(place)))
-        return pixels
+    def read(self, rows: Tensor) -> Tensor:
+        pixels = self._room(len(rows))
+        for image, row in zip(pixels, rows.tolist(), strict=True):
+            image[:] = _channels(self._central(row, self._open(row)))
+        return torch.from_numpy(pixels)
 
-    def draw(self, place: int, wanted: Sequence[Crop | None], draw: np.random.Generator, pixels: np.ndarray) -> None:
+    def split(self, count: int) -> Iterator[Tensor]:
+        return ahead(self.read, self.rows.split(min(count, TOGETHER)), self.threads(TOGETHER))
+
+    def crops(
+        self, order: Tensor, wanted: Sequence[Crop | None], key: Sequence[int], start: int = 0
+    ) -> Iterator[Tensor]:
+        """Yield the images (crops, B, 3, size, size) of each batch of `order`, from `start` on.
+
+        `order` (steps, B) are rows of this set. A crop is drawn for each of `wanted`; None is the central one. What is
+        drawn is a function of `key`, of the image, and of how often it came before in `order`.
+        """
+        rows, turn = self.rows[order], turns(order)
+
+        def drawn(step: int) -> Tensor:
+            pixels = self._room(len(wanted), order.shape[1])
+            for column, (row, again) in enumerate(zip(rows[step].tolist(), turn[step].tolist(), strict=True)):
+                self.draw(row, wanted, np.random.default_rng([*key, row, again]), pixels[:, column])
+            return torch.from_numpy(pixels)
+
+        return ahead(drawn, range(start, len(order)), self.threads(len(wanted) * order.shape[1]))
+
+    def draw(self, row: int, wanted: Sequence[Crop | None], draw: np.random.Generator, pixels: np.ndarray) -> None:
         """Fill `pixels` (crops, 3, size, size) with crops of one image, which is decoded once."""
-        image = self._open(place)
-        for row, crop in zip(pixels, wanted, strict=True):
+        image = self._open(row)
+        for view, crop in zip(pixels, wanted, strict=True):
             box = image.crop(crop.box(*image.size, draw)) if crop else None
-            row[:] = _channels(_resized(box, self.size, self.size) if box else self._central(place, image))
+            view[:] = _channels(_resized(box, self.size, self.size) if box else self._central(row, image))
 
-    def room(self, *counts: int) -> np.ndarray:
+    def threads(self, count: int) -> int:
+        """Return how many decode `count` images each: no more than the `memory_limit` has room for, 0 for none."""
+        return min(workers(), max(1, memory_limit() // (AHEAD * count * math.prod(self.each))))
+
+    def _room(self, *counts: int) -> np.ndarray:
         """Bytes for so many images, channels first in memory: another order would make other kernels compute."""
-        return np.empty((*counts, 3, self.size, self.size), np.uint8)
+        return np.empty((*counts, *self.each), np.uint8)
 
-    def _open(self, place: int) -> Image.Image:
-        return in_mode(picture(os.fsdecode(self.names[place])), "RGB")
+    def _open(self, row: int) -> Image.Image:
+        return in_mode(picture(os.fsdecode(self.names[row])), "RGB")
 
-    def _central(self, place: int, image: Image.Image) -> Image.Image:
-        width, height = _sides(image, self.size)
+    def _central(self, row: int, image: Image.Image) -> Image.Image:
+        """Bring the shorter side to 8/7 of `size` and take the middle, as torchvision does."""
+        shorter = round(MARGIN * self.size)
+        width, height = (int(shorter * length / min(image.size)) for length in image.size)
         if width * height > pixel_limit():
-            raise too_large(f"{os.fsdecode(self.names[place])}, brought to {width} x {height},", width * height)
+            raise too_large(f"{os.fsdecode(self.names[row])}, brought to {width} x {height},", width * height)
         left, top = (round((length - self.size) / 2) for length in (width, height))
         return _resized(image, width, height).crop((left, top, left + self.size, top + self.size))
 
@@ -175,56 +210,6 @@ def _channels(image: Image.Image) -> np.ndarray:
 
 def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BILINEAR)
-
-
-def _sides(image: Image.Image, size: int) -> tuple[int, int]:
-    """Width and height with the shorter side at 8/7 of `size`."""
-    shorter = round(MARGIN * size)
-    width, height = (int(shorter * length / min(image.size)) for length in image.size)
-    return width, height
-
-
-class Photographs(Streamed):
-    """Images in files, of any size, seen as `size` x `size` pixels of three channels.
-
-    Read like a tensor they are cropped at the centre; `crops` draws a crop for each view. Threads decode, as many as
-    there are processors, or as `KDLAB_WORKERS` says; their number changes no bit.
-    """
-
-    def __init__(self, files: Files, rows: Tensor | None = None) -> None:
-        super().__init__(torch.arange(len(files.names)) if rows is None else rows, (3, files.size, files.size))
-        self.files = files
-
-    def only(self, rows: Tensor) -> "Photographs":
-        return Photographs(self.files, self.rows[rows])
-
-    def read(self, places: Tensor) -> Tensor:
-        return torch.from_numpy(self.files.central(places.tolist()))
-
-    def split(self, count: int) -> Iterator[Tensor]:
-        return ahead(self.read, self.rows.split(min(count, TOGETHER)), self.threads(TOGETHER))
-
-    def crops(
-        self, order: Tensor, wanted: Sequence[Crop | None], key: Sequence[int], start: int = 0
-    ) -> Iterator[Tensor]:
-        """The images (crops, B, 3, size, size) of each batch of `order` (steps, B), rows of this set, from `start` on.
-
-        A crop is drawn for each of `wanted`; None is the central one. What is drawn is a function of `key`, of the
-        image, and of how often it came before in `order`.
-        """
-        places, turn = self.rows[order], turns(order)
-
-        def drawn(step: int) -> Tensor:
-            pixels = self.files.room(len(wanted), order.shape[1])
-            for row, (place, again) in enumerate(zip(places[step].tolist(), turn[step].tolist(), strict=True)):
-                self.files.draw(place, wanted, np.random.default_rng([*key, place, again]), pixels[:, row])
-            return torch.from_numpy(pixels)
-
-        return ahead(drawn, range(start, len(order)), self.threads(len(wanted) * order.shape[1]))
-
-    def threads(self, count: int) -> int:
-        """How many decode `count` images each at a time: no more than the `memory_limit` has room for, 0 for none."""
-        return min(workers(), max(1, memory_limit() // (AHEAD * count * self.shape[1:].numel())))
 
 
 def turns(order: Tensor) -> Tensor:

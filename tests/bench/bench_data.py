@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from kdlab import AUGMENTATIONS, Config, assemble
 from kdlab.data import Batches, cache, load, split
 from kdlab.data.files import picture, processors
-from kdlab.data.photographs import Crop, Files, Photographs
+from kdlab.data.photographs import Crop, Photographs
 from kdlab.engine.train import make_optimizer
 
 torch.set_num_threads(1)
@@ -86,7 +86,7 @@ def decoding(files, folder):
 
 def crops(files):
     """Batches of cropped photographs against a bare loop over decoder and crop on as many processes."""
-    photographs = Photographs(Files(files, 224))
+    photographs = Photographs(files, 224)
     order = torch.randperm(len(files))[: len(files) // BATCH * BATCH].view(-1, BATCH)
     parts = [(files[i :: processors()], i) for i in range(processors())]
 

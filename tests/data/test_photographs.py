@@ -23,7 +23,7 @@ from torchvision.transforms.v2 import functional as TF
 import kdlab
 from kdlab import Config, Error
 from kdlab.data import Batches, load, split
-from kdlab.data.photographs import Crop, Files, Photographs, turns
+from kdlab.data.photographs import Crop, Photographs, turns
 from kdlab.engine import store
 
 DRAW = np.random.default_rng(0)
@@ -82,15 +82,15 @@ def test_an_image_that_comes_twice_is_cropped_anew_and_each_epoch_differs(uneven
 def test_crops_are_torchvisions(uneven):
     """The pixels of a box, and the central crop of an evaluation: Resize(18), CenterCrop(16)."""
     (file,) = [str(next((uneven / "train" / "cat").glob("*.png")))]
-    files, image = Files([file], 16), Image.open(file)
+    photographs, image = Photographs([file], 16), Image.open(file)
     crop = Crop((0.3, 0.6), (3 / 4, 4 / 3))
     left, top, right, lower = crop.box(*image.size, np.random.default_rng(5))
     theirs = TF.resized_crop(image, top, left, lower - top, right - left, [16, 16], antialias=True)
-    ours = files.room(1)
-    files.draw(0, [crop], np.random.default_rng(5), ours)
+    ours = np.empty((1, 3, 16, 16), np.uint8)
+    photographs.draw(0, [crop], np.random.default_rng(5), ours)
     assert np.array_equal(ours[0].transpose(1, 2, 0), np.asarray(theirs))
     central = TF.center_crop(TF.resize(image, [18], antialias=True), [16, 16])
-    assert np.array_equal(Photographs(files)[0].permute(1, 2, 0), np.asarray(central))
+    assert np.array_equal(photographs[0].permute(1, 2, 0), np.asarray(central))
 
 
 def test_boxes_are_drawn_as_torchvision_draws_them():
