@@ -95,6 +95,3 @@ def keepers(part: str) -> list[str]:
     A method that names this part in `needs_parts` can be taught by each of them. The first needs no teacher itself.
     """
     return [key for key, method in METHODS.items() if part in method.keeps and method.trains_head]
-
-
-__all__ = ["METHODS", "Distill", "Method", "keepers"]

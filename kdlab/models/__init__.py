@@ -71,26 +71,3 @@ def _made(name: str, make: Callable[..., object], num_classes: int, channels: in
             "it take num_classes, as in from_module(module, stages, num_classes, channels)"
         )
     return net
-
-
-__all__ = [
-    "MODELS",
-    "TORCHVISION",
-    "Branch",
-    "BranchOutput",
-    "Features",
-    "Network",
-    "Stage",
-    "branches",
-    "build",
-    "conv_bn_relu",
-    "evaluating",
-    "fresh_copy",
-    "from_module",
-    "from_stages",
-    "map_shapes",
-    "parameter_count",
-    "reading_as",
-    "scaled",
-    "several_stages",
-]

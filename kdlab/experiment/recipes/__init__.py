@@ -68,5 +68,3 @@ RECIPES: dict[str, dict[str, Preset]] = {
     "hsakd_online": {"paper": rotations.hsakd_online},
     "lsskd": {"paper": rotations.lsskd, "coc": rotations.lsskd_coc, "imagenet": imagenet.lsskd},
 }
-
-__all__ = ["PAIRS", "RECIPES", "Preset", "Recipe", "benchmark"]
