@@ -12,7 +12,7 @@ from kdlab.cli import notebooks
 from kdlab.core.places import SHIPPED, shipped_only
 from kdlab.engine.report import interval
 from kdlab.studies import evidence
-from kdlab.studies.evidence import DATA, KEY, load, split
+from kdlab.studies.evidence import DATA, KEY, fresh_and_stale, load
 
 NUMBER = r"[-\u2212]?\d[\d,]*(?:\.\d+)?"
 # 5.4 ± 3.0 points<!-- sskd: KD minus labels only -->, 91 %<!-- tour: SimCLR in test/knn -->, 72.71 %<!-- published -->
@@ -104,7 +104,7 @@ def test_all_evidence_that_is_committed_is_of_todays_study_and_says_of_which_ima
     with shipped_only():
         rows = load(name)
         budgets = set(rows.budget) if name in PUBLISHED else {"lab"}
-        fresh = [split(name, MADE[name](budget=budget).systems)[0] for budget in budgets]
+        fresh = [fresh_and_stale(name, MADE[name](budget=budget).systems)[0] for budget in budgets]
     stale = pd.MultiIndex.from_frame(rows[KEY]).difference(pd.MultiIndex.from_frame(pd.concat(fresh)[KEY]))
     assert not len(stale), (
         f"rows of other settings or other code: {stale[:5].tolist()}; "
@@ -139,7 +139,7 @@ def test_every_system_of_committed_evidence_has_the_same_seeds(name):
 def test_a_run_of_today_takes_the_place_of_its_committed_row(name):
     """Or both would count, and nothing could be told of a seed that has two rows."""
     with shipped_only():
-        rows, _ = split(name, STUDIES[name]().systems)
+        rows, _ = fresh_and_stale(name, STUDIES[name]().systems)
         now = evidence.measured(STUDIES[name]().systems, rows)
     made = [evidence.settings(evidence.reseeded(now[row.system], int(row.seed))) for row in rows.itertuples()]
     assert [evidence.hash_of(each) for each in made] == rows.settings.tolist() != []

@@ -81,7 +81,7 @@ def show(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> No
     published numbers that no study repeats, show the numbers.
     """
     from ..studies.papers import PRINTED
-    from ..studies.papers.reference import reference
+    from ..studies.papers.page import reference
 
     say(reference(name) if name in PRINTED else make(name, budget, parameter).told())
 

@@ -12,7 +12,6 @@ from .verdicts import Question
 
 CHAPTERS = (  # files of chapters/, in the order in which their studies are listed
     "tour",
-    "photographs",
     "labels",
     "pretraining",
     "distillation",

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ..data import ImageSet, Recorded, is_here
 from ..engine.identity import hash_of, identity, place
 from ..engine.result import Result
 from ..engine.tables import AGAIN, file_of, numbers, places, read_texts, save_table
+from ..engine.transfer import transfer_scores
 from ..experiment.config import Config
 from ..experiment.setup import chain_images
 from ..metrics import METRICS
@@ -61,6 +62,26 @@ def _is_told(column: str) -> bool:
     part, name, several = [*column.split("/", 2), "", ""][:3]
     metric = METRICS.get(name)
     return part in ("val", "test", "track") and not (several and metric and metric.due == "request")
+
+
+def check_there(datasets: Sequence[str]) -> None:
+    """Refuse data sets that are not there, before hours of training end at them."""
+    for name in datasets:
+        chain_images(Config(dataset=name))
+
+
+def transferred(study: str, identity: str, result: Result, datasets: Sequence[str]) -> dict[str, float]:
+    """A column transfer/NAME for each of `datasets` of which the study's evidence has no number for this identity.
+
+    How often a linear classifier of the frozen features, taught by all labelled training images of the data set at the
+    size that the network was trained at, is right on its test images, in percent (`kdlab.transfer` with shots=None).
+    """
+    if not datasets:
+        return {}
+    rows = load(study)
+    have = {str(column) for column, there in rows[rows.identity == identity].notna().any().items() if there}
+    wanted = {column: name for name in datasets if (column := f"transfer/{name}") not in have}
+    return {column: round(transfer_scores(result, name, shots=None)[0], 4) for column, name in wanted.items()}
 
 
 def load(study: str) -> pd.DataFrame:
@@ -171,7 +192,7 @@ def _images(
     return {key: named[name] for key, name in wanted.items()} if set(wanted.values()) <= set(named) else {}
 
 
-def split(study: str, systems: Mapping[str, Config]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def fresh_and_stale(study: str, systems: Mapping[str, Config]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows whose identity is that of the study's systems today, and the others: of other settings or other code."""
     rows = load(study)
     now = measured(systems, rows)

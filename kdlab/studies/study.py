@@ -16,8 +16,7 @@ from ..engine.result import Result
 from ..engine.run import run
 from ..experiment.config import Config
 from ..experiment.device import one_thread
-from . import evidence, restamping, tuning, verdicts, verifying
-from .transfers import check_there, transferred
+from . import evidence, restamping, tuning, verdicts
 from .verdicts import Question
 
 SEEDS = range(20)
@@ -33,7 +32,7 @@ class Study:
     `shown`: the systems of its table, all where it is empty. `published`: numbers of a paper by system, if it is one's.
     `budget` and `scale`: which it is and what it means, in a sentence, where that must be said; rows have the budget.
     `transfers`: other data sets, on which the frozen features of every system are judged; columns transfer/NAME (see
-    `transfers.transferred`).
+    `evidence.transferred`).
     """
 
     name: str
@@ -96,13 +95,13 @@ class Study:
         results: dict[str, list[Result]] = {name: [] for name in chosen}
         given = list(self.seeds if seeds is None else seeds)
         self._check_seeds(given)
-        check_there(self.transfers)
+        evidence.check_there(self.transfers)
         with one_thread():
             for seed in given:
                 for name, config in chosen.items():
                     results[name].append(run(config.seeded(seed)))
                     row = evidence.row(name, results[name][-1])
-                    more = transferred(self.name, row["identity"], results[name][-1], self.transfers)
+                    more = evidence.transferred(self.name, row["identity"], results[name][-1], self.transfers)
                     evidence.add(self.name, row | more | ({"budget": self.budget} if self.budget else {}))
         return results
 
@@ -123,9 +122,9 @@ class Study:
             return tuning.tune(self.name, self.systems, self.grid)
 
     def verify(self) -> pd.DataFrame:
-        """Which rows still hold after a change of code that should change no number (see `verifying.verify`)."""
+        """Which rows still hold after a change of code that should change no number (see `restamping.verify`)."""
         with one_thread():
-            return verifying.verify(self.name, self.systems)
+            return restamping.verify(self.name, self.systems)
 
     def restamp(self, old: Path, share: float = 1.0) -> pd.DataFrame:
         """Keep the rows that the code of the checkout `old` measured, where no number moved (`restamping.restamp`)."""
@@ -133,11 +132,11 @@ class Study:
 
     def rows(self) -> pd.DataFrame:
         """The evidence: a row for every system and seed that was measured as the study now is, with every metric."""
-        return evidence.split(self.name, self.systems)[0]
+        return evidence.fresh_and_stale(self.name, self.systems)[0]
 
     def stale(self) -> pd.DataFrame:
         """Rows of its table that are not the evidence of the study as it now is: other settings, or other code."""
-        return evidence.split(self.name, self.systems)[1]
+        return evidence.fresh_and_stale(self.name, self.systems)[1]
 
     @property
     def metric(self) -> str:

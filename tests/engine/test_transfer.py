@@ -120,7 +120,7 @@ def test_a_study_has_columns_of_other_data_sets_computed_once(runs, other, monke
     expected = {s: round(transfer_scores(r, name, shots=None)[0], 4) for s, (r,) in results.items()}
     assert study.metric == f"transfer/{name}" and study.scores().loc[0].to_dict() == expected and asked.sign == 1
     assert study.answers().difference.item() == pytest.approx(expected["b"] - expected["a"])
-    monkeypatch.setattr("kdlab.studies.transfers.transfer_scores", None)
+    monkeypatch.setattr("kdlab.studies.evidence.transfer_scores", None)
     study.run()
     assert study.scores().loc[0].to_dict() == expected and not Study("there", "?", systems).transfers
 

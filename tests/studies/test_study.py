@@ -178,7 +178,7 @@ def test_rows_of_each_older_code_are_judged_by_themselves(study):
 def test_code_further_away_is_verified_too(study, monkeypatch):
     study.run([0], only=["alone"])
     assert len(study.verify()) == 0
-    monkeypatch.setattr("kdlab.studies.verifying.far_code", lambda: {"models": "other"})
+    monkeypatch.setattr("kdlab.studies.restamping.far_code", lambda: {"models": "other"})
     told = study.verify()
     assert told.holds.tolist() == [True] and len(study.rows()) == 1 and len(study.verify()) == 0
 
