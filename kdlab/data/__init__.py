@@ -13,6 +13,7 @@ from typing import NamedTuple, get_args
 
 from ..core.errors import Error, known
 from ..core.hyper import plain
+from ..core.places import data_root, located
 from . import ops
 from .augment import AUGMENTATIONS, Recipe
 from .batches import SAMPLINGS, Batch, Batches, Normalise
@@ -25,9 +26,8 @@ from .imagenet import imagenet, photographs, photographs_listing
 from .images import Images, ImageSet, Recorded
 from .listing import Listing, NotRead
 from .photographs import Pixels, pick
-from .sources import PLACES, cifar10, cifar100, data_root, digits, fashion_mnist, located, mnist, stl10
+from .sources import PLACES, cifar10, cifar100, digits, fashion_mnist, mnist, stl10
 from .splits import NOISES, Split, split
-from .stored import installed_memory, memory_limit
 
 # A reader's own signature says what it can be asked for: `part`, what follows the colon in the name, and `size`
 DATASETS: dict[str, Callable[..., ImageSet]] = {
@@ -260,11 +260,9 @@ __all__ = [
     "clear",
     "data_root",
     "files_of",
-    "installed_memory",
     "is_here",
     "kept",
     "load",
-    "memory_limit",
     "ops",
     "origin",
     "overlap",

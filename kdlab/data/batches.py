@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from ..core.errors import Error, lookup
+from ..core.places import installed_memory
 from ..core.seeds import generator
 from .augment import Recipe, ops
 from .photographs import Crop, Photographs, Pixels, Streamed, ahead
 from .splits import Split, rows_by_class
-from .stored import installed_memory
 
 View = Callable[[Tensor, torch.Generator], Tensor]  # images and a generator -> float images, augmented
 

@@ -23,12 +23,10 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from ..core.errors import Error
-from ..core.places import folder_from
-from .files import PIXELS, Ranges, check_regular, decode, pixels_in, processors, same_size
+from ..core.places import cache_root, memory_limit, processors
+from .files import PIXELS, Ranges, check_regular, decode, pixels_in, same_size
 from .images import ImageSet
 from .photographs import Pixels, Stored, ahead, pick
-from .sources import data_root
-from .stored import memory_limit
 
 VERSION = 4  # of what is in the files
 # Names of these files, those of older versions included: the folder may hold others, which stay
@@ -37,11 +35,6 @@ FEW, MANY_PIXELS = 400, 16_000_000  # fewer images of fewer pixels are decoded s
 SILENT_SECONDS = 2.0  # a process that waits longer for another says so
 FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 Files = Mapping[str, Sequence[tuple[str, int]]]  # part -> (file, label)
-
-
-def cache_root() -> Path:
-    """Where decoded images lie: $KDLAB_CACHE, else `decoded/` under the data root."""
-    return folder_from("KDLAB_CACHE", lambda: data_root() / "decoded")
 
 
 class NoRoomError(Error):

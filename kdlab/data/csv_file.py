@@ -13,10 +13,10 @@ from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 from ..core.errors import Error
+from ..core.places import located
 from .folders import PARTS, SHARE, decoded_set, divided
 from .images import ImageSet
 from .listing import Listing, ending, endings
-from .sources import located
 
 # Names of columns, in lower case, "_" for blanks and hyphens
 FILES = (

@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image, features
 
 from ..core.errors import Error
+from ..core.places import pixel_limit
 
 PIXELS = 2  # version of what `picture` reads from a file; raise it when any pixel changes
 SAMPLED = 100  # files whose headers say how large the others are
-MEGAPIXELS = 179  # of one image, unless KDLAB_MEGAPIXELS says otherwise
 GREY = ("1", "L", "LA", "La")
 TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
 # The tag of EXIF, and what brings each of its values upright
@@ -144,18 +144,6 @@ def check_regular(file: str) -> os.stat_result:
         kinds = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFDIR: "folder"}
         raise Error(f"{file} is a {kinds.get(stat.S_IFMT(status.st_mode), 'device')}, not an image file: remove it")
     return status
-
-
-def pixel_limit() -> int:
-    """Return how many pixels one image may have: $KDLAB_MEGAPIXELS millions, else 179."""
-    given = os.environ.get("KDLAB_MEGAPIXELS", str(MEGAPIXELS))
-    try:
-        millions = float(given)
-    except ValueError:
-        millions = math.nan
-    if not 0 < millions < math.inf:
-        raise Error(f"KDLAB_MEGAPIXELS={given}: give the millions of pixels that one image may have, such as 400")
-    return round(millions * 1e6)
 
 
 def too_large(file: str, count: int) -> Error:
@@ -341,11 +329,6 @@ def pixels_in(files: Sequence[str]) -> int:
                 with Image.open(file) as opened:
                     total += math.prod(opened.size)
     return total * len(files) // max(1, len(chosen))
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def same_size(file: str, shape: Sequence[int], first: Sequence[int]) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import Error
+from ..core.places import data_root, located
 from .cache import decoded
 from .files import unreadable
 from .images import ImageSet
@@ -27,7 +28,6 @@ from .listing import (
     one_elsewhere,
 )
 from .photographs import pick
-from .sources import data_root, located
 
 PARTS = ("train", "test", "val")
 UNLABELLED = ("unlabelled", "unlabeled")  # folders whose images have no label

@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 
 from ..core.errors import Error
+from ..core.places import data_root, located
 from .csv_file import tabled
 from .files import PIXELS, check_regular, unreadable
 from .folders import class_names, labels, listed, words
 from .images import ImageSet
 from .listing import Listing, entries
 from .photographs import Photographs
-from .sources import data_root, located
 
 SIZE = 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision's weights expect them

@@ -13,8 +13,8 @@ from torchvision.transforms.v2 import functional as TF
 
 from ..core.errors import Error
 from ..core.hyper import plain
+from ..core.places import installed_memory
 from .photographs import Pixels, Streamed, pick
-from .stored import installed_memory
 
 CHANNELS = (1, 3)
 ONE_LABEL = "one label an image; several labels or numbers are not what this trains"

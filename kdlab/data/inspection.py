@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.errors import Error
-from .files import OWN_LIMIT, check_regular, picture, processors
+from ..core.places import processors
+from .files import OWN_LIMIT, check_regular, picture
 from .folders import SHARE, content
 from .imagenet import SIZE, uncut
 from .images import ImageSet, together

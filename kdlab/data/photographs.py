@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..core.errors import Error
-from .files import in_mode, picture, pixel_limit, too_large
-from .stored import memory_limit, workers
+from ..core.places import memory_limit, pixel_limit, workers
+from .files import in_mode, picture, too_large
 
 MARGIN = 8 / 7  # the shorter side over the central crop: 256 to 224 pixels
 TOGETHER = 64  # images that one thread decodes at a time for an evaluation

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import Error
-from ..core.places import downloads, folder_from
+from ..core.places import data_root
 from .images import ImageSet
 
 if TYPE_CHECKING:  # torchvision's readers take a while to load
@@ -36,29 +36,6 @@ DIGITS_FILE = "sklearn/datasets/data/digits.csv.gz"  # of scikit-learn
 # Classes that resemble each other, true -> taken for: Patrini et al. 2017
 SIMILAR_DIGITS = {"2": "7", "3": "8", "5": "6", "6": "5", "7": "1"}
 SIMILAR_PHOTOGRAPHS = {"truck": "automobile", "bird": "airplane", "deer": "horse", "cat": "dog", "dog": "cat"}
-
-
-def data_root() -> Path:
-    """Where data sets lie: $KDLAB_DATA, else `data/` in the checkout, or in the user's cache folder without one."""
-    return folder_from("KDLAB_DATA", downloads)
-
-
-def located(path: str) -> Path:
-    """The file or folder of one's own images at `path`: as it is given, else that of this name under the data root."""
-    try:
-        given = Path(path).expanduser()
-        if given.exists():
-            return given
-        kept = data_root() / given
-        return kept if kept.exists() else given
-    except Error:  # of the data root
-        raise
-    except RuntimeError as error:  # "~name" of nobody, a link that leads to itself
-        raise Error(f"{path}: {str(error).rstrip('.')}: write the whole path") from error
-    except (OSError, ValueError) as error:  # a name that is too long, or that no system can have
-        brief = f"{path[:60]}..." if len(path) > 60 else path
-        why = getattr(error, "strerror", None) or error
-        raise Error(f"{brief} is no path that can exist ({why}): write that of a folder or a file") from error
 
 
 def digits() -> ImageSet:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import Error, known
+from ..core.places import installed_memory, memory_limit
 from ..core.seeds import derive
 from ..data import (
     Batches,
@@ -21,9 +22,7 @@ from ..data import (
     Pixels,
     Split,
     files_of,
-    installed_memory,
     load,
-    memory_limit,
     origin,
     pick,
     same_images,

@@ -3,7 +3,6 @@
 import base64
 import io
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -17,6 +16,7 @@ from matplotlib.text import Text
 
 from ..core.errors import Error, known
 from ..core.hyper import plain
+from ..core.places import explorers_move
 from ..plots.texts import NAME, cut, visible
 
 ROOT = "kdlab-explorer"  # the class of what keys are kept within, and styles
@@ -150,8 +150,8 @@ class Shown(ipywidgets.VBox):
         With KDLAB_WIDGETS=0 it is the picture alone, where a notebook runs that nobody touches.
         """
         still = {"text/plain": self.code, "image/png": base64.b64encode(self.png).decode()}
-        moving = {} if os.environ.get("KDLAB_WIDGETS") == "0" else super()._repr_mimebundle_(**options) or {}
-        return {**moving, **still}
+        moving = super()._repr_mimebundle_(**options) if explorers_move() else None
+        return {**(moving or {}), **still}
 
 
 class Explorer(Shown):

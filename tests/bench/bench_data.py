@@ -22,8 +22,9 @@ from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
 from kdlab import AUGMENTATIONS, Config, assemble
+from kdlab.core.places import processors
 from kdlab.data import Batches, cache, load, split
-from kdlab.data.files import picture, processors
+from kdlab.data.files import picture
 from kdlab.data.photographs import Crop, Photographs
 from kdlab.engine.train import make_optimizer
 

@@ -242,7 +242,7 @@ def test_the_home_folder_is_meant_by_its_sign(kdlab, monkeypatch, tmp_path, vari
     elif variable == "KDLAB_DATA":
         assert str(home / "mine" / "MNIST") in kdlab("data", "list")[1]
     else:
-        from kdlab.data.cache import cache_root
+        from kdlab.core.places import cache_root
 
         assert cache_root() == home / "mine"
     assert not (tmp_path / "~").exists()

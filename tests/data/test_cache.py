@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from kdlab.cli import app as cli
 from kdlab.core.errors import Error
+from kdlab.core.places import cache_root
 from kdlab.data import cache, load
-from kdlab.data.cache import cache_root, clear, sizes
+from kdlab.data.cache import clear, sizes
 from kdlab.data.files import decode
 from kdlab.data.photographs import Stored
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 import kdlab
 from kdlab import Error
-from kdlab.data import cache, installed_memory, kept, load
-from kdlab.data.cache import cache_root
+from kdlab.core.places import cache_root, installed_memory
+from kdlab.data import cache, kept, load
 
 DRAW = np.random.default_rng(0)
 

@@ -13,7 +13,8 @@ from own_images import animals, write_noise
 
 import kdlab
 from kdlab import Config, Error
-from kdlab.data import cache, load, memory_limit, split
+from kdlab.core.places import memory_limit
+from kdlab.data import cache, load, split
 from kdlab.data.photographs import Stored
 
 DRAW = np.random.default_rng(0)
