@@ -14,7 +14,7 @@ from ..core.settings import laid_over, parse, read
 
 app = typer.Typer()
 Settings = Annotated[
-    list[str] | None, typer.Argument(help="field=value, such as method=kd labels=20 teacher.method=supervised hp.T=2")
+    list[str] | None, typer.Argument(help="field=value, such as method=kd labels=20 teacher.method=simclr hp.T=2")
 ]
 MOST_CLASSES, MOST_SAMPLES = 1_000_000, 1_000_000_000
 

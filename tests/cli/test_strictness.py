@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -66,7 +65,7 @@ def test_elsewhere_tagged_cells_are_compared_and_a_line_says_so(tmp_path, monkey
 
 def test_an_explicit_nbval_wins_over_the_lax_one_of_the_repository(tmp_path, executed):
     (tmp_path / "a.ipynb").write_text(executed.replace("other 2", "other 3"))
-    plugin = [] if find_spec("kdlab.cli.strictness") is None else ["-p", "kdlab.cli.strictness"]
+    plugin = ["-p", "kdlab.cli.strictness"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml", *plugin]
     done = subprocess.run([*command, "--nbval", tmp_path / "a.ipynb"], cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 1, done.stdout.decode()[-500:]
