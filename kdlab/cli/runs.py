@@ -28,9 +28,11 @@ def run_(
     ] = False,
 ) -> None:
     """Train one experiment, its teacher first, or print its stored result."""
+    from ..engine.process import end_with_parent
     from ..engine.run import run
     from ..experiment.config import Config
 
+    end_with_parent()
     config = Config(**laid_over(read(file) if file else {}, parse(settings or [])))
     try:
         result = run(config, fresh=fresh)

@@ -1,12 +1,14 @@
 """A run in a process of its own: paused, stopped, orphaned, it ends with the weights of an undisturbed one."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 import warnings
 
+import psutil
 import pytest
 import torch
 from making import TEACHER, TINY
@@ -74,22 +76,29 @@ def test_paused_stopped_and_continued_it_ends_as_if_undisturbed(folder, undistur
     assert as_if_undisturbed(undisturbed)
 
 
-def test_it_ends_with_its_parent(folder):
+@pytest.mark.parametrize(
+    "paused", [False, pytest.param(True, marks=pytest.mark.skipif(os.name == "nt", reason="POSIX"))]
+)
+def test_it_ends_with_its_parent(paused, folder):
     parent = subprocess.Popen(
         [
             sys.executable,
             "-c",
             "import sys, time\nfrom kdlab import Config\nfrom kdlab.engine.process import Process\n"
             "p = Process(Config.model_validate_json(sys.argv[1])); p.start(); print(p.child.pid, flush=True)\n"
-            "p.pause() if len(sys.argv) > 2 else None; time.sleep(600)",
+            "input(); p.pause() if len(sys.argv) > 2 else None; print(flush=True); time.sleep(600)",
             LONG.model_dump_json(),
+            *(["paused"] if paused else []),
         ],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert parent.stdout is not None
-    assert int(parent.stdout.readline()) > 0
+    child = int(parent.stdout.readline())
     until(lambda: len(log_lines(folder.path)) > 1)
+    print(file=parent.stdin, flush=True)
+    parent.stdout.readline()
+    until(lambda: (psutil.Process(child).status() == psutil.STATUS_STOPPED) == paused)
     parent.kill()  # as the system does it for want of memory: nothing is said to the child
     parent.wait()
     until(lambda: not folder.owner())
@@ -159,7 +168,7 @@ def test_the_panel_of_another_notebook_waits_and_takes_over(folder, undisturbed)
     other.pause()
     assert "paused" in other.told.value
     other.start()
-    one.process.child.stdin.close()  # as its notebook is closed
+    one.process.child.kill()  # as with its notebook
     until(lambda: other.tick() and "training" in other.told.value)
     until(lambda: not other.tick() and not other.process.alive, every=TICK)
     one.tick()

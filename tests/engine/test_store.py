@@ -638,9 +638,7 @@ def test_a_mistake_of_the_machine_is_a_sentence_in_a_process_of_its_own_too(runs
     end = time.monotonic() + 120
     while process.alive and time.monotonic() < end:
         time.sleep(0.05)
-    process.said.seek(0)
-    said = process.said.read()
-    assert "cannot hold runs" in process.failure and "Traceback" not in said
+    assert "cannot hold runs" in process.failure and "Traceback" not in process.output.read_text()
 
 
 def test_a_process_that_the_system_ends_for_want_of_memory(runs):
