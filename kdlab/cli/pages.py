@@ -97,9 +97,9 @@ def metrics() -> str:
             f"`{key}`",
             m.unit or "-",
             m.better,
-            "no" if m.due == "request" else f"{m.due}, of {first_sentence(m.due_for)}",
+            "no" if m.due == "request" else f"{m.due}, where no classifier is trained" if m.features_only else m.due,
             first_sentence(m.measure),
-            first_sentence(m.suits),
+            m.for_,
         ]
         for key, m in METRICS.items()
     ]

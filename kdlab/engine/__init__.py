@@ -1,1 +1,1 @@
-"""How a run runs: it is put together, identified, trained, stored and looked into here; a student need not open it."""
+"""How a run is identified, trained, stored and read again."""

@@ -1,6 +1,7 @@
-"""Syntax trees of loaded functions, as text in which comments, docstrings, annotations and layout leave no trace.
+"""Syntax trees of loaded functions as text.
 
-Nor do the names of local variables: they are numbered in the order in which they first appear.
+Comments, docstrings, annotations and layout leave no trace in it, nor do the names of local variables: they are
+numbered in the order in which they first appear.
 """
 
 import ast
@@ -39,12 +40,12 @@ READS_TEXTS = {"eval", "exec", "query", "evaluate"}  # those of pandas and numex
 
 
 def digest(text: str) -> str:
-    """12 hexadecimal digits of a text."""
+    """Return 12 hexadecimal digits of a text."""
     return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 def code_text(function: types.FunctionType) -> str:
-    """Return what a function computes: its syntax tree, or its bytecode where no source fits it.
+    """Return the syntax tree of a function, or its bytecode where no source fits it.
 
     The source must be the one that was loaded: a file that was edited since then says nothing about this process.
     """
@@ -53,24 +54,30 @@ def code_text(function: types.FunctionType) -> str:
 
 
 def free_variables(function: types.FunctionType) -> dict[str, str]:
-    """Return what `code_text` calls the variables of outer functions that a function reads, in its order, by name."""
+    """Return the names that `code_text` has for variables of outer functions, by name.
+
+    They stand in the order in which the text has them.
+    """
     free, node = function.__code__.co_freevars, _definition(function)
     numbers = {} if node is None else _numbered(node, free)[1]
     return {**numbers, **{name: name for name in free if name not in numbers}}
 
 
 def _definition(function: types.FunctionType) -> ast.AST | None:
-    """The tree of a function as it was loaded, if there is one."""
-    file, own = function.__code__.co_filename, function.__code__
+    """Return the tree of a function as it was loaded, if there is one."""
+    file, loaded = function.__code__.co_filename, function.__code__
     for node, code in definitions("".join(linecache.getlines(file)), file):
-        if code.co_firstlineno == own.co_firstlineno and code.co_name == own.co_name and same(code, own):
+        if code.co_firstlineno == loaded.co_firstlineno and code.co_name == loaded.co_name and same(code, loaded):
             return node
     return None
 
 
 @lru_cache(maxsize=4096)
 def _numbered(node: ast.AST, free: tuple[str, ...]) -> tuple[str, dict[str, str]]:
-    """The text of a definition, and what it calls its `free` variables; a node is its own key, nothing changes it."""
+    """Return the text of a definition, and the names of its `free` variables in it.
+
+    Cached by node, which nothing changes.
+    """
     writer = _Writer(node)
     variables = {} if writer.keeps_names else {name: Variable(None, name) for name in free}
     text = writer.text(node, Scope(variables, variables))
@@ -79,16 +86,16 @@ def _numbered(node: ast.AST, free: tuple[str, ...]) -> tuple[str, dict[str, str]
 
 @lru_cache(maxsize=512)
 def file_digest(path: Path) -> str:
-    """`digest` of the syntax tree of a whole file of the package, as this process has loaded it.
+    """Digest the syntax tree of a file of the package, as this process has loaded it.
 
-    Of a file that was edited before it was asked for, nobody knows what was loaded: its digest is that of no file.
+    What was loaded of a file that was edited since is not known: its digest is that of no file.
     """
     return digest("edited" if edited(path) else canonical(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 @lru_cache(maxsize=512)
 def definitions(text: str, file: str) -> list[tuple[ast.AST, types.CodeType]]:
-    """Every function of a source text, inner ones included: its tree and the code that it compiles to."""
+    """Return each function of a source text, inner ones too: its tree and its code."""
     try:
         tree, module = ast.parse(text), compile(text, file, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):  # a cell with magics, say
@@ -98,12 +105,12 @@ def definitions(text: str, file: str) -> list[tuple[ast.AST, types.CodeType]]:
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
-    found = ((nodes.get((code.co_name, code.co_firstlineno)), code) for code in inner(module))
-    return [(node, code) for node, code in found if node is not None]
+    pairs = ((nodes.get((code.co_name, code.co_firstlineno)), code) for code in inner(module))
+    return [(node, code) for node, code in pairs if node is not None]
 
 
 def canonical(node: ast.AST) -> str:
-    """Return a tree as text: kinds of nodes and their fields, without what computes nothing and without empty fields.
+    """Return a tree as text: kinds of nodes, and the fields that compute something.
 
     Local variables of functions, lambdas and comprehensions have numbers in the place of names. Parameters keep their
     names, by which they are called, and so do functions, classes and imports.
@@ -112,23 +119,23 @@ def canonical(node: ast.AST) -> str:
 
 
 class Variable(NamedTuple):
-    """A local variable: the function or comprehension that it belongs to (None: one around the text), and its name."""
+    """A local variable: its scope (None: one around the text) and its name."""
 
     scope: ast.AST | None
     name: str
 
 
 class Scope(NamedTuple):
-    """The local variables that names mean in a place, and in functions that are defined there.
+    """The local variables that names mean `here`, and in functions defined here.
 
-    The two differ in the body of a class, whose own names its methods do not see.
+    The two differ in the body of a class, whose names its methods do not see.
     """
 
     here: dict[str, Variable]
     inherited: dict[str, Variable]
 
     def without(self, names: set[str]) -> "Scope":
-        """Return the scope inside something that takes some names for itself."""
+        """Return the scope in which some names have another meaning."""
         return Scope(*({name: v for name, v in part.items() if name not in names} for part in self))
 
 
@@ -147,10 +154,10 @@ class _Writer:
             return repr(node)
         scope = self.outside.pop(node, scope)
         inside = self.scope_of(node, scope)
-        own, naming = INSIDE.get(type(node), ()), NAMING.get(type(node))
+        inner_fields, naming = INSIDE.get(type(node), ()), NAMING.get(type(node))
         parts = []
         for name, value in _fields(node).items():
-            where = inside if name in own else scope
+            where = inside if name in inner_fields else scope
             parts.append(f"{name}={self.names(value, where) if name == naming else self.text(value, where)}")
         return f"{type(node).__name__}({' '.join(parts)})"
 
@@ -162,7 +169,7 @@ class _Writer:
         return repr(value) if variable is None else f"#{self.numbers.setdefault(variable, len(self.numbers))}"
 
     def scope_of(self, node: ast.AST, scope: Scope) -> Scope:
-        """Return the scope inside a function, a class or a comprehension; inside any other node it is that around."""
+        """Return the scope in a node: a new one for functions, classes, comprehensions."""
         if type(node) not in INSIDE or self.keeps_names:
             return scope
         scope = scope.without({each.name for each in getattr(node, "type_params", ())})
@@ -177,7 +184,7 @@ class _Writer:
 
 
 def _fields(node: ast.AST) -> dict[str, Any]:
-    """The fields of a node that compute something."""
+    """Return the fields of a node that compute something."""
     fields = {name: value for name, value in ast.iter_fields(node) if name not in NOTES}
     body = fields.get("body")
     if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
@@ -186,7 +193,7 @@ def _fields(node: ast.AST) -> dict[str, Any]:
 
 
 def _reads_names(tree: ast.AST) -> bool:
-    """Whether anything in a tree may read local variables by their names."""
+    """Return whether anything in a tree may read local variables by their names."""
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name) if name in READS_ALL:
@@ -199,9 +206,9 @@ def _reads_names(tree: ast.AST) -> bool:
 
 
 def _bound(scope: ast.AST) -> tuple[set[str], set[str]]:
-    """The names that a function, class or comprehension binds: by assignments, loops and the like; and others.
+    """Return the names that a scope binds by assignments or loops, and others.
 
-    The others are parameters, definitions, imports and globals. A name that is nonlocal is neither.
+    The others are parameters, definitions, imports and globals. A nonlocal name is neither.
     """
     local, named, elsewhere = set[str](), set[str](), set[str]()
     if isinstance(scope, (*DEFINITIONS[:2], ast.Lambda)):
@@ -236,7 +243,7 @@ def _bound(scope: ast.AST) -> tuple[set[str], set[str]]:
 
 
 def _within(scope: ast.AST) -> Iterator[ast.AST]:
-    """The nodes that a function, class or comprehension computes in its own scope, and `:=` of comprehensions in it."""
+    """Yield the nodes that are computed in a scope, and `:=` of comprehensions in it."""
     waiting = _children(scope, inside=True)
     while waiting:
         node = waiting.pop()
@@ -252,7 +259,7 @@ def _within(scope: ast.AST) -> Iterator[ast.AST]:
 
 
 def _children(scope: ast.AST, inside: bool) -> list[ast.AST]:
-    """The nodes of a function, class or comprehension that belong to its own scope, or to the one around it."""
+    """Return the children of a scope that are computed inside it, or outside."""
     first = scope.generators[0] if isinstance(scope, COMPREHENSIONS) else None
     children = []
     for name, value in ast.iter_fields(scope):
@@ -263,7 +270,7 @@ def _children(scope: ast.AST, inside: bool) -> list[ast.AST]:
 
 
 def inner(code: types.CodeType) -> Iterator[types.CodeType]:
-    """All code objects inside one, itself included."""
+    """Yield all code objects inside one, itself included."""
     yield code
     for const in code.co_consts:
         if isinstance(const, types.CodeType):
@@ -271,31 +278,34 @@ def inner(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def same(a: types.CodeType, b: types.CodeType) -> bool:
-    """Whether two code objects compute the same; where they stand in a file does not count."""
+    """Return whether two code objects compute the same, wherever they stand in a file."""
     return bytecode(a) == bytecode(b)
 
 
 def bytecode(code: types.CodeType) -> str:
-    """A code object as text, docstrings of inner functions included."""
+    """Return a code object as text, docstrings of inner functions included."""
     consts = (bytecode(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts)
     return f"{code.co_code.hex()} {' '.join(consts)} {code.co_names} {code.co_varnames} {code.co_freevars}"
 
 
 @lru_cache(maxsize=4096)
 def global_names(code: types.CodeType) -> frozenset[str]:
-    """Global names that a function reads, inner functions and comprehensions included."""
+    """Return the global names that a function reads, inner functions included."""
     steps = (step for each in inner(code) for step in dis.get_instructions(each))
     return frozenset(step.argval for step in steps if step.opname == "LOAD_GLOBAL")
 
 
 @lru_cache(maxsize=4096)
 def attribute_chains(code: types.CodeType, name: str) -> frozenset[tuple[str, ...]]:
-    """What a function reads behind a global name: {("losses", "kd")} for `kdlab.losses.kd`."""
-    found: set[tuple[str, ...]] = set()
+    """Return what a function reads behind a global name.
+
+    {("losses", "kd")} for `kdlab.losses.kd`.
+    """
+    chains: set[tuple[str, ...]] = set()
     for each in inner(code):
         steps = list(dis.get_instructions(each))
         for i, step in enumerate(steps):
             if step.opname == "LOAD_GLOBAL" and step.argval == name:
                 behind = itertools.takewhile(lambda s: s.opname in ("LOAD_ATTR", "LOAD_METHOD"), steps[i + 1 :])
-                found.add(tuple(s.argval for s in behind))
-    return frozenset(found)
+                chains.add(tuple(s.argval for s in behind))
+    return frozenset(chains)

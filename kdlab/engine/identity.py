@@ -1,4 +1,4 @@
-"""What decides a result, and its hash: the config, the data, and the code that makes the loss."""
+"""Identity of a run: a hash of its config, its data and the code of its loss."""
 
 import functools
 import inspect
@@ -46,7 +46,7 @@ DESCRIBES = {
     "instead",
 }
 # Code further away is recorded with a result, and a change of it is reported: all files of the package but those of
-# LOSS_ROOMS, of which an identity has the parts that a run uses, and those that can change no number of a run
+# NEAR, of which an identity has what a run uses, and those of APART, which can change no number of a run
 NEAR = ("losses", "methods")
 APART = (
     "__init__.py",
@@ -85,19 +85,19 @@ def identity(
     images: Mapping[tuple[str, int | None], ImageSet | Recorded],
     stages: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Return everything that decides the result of a run, its teacher run and its initial run included.
+    """Return everything that decides the result of a run, its stages included.
 
     Fields of the Config at their defaults are left out, so that a new field changes no hash; so is the device. `stages`
-    holds the identities of teacher run and initial run where they are known already.
+    holds the identities of its teacher run and initial run where they are known already.
     """
-    own = images[config.dataset, config.size]
+    image_set = images[config.dataset, config.size]
     if stages is None:
         stages = {role: identity(stage, images) for role, stage in config.nested.items()}
     return {
         "version": VERSION,
         "config": decisive(config),
-        "data": own.fingerprint(),
-        "code": loss_code(config, own.style),
+        "data": image_set.fingerprint(),
+        "code": loss_code(config, image_set.style),
         **_normalised(config, images),
         **stages,
     }
@@ -106,43 +106,49 @@ def identity(
 def _normalised(
     config: Config, images: Mapping[tuple[str, int | None], ImageSet | Recorded]
 ) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
-    """By what a run normalises, where that are not its own images' numbers; of recorded images it is not known."""
-    own, first = (images[each.dataset, each.size] for each in (config, config.start))
-    if not config.normalise or not (isinstance(own, ImageSet) and isinstance(first, ImageSet)):
+    """Return the numbers that a run normalises by, where they are not its images'.
+
+    Of recorded images they are not known.
+    """
+    last, first = (images[each.dataset, each.size] for each in (config, config.start))
+    if not config.normalise or not (isinstance(last, ImageSet) and isinstance(first, ImageSet)):
         return {}
-    return {"normalised": (first.mean, first.std)} if (first.mean, first.std) != (own.mean, own.std) else {}
+    return {"normalised": (first.mean, first.std)} if (first.mean, first.std) != (last.mean, last.std) else {}
 
 
 def decisive(config: Config) -> dict[str, Any]:
-    """The fields that differ from their defaults, as JSON; of weights and hyper-parameters those that differ."""
+    """Return the fields, weights and hyper-parameters that differ from their defaults."""
     method, known = METHODS[config.method], type(config).model_fields
     dump = config.model_dump(mode="json", exclude={"device", "teacher", "init"})
     changed = {name: value for name, value in dump.items() if getattr(config, name) != known[name].default}
     if "dataset" in changed:
-        changed["dataset"] = place(config.dataset)
+        changed["dataset"] = dataset_label(config.dataset)
     defaults = {"weights": method.weights, "hp": {n: p.default for n, p in method.hyper().items()}}
-    given = {"weights": config.weights, "hp": method.check_hyper(config.hp)}  # 2 is 2.0 where the type says so
-    for name, own in defaults.items():
-        changed[name] = {key: value for key, value in given[name].items() if value != own.get(key)}
+    chosen = {"weights": config.weights, "hp": method.check_hyper(config.hp)}  # 2 is 2.0 where the type says so
+    for name, usual in defaults.items():
+        changed[name] = {key: value for key, value in chosen[name].items() if value != usual.get(key)}
     return {name: value for name, value in changed.items() if value != {}}
 
 
-def place(dataset: str) -> str:
-    """A data set's name; of one's own images the folder's or table's name, however one gets there (they count beside
-    it).
+def dataset_label(dataset: str) -> str:
+    """Return a data set's name; of your own images without the way to them.
+
+    Their content counts beside it.
     """
     kind, _, path = dataset.partition(":")
     return f"{kind}:{Path(path).resolve().name}" if kind in LISTINGS else dataset
 
 
 def hash_of(identity: Mapping[str, Any]) -> str:
-    """12 hexadecimal digits of an identity."""
+    """Return 12 hexadecimal digits of an identity."""
     return digest(json.dumps(identity, sort_keys=True))
 
 
 def loss_code(config: Config, style: str) -> dict[str, str | None]:
-    """Digests of the code that decides a run: the loss, the augmentation, the metric that early stopping watches, and a
-    network, optimiser or schedule that the user wrote.
+    """Digest the code that decides a run.
+
+    That is the loss, the augmentation, the metric that early stopping watches, and a network, optimiser or schedule
+    that the user wrote.
     """
     method, family = METHODS[config.method], AUGMENTATIONS[config.augment or style]
     roles = [*method.views, *([method.shared] if method.shared else [])]
@@ -160,17 +166,20 @@ def loss_code(config: Config, style: str) -> dict[str, str | None]:
 
 
 def far_code() -> dict[str, str]:
-    """Digests of the rooms of the package that a run stands on, but that do not make its loss."""
+    """Digest the rooms of the package that a run needs, but that do not make its loss."""
     return {room: digest(" ".join(map(file_digest, files))) for room, files in far_files().items()}
 
 
 @functools.cache
 def far_files() -> dict[str, list[Path]]:
-    """The files of FAR_ROOMS, each in the first room that has it, and as "loop" all but those of NEAR and APART."""
+    """Return the files of FAR_ROOMS, and all others but NEAR and APART as "loop".
+
+    A file counts in the first room that has it.
+    """
     counted: set[Path] = set()
     rooms = {}
-    for room, places in {**FAR_ROOMS, "apart": (*NEAR, *APART), "loop": (".",)}.items():
-        files = {file for place in places for file in _files(PACKAGE / place)}
+    for room, paths in {**FAR_ROOMS, "apart": (*NEAR, *APART), "loop": (".",)}.items():
+        files = {file for path in paths for file in _files(PACKAGE / path)}
         rooms[room] = sorted(files - counted)
         counted |= files
     del rooms["apart"]
@@ -178,60 +187,61 @@ def far_files() -> dict[str, list[Path]]:
 
 
 def edited_files() -> list[str]:
-    """Files of the package that a run stands on and that were edited after this process had loaded them."""
+    """Name the files that a run needs and that were edited since they were loaded."""
     rooms = [*far_files().values(), *(_files(PACKAGE / room) for room in sorted(NEAR))]
     return [file.relative_to(PACKAGE).as_posix() for files in rooms for file in files if edited(file)]
 
 
-def _files(place: Path) -> list[Path]:
-    """The Python files of a place in the package."""
-    return (
-        sorted(place.rglob("*.py")) if place.is_dir() else [place] if place.suffix == ".py" and place.exists() else []
-    )
+def _files(path: Path) -> list[Path]:
+    """Return the Python files of a folder, or a file itself."""
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
 def changed_rooms(result: Mapping[str, Any], now: Mapping[str, str] | None = None) -> list[str]:
-    """Return the rooms whose code was another when a stored result was trained; `now` is `far_code()`."""
+    """Return the rooms whose code has changed since a result was trained.
+
+    `now` is `far_code()` where it is known already.
+    """
     then, now = result.get("code", {}).get("far", {}), now or far_code()
     return [room for room in now if then.get(room) != now[room]]
 
 
 def metric_code() -> dict[str, str]:
-    """Digests of what the metrics compute, by name."""
+    """Digest what each metric computes, by name."""
     rooms = ("kdlab.metrics", "kdlab.losses")
     return {name: digest(source([metric.measure, metric.better], rooms)) for name, metric in METRICS.items()}
 
 
 def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
-    """The code of `thing`, of what it calls and the constants it reads, where the user wrote it or `rooms` hold it.
+    """Return the code of `thing` and of what it calls, with the constants it reads.
 
-    Functions and classes count with their syntax trees and the values of their defaults, other objects with their class
-    and their state. Where they are defined does not count: a file may be renamed or moved. Two pieces of one name are
-    numbered, in the order in which they are read, and every use says which one it is of. What can be read in neither
-    way is refused: a stored result could not be trusted.
+    Code counts where the user wrote it or `rooms` hold it. Functions and classes count with their syntax trees and the
+    values of their defaults, other objects with their class and their state. Where they are defined does not count: a
+    file may be renamed or moved. Two pieces of one name are numbered, in the order in which they are read, and every
+    use says which one it is of. What can be read in neither way is refused: a stored result could not be trusted.
     """
     pieces: dict[str, str] = {}
-    seen: dict[int, Any] = {}  # things that were visited, kept so that their ids stay theirs
+    visited: dict[int, Any] = {}  # kept so that no other object gets their ids
     labels: dict[int, str] = {}  # of functions and classes among them
     variables: dict[str, str] = {}  # of functions around others: as they are written in pieces -> as they are called
 
     def note(name: str, text: str) -> str:
-        number, own = 1, name
-        while own in pieces:  # two functions of one name: closures of one factory, say
+        number, label = 1, name
+        while label in pieces:  # two functions of one name: closures of one factory, say
             number += 1
-            own = f"{name} ({number})"
-        pieces[own] = text
-        return own
+            label = f"{name} ({number})"
+        pieces[label] = text
+        return label
 
     def add(name: str, value: Any) -> None:
-        """A value that a piece of code reads."""
+        """Add a value that a piece of code reads."""
         if isinstance(value, (*PLAIN, np.generic)):
             note(name, repr(value))
             return
         if isinstance(value, types.ModuleType):
             return
-        if id(value) not in seen:
-            seen[id(value)] = value
+        if id(value) not in visited:
+            visited[id(value)] = value
             visit(name, value)
         if id(value) in labels:
             note(name, f"is {labels[id(value)]}")
@@ -304,7 +314,10 @@ def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
 
 
 def is_near(thing: Any, rooms: tuple[str, ...] = ()) -> bool:
-    """Whether the user wrote a function or class (a notebook, a script, a module not installed), or `rooms` hold it."""
+    """Return whether the user wrote a function or class, or `rooms` hold it.
+
+    The user writes in notebooks, scripts and modules that are not installed.
+    """
     # of a function its own module: wrappers carry the name of what they wrap
     module = str(thing.__globals__.get("__name__") if isinstance(thing, types.FunctionType) else thing.__module__)
     top = module.partition(".")[0]
@@ -318,15 +331,15 @@ def is_near(thing: Any, rooms: tuple[str, ...] = ()) -> bool:
 
 @functools.cache
 def _is_installed(file: str) -> bool:
-    """Whether a module's file is of Python itself or was installed: it lies under one of their folders."""
-    own = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    folders = {*own, *site.getsitepackages(), site.getusersitepackages()}
+    """Return whether a module's file is of Python itself or was installed."""
+    of_python = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders = {*of_python, *site.getsitepackages(), site.getusersitepackages()}
     folders |= {entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")}
     return any(Path(folder) in Path(file).parents for folder in folders)
 
 
 def _state(value: Any) -> dict[str, Any] | None:
-    """The attributes of an object, those in slots included; None where it has no place for any."""
+    """Return the attributes of an object, slots included; None where it can have none."""
     members = [(name, member) for cls in type(value).__mro__ for name, member in vars(cls).items()]
     slots = [name for name, member in members if inspect.ismemberdescriptor(member)]
     if not slots and not hasattr(value, "__dict__"):
@@ -335,7 +348,7 @@ def _state(value: Any) -> dict[str, Any] | None:
 
 
 def _behind(member: Any) -> list[Any]:
-    """The functions behind a property, class method or static method; any other member itself."""
+    """Return the functions of a property or a class or static method, else the member."""
     if isinstance(member, functools.cached_property):
         return [member.func]
     inner = [getattr(member, part, None) for part in ("fget", "fset", "__func__")]
@@ -343,17 +356,20 @@ def _behind(member: Any) -> list[Any]:
 
 
 def _read_by(function: types.FunctionType) -> list[tuple[str, Any]]:
-    """What a function reads from around it, by name: globals, functions of modules, variables of outer functions."""
-    code, found = function.__code__, []
+    """Return what a function reads from outside, by name.
+
+    Globals, functions of modules, and variables of functions around it, which are numbered as in its text.
+    """
+    code, values = function.__code__, []
     for name in sorted(global_names(code) & set(function.__globals__)):
         value = function.__globals__[name]
         for chain in sorted(attribute_chains(code, name)):
             path, at, behind = name, value, list(chain)
             while isinstance(at, types.ModuleType) and behind:  # of `losses.kd` the function counts, not the module
                 path, at = f"{path}.{behind[0]}", getattr(at, behind.pop(0), None)
-            found.append((path, at))
+            values.append((path, at))
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
     for name, written in free_variables(function).items():
         with suppress(ValueError):  # not filled yet
-            found.append((written, cells[name].cell_contents))
-    return found
+            values.append((written, cells[name].cell_contents))
+    return values

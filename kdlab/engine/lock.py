@@ -1,4 +1,4 @@
-"""The lock of a run: one process at a time trains it, under a name that others can read."""
+"""The lock of a run: one process at a time trains it, whose name others can read."""
 
 import errno
 import os
@@ -20,10 +20,10 @@ SAFE_TO_REMOVE = tuple(int(part) for part in filelock.__version__.split(".")[:2]
 
 
 class RunLock:
-    """Two hidden files beside a run folder: what the owner locks, and its name; both are gone once it is done.
+    """Two hidden files beside a run folder: what the owner locks, and its name.
 
-    The name has a file of its own: on Windows nobody else reads one that is locked. On a disk that knows no locks a
-    file that exists takes the place of one that is locked, with a warning.
+    Both are removed once the owner is done. The name has a file of its own: on Windows nobody else reads one that is
+    locked. On a disk that knows no locks a file that exists takes the place of one that is locked, with a warning.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,7 +33,10 @@ class RunLock:
 
     @contextmanager
     def hold(self, silent: float, wait: bool = True) -> Iterator[None]:
-        """Inside, this process is the owner; others wait, and say so after `silent` seconds, or raise a `Timeout`."""
+        """Own the lock inside the block; others wait for it.
+
+        They warn after `silent` seconds, or raise a `Timeout` where they shall not `wait`.
+        """
         self._make_root()
         try:
             self.held.append(self._acquire(silent))
@@ -55,7 +58,7 @@ class RunLock:
                 _release(self.held.pop())
 
     def owner(self) -> str:
-        """Who holds the lock just now, as a name; nothing where nobody does."""
+        """Return the name of the process that holds the lock; empty where nobody does."""
         if not self.lies_about():
             return ""
         try:
@@ -68,15 +71,18 @@ class RunLock:
         return ""  # one who only looks, as here, leaves no name
 
     def lies_about(self) -> bool:
-        """Whether any of its files is there: somebody holds it, or was killed."""
+        """Return whether any of its files is there: somebody holds it, or was killed."""
         return any(file.exists() for file in (self.file, self.soft, self.name))
 
     def lost(self) -> bool:
-        """Whether this process held it and its file was removed since: another one may hold a new file now."""
+        """Return whether the file that this process locked was removed since.
+
+        Another process may hold a new file then.
+        """
         return bool(self.held) and self.held[-1].inode != _inode(self.held[-1].lock)
 
     def check(self) -> None:
-        """Raise an `Error` where the lock's file was removed and another process may train the same run now."""
+        """Raise an `Error` where the lock is lost and another process trains this run now."""
         if not self.lost():
             return
         if not self.folder.exists():
@@ -90,7 +96,7 @@ class RunLock:
             ) from None
 
     def _acquire(self, timeout: float, every: float = 0.05) -> "Held":
-        """The lock, taken; `filelock.Timeout` where another process holds it for longer than `timeout` seconds."""
+        """Acquire the lock; `filelock.Timeout` after `timeout` seconds."""
         # where there is a soft one others have noticed that this disk knows no locks
         for lock in [SoftFileLock(self.soft)] if self.soft.exists() else [FileLock(self.file), SoftFileLock(self.soft)]:
             try:
@@ -101,8 +107,9 @@ class RunLock:
             except OSError as error:
                 if error.errno not in NO_LOCKS or isinstance(lock, SoftFileLock):
                     raise cannot_hold(self.file.parent, error) from error
-                place = self.file.parent
-                warnings.warn(f"{place} is on a disk without locks: files that exist stand for them", stacklevel=5)
+                warnings.warn(
+                    f"{self.file.parent} is on a disk without locks: files that exist stand for them", stacklevel=5
+                )
                 with suppress(OSError):
                     self.file.unlink()
         raise AssertionError("one of them was acquired, or has raised")
@@ -116,13 +123,13 @@ class RunLock:
 
 
 def cannot_hold(root: Path, error: OSError) -> Error:
-    """The `Error` about a place that takes no run folders."""
+    """Return the `Error` about a path that takes no run folders."""
     why = "it is no folder" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror or error
     return Error(f"{root} cannot hold runs ({why}): set KDLAB_RUNS to a folder that can; {KEPT}")
 
 
 class Held(NamedTuple):
-    """A lock that this process has, and the file that it had then."""
+    """A lock that this process holds, and the file that it locked."""
 
     lock: BaseFileLock
     inode: tuple[int, int] | None
@@ -137,7 +144,7 @@ def _inode(lock: BaseFileLock) -> tuple[int, int] | None:
 
 
 def _release(held: Held) -> None:
-    """Give a lock up, and remove its file where that leads no other process astray."""
+    """Release a lock, and remove its file where no other process can be waiting on it."""
     soft = isinstance(held.lock, SoftFileLock)  # which removes its file by itself
     with suppress(OSError):
         if SAFE_TO_REMOVE and not soft and held.inode == _inode(held.lock):

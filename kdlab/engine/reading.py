@@ -1,4 +1,4 @@
-"""Read run folders in whatever state they are: what they hold, or in a sentence why that cannot be known."""
+"""Read run folders in any state: what they hold, or why that cannot be known."""
 
 import hashlib
 import json
@@ -21,16 +21,16 @@ ANEW = "fresh=True (kdlab run --fresh) trains it anew"
 
 
 class UnreadableError(Error):
-    """A file of a run folder that was cut off, or never was what its name says."""
+    """A file of a run folder is damaged: cut off, or never what its name says."""
 
 
 class MissingError(Error):
-    """Weights that are not there."""
+    """Weights are missing."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A finished run as its folder describes it, whatever `Config` and METHODS know today.
+    """A finished run as its folder describes it, even if `Config` has changed since.
 
     `config` holds the fields as they were written, `result` the numbers by column; of version 0.1 there is no
     `identity`.
@@ -44,7 +44,10 @@ class Stored:
 
 
 def read_runs(root: Path) -> tuple[list[Stored], dict[str, str]]:
-    """The finished runs under `root`, newest last; and the folders that cannot be read, with the reasons, by name."""
+    """Return the finished runs under `root`, newest last, and unreadable folders.
+
+    Of these it says why, by name.
+    """
     try:
         folders = sorted(folder for folder in root.iterdir() if not folder.name.startswith("."))
     except FileNotFoundError:
@@ -62,7 +65,7 @@ def read_runs(root: Path) -> tuple[list[Stored], dict[str, str]]:
 
 
 def warn_of(unreadable: Mapping[str, str], most: int = 5) -> None:
-    """One warning about folders that cannot be read, if there are any."""
+    """Warn once about folders that cannot be read, if there are any."""
     if unreadable:
         names = [f"{name} ({why})" for name, why in list(unreadable.items())[:most]]
         more = f" and {len(unreadable) - most} more" if len(unreadable) > most else ""
@@ -70,7 +73,7 @@ def warn_of(unreadable: Mapping[str, str], most: int = 5) -> None:
 
 
 def read_run(folder: Path) -> Stored | None:
-    """A finished run; None where the folder holds none, an `Error` where its files are damaged."""
+    """Read a finished run; None where there is none, an `Error` where it is damaged."""
     result = read_result(folder)
     if result is None:
         return None
@@ -84,13 +87,13 @@ def read_run(folder: Path) -> Stored | None:
     if not isinstance(config, dict) or "method" not in config or not isinstance(identity, dict | None):
         raise UnreadableError(f"{folder / 'config.json'} describes no run")
     if identity is not None and (odd := _odd_field(config, identity)):
-        told = f"config.json was changed after it was written, in {odd}: the result is of other settings"
-        warnings.warn(f"{folder.name}: {told}", stacklevel=4)
+        message = f"config.json was changed after it was written, in {odd}: the result is of other settings"
+        warnings.warn(f"{folder.name}: {message}", stacklevel=4)
     return Stored(folder, version, config, identity, result)
 
 
 def _odd_field(config: Mapping[str, Any], identity: Mapping[str, Any]) -> str:
-    """The first field of a config that is not what the identity beside it says, of this run and its stages."""
+    """Return the first field of a config that differs from the identity beside it."""
     decided = identity.get("config")
     if identity.get("version") != VERSION or not isinstance(decided, dict):
         return ""  # defaults were others
@@ -107,7 +110,10 @@ def _odd_field(config: Mapping[str, Any], identity: Mapping[str, Any]) -> str:
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """What result.json holds, without digests; None where there is none, an `Error` where it is not as written."""
+    """Read result.json, without digests; None where there is none.
+
+    An `Error` where it is not as it was written.
+    """
     file = folder / ITSELF
     result = read_object(file)
     if result is None:
@@ -124,29 +130,29 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
 
 def seal(result: Mapping[str, Any], digests: Mapping[str, str]) -> dict[str, Any]:
-    """A result with the digests of the run's other files, and with its own."""
+    """Add to a result the digests of the run's other files, and its own."""
     return {**result, STORED: {**digests, ITSELF: own_digest(result, digests)}}
 
 
 def own_digest(result: Mapping[str, Any], digests: Mapping[str, str]) -> str:
-    """The digest of a result, and of the digests that stand in it, but its own."""
+    """Digest a result and the digests in it, but its own."""
     others = {name: each for name, each in digests.items() if name != ITSELF}
     return hash_of(json.loads(json.dumps({"result": result, "files": others})))
 
 
 def digests_of(folder: Path) -> dict[str, str]:
-    """The digests that result.json has of a run's other files; empty of older versions."""
-    found = (read_object(folder / ITSELF) or {}).get(STORED, {})
-    return {name: each for name, each in found.items() if name != ITSELF} if isinstance(found, dict) else {}
+    """Return the digests in result.json of other files; older versions have none."""
+    digests = (read_object(folder / ITSELF) or {}).get(STORED, {})
+    return {name: each for name, each in digests.items() if name != ITSELF} if isinstance(digests, dict) else {}
 
 
 def digest_of(content: bytes) -> str:
-    """32 hexadecimal digits of what a file holds."""
+    """Return 32 hexadecimal digits of the content of a file."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def read_object(file: Path) -> dict[str, Any] | None:
-    """The JSON object in a file; None where there is no file, `UnreadableError` where it holds something else."""
+    """Read the JSON object in a file; None where there is no file."""
     try:
         value = json.loads(file.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -159,7 +165,7 @@ def read_object(file: Path) -> dict[str, Any] | None:
 
 
 def load_into(module: nn.Module, file: Path) -> None:
-    """Put tensors of a finished run into a module, once they are known to be those that were written."""
+    """Load tensors of a finished run into a module, after checking their digest."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -185,7 +191,7 @@ def load_into(module: nn.Module, file: Path) -> None:
 
 
 def _odd(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
-    """The first difference in names or shapes, in words."""
+    """Return the first difference in names or shapes, in words."""
     for name in sorted({*tensors, *wanted}):
         if name not in tensors or name not in wanted:
             return f"{name} is {'missing' if name in wanted else 'too much'}"
@@ -195,7 +201,10 @@ def _odd(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
 
 
 def log_lines(folder: Path) -> list[dict[str, Any]]:
-    """What a run has logged so far, a line an epoch; one that is just being written is left out, a damaged one too."""
+    """Read what a run has logged so far, a line an epoch.
+
+    A line that is just being written is left out, and so is a damaged one.
+    """
     try:
         written = (folder / "log.jsonl").read_bytes().split(b"\n")[:-1]
     except (FileNotFoundError, NotADirectoryError):
@@ -207,7 +216,7 @@ def log_lines(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The log of a finished run, with a warning where it is not the one that was written."""
+    """Read the log of a finished run; warn where it is not as it was written."""
     file = folder / "log.jsonl"
     known = digests_of(folder).get(file.name)
     if known is None:  # of a run of no epochs, or of version 0.2.0
@@ -218,7 +227,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 
 
 def parsed(written: Iterable[bytes]) -> list[dict[str, Any] | None]:
-    """The lines of a log, None for each that is damaged."""
+    """Parse the lines of a log, None for each that is damaged."""
     lines: list[dict[str, Any] | None] = []
     for text in written:
         try:

@@ -20,21 +20,24 @@ FIELDS = ("dataset", "labels", "method", "model", "width", "seed", "epochs", "lr
 
 
 def table(root: Path | str | None = None) -> pd.DataFrame:
-    """All finished runs under `root` (default: the runs folder), a row each, newest last.
+    """Tabulate all finished runs under `root`, a row each, newest last.
 
-    `kdlab` is the version that trained it; runs of version 0.1, whose identity said nothing of the package's code, are
-    shown but never returned by `run`. `other code` names rooms of the package that have changed since. Folders whose
-    files are damaged are left out, and named in a warning.
+    `root` is the runs folder unless you give another.     `kdlab` is the version that trained it; runs of version 0.1,
+    whose identity said nothing of the package's code, are shown but never returned by `run`. `other code` names rooms
+    of the package that have changed since. Folders whose files are damaged are left out, and named in a warning.
     """
-    place, now = Path(root or runs_root()), metric_code()
-    with machine_errors(place):
-        runs, unreadable = read_runs(place)
+    folder, now = Path(root or runs_root()), metric_code()
+    with machine_errors(folder):
+        runs, unreadable = read_runs(folder)
     warn_of(unreadable)
     return pd.DataFrame([_row(each, now) for each in runs])
 
 
 def brief(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Of `table`: what says which run it is, and `columns`, by default the metrics that are due at every validation."""
+    """Select columns of `table`: those that name the run, and `columns`.
+
+    By default these are the metrics that are due at every validation.
+    """
     scores = [
         f"{part}/{name}" for part in ("val", "test") for name, m in METRICS.items() if m.due == "validation" and m.unit
     ]
@@ -63,7 +66,7 @@ def _row(run: Stored, now: dict[str, str]) -> dict[str, Any]:
 def difference(
     system: Sequence[Result], baseline: Sequence[Result], metric: str = "test/accuracy"
 ) -> tuple[float, float]:
-    """Mean of system - baseline paired by seed, and the half-width of its 95 % interval."""
+    """Return mean and 95 % half-width of system - baseline, paired by seed."""
     return interval(_paired(system, baseline, metric))
 
 
@@ -79,7 +82,7 @@ def _paired(system: Sequence[Result], baseline: Sequence[Result], metric: str) -
 def compare(
     groups: Mapping[str, Sequence[Result]], metric: str = "test/accuracy", baseline: str | None = None
 ) -> pd.DataFrame:
-    """Mean, 95 % interval and n of `metric` for groups of runs, a row each.
+    """Tabulate mean, 95 % interval and n of `metric` for groups of runs, a row each.
 
     With a `baseline` (the name of a group) also the mean difference to it, paired by seed, with its own interval: that
     one tells whether a difference is established, the overlap of the two others does not.

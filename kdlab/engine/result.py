@@ -1,4 +1,4 @@
-"""A finished run: its numbers, and on demand its networks, its log, and metrics that were not computed then."""
+"""A finished run: numbers, and on demand networks, log and further metrics."""
 
 import json
 from collections.abc import Iterable
@@ -25,10 +25,11 @@ if TYPE_CHECKING:  # it takes a while to load, and most results are not read as 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run: config, folder, and numbers by column: "test/accuracy", "val/ece", "seconds", ...
+    """A finished run: config, folder, and numbers by column.
 
-    `result["test/nll"]` gives a column; a metric that the run did not compute by itself is computed from its weights.
-    `chain` holds the images of the run and of what it stands on, by data set and size.
+    Columns are "test/accuracy", "val/ece", "seconds", ...     `result["test/nll"]` gives a column; a metric that the
+    run did not compute by itself is computed from its weights. `chain` holds the images of the run and of what it
+    stands on, by data set and size.
     """
 
     config: Config
@@ -42,12 +43,12 @@ class Result:
         return self.metrics[column] if column in self.metrics else self._family(column)
 
     def _family(self, column: str) -> dict[str, Any]:
-        """Columns behind another: {"1": ..., "2": ...} for "test/branch"."""
+        """Return the columns under another: {"1": ..., "2": ...} for "test/branch"."""
         return {c.removeprefix(f"{column}/"): v for c, v in self.metrics.items() if c.startswith(f"{column}/")}
 
     def measure(self, columns: Iterable[str]) -> dict[str, float]:
-        """Metrics of the trained network, computed now: `measure(["test/knn", "train/ece"])`."""
-        setup, found = self.setup(), {}
+        """Compute metrics of the trained network: `measure(["test/knn", "train/ece"])`."""
+        setup, numbers = self.setup(), {}
         with machine_errors(self.folder), setup.cached():
             for column in columns:
                 part, _, name = column.partition("/")
@@ -59,8 +60,8 @@ class Result:
                 new = evaluate(setup, part, [metric])
                 if column not in new and not any(c.startswith(f"{column}/") for c in new):
                     raise Error(f"{column} cannot be measured on {self.folder.name}: {self._why(setup, part, metric)}")
-                found |= new
-        return found
+                numbers |= new
+        return numbers
 
     @staticmethod
     def _why(setup: Setup, part: str, metric: str) -> str:
@@ -72,7 +73,7 @@ class Result:
         return f"{metric} gave no such number"
 
     def confusion(self, part: str = "test") -> "pd.DataFrame":
-        """How many images of each class, a row, the network takes for each class, a column; on one of PARTS.
+        """Count images by true class, a row each, and predicted class, a column each.
 
         Class names as in "test/per_class": where several share one, with their numbers.
         """
@@ -89,11 +90,11 @@ class Result:
 
     @property
     def images(self) -> ImageSet:
-        """The data set of the run, at its size."""
+        """The data set of the run, at its image size."""
         return self.chain[self.config.dataset, self.config.size]
 
     def setup(self, teacher: bool = True) -> Setup:
-        """The run put together, with its trained network and parts, and with its trained teacher."""
+        """Assemble the run with its trained network and parts, and its trained teacher."""
         setup = assemble(self.config, self.chain)
         folder = RunFolder(self.config, self.chain, self.folder.parent)
         self._load(setup, folder, "result.config")
@@ -103,7 +104,7 @@ class Result:
 
     @staticmethod
     def _load(setup: Setup, folder: RunFolder, config: str) -> None:
-        """Load the trained weights of a run, which `config` is called; an `Error` where they are gone."""
+        """Load the trained weights of a run, which an `Error` calls `config`."""
         with machine_errors(folder.path):
             if folder.result() is None:
                 raise Error(f"{folder.path.name} is gone, or a part of it: kdlab.run({config}) brings it back")
@@ -111,7 +112,10 @@ class Result:
         setup.method.eval()
 
     def network(self, trained: bool = True) -> Network:
-        """The trained network, or the one that training would start from without `init`; on the CPU, in eval mode."""
+        """Return the trained network, or the untrained one; on the CPU, in eval mode.
+
+        The untrained one is that which training starts from without `init`.
+        """
         net = untrained(self.config, self.chain)
         if trained:
             with machine_errors(self.folder):
@@ -119,16 +123,19 @@ class Result:
         return net.eval()
 
     def parts(self) -> dict[str, nn.Module]:
-        """What the method kept beside the network (heads, branches), by name; on the CPU, in eval mode."""
+        """Return the heads and branches that the method kept; on the CPU, in eval mode."""
         return {name: part.cpu() for name, part in self.setup(teacher=False).method.parts.items()}
 
     def test_features(self, trained: bool = True) -> Features:
-        """Pooled features and logits of the test images, in their order."""
+        """Compute pooled features and logits of the test images, in their order."""
         net = self.network(trained)
         return extract(net, self.images.test_x, Normalise(net.mean, net.std))
 
     def log(self) -> "pd.DataFrame":
-        """One row per epoch: loss, loss/TERM, learning rate, val/METRIC, train/DIAGNOSTIC, seconds."""
+        """Read the log, a row an epoch.
+
+        Columns are loss, loss/TERM, lr, val/METRIC, train/DIAGNOSTIC, seconds.
+        """
         import pandas as pd
 
         with machine_errors(self.folder):
@@ -138,7 +145,7 @@ class Result:
 
 
 def trusted(stored: dict[str, Any], now: dict[str, str] | None = None) -> dict[str, Any]:
-    """What a stored result says, without columns of metrics that compute something else than `now`, today."""
+    """Drop columns of metrics that compute something else today."""
     then, now = stored.get("code", {}).get("metrics", {}), now or metric_code()
     changed = {name for name in now if then.get(name) != now[name]}
     return {c: value for c, value in stored.items() if not (c.count("/") and c.split("/")[1] in changed)}

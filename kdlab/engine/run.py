@@ -1,4 +1,4 @@
-"""`run(config) -> Result`: train what a Config describes, once; whatever it stands on is run first."""
+"""`run(config) -> Result`: train what a Config describes, its stages first."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,14 +48,17 @@ def run(config: Config, *, fresh: bool = False) -> Result:
 
 
 def run_seeds(config: Config, seeds: Iterable[int]) -> list[Result]:
-    """`run` for each seed; the seed replaces that of the teacher and the initial run as well."""
+    """Call `run` for each seed, which the teacher and the initial run get as well."""
     if isinstance(seeds, str) or not isinstance(seeds, Iterable):
         raise Error(f"seeds={seeds!r}: give several, such as [0, 1, 2] or range(20)")
     return [run(config.seeded(seed)) for seed in seeds]
 
 
 def _check_runs(setup: Setup, folder: RunFolder, fresh: bool) -> None:
-    """Refuse a precision or a monitor that is not there before anything of a chain trains; stored runs need none."""
+    """Refuse a missing precision or monitor before anything of a chain trains.
+
+    Stored runs need neither.
+    """
     if not fresh and folder.result() is not None:
         return
     check_precision(setup.config, setup.device)
@@ -65,7 +68,7 @@ def _check_runs(setup: Setup, folder: RunFolder, fresh: bool) -> None:
 
 
 def with_trained_stages(setup: Setup, folder: RunFolder) -> Setup:
-    """Rebuild `setup` on its trained teacher and initial network, training those first if needed."""
+    """Rebuild `setup` on its trained stages, training those first if needed."""
     for role, stage in setup.nested.items():
         _load_trained(stage, folder.stages[role])
     trained = {role: stage.foundation for role, stage in setup.nested.items()}
@@ -73,7 +76,10 @@ def with_trained_stages(setup: Setup, folder: RunFolder) -> Setup:
 
 
 def _load_trained(setup: Setup, folder: RunFolder) -> None:
-    """Run a stage unless it is done, and load its weights; another process may train it anew meanwhile."""
+    """Run a stage unless it is done, and load its weights.
+
+    Another process may train it anew meanwhile.
+    """
     for last in (False, False, True):
         _complete(setup, folder)
         try:
@@ -85,7 +91,7 @@ def _load_trained(setup: Setup, folder: RunFolder) -> None:
 
 
 def _complete(setup: Setup, folder: RunFolder) -> Result:
-    """Return the result of an assembled run; unless it is stored, run its stages and train it."""
+    """Return the result of an assembled run, trained after its stages unless stored."""
     if result := _stored(folder):
         return result
     setup = with_trained_stages(setup, folder)
@@ -118,11 +124,11 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
     config, batches, method = setup.config, setup.batches, setup.method
     folder.open()
     if files := edited_files():
-        told = f"{', '.join(files)} was edited after it was loaded: the older code trains, until Python starts anew"
-        warnings.warn(told, stacklevel=4)
+        message = f"{', '.join(files)} was edited after it was loaded: the older code trains, until Python starts anew"
+        warnings.warn(message, stacklevel=4)
     if config.steps is None and 0 < config.epochs * batches.steps < FEW_STEPS:
-        told = f"{config.epochs * batches.steps} steps in all are few to learn from: give steps=10 or more epochs"
-        warnings.warn(told, stacklevel=4)
+        message = f"{config.epochs * batches.steps} steps in all are few to learn from: give steps=10 or more epochs"
+        warnings.warn(message, stacklevel=4)
     name = f"{config.method} {config.model} seed {config.seed}"
     with tqdm(total=config.epochs * batches.steps, desc=name, unit="step", leave=False, disable=bars()) as bar:
         trained = fit(setup, folder, [diagnose, *([track] if config.track_test else [])], bar)
@@ -147,9 +153,10 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
 
 
 def track(epoch: int, setup: Setup) -> dict[str, float]:
-    """Return columns track/accuracy and track/top5, of the test images: a hook of `fit` for `Config(track_test=True)`.
+    """Measure columns track/accuracy and track/top5 on the test images.
 
-    Empty where no classifier is trained.
+    A hook of `fit` for `Config(track_test=True)`, to compare with papers that report the best epoch; nothing is chosen
+    by it. Empty where no classifier is trained.
     """
     if "model" in setup.method.frozen:
         return {}
@@ -157,11 +164,12 @@ def track(epoch: int, setup: Setup) -> dict[str, float]:
 
 
 def tracked(log: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """From the lines of a log: test accuracy after the last epoch, and after the best one, as columns track/NAME/WHICH.
+    """Return test accuracy after the last and the best epoch, from the lines of a log.
 
-    WHICH is `last`; `best_val`, the epoch that validation images would have chosen; `best_test`, the one that the test
-    images would, which is what many papers report, and too good. The first of equal epochs counts, by accuracy for both
-    TRACKED; track/epoch/WHICH says which it is. Without validation images there is no `best_val`.
+    Columns are track/NAME/WHICH.     WHICH is `last`; `best_val`, the epoch that validation images would have chosen;
+    `best_test`, the one that the test images would, which is what many papers report, and too good. The first of equal
+    epochs counts, by accuracy for both TRACKED; track/epoch/WHICH says which it is. Without validation images there is
+    no `best_val`.
     """
     lines = [line for line in log if "track/accuracy" in line]
     if not lines:

@@ -31,7 +31,7 @@ from ..core.places import runs_root
 from ..data import Images
 from ..experiment.config import Config
 from ..methods import Method
-from .identity import far_code, hash_of, identity, place
+from .identity import dataset_label, far_code, hash_of, identity
 from .lock import RunLock
 from .reading import (
     ANEW,
@@ -65,7 +65,7 @@ class RunFolder:
         self.config, self.images, root = config, images, root or runs_root()
         self.stages = {role: RunFolder(stage, images, root) for role, stage in config.nested.items()}
         self.identity = identity(config, images, {role: stage.identity for role, stage in self.stages.items()})
-        name = re.sub(r"[^A-Za-z0-9_.]+", "_", place(config.dataset).removeprefix("folder:")).strip("_")
+        name = re.sub(r"[^A-Za-z0-9_.]+", "_", dataset_label(config.dataset).removeprefix("folder:")).strip("_")
         self.hash = hash_of(self.identity)
         self.path = root / f"{name[-40:]}-{config.model}-{config.method}-{self.hash}"
         self.saved_at, self.save_seconds = time.monotonic(), 0.0
@@ -74,25 +74,26 @@ class RunFolder:
         self.lock = RunLock(self.path)
 
     def chain(self) -> Iterator["RunFolder"]:
-        """Yield this folder and those of all runs that it stands on, in the order of `Config.chain`."""
+        """Yield this folder and those of all its stages, in the order of `Config.chain`."""
         yield self
         for stage in self.stages.values():
             yield from stage.chain()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Held by the process that trains this run; others wait, say so, and then find the result."""
+        """Hold the lock of this run; other processes warn, wait, and find the result."""
         with self.lock.hold(SILENT_SECONDS):
             yield
 
     def owner(self) -> str:
-        """Who trains this run just now, as a name; nothing where nobody does."""
+        """Return the name of the process that trains this run; empty where none does."""
         return self.lock.owner()
 
     def result(self) -> dict[str, Any] | None:
-        """The stored result, or None while the run is not done; without its weights, or after damage, it is not.
+        """Return the stored result, or None while the run is not done.
 
-        Numbers that were changed after they were written are an `Error`.
+        Without its weights, or with a damaged result, it is not done. Numbers that were changed after they were written
+        are an `Error`.
         """
         self._check_owner()
         try:
@@ -102,7 +103,10 @@ class RunFolder:
         return None if stored is None or self._lost() else stored
 
     def open(self) -> None:
-        """Make the folder and write config.json; a result that does not count goes, with a warning that says why."""
+        """Make the folder and write config.json.
+
+        A result that does not count is removed, with a warning that says why.
+        """
         self._check_owner()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -124,7 +128,7 @@ class RunFolder:
                 self.path.rmdir()
 
     def clear(self) -> None:
-        """Remove what the folder holds, so that the run is trained anew; the result first, by which it counts as done.
+        """Empty the folder, so that the run is trained anew; the result goes first.
 
         What cannot be removed is an `Error`: else the old numbers would come back as new ones.
         """
@@ -143,7 +147,7 @@ class RunFolder:
             raise Error(f"{where} cannot be removed ({error.strerror}): nothing is trained anew") from error
 
     def tidy(self) -> None:
-        """Of a finished run, remove what a process left that was killed; write config.json anew where it is damaged."""
+        """Remove from a finished run what a killed process left; repair config.json."""
         try:
             left = self._left()
             if not left and not self.lock.lies_about() and self._described():
@@ -160,7 +164,7 @@ class RunFolder:
             return
 
     def finish(self, method: Method, result: dict[str, Any]) -> dict[str, Any]:
-        """Write the weights, then the result, then drop the checkpoints; returns the result.
+        """Write the weights, then the result, and remove the checkpoints.
 
         result.json has digests of the other files and of itself: `load_weights` and `result` ask for them.
         """
@@ -182,9 +186,9 @@ class RunFolder:
         return result
 
     def load_weights(self, network: nn.Module, parts: Mapping[str, nn.Module]) -> None:
-        """Put the trained weights into a network and the parts that the method kept.
+        """Load the trained weights into a network and the parts that the method kept.
 
-        An `Error` where they are damaged or of another network; `Missing` where they are gone.
+        An `Error` where they are damaged or of another network; `MissingError` where they are gone.
         """
         load_into(network, self.path / "weights.safetensors")
         if parts:
@@ -193,7 +197,7 @@ class RunFolder:
     # What the loop asks of its checkpoints
 
     def load(self) -> dict[str, Any] | None:
-        """The last good state, None to start afresh; the log is cut to the epochs that the state has seen."""
+        """Load the last good checkpoint, or None, and cut the log to its epochs."""
         state, damaged = None, list[str]()
         for path in (self.path / name for name in CHECKPOINTS):
             if state is None and path.exists():
@@ -213,7 +217,7 @@ class RunFolder:
         return state
 
     def _checkpoint(self, path: Path) -> dict[str, Any]:
-        """A state whose every byte is as it was written: torch itself asks for no checksum."""
+        """Read a checkpoint, and check every byte of it, which torch does not."""
         with zipfile.ZipFile(path) as archive:
             if bad := archive.testzip():
                 raise zipfile.BadZipFile(bad)
@@ -225,7 +229,7 @@ class RunFolder:
         return state
 
     def _logged(self, state: dict[str, Any] | None) -> list[dict[str, Any]]:
-        """The log up to a state: from the state itself, of version 0.2.0 from the file."""
+        """Return the log up to a checkpoint, which holds it but in version 0.2.0."""
         if state is None:
             return []
         file, epochs = self.path / "log.jsonl", list(range(1, state["epoch"] + 1))
@@ -241,19 +245,19 @@ class RunFolder:
         return json.loads(known or "[]")
 
     def due(self, within: bool = False) -> bool:
-        """Whether the last checkpoint is old enough for a new one, between two epochs or within one."""
+        """Return whether a checkpoint is due, between two epochs or within one."""
         enough = WITHIN_SECONDS if within else CHECKPOINT_SECONDS
         return time.monotonic() - self.saved_at >= max(enough, self.save_seconds / CHECKPOINT_SHARE)
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the checkpoint atomically; the one before it is kept beside it."""
+        """Replace the checkpoint atomically, and keep the one before it."""
         self.lock.check()
         began = time.monotonic()
         path, previous = (self.path / name for name in CHECKPOINTS)
-        own = {"far": self.far, "run": self.hash, "log": json.dumps(self.lines[: state["epoch"]])}
+        about = {"far": self.far, "run": self.hash, "log": json.dumps(self.lines[: state["epoch"]])}
         with replacing(path) as temporary:
             with temporary.open("wb") as file:  # torch, given a path, would not say why it cannot write
-                torch.save({**state, **own}, file)
+                torch.save({**state, **about}, file)
             if path.exists():
                 os.replace(path, previous)
         self.saved_at = time.monotonic()
@@ -270,12 +274,12 @@ class RunFolder:
     # What stands in the folder
 
     def _lost(self) -> str:
-        """The name of a file of weights that a finished run had and that is gone; else nothing."""
+        """Return the name of a file of weights that is gone, or an empty text."""
         names = {"weights.safetensors", *(name for name in digests_of(self.path) if name.endswith(".safetensors"))}
         return next((name for name in sorted(names) if not (self.path / name).exists()), "")
 
     def _why_undone(self) -> str:
-        """Why a result that is there does not count."""
+        """Say why a result that is there does not count."""
         try:
             read_result(self.path)
             return f"{self._lost()} is gone"
@@ -283,7 +287,7 @@ class RunFolder:
             return f"{ITSELF} is damaged"
 
     def _left(self) -> list[Path]:
-        """Checkpoints, and files that were written when a process was killed."""
+        """Return checkpoints, and files that were written when a process was killed."""
         return [file for file in self.path.iterdir() if file.name in CHECKPOINTS or file.suffix == ".tmp"]
 
     def _describe(self, version: str) -> None:
@@ -291,7 +295,7 @@ class RunFolder:
         write_text(self.path / "config.json", json.dumps(about, indent=1))
 
     def _described(self) -> bool:
-        """Whether config.json can be read."""
+        """Return whether config.json can be read."""
         try:
             about = read_object(self.path / "config.json") or {}
         except UnreadableError:
@@ -311,26 +315,26 @@ class RunFolder:
             return
         if not isinstance(there, dict):
             return
-        own, theirs = flat(json.loads(json.dumps(self.identity))), flat(there)  # a tuple comes back as a list
-        if odd := sorted(name for name in {*own, *theirs} if own.get(name) != theirs.get(name)):
+        here, there = flat(json.loads(json.dumps(self.identity))), flat(there)  # a tuple comes back as a list
+        if odd := sorted(name for name in {*here, *there} if here.get(name) != there.get(name)):
             name = odd[0]
             raise Error(
-                f"{self.path} holds another run ({name} is {theirs.get(name)!r} there, {own.get(name)!r} here): "
+                f"{self.path} holds another run ({name} is {there.get(name)!r} there, {here.get(name)!r} here): "
                 "move or delete that folder"
             )
 
 
 def _text(lines: list[dict[str, Any]]) -> str:
-    """The lines of a log as they stand in the file."""
+    """Return the lines of a log as they stand in the file."""
     return "".join(f"{json.dumps(line)}\n" for line in lines)
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted names."""
-    found: dict[str, Any] = {}
+    """Flatten nested mappings into one, with dotted names."""
+    values: dict[str, Any] = {}
     for name, value in tree.items():
-        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return found
+        values |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return values
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Where figures and the numbers behind them go, and those that came with the package."""
+"""Tables of numbers as CSV files: yours, and those that came with the package."""
 
 import csv
 import io
@@ -20,18 +20,21 @@ AGAIN = "bring the file back from a copy or from version control, or move it awa
 
 
 def file_of(name: str, root: Path | None = None) -> Path:
-    """Where the table `name` lies under `root`, else in one's own place: "lsskd/table-2" in lsskd_table-2.csv."""
+    """Return the file of table `name` under `root`, by default the figures folder.
+
+    "lsskd/table-2" lies in lsskd_table-2.csv.
+    """
     return (root or figures_root()) / "data" / f"{name.replace('/', '_')}.csv"
 
 
 def places(name: str) -> list[Path]:
-    """The files of table `name`: the one that came with the package and one's own, as far as they exist."""
+    """Return the files of table `name` that exist: the package's, then yours."""
     files = [file_of(name, root) for root in dict.fromkeys((SHIPPED, figures_root()))]
     return [file for file in files if file.exists()]
 
 
 def save_table(frame: pd.DataFrame, name: str) -> None:
-    """Write the numbers behind a figure or a table as data/`name`.csv, in one step.
+    """Write the numbers behind a figure or a table as data/`name`.csv, atomically.
 
     Whole numbers keep all their digits, others have six.
     """
@@ -43,12 +46,12 @@ def save_table(frame: pd.DataFrame, name: str) -> None:
 
 
 def digits(value: float) -> str:
-    """Write a number as tables have it: all digits of a whole one, also where a blank made floats of a column."""
+    """Format a number: all digits of a whole one, even in a column of floats."""
     return str(int(value)) if value and abs(value) < WHOLE and value == int(value) else f"{value:.6g}"
 
 
 def load_table(name: str) -> pd.DataFrame:
-    """Read the numbers that `save_table` wrote as data/`name`.csv, else those that came with the package."""
+    """Read your data/`name`.csv, which `save_table` wrote, else the package's."""
     if not (files := places(name)):
         raise Error(f"no table {name!r} in {figures_root() / 'data'}; whatever measures it writes it there")
     texts = read_texts(files[-1])
@@ -57,7 +60,7 @@ def load_table(name: str) -> pd.DataFrame:
 
 
 def read_texts(file: Path) -> pd.DataFrame:
-    """Read a CSV file as it is written: every cell a text, the index the number of a row's last line in the file.
+    """Read a CSV file as texts; the index is the number of a row's last line.
 
     An `Error` names the file, and the line where one is damaged: another number of cells than the columns have, marks
     of git, half a file.
@@ -82,8 +85,8 @@ def read_texts(file: Path) -> pd.DataFrame:
                 if len(cells) == 1 and ";" in cells[0]:
                     raise Error(f"{file}, line 1: its columns are apart by ';': save it with commas, or {AGAIN}")
             elif len(cells) != len(names):
-                told = f"{len(cells)} cells, where the file has {len(names)} columns"
-                raise Error(f"{file}, line {reader.line_num}: {told}; {AGAIN}")
+                counts = f"{len(cells)} cells, where the file has {len(names)} columns"
+                raise Error(f"{file}, line {reader.line_num}: {counts}; {AGAIN}")
             else:
                 rows.append(cells)
                 lines.append(reader.line_num)
@@ -97,7 +100,7 @@ def read_texts(file: Path) -> pd.DataFrame:
 
 
 def numbers(cells: Iterable[str]) -> "np.ndarray | None":
-    """Cells as an array of whole numbers, of floats where one is blank (NaN) or no whole one, or None."""
+    """Parse cells as whole numbers, else as floats (blank: NaN), else return None."""
     cells = list(cells)
     with suppress(ValueError, OverflowError):
         return np.array([int(cell) for cell in cells], dtype=np.int64)
@@ -108,9 +111,9 @@ def numbers(cells: Iterable[str]) -> "np.ndarray | None":
 
 
 def _typed(cells: "pd.Series[str]") -> "pd.Series[Any]":
-    """A column of texts as numbers, as yes and no, or as the texts that they are, None and NA among them."""
-    if (found := numbers(cells)) is not None:
-        return pd.Series(found, index=cells.index)
+    """Parse a column as numbers or as True and False, else leave it as texts."""
+    if (values := numbers(cells)) is not None:
+        return pd.Series(values, index=cells.index)
     if set(cells) <= {"True", "False"}:
         return cells == "True"
     return cells.mask(cells == "")

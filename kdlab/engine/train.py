@@ -1,4 +1,4 @@
-"""The one training loop: supervised, self-supervised, distillation and self-distillation alike."""
+"""The training loop, the same for all methods."""
 
 import math
 import time
@@ -25,13 +25,13 @@ Hook = Callable[[int, Setup], Mapping[str, float]]  # (epochs done, setup) -> nu
 
 
 def learning_rate(config: Config, progress: float) -> float:
-    """Return the learning rate at `progress` in [0, 1]: warm-up times the named schedule."""
+    """Return the learning rate at `progress` in [0, 1]: warm-up times the schedule."""
     options = {"milestones": config.milestones, "decay": config.decay} if config.schedule == "step" else {}
     return config.lr * warm_up(progress, config.warmup) * SCHEDULES[config.schedule](progress, **options)
 
 
 def make_optimizer(method: Method, config: Config) -> torch.optim.Optimizer:
-    """Build the optimiser of all trainable parameters; the classifier's group has its own factor on the rate."""
+    """Build the optimiser; the classifier's group has its own factor on the rate."""
     head = set(method.model.head.parameters())
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for parameter in filter(lambda p: p.requires_grad, method.parameters()):
@@ -52,12 +52,12 @@ def make_optimizer(method: Method, config: Config) -> torch.optim.Optimizer:
 
 
 def kept_modules(method: Method) -> nn.ModuleDict:
-    """Return what a trained method leaves: the network, and the heads and branches that it keeps."""
+    """Return the modules that are stored: the network, kept heads and branches."""
     return nn.ModuleDict({"model": method.model, **{f"part {name}": part for name, part in method.parts.items()}})
 
 
 class Best:
-    """Early stopping: the best validation so far, its weights, and the number of worse ones since."""
+    """Early stopping: the best validation so far, its weights, and worse ones since."""
 
     def __init__(self, patience: int, state: dict[str, Any] | None) -> None:
         self.patience = patience
@@ -78,7 +78,7 @@ class Best:
 
 
 def conditions(device: torch.device) -> dict[str, str]:
-    """Name what decides the last digits of a number beside the run: device, threads, torch.
+    """Return what else decides the last digits of a number: device, threads, torch.
 
     Another number of threads adds in another order, another version of torch or another device has other kernels.
     """
@@ -139,7 +139,7 @@ class Training:
         )
 
     def _compare(self, then: dict[str, str]) -> None:
-        """Warn where the last digits will differ, as the run was trained under other conditions before."""
+        """Warn where the run was trained under other conditions before."""
         now = conditions(self.setup.device)
         if odd := [
             f"{name} {then[name]} before, {now[name]} now" for name in now if then.get(name, now[name]) != now[name]
@@ -200,14 +200,14 @@ class Training:
 
 
 def fit(setup: Setup, folder: RunFolder | None = None, hooks: Sequence[Hook] = (), bar: Any = None) -> dict[str, Any]:
-    """Train `setup.method` for `config.epochs` epochs, from the last checkpoint in `folder` if there is one.
+    """Train `setup.method`, from the last checkpoint in `folder` if there is one.
 
-    Without a folder no checkpoint and no log is kept.
+    Without a folder neither checkpoint nor log is kept.
 
     Returns how many `epochs` it trained for and what that took: `seconds` by the clock, and `cpu_seconds`, which count
-    the threads of this process and not those of others. With `config.patience` training stops after
-    so many validations without a better value of the metric that is watched, the best epoch's weights are put back, and
-    `best_epoch` and `selected_on`, the column of that metric, are told.
+    the threads of this process and not those of others. With `config.patience` training stops after so many validations
+    without a better value of the metric that is watched, the best epoch's weights are put back, and `best_epoch` and
+    `selected_on`, the column of that metric, are told.
 
     All random draws of an epoch come from generators seeded by (seed, epoch), and all schedules are functions of
     progress, so a run that continues at an epoch boundary ends bit-identical to one that was never interrupted. So does
@@ -266,7 +266,7 @@ def fit(setup: Setup, folder: RunFolder | None = None, hooks: Sequence[Hook] = (
 
 
 def _one_epoch(training: Training, module: Any, bar: Any) -> dict[str, float]:
-    """Train an epoch, a step for each batch; return the last learning rate and the means of the loss and its terms."""
+    """Train an epoch; return the last learning rate, the mean loss and its terms."""
     setup, optimizer, epoch = training.setup, training.optimizer, training.epoch
     config, method, batches = setup.config, setup.method, setup.batches
     total, before, within = config.epochs * batches.steps, epoch * batches.steps, training.within or {}
@@ -302,7 +302,7 @@ def _one_epoch(training: Training, module: Any, bar: Any) -> dict[str, float]:
 
 
 def _means(history: Tensor, names: list[str], before: int) -> dict[str, float]:
-    """Return the epoch means of losses (steps, names); the first one that is not finite raises an `Error`."""
+    """Return the means of losses (steps, names); one that is not finite is an `Error`."""
     for step, values in enumerate(history.tolist() if not history.isfinite().all() else [], start=before + 1):
         bad = {name: value for name, value in zip(names, values, strict=True) if not math.isfinite(value)}
         if bad:

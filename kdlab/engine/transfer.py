@@ -1,4 +1,4 @@
-"""What frozen features are worth on another data set: a simple classifier on them, taught by few labels or by all."""
+"""What frozen features are worth on another data set, with few labels or all."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -18,7 +18,7 @@ from .result import Result
 
 
 def logistic(train: Tensor, train_y: Tensor, queries: Tensor) -> Tensor:
-    """Predicted classes (m,) of queries (m, D): `linear_probe` of labelled features (n, D) at strength 1."""
+    """Predict classes (m,) of queries (m, D): `linear_probe` at strength 1."""
     probe = linear_probe(train, train_y, train[:0], train_y[:0])  # no label is left to choose another strength
     return torch.from_numpy(probe.predict(queries.numpy()))
 
@@ -36,10 +36,11 @@ def transfer(
     head: str = "logistic",
     baseline: str | None = None,
 ) -> pd.DataFrame:
-    """`transfer_scores` of a run, or of several by name, as a table: a row each, mean, 95 % interval over draws, n.
+    """Tabulate `transfer_scores` of a run, or of several by name.
 
-    With a `baseline` (one of the names) also the mean difference to it, paired by draw, with its own interval. An
-    interval tells what other labelled images would give, not what another training of the network would.
+    A row each: mean, 95 % interval over draws, n.     With a `baseline` (one of the names) also the mean difference to
+    it, paired by draw, with its own interval. An interval tells what other labelled images would give, not what another
+    training of the network would.
     """
     named = results if isinstance(results, Mapping) else {_checked(results).folder.name: results}
     if baseline is not None:
@@ -61,12 +62,13 @@ def transfer_scores(
     seeds: Iterable[int] = range(10),
     head: str = "logistic",
 ) -> list[float]:
-    """How often a simple classifier on frozen features is right on another data set's test images: percent, by draw.
+    """Return how often a classifier on frozen features is right, in percent, by draw.
 
-    The features are the pooled ones of the run's trained network, of images brought to `size` x `size` pixels (None:
-    those that it was trained at) and normalised as it knows it, with the mean and deviation of its own data set. The
-    classifier, key of HEADS, learns from `shots` labelled training images a class; each of `seeds` draws others, the
-    same ones for every network, and those of fewer shots are among those of more.
+    It is measured on the test images of another data set.     The features are the pooled ones of the run's trained
+    network, of images brought to `size` x `size` pixels (None: those that it was trained at) and normalised as it knows
+    it, with the mean and deviation of its own data set. The classifier, key of HEADS, learns from `shots` labelled
+    training images a class; each of `seeds` draws others, the same ones for every network, and those of fewer shots are
+    among those of more.
 
     `shots=None`: from all labelled training images, one score. That is linear transfer as Tian et al. (ICLR 2020, CRD)
     and Xu et al. (ECCV 2020, SSKD) have it, networks of CIFAR-100 on STL-10 and Tiny-ImageNet at 32 pixels, but for the
@@ -106,19 +108,19 @@ def _seeds(seeds: Iterable[int]) -> list[int]:
 
 
 def _images(setup: Setup, dataset: str, size: int | None) -> ImageSet:
-    """The data set at the size of the run, or another."""
+    """Load the data set at the image size of the run, or another."""
     *_, height, width = setup.images.train_x.shape
     if size is None and height != width:
         raise Error(f"the network was trained on images of {height} x {width} pixels: give size=, in pixels per side")
     wanted = Config(dataset=dataset, size=height if size is None else size)
     images = chain_images(wanted)[wanted.dataset, wanted.size]
-    if (own := setup.images.channels) != images.channels:
-        raise Error(f"the network sees {own} channels and {dataset} has {images.channels}: they must be the same")
+    if (channels := setup.images.channels) != images.channels:
+        raise Error(f"the network sees {channels} channels and {dataset} has {images.channels}: they must be the same")
     return images
 
 
 def _draws(images: ImageSet, dataset: str, shots: int | None, seeds: Iterable[int]) -> list[Tensor]:
-    """Rows of labelled training images: for each seed `shots` a class, or once all of them."""
+    """Draw rows of labelled images: for each seed `shots` a class, or once all."""
     if shots is None:
         return [(images.train_y >= 0).nonzero()[:, 0]]
     members = [(images.train_y == label).nonzero()[:, 0] for label in range(len(images.classes))]

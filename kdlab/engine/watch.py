@@ -1,4 +1,4 @@
-"""Look inside a run: at the method before training and after every epoch."""
+"""Watch a run: look at its method before training and after every epoch."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -15,18 +15,18 @@ Seen = TypeVar("Seen")
 
 
 def watch(config: Config, look: Callable[[Setup], Seen]) -> list[Seen]:
-    """Train `config` and return what `look(setup)` gives, before training and after every epoch.
+    """Train `config`; return `look(setup)` before training and after every epoch.
 
     A stored run is trained once more, and nothing is written; its teacher and initial run come from `run`. The weights
     after the last epoch are those of `run(config)`, bit by bit, early stopping aside, which is switched off here.
     `look` sees the method in eval mode, without gradients, with the true labels in `setup.data.truth`; of what a method
     keeps between two steps it may count on parameters and buffers.
     """
-    seen: list[Seen] = []
+    views: list[Seen] = []
 
     def note(epoch: int, setup: Setup) -> dict[str, float]:
         setup.method.zero_grad()
-        seen.append(look(setup))
+        views.append(look(setup))
         return {}
 
     whole = config.replace(evaluate_every=max(1, config.epochs), patience=None, select="validation", monitor=None)
@@ -36,4 +36,4 @@ def watch(config: Config, look: Callable[[Setup], Seen]) -> list[Seen]:
         with evaluating(setup.method):
             note(0, setup)
         fit(setup, hooks=[note])
-    return seen
+    return views

@@ -1,4 +1,4 @@
-"""What a trained network is worth, by name. A new metric is one function and one line in METRICS."""
+"""Metrics of trained networks by name: a new one is a function and a line here."""
 
 import math
 from collections.abc import Callable, Collection, Mapping
@@ -9,12 +9,18 @@ from ..experiment.setup import Setup, extract
 from ..methods import METHODS
 from ..models import evaluating
 from . import branches, classifier, embeddings, probes, teacher
-from .base import Measured, Metric, always, classifies, has_features_only
+from .base import Measured, Metric, always, classifies
 from .branches import branch_accuracy
 from .classifier import accuracy, calibration_error, confusion, distinct, nll
 from .embeddings import collapse
 from .probes import knn, linear_probe, nearest_centroid
 from .teacher import agreement, cka, divergence
+
+ANY = {"suits": always, "for_": "all methods"}
+EMBEDDINGS = {"suits": embeddings.embeds, "for_": "methods with embeddings that their loss compares"}
+BRANCHES = {"suits": branches.has_joint_branches, "for_": "methods that keep branches for class and rotation"}
+TEACHER = {"suits": teacher.has_a_teacher, "for_": "methods that train a classifier with a teacher"}
+FEATURES = {"suits": teacher.has_a_teachers_features, "for_": "methods with a teacher"}
 
 METRICS: dict[str, Metric] = {
     # of a classifier
@@ -26,36 +32,40 @@ METRICS: dict[str, Metric] = {
     "ece": Metric(classifier.of_ece, "%", "lower"),
     "adaptive_ece": Metric(classifier.of_adaptive_ece, "%", "lower"),
     # of features
-    "knn": Metric(probes.of_knn, "%", due="validation", suits=always, due_for=has_features_only),
-    "probe": Metric(probes.of_probe, "%", suits=always, due_for=has_features_only),
+    "knn": Metric(probes.of_knn, "%", due="validation", **ANY, features_only=True),
+    "probe": Metric(probes.of_probe, "%", **ANY, features_only=True),
     # of embeddings
-    "std": Metric(embeddings.of_std, "", due="validation", suits=embeddings.embeds),
-    "alignment": Metric(embeddings.of_alignment, "", "lower", "validation", embeddings.embeds),
-    "uniformity": Metric(embeddings.of_uniformity, "", "lower", "validation", embeddings.embeds),
+    "std": Metric(embeddings.of_std, "", due="validation", **EMBEDDINGS),
+    "alignment": Metric(embeddings.of_alignment, "", "lower", "validation", **EMBEDDINGS),
+    "uniformity": Metric(embeddings.of_uniformity, "", "lower", "validation", **EMBEDDINGS),
     # of branches, and of a student beside its teacher
-    "branch": Metric(branches.of_branches, "%", suits=branches.has_joint_branches),
-    "agreement": Metric(teacher.of_agreement, "%", suits=teacher.has_a_teacher),
-    "kl_1": Metric(teacher.of_kl_1, "nats", "lower", suits=teacher.has_a_teacher),
-    "kl_4": Metric(teacher.of_kl_4, "nats", "lower", suits=teacher.has_a_teacher),
-    "cka": Metric(teacher.of_cka, "", due="request", suits=teacher.has_a_teachers_features),
+    "branch": Metric(branches.of_branches, "%", **BRANCHES),
+    "agreement": Metric(teacher.of_agreement, "%", **TEACHER),
+    "kl_1": Metric(teacher.of_kl_1, "nats", "lower", **TEACHER),
+    "kl_4": Metric(teacher.of_kl_4, "nats", "lower", **TEACHER),
+    "cka": Metric(teacher.of_cka, "", due="request", **FEATURES),
 }
 
 
 def weight_norm(epoch: int, setup: Setup) -> float:
-    """Length of the vector of all the network's weights: with batch norm, the larger it is the less a step changes."""
+    """Length of the vector of all the network's weights.
+
+    With batch norm a step changes the less, the larger it is.
+    """
     weights = (p.detach().cpu().double() for p in setup.method.model.parameters())  # Apple's GPUs have no float64
     return math.sqrt(sum(p.square().sum().item() for p in weights))
 
 
-# Looked at before training ends, after every epoch: (epoch, setup) -> a number, or several by name; columns train/NAME
+# Computed after every epoch of training: (epoch, setup) -> a number, or several by name; columns train/NAME
 Diagnostic = Callable[[int, Setup], Measured]
 DIAGNOSTICS: dict[str, Diagnostic] = {"weight_norm": weight_norm}
 
 
 def evaluate(setup: Setup, part: str, names: Collection[str]) -> dict[str, float]:
-    """The metrics `names` on a part of the data, as columns "part/name" or "part/name/key", with four decimals.
+    """Measure the metrics `names` on a part of the data.
 
-    A metric that does not suit the method is left out, and so is everything of a part without images.
+    Returns columns "part/name" or "part/name/key", with four decimals. A metric that does not suit the method is left
+    out, and so is everything of a part without images.
     """
     columns: dict[str, float] = {}
     if not len(setup.part(part)[1]):
@@ -69,7 +79,7 @@ def evaluate(setup: Setup, part: str, names: Collection[str]) -> dict[str, float
 
 
 def named(column: str, value: Measured) -> dict[str, float]:
-    """What a metric or a diagnostic gave, as columns."""
+    """Return the number, or numbers, of a metric or a diagnostic as columns."""
     if value is None:
         return {}
     if isinstance(value, Mapping):
@@ -78,18 +88,25 @@ def named(column: str, value: Measured) -> dict[str, float]:
 
 
 def due(setup: Setup, *moments: str) -> list[str]:
-    """The metrics that the run computes by itself at "validation" or at the "end"."""
+    """Return the metrics that are due by themselves at "validation" or at the "end"."""
     method = setup.method
-    return [name for name, m in METRICS.items() if m.due in moments and m.suits(method) and m.due_for(method)]
+    return [
+        name
+        for name, metric in METRICS.items()
+        if metric.due in moments and metric.suits(method) and not (metric.features_only and method.trains_head)
+    ]
 
 
 def monitored(config: Config) -> str:
-    """The metric that early stopping watches: the config's `monitor`, else accuracy, or kNN without a classifier."""
+    """Return the metric that early stopping watches.
+
+    `config.monitor`, else accuracy, or kNN where no classifier is trained.
+    """
     return config.monitor or ("accuracy" if METHODS[config.method].trains_head else "knn")
 
 
 def check_monitor(setup: Setup) -> None:
-    """Refuse a `monitor` that is no metric, or cannot be measured on the run."""
+    """Refuse a `monitor` that is no metric or does not suit the method."""
     name, method = monitored(setup.config), setup.method
     if setup.config.patience is None and setup.config.monitor is None:
         return
@@ -99,7 +116,7 @@ def check_monitor(setup: Setup) -> None:
 
 
 def diagnose(epoch: int, setup: Setup) -> dict[str, float]:
-    """All DIAGNOSTICS after an epoch, as columns."""
+    """Compute all DIAGNOSTICS after an epoch, as columns."""
     columns: dict[str, float] = {}
     with evaluating(setup.method), setup.cached():
         for name, look in DIAGNOSTICS.items():
@@ -128,7 +145,6 @@ __all__ = [
     "due",
     "evaluate",
     "extract",
-    "has_features_only",
     "knn",
     "linear_probe",
     "monitored",

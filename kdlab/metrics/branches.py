@@ -1,4 +1,4 @@
-"""What the auxiliary branches of a network know, by depth."""
+"""Accuracy of the auxiliary branches of a network, by depth."""
 
 from collections.abc import Callable
 
@@ -22,11 +22,11 @@ def branch_accuracy(
     read: Callable[[Tensor], Tensor] = class_logits,
     batch: int = 128,
 ) -> list[tuple[float, float]]:
-    """Accuracy of each branch of HSAKD and LSSKD, by depth, in percent: (all four rotations, upright images only).
+    """Measure the accuracy of each branch of HSAKD and LSSKD, by depth, in percent.
 
-    Images are uint8 (n, C, H, H). `read` turns joint logits of class and rotation into a score per class: the sum of
-    its four logits (Yang et al. 2021, HSAKD), or `class_log_probabilities`. A rotated image counts as right when its
-    class is, whatever rotation is seen.
+    Returns (over all four rotations, over upright images) for each branch. Images are uint8 (n, C, H, H). `read` turns
+    joint logits of class and rotation into a score per class: the sum of its four logits (Yang et al. 2021, HSAKD), or
+    `class_log_probabilities`. A rotated image counts as right when its class is, whatever rotation is seen.
     """
     guesses = []
     with evaluating(net) as device, evaluating(branches):
@@ -41,14 +41,17 @@ def branch_accuracy(
 
 
 def has_joint_branches(method: Method) -> bool:
-    """methods that keep branches for class and rotation"""
+    """Return whether the method keeps branches for class and rotation."""
     branches = method.parts.get("branches", nn.ModuleList()).children()
     outputs = {branch.head.out_features for branch in branches if isinstance(branch, Branch)}
     return outputs == {4 * method.model.num_classes}
 
 
 def of_branches(setup: Setup, part: str) -> dict[str, float]:
-    """How often each branch is right, 1 the shallowest, on upright images, by the summed probabilities of a class."""
+    """How often each branch is right on upright images.
+
+    Branch 1 is the shallowest; the probabilities of a class are summed over rotations.
+    """
     method, (images, y) = setup.method, setup.part(part)
     branches = nn.ModuleList(method.parts["branches"].children())
     exits = branch_accuracy(method.model, branches, images, y, setup.normalise, class_log_probabilities)

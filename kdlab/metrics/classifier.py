@@ -1,4 +1,4 @@
-"""What the logits of a classifier are worth: accuracy, by class too, likelihood, calibration."""
+"""Metrics of logits: accuracy, accuracy by class, likelihood, calibration."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from ..experiment.setup import Setup
 
 
 def accuracy(logits: Tensor, y: Tensor, k: int = 1) -> float:
-    """How often the right class is among the `k` largest logits: the share of rows (n, K), in percent."""
+    """Return how often the `k` largest logits (n, K) hold the right class, in percent."""
     best = logits.topk(min(k, logits.shape[1]), dim=1).indices if k > 1 else logits.argmax(1, keepdim=True)
     return 100.0 * (best == y[:, None]).any(1).double().mean().item()
 
 
 def confusion(logits: Tensor, y: Tensor) -> Tensor:
-    """Which class is taken for which: (K, K) counts of the rows of logits (n, K), int64.
+    """Count which class is taken for which: (K, K), int64, from logits (n, K).
 
     Row i holds those of class y = i, column j those whose largest logit is the j-th: the diagonal counts what is right,
     the sums of the rows how many each class has.
@@ -27,27 +27,31 @@ def confusion(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def distinct(classes: Sequence[str]) -> list[str]:
-    """Names of classes as keys: where several share a name, each has its number behind it, counted from 0."""
+    """Make names of classes unique.
+
+    Where several classes share a name, each has its number behind it, counted from 0.
+    """
     count = Counter(classes)
     names = [f"{name} ({k})" if count[name] > 1 else name for k, name in enumerate(classes)]
     return names if len(set(names)) == len(names) else distinct(names)
 
 
 def nll(logits: Tensor, y: Tensor) -> float:
-    """How surprised the network is by the right classes: mean of -log softmax(logits)[y] over rows (n, K), in nats.
+    """Return the mean negative log-likelihood of the right classes, in nats.
 
-    Uniform logits give log K.
+    The mean of -log softmax(logits)[y] over rows (n, K). Uniform logits give log K.
     """
     return F.cross_entropy(logits.double(), y).item()
 
 
 def calibration_error(logits: Tensor, y: Tensor, bins: int = 15, adaptive: bool = False) -> float:
-    """How far confidence is from accuracy: sum over bins of (share of rows) |accuracy - mean confidence|, in percent.
+    """Return how far confidence is from accuracy, in percent.
 
-    The confidence of a row of logits (n, K) is its largest probability. The bins divide (0, 1] into equal widths (the
-    expected calibration error of Guo et al. 2017, 15 bins), or, `adaptive`, the rows sorted by confidence into equal
-    numbers (Nguyen & O'Connor 2015), which does not leave most bins to a few rows when a network is sure of nearly all.
-    A network that is always sure and half the time right has 50; one that is as often right as it says has 0.
+    The sum over bins of (share of rows) |accuracy - mean confidence|. The confidence of a row of logits (n, K) is its
+    largest probability. The bins divide (0, 1] into equal widths (the expected calibration error of Guo et al. 2017, 15
+    bins), or, `adaptive`, the rows sorted by confidence into equal numbers (Nguyen & O'Connor 2015), which does not
+    leave most bins to a few rows when a network is sure of nearly all. A network that is always sure and half the time
+    right has 50; one that is as often right as it says has 0.
     """
     confidence, guess = logits.double().softmax(1).max(1)
     gap = (guess == y).double() - confidence
@@ -55,8 +59,8 @@ def calibration_error(logits: Tensor, y: Tensor, bins: int = 15, adaptive: bool 
         groups = gap[confidence.argsort(stable=True)].tensor_split(bins)
         return 100.0 * sum(group.sum().abs().item() for group in groups) / len(y)
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)[1:-1]
-    place = torch.bucketize(confidence, edges)  # (low, high], as in the authors' code
-    return 100.0 * torch.zeros(bins, dtype=torch.float64).index_add_(0, place, gap).abs().sum().item() / len(y)
+    index = torch.bucketize(confidence, edges)  # (low, high], as in the authors' code
+    return 100.0 * torch.zeros(bins, dtype=torch.float64).index_add_(0, index, gap).abs().sum().item() / len(y)
 
 
 def of_accuracy(setup: Setup, part: str) -> float:
@@ -70,7 +74,10 @@ def of_top5(setup: Setup, part: str) -> float:
 
 
 def of_per_class(setup: Setup, part: str) -> dict[str, float]:
-    """How often it is right on the images of each class, by the class's name; of a class without images, nothing."""
+    """How often the network is right on the images of each class, by name.
+
+    A class without images has no number.
+    """
     counts = confusion(setup.features(part).logits, setup.part(part)[1]).double()
     images = counts.sum(1)
     shares = zip(distinct(setup.images.classes), (100 * counts.diag() / images).tolist(), images.tolist(), strict=True)
@@ -78,7 +85,10 @@ def of_per_class(setup: Setup, part: str) -> dict[str, float]:
 
 
 def of_omitted(setup: Setup, part: str) -> float | None:
-    """How often it is right on images of the classes that `omit` kept out of training; of other runs, nothing."""
+    """How often the network is right on classes that `omit` kept out of training.
+
+    Runs that omit no class have no such number.
+    """
     if part == "train" or not setup.config.omit:
         return None
     y = setup.part(part)[1]
@@ -87,15 +97,15 @@ def of_omitted(setup: Setup, part: str) -> float | None:
 
 
 def of_nll(setup: Setup, part: str) -> float:
-    """How surprised the network is by the right classes: mean negative log-likelihood."""
+    """Mean negative log-likelihood of the right classes."""
     return nll(setup.features(part).logits, setup.part(part)[1])
 
 
 def of_ece(setup: Setup, part: str) -> float:
-    """How far confidence is from accuracy: expected calibration error, 15 bins of equal width."""
+    """Expected calibration error of the confidence, 15 bins of equal width."""
     return calibration_error(setup.features(part).logits, setup.part(part)[1])
 
 
 def of_adaptive_ece(setup: Setup, part: str) -> float:
-    """The same, 15 bins of equally many images."""
+    """Expected calibration error, 15 bins of equally many images."""
     return calibration_error(setup.features(part).logits, setup.part(part)[1], adaptive=True)

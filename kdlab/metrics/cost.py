@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-accumulates, and the latency of a single image.
+"""What a network costs: parameters, multiply-accumulates, latency of one image.
 
 Parameters are memory, multiply-accumulates (MACs, one multiplication and one addition each) are arithmetic, latency is
 what a user waits for. They do not follow from each other: on a GPU a single image waits for launches, not for MACs.
@@ -15,9 +15,9 @@ from ..models import Network, evaluating, parameter_count
 
 
 def macs(net: Network, shape: Sequence[int]) -> int:
-    """Multiply-accumulates of convolutions and linear layers for one image (C, H, W).
+    """Count multiply-accumulates of convolutions and linear layers for one image.
 
-    Batch norms, activations and pooling are not counted.
+    The image is (C, H, W). Batch norms, activations and pooling are not counted.
     """
     with evaluating(net) as device, FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, *shape, device=device))
@@ -25,7 +25,7 @@ def macs(net: Network, shape: Sequence[int]) -> int:
 
 
 def latency(net: Network, shape: Sequence[int], runs: int = 500, warm_up: int = 50) -> dict[str, float | str | int]:
-    """How long one image (C, H, W) takes, in milliseconds: median and 90th percentile of `runs` timed ones.
+    """Time one image (C, H, W): median and 90th percentile of `runs`, in milliseconds.
 
     `warm_up` untimed ones come first. A batch of 1, eval mode, inference mode, batch norms folded into the
     convolutions, the device waited for after each run. Reports the device and torch's number of threads too, without
@@ -45,5 +45,5 @@ def latency(net: Network, shape: Sequence[int], runs: int = 500, warm_up: int = 
 
 
 def report(net: Network, shape: Sequence[int]) -> dict[str, int]:
-    """Parameters, and multiply-accumulates for one image (C, H, W)."""
+    """Count parameters, and multiply-accumulates for one image (C, H, W)."""
     return {"parameters": parameter_count(net), "macs": macs(net, shape)}

@@ -1,4 +1,4 @@
-"""How far the embeddings of a self-supervised method are from collapse, the same point for every image."""
+"""How far embeddings are from collapse, the same point for every image."""
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ IMAGES = 512  # at most so many of a part are looked at: the pairs grow with the
 
 
 def collapse(a: Tensor, b: Tensor) -> dict[str, float]:
-    """Three numbers about embeddings (n, D) of two views of the same images, brought to unit length.
+    """Compare embeddings (n, D) of two views of the same images, at unit length.
 
     `std`: mean over dimensions of the standard deviation, times sqrt(D): 1 for a uniform sphere, 0 for collapse (Chen &
     He 2021, SimSiam). `alignment`: mean squared distance of the two views, 0 is best; `uniformity`: log of the mean of
@@ -29,12 +29,12 @@ def collapse(a: Tensor, b: Tensor) -> dict[str, float]:
 
 
 def embeds(method: Method) -> bool:
-    """methods with embeddings that their loss compares"""
+    """Return whether the method has embeddings that its loss compares."""
     return type(method).embed is not Method.embed
 
 
 def of_two_views(setup: Setup, part: str) -> dict[str, float]:
-    """`collapse` of two augmented views of the part's first images, the same views each time."""
+    """Compute `collapse` of two views of a part's first images, always the same."""
 
     def compute() -> dict[str, float]:
         draw = generator(setup.config.seed, "diagnostics", device=setup.device)
@@ -48,7 +48,10 @@ def of_two_views(setup: Setup, part: str) -> dict[str, float]:
 
 
 def of_std(setup: Setup, part: str) -> float:
-    """How widely the embeddings of different images spread: 1 for a uniform sphere, 0 for collapse."""
+    """Spread of the embeddings of different images.
+
+    1 for a uniform sphere, 0 for collapse.
+    """
     return of_two_views(setup, part)["std"]
 
 
@@ -58,5 +61,8 @@ def of_alignment(setup: Setup, part: str) -> float:
 
 
 def of_uniformity(setup: Setup, part: str) -> float | None:
-    """Log of the mean of exp(-2 d^2) over pairs of different images: -4 at best, 0 for collapse."""
+    """Log of the mean of exp(-2 d^2) over pairs of different images.
+
+    -4 at best, 0 for collapse.
+    """
     return of_two_views(setup, part).get("uniformity")

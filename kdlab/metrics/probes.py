@@ -1,4 +1,4 @@
-"""What features are worth, whatever the classifier says: nearest neighbours and a linear probe."""
+"""What features are worth: nearest neighbours, a linear probe, nearest centroids."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,27 +17,27 @@ STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # scikit-learn's C: the inverse of th
 
 
 def knn(bank: Tensor, bank_y: Tensor, queries: Tensor, k: int = 20, T: float = 0.07, same: bool = False) -> Tensor:
-    """What class its nearest labelled images say a query has: predicted classes (n,) of queries (n, D).
+    """Predict classes (n,) of queries (n, D) by their nearest labelled neighbours.
 
     The k rows of the bank (m, D) with the largest cosine vote with weight exp(cos / T) (Wu et al. 2018; solo-learn's
     defaults). A bank with fewer rows than k votes as a whole; k=1 does not depend on T. `same`: the queries are the
     bank, and no row votes for itself. Of the cosines at most `COSINES` are in memory at a time.
     """
-    queries, unit, found = F.normalize(queries, dim=1), F.normalize(bank, dim=1).T, []
+    queries, unit, predictions = F.normalize(queries, dim=1), F.normalize(bank, dim=1).T, []
     for start in range(0, len(queries), step := max(1, COSINES // len(bank))):
         similarity = queries[start : start + step] @ unit
         if same:
             similarity.diagonal(start).fill_(-float("inf"))
         near, rows = similarity.topk(min(k, len(bank)), dim=1)
         votes = torch.zeros(len(rows), int(bank_y.max()) + 1).scatter_add_(1, bank_y[rows], ((near - 1) / T).exp())
-        found.append(votes.argmax(1))
-    return torch.cat(found) if found else torch.zeros(0, dtype=torch.long)
+        predictions.append(votes.argmax(1))
+    return torch.cat(predictions) if predictions else torch.zeros(0, dtype=torch.long)
 
 
 def linear_probe(
     train: Tensor, train_y: Tensor, val: Tensor, val_y: Tensor, strengths: Sequence[float] = STRENGTHS
 ) -> "Pipeline":
-    """How far a linear classifier gets on frozen features (n, D): logistic regression on them, standardised.
+    """Fit logistic regression on frozen features (n, D), standardised.
 
     Its regularisation is chosen on the validation rows among `strengths`; without validation rows it is 1. Returns the
     fitted scikit-learn pipeline.
@@ -60,26 +60,29 @@ def linear_probe(
 
 
 def nearest_centroid(train: Tensor, train_y: Tensor, queries: Tensor) -> Tensor:
-    """The class whose mean is nearest: predicted classes (m,) of queries (m, D), from labelled features (n, D).
+    """Predict classes (m,) of queries (m, D) by the nearest mean of labelled features.
 
     Means and Euclidean distances (Snell et al. 2017) of features that are brought to unit length before (Wang et al.
     2019, SimpleShot's L2N). Classes without a row are never said.
     """
     train, queries = (F.normalize(z, dim=1) for z in (train, queries))
-    classes, place = train_y.unique(return_inverse=True)
-    sums = torch.zeros(len(classes), train.shape[1]).index_add_(0, place, train)
-    return classes[torch.cdist(queries, sums / place.bincount()[:, None]).argmin(1)]
+    classes, row = train_y.unique(return_inverse=True)
+    sums = torch.zeros(len(classes), train.shape[1]).index_add_(0, row, train)
+    return classes[torch.cdist(queries, sums / row.bincount()[:, None]).argmin(1)]
 
 
 def of_knn(setup: Setup, part: str) -> float:
-    """How often the 20 nearest labelled training images, by their features, vote for the right class."""
+    """How often the 20 nearest labelled training images vote for the right class."""
     bank, y = setup.features("train").pooled, setup.part("train")[1]
     guess = knn(bank, y, setup.features(part).pooled, same=part == "train")
     return 100 * (guess == setup.part(part)[1]).double().mean().item()
 
 
 def of_probe(setup: Setup, part: str) -> float:
-    """How often logistic regression on the frozen features of the labelled training images is right."""
+    """How often logistic regression on the frozen features is right.
+
+    It is fitted on the labelled training images.
+    """
 
     def fit() -> "Pipeline":
         val, val_y = setup.part("val")

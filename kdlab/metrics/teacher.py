@@ -1,4 +1,4 @@
-"""How much a student is like its teacher, which accuracy does not tell (Stanton et al. 2021)."""
+"""How alike student and teacher are, which accuracy hides (Stanton et al. 2021)."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -8,27 +8,28 @@ from ..methods import Method
 
 
 def agreement(student: Tensor, teacher: Tensor) -> float:
-    """How often both say the same class: the share of rows of logits (n, K) with the same largest entry, in percent."""
+    """Return how often the largest logits (n, K) of both are the same, in percent."""
     return 100.0 * (student.argmax(1) == teacher.argmax(1)).double().mean().item()
 
 
 def divergence(student: Tensor, teacher: Tensor, T: float = 1.0) -> float:
-    """KL(softmax(teacher / T) || softmax(student / T)) of logits (n, K), mean over rows, in nats; without a factor T^2.
+    """Return KL(softmax(teacher / T) || softmax(student / T)) of logits, in nats.
 
-    0 where the student's logits are the teacher's, up to a constant in each row.
+    The mean over rows (n, K), without a factor T^2. 0 where the student's logits are the teacher's, up to a constant in
+    each row.
     """
-    ours, theirs = ((z.double() / T).log_softmax(1) for z in (student, teacher))
-    return F.kl_div(ours, theirs, reduction="batchmean", log_target=True).item()
+    log_student, log_teacher = ((z.double() / T).log_softmax(1) for z in (student, teacher))
+    return F.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True).item()
 
 
 def cka(x: Tensor, y: Tensor) -> float:
-    """How alike two networks see the same images: linear centred kernel alignment of features (n, D1) and (n, D2).
+    """Return the linear centred kernel alignment of features (n, D1) and (n, D2).
 
     |Y'X|^2 / (|X'X| |Y'Y|), Frobenius norms, columns centred (Kornblith et al., ICML 2019): their equation 4 with
     linear kernels and the biased HSIC of equation 3, in the form that needs no n x n matrix. 1 where y is x turned,
     mirrored, moved or scaled as a whole; 0 where no feature is correlated with one of the other, or one side is
-    constant. Being biased, it stays above 0 for few images: independent normal features give about
-    sqrt(D1 D2 / ((n + D1) (n + D2))).
+    constant. Being biased, it stays above 0 for few images: independent normal features give about sqrt(D1 D2 / ((n +
+    D1) (n + D2))).
     """
     x, y = (z.double() - z[:1].double() for z in (x, y))  # constant features become 0 exactly
     x, y = x - x.mean(0), y - y.mean(0)
@@ -37,17 +38,17 @@ def cka(x: Tensor, y: Tensor) -> float:
 
 
 def has_a_teacher(method: Method) -> bool:
-    """methods that train a classifier with a teacher"""
+    """Return whether the method trains a classifier with a teacher."""
     return method.trains_head and method.teacher is not None
 
 
 def has_a_teachers_features(method: Method) -> bool:
-    """methods with a teacher"""
+    """Return whether the method has a teacher."""
     return method.teacher is not None
 
 
 def of_agreement(setup: Setup, part: str) -> float:
-    """How often student and teacher say the same class."""
+    """How often student and teacher predict the same class."""
     return agreement(setup.features(part).logits, setup.teacher_features(part).logits)
 
 
@@ -57,10 +58,13 @@ def of_kl_1(setup: Setup, part: str) -> float:
 
 
 def of_kl_4(setup: Setup, part: str) -> float:
-    """The same, both softened at T = 4."""
+    """KL divergence of both, softened at T = 4."""
     return divergence(setup.features(part).logits, setup.teacher_features(part).logits, T=4.0)
 
 
 def of_cka(setup: Setup, part: str) -> float:
-    """How alike student and teacher see the images: linear centred kernel alignment of pooled features, 0 to 1."""
+    """Linear centred kernel alignment of the pooled features of student and teacher.
+
+    From 0 to 1.
+    """
     return cka(setup.features(part).pooled, setup.teacher_features(part).pooled)

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from ..core.errors import Error
 from ..data import ImageSet, Recorded, is_here
-from ..engine.identity import hash_of, identity, place
+from ..engine.identity import dataset_label, hash_of, identity
 from ..engine.result import Result
 from ..engine.tables import AGAIN, file_of, numbers, places, read_texts, save_table
 from ..engine.transfer import transfer_scores
@@ -42,11 +42,14 @@ def row(system: str, result: Result) -> dict[str, Any]:
     """
     about = json.loads((result.folder / "config.json").read_text())["identity"]
     images = chain_images(result.config)
-    data = [f"{place(name)} {size or 'own'} {each.style} {each.fingerprint()}" for (name, size), each in images.items()]
+    data = [
+        f"{dataset_label(name)} {size or 'own'} {each.style} {each.fingerprint()}"
+        for (name, size), each in images.items()
+    ]
     return {
         "system": system,
         "seed": result.config.seed,
-        "dataset": place(result.config.dataset),
+        "dataset": dataset_label(result.config.dataset),
         "data": "; ".join(data),
         "settings": hash_of(settings(about)),
         "identity": hash_of(about),
@@ -168,7 +171,9 @@ def measured(systems: Mapping[str, Config], rows: pd.DataFrame) -> dict[str, dic
     """
     about = rows.reindex(columns=["system", "dataset"]).astype(object).fillna("")  # "": an older row does not say
     seen, named = set(about.itertuples(index=False, name=None)), _named(rows)
-    near = {name: config for name, config in systems.items() if {(name, place(config.dataset)), (name, "")} & seen}
+    near = {
+        name: config for name, config in systems.items() if {(name, dataset_label(config.dataset)), (name, "")} & seen
+    }
     images = {name: _images(config, named) for name, config in near.items()}
     return {name: identity(systems[name], found) for name, found in images.items() if found}
 
@@ -186,7 +191,7 @@ def _images(
     config: Config, named: Mapping[tuple[str, int | None], Recorded]
 ) -> Mapping[tuple[str, int | None], ImageSet | Recorded]:
     """The images of a chain, as far as rows name them where files are not here; empty where they do not."""
-    wanted = {(stage.dataset, stage.size): (place(stage.dataset), stage.size) for stage in config.chain()}
+    wanted = {(stage.dataset, stage.size): (dataset_label(stage.dataset), stage.size) for stage in config.chain()}
     if all(is_here(dataset) for dataset, _ in wanted):
         return chain_images(config)
     return {key: named[name] for key, name in wanted.items()} if set(wanted.values()) <= set(named) else {}

@@ -288,6 +288,13 @@ def test_files_that_are_renamed_change_no_identity_and_a_factor_does(tmp_path):
     assert fresh and stale, "labels only, and what distils with this loss"
 
 
+def test_every_file_that_a_digest_names_exists():
+    named = [*room.NEAR, *room.APART, *(path for paths in room.FAR_ROOMS.values() for path in paths)]
+    assert [path for path in named if not (PACKAGE / path).exists()] == []
+    files = [file for files in room.far_files().values() for file in files]
+    assert len(files) == len(set(files)) and all(room.far_files().values())
+
+
 NUMBERS = {  # edits that move a number of a run: (file, old, new)
     "weights of terms": ("methods/base.py", "name: float(weight)", "name: 3 * float(weight)"),
     "what is trained": ("methods/base.py", "for name in self.frozen:", "for name in (*self.frozen, 'model'):"),

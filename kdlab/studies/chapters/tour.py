@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ...engine.identity import place
+from ...engine.identity import dataset_label
 from ...experiment.config import Config
 from ..study import Study, study
 from ..tuning import chosen_rates
@@ -131,7 +131,7 @@ def real_images(
     systems: dict[str, Config] = {}
     asked = []
     for data, numbers in budgets.items():
-        name = place(data).removeprefix("folder:")
+        name = dataset_label(data).removeprefix("folder:")
         small_photographs = data == photographs and budget != "paper"
         # Rates were tuned on MNIST with 50 and with 1,000 labels, and on the photographs with 1,000
         kind = "cifar10-jpeg" if data == photographs else "mnist"
