@@ -1,26 +1,16 @@
-"""The recipes of CONTRIBUTING.md and the README work as they stand there, and what they add can be run."""
-
-import re
-from pathlib import Path
+"""The recipes of CONTRIBUTING.md and of the README work in a notebook cell as they stand there."""
 
 import pytest
 import torch
+from cells import new_shell
 from making import TINY
+from recipes import RECIPES, blocks, python
+from typer.testing import CliRunner
 
 import kdlab
 from kdlab import Config, losses
+from kdlab.cli.app import app
 
-ROOT = Path(__file__).parents[1]
-
-
-def blocks(name):
-    """Heading -> Python code of a page."""
-    parts = re.split(r"^## (.+)$", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
-    pairs = zip(parts[::2], parts[1::2], strict=True)
-    return {title: "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)) for title, text in pairs}
-
-
-RECIPES = {title: code for title, code in blocks("CONTRIBUTING.md").items() if code}
 TABLES = ("METHODS", "MODELS", "DATASETS", "OPTIMIZERS", "METRICS", "DIAGNOSTICS", "STUDIES")
 
 
@@ -37,22 +27,8 @@ def tables():
 def do(title):
     """Execute a recipe; returns what it has defined."""
     space = {"__name__": "recipe"}
-    exec(compile(RECIPES[title], f"<{title}>", "exec"), space)
+    exec(compile(RECIPES[title].code, f"<{title}>", "exec"), space)
     return space
-
-
-def test_each_task_has_a_recipe():
-    assert list(RECIPES) == [
-        "A method",
-        "A loss",
-        "A network",
-        "A data set",
-        "An optimiser",
-        "A metric",
-        "A diagnostic, epoch by epoch",
-        "A study",
-        "An explorer",
-    ]
 
 
 def test_the_study_of_the_recipe_runs_and_answers(tables, runs, monkeypatch):
@@ -68,13 +44,13 @@ def test_the_study_of_the_recipe_runs_and_answers(tables, runs, monkeypatch):
     [
         (
             "A method",
-            {"method": "similarity", "hp": {"base": 1.5}, "teacher": Config(**TINY, seed=1, split=0), "split": 0},
+            {"method": "stage_sp", "hp": {"base": 1.5}, "teacher": Config(**TINY, seed=1, split=0), "split": 0},
         ),
-        ("A network", {"model": "tiny"}),
-        ("A network", {"model": "tiny", "method": "lsskd"}),
+        ("A network", {"model": "three_layers"}),
+        ("A network", {"model": "three_layers", "method": "lsskd"}),
         ("A data set", {"dataset": "stripes"}),
         ("An optimiser", {"optimizer": "rmsprop", "optimizer_hp": {"alpha": 0.9}}),
-        ("A metric", {"patience": 1, "monitor": "margin"}),
+        ("A metric", {"patience": 1, "monitor": "logit_margin"}),
         ("A diagnostic, epoch by epoch", {}),
     ],
 )
@@ -84,9 +60,9 @@ def test_what_a_recipe_adds_can_be_run(title, fields, tables, runs):
     log = result.log()
     assert result["test/accuracy"] >= 0 and log.loss.notna().all()
     columns = {
-        "A metric": ["val/margin"],
+        "A metric": ["val/logit_margin"],
         "A diagnostic, epoch by epoch": ["train/head_norm"],
-        "A method": ["loss/similarity"],
+        "A method": ["loss/stage_sp"],
     }
     for column in columns.get(title, []):
         assert log[column].notna().all()
@@ -102,7 +78,7 @@ def test_the_loss_at_the_points_that_its_text_names():
 
 def test_the_readmes_code_runs_as_it_stands(tables, runs, monkeypatch):
     """Both blocks, in their order; only the length of training is cut."""
-    code = blocks("README.md")["Use it"]
+    code = python(blocks("README.md")["Use it"])
     monkeypatch.setattr(Config, "__init__", shortened(Config.__init__))
     space = {"__name__": "readme"}
     exec(compile(code, "<README>", "exec"), space)
@@ -117,6 +93,19 @@ def shortened(original):
 
 
 def test_the_explorer_draws_what_its_control_says():
-    space = do("An explorer")
-    explorer = space["explore"](space["draw"], slope=space["Slider"](1.0, 0.0, 3.0))
+    explorer = do("An explorer")["steepness"]()
     assert explorer.set(slope=2.0).png != explorer.set(slope=1.0).png
+
+
+def test_the_command_prints(monkeypatch):
+    monkeypatch.setattr(app, "registered_commands", [*app.registered_commands])
+    do("A command")
+    assert CliRunner().invoke(app, ["model-names", "--contains", "vgg1"]).output.split()[0] == "vgg11"
+
+
+def test_the_cells_of_the_notebook_run():
+    """One after the other; `kdlab.parameters` knows them by the shell of a notebook."""
+    shell = new_shell()
+    for _, source in RECIPES["A notebook"].cells():
+        assert shell.run_cell(source, store_history=True).success, source
+    shell.clear_instance()

@@ -3,7 +3,7 @@
 import pytest
 from papers import EVERY, cut, one_step, paper
 
-from kdlab import METHODS, Config, Error, assemble
+from kdlab import Config, Error, assemble
 from kdlab.experiment.recipes import PAIRS
 
 
@@ -20,7 +20,7 @@ def test_flow_is_refused_where_crd_has_no_result_of_it(method, student, teacher,
         assemble(cut(paper(method, student, teacher), 16))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", PAIRS)
 def test_one_real_step_of_the_published_experiment(method, small_files):
     """For the pair that is taken where none is given; batch cut to 8, to 16 for MoCo, whose batch norm has 8 parts."""
     one_step(assemble(cut(Config(method=method, preset="paper"), 16 if method == "moco" else 8)))

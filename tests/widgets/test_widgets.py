@@ -151,7 +151,7 @@ def every(runs, monkeypatch):
     teacher, student = kdlab.run(TEACHER), kdlab.run(Config(**{**TINY, "epochs": 15}))
     taught, simclr = kdlab.run(SSD), kdlab.run(SIMCLR)
     pair = {"teacher": teacher, "student": student}
-    return {
+    moved = {
         "circle": (widgets.circle(), {}),
         "seeds": (widgets.seeds(GAINS), {"differences": GAINS}),
         "temperature": (widgets.temperature(**pair), pair),
@@ -166,6 +166,8 @@ def every(runs, monkeypatch):
         "browse": (widgets.browse(), {}),
         "draw_digit": (widgets.draw_digit(**pair), pair),
     }
+    made = {entry.make.__name__: entry.make for entry in EXPLORERS.values() if not entry.subjects}
+    return {name: (make(), {}) for name, make in made.items() if name != "training"} | moved
 
 
 OTHERS = {  # values to move to where the kind of control does not tell
@@ -176,8 +178,7 @@ OTHERS = {  # values to move to where the kind of control does not tell
 
 
 def test_every_control_of_every_explorer_changes_the_picture_and_its_line_brings_it_back(every):
-    listed = {entry.make.__name__ for entry in EXPLORERS.values()}
-    assert set(every) == listed - {"training"}, "each of them is moved here"
+    assert set(every) == {entry.make.__name__ for entry in EXPLORERS.values()} - {"training"}, "each of them is moved here"
     for which, (explorer, names) in every.items():
         start = explorer.state
         for name, kind in explorer.kinds.items():
