@@ -178,7 +178,9 @@ OTHERS = {  # values to move to where the kind of control does not tell
 
 
 def test_every_control_of_every_explorer_changes_the_picture_and_its_line_brings_it_back(every):
-    assert set(every) == {entry.make.__name__ for entry in EXPLORERS.values()} - {"training"}, "each of them is moved here"
+    assert set(every) == {entry.make.__name__ for entry in EXPLORERS.values()} - {"training"}, (
+        "each of them is moved here"
+    )
     for which, (explorer, names) in every.items():
         start = explorer.state
         for name, kind in explorer.kinds.items():
