@@ -15,6 +15,15 @@ from .distillation import (
     plot_targets,
 )
 from .images import plot_embedding, plot_images, plot_strips, plot_versions
-from .results import plot_answers, plot_cells, plot_comparison, plot_curves, plot_log, plot_seeds, plot_worth
-from .ssl import plot_cosines, plot_diagnostics, plot_pair_cosines, plot_parts, plot_queue, plot_similarity
+from .results import (
+    plot_answers,
+    plot_cells,
+    plot_comparison,
+    plot_curves,
+    plot_diagnostics,
+    plot_log,
+    plot_seeds,
+    plot_worth,
+)
+from .ssl import plot_cosines, plot_pair_cosines, plot_parts, plot_queue, plot_similarity
 from .style import PALETTE, STYLE, colours, save

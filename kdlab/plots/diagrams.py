@@ -41,9 +41,9 @@ def plot_pipeline(panels: Mapping[str, tuple[Sequence[Sequence[str]], str]]) -> 
                     left = i * (WIDTH + GAP)
                     _box(axis, left, -row, box, colours.get(box.removeprefix("~")))
                     if i:
-                        _arrow(axis, left - GAP, -row, left, -row)
+                        _arrow(axis, left - GAP + 0.04, -row, left - 0.04, -row)
                 middle = -(len(lanes) - 1) / 2
-                _arrow(axis, len(lane) * (WIDTH + GAP) - GAP, -row, end, middle)
+                _arrow(axis, len(lane) * (WIDTH + GAP) - GAP + 0.04, -row, end - 0.04, middle)
             _box(axis, end, middle, loss, (0.25, 0.25, 0.25))
             axis.set(xlim=(-0.1, end + WIDTH + 0.1), ylim=(-len(lanes) + 0.45, 0.55), title=title)
             bare(axis)
@@ -69,46 +69,25 @@ def _box(axis: plt.Axes, left: float, y: float, text: str, colour: tuple[float, 
     axis.annotate(shown, (left + WIDTH / 2, y), ha="center", va="center", fontsize=10, parse_math=is_formula(shown))
 
 
-def _arrow(axis: plt.Axes, x: float, y: float, to_x: float, to_y: float) -> None:
-    axis.add_patch(
-        FancyArrowPatch((x + 0.04, y), (to_x - 0.04, to_y), arrowstyle="-|>", mutation_scale=11, color="0.35")
-    )
+def _arrow(axis: plt.Axes, x: float, y: float, to_x: float, to_y: float, colour: Any = "0.35") -> None:
+    axis.add_patch(FancyArrowPatch((x, y), (to_x, to_y), arrowstyle="-|>", mutation_scale=11, color=colour))
 
 
 @legible()
-def plot_branches(net: Network, outputs: int, side: int, teaching: bool = False) -> plt.Figure:
-    """The stages of a network, and behind each the branch that repeats the remaining ones; `side` pixels come in.
+def plot_branches(net: Network, outputs: int, side: int) -> plt.Figure:
+    """Draw a network's stages, and behind each the branch that repeats the remaining ones.
 
-    Boxes name channels x side of their maps; a height of two equal stages is equal. `teaching` adds who teaches whom in
-    LSSKD: the network's features all branches, the deepest branch the others.
+    Boxes name channels x side of their maps, where `side` pixels come in; a height of two equal stages is equal.
     """
-    count, extra = len(net.blueprints), net.extra
-    parameters = [sum(p.numel() for p in branch.parameters()) for branch in branches(net, outputs)]
+    count = len(net.blueprints)
     with plt.rc_context({**PICTURES, "figure.constrained_layout.use": False}):
         figure, axis = plt.subplots(figsize=(2.1 * (count + 3), 1.15 * (count + 1) + 0.6))
         figure.subplots_adjust(0.01, 0.02, 0.99, 0.98)
 
         def box(x: float, y: float, text: str, colour: tuple[float, ...], filled: bool = True) -> None:
-            axis.add_patch(
-                Rectangle((x - 0.4, y - 0.3), 0.8, 0.6, fc=(*colour, 0.25 if filled else 0), ec=colour, lw=2)
-            )
+            face = (*colour, 0.25 if filled else 0)
+            axis.add_patch(Rectangle((x - 0.4, y - 0.3), 0.8, 0.6, fc=face, ec=colour, lw=2))
             axis.text(x, y, text, ha="center", va="center", fontsize=10)
-
-        def arrow(start: tuple[float, float], end: tuple[float, float], colour: Any = "0.35") -> None:
-            axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color=colour))
-
-        def lesson(start: float, end: float, colour: tuple[float, ...], shift: float) -> None:
-            axis.add_patch(
-                FancyArrowPatch(
-                    (count + 2.4, start + shift),
-                    (count + 2.4, end + shift),
-                    arrowstyle="-|>",
-                    mutation_scale=11,
-                    ls="--",
-                    color=colour,
-                    connectionstyle=f"arc3,rad={-0.28 / (start - end) ** 0.5}",
-                )
-            )
 
         sides = [side]
         for stage in net.blueprints:
@@ -116,37 +95,23 @@ def plot_branches(net: Network, outputs: int, side: int, teaching: bool = False)
         box(0, 0, f"stem\n{net.stem_width} x {side}²", (0.4, 0.4, 0.4))
         for i, stage in enumerate(net.blueprints):
             box(i + 1, 0, f"stage {i + 1}\n{stage.width} x {sides[i + 1]}²", PALETTE[0])
-            arrow((i + 0.4, 0), (i + 0.6, 0))
+            _arrow(axis, i + 0.4, 0, i + 0.6, 0)
         box(count + 2, 0, f"classifier\n{net.num_classes} classes", PALETTE[2])
-        arrow((count + 0.4, 0), (count + 1.6, 0))
-        for i in range(count):
-            y = -(count - i)
-            rest = list(enumerate(net.blueprints))[i + 1 :] or [(count - 1, extra)]
-            at = sides[i + 1]
-            axis.plot([i + 1, i + 1], [-0.3, y], color=PALETTE[1], lw=1.5, zorder=0)
-            for place, (number, stage) in enumerate(rest):
-                at = -(-at // stage.stride)
-                x = i + 2 + place
-                box(x, y, f"stage {number + 1}'\n{stage.width} x {at}²", PALETTE[1], filled=False)
-                arrow((x - 1 if place == 0 else x - 0.6, y), (x - 0.4, y), PALETTE[1])
-            arrow((i + 1 + len(rest) + 0.4, y), (count + 1.6, y), PALETTE[1])
+        _arrow(axis, count + 0.4, 0, count + 1.6, 0)
+        for i, branch in enumerate(branches(net, outputs)):
+            y, end, width = i - count, i + 1.0, sides[i + 1]
+            axis.plot([end, end], [-0.3, y], color=PALETTE[1], lw=1.5, zorder=0)
+            rest = list(enumerate(net.blueprints))[i + 1 :] or [(count - 1, net.extra)]
+            for x, (number, stage) in enumerate(rest, i + 2):
+                width = -(-width // stage.stride)
+                _arrow(axis, end, y, x - 0.4, y, PALETTE[1])
+                box(x, y, f"stage {number + 1}'\n{stage.width} x {width}²", PALETTE[1], filled=False)
+                end = x + 0.4
+            _arrow(axis, end, y, count + 1.6, y, PALETTE[1])
             box(count + 2, y, f"branch {i + 1}\n{outputs} joint labels", PALETTE[3])
-            axis.text(
-                count + 2.5 + 0.75 * teaching,
-                y,
-                f"{parameters[i]:,}\nparameters",
-                va="center",
-                fontsize=9,
-                color="0.35",
-            )
-            if teaching:
-                lesson(0, y, PALETTE[2], 0.05)
-            if teaching and y < -1:
-                lesson(-1, y, PALETTE[3], -0.02)
-        if teaching:
-            axis.text(count + 2.62, -0.45, "features", fontsize=9, color=PALETTE[2])
-            axis.text(count + 2.62, -1.5, "KL", fontsize=9, color=PALETTE[3])
+            parameters = f"{sum(p.numel() for p in branch.parameters()):,}\nparameters"
+            axis.text(count + 2.5, y, parameters, va="center", fontsize=9, color="0.35")
         axis.text(-0.4, -count / 2 - 0.5, "used in training only", fontsize=10, color=PALETTE[1], va="center")
-        axis.set(xlim=(-0.5, count + 3.4 + 0.75 * teaching), ylim=(-count - 0.5, 0.5))
+        axis.set(xlim=(-0.5, count + 3.4), ylim=(-count - 0.5, 0.5))
         bare(axis)
     return figure

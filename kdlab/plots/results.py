@@ -1,6 +1,6 @@
 """Figures of results: groups of runs compared, their logs, answers of studies, seeds, and the worth of parts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,7 +11,7 @@ from ..engine.report import interval
 from ..engine.result import Result
 from ..metrics import METRICS
 from .style import PALETTE, STYLE, Scored, bare, colours, label_of
-from .texts import NAME, cut, legible, name_all, visible
+from .texts import NAME, SENTENCE, cut, legible, name_all, visible
 
 VERDICTS = {"yes": PALETTE[2], "no, worse": PALETTE[3], "at most": "0.35", "the same": "0.35", "open": PALETTE[1]}
 
@@ -34,8 +34,7 @@ def plot_seeds(
     rows = {f"seeds {', '.join(map(str, seeds[i : i + few]))}": values[i : i + few] for i in starts}
     rows[f"all {len(values)}"] = values
     with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(8, 0.42 * len(rows) + 1.2))
-        axis.axvline(0, color="0.4", lw=1.2, ls="--")
+        figure, axis = _rows(rows, 8, 0.42)
         for row, group in enumerate(rows.values()):
             mean, half = interval(group)
             colour = VERDICTS["open" if not abs(mean) > half else "yes" if mean > 0 else "no, worse"]
@@ -43,21 +42,28 @@ def plot_seeds(
             axis.plot(group, [row] * len(group), "o", color=colour, mec="white", ms=6)
             axis.plot([mean, mean], [row - 0.25, row + 0.25], color=colour, lw=3)
         reach = 1.15 * max(abs(np.array(values)).max(), 1)
-        axis.set(yticks=range(len(rows)), yticklabels=rows, ylim=(len(rows) - 0.4, -0.6), xlabel=label)
+        axis.set_xlabel(label)
         axis.set_xlim(min(-reach / 3, 1.15 * min(values)), reach)  # wider intervals are cut off
-        axis.grid(axis="y", visible=False)
         axis.set_title(
             "dots: seeds   line: mean   bar: 95 % interval, orange with 0 in it", fontsize=10, fontweight="normal"
         )
     return figure
 
 
+def _rows(names: Collection[str], width: float, height: float) -> tuple[plt.Figure, plt.Axes]:
+    """Return a figure with a named row for each, so high in inches, and a line at 0."""
+    figure, axis = plt.subplots(figsize=(width, height * len(names) + 1.2))
+    axis.axvline(0, color="0.4", lw=1.2, ls="--")
+    axis.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.6))
+    axis.grid(axis="y", visible=False)
+    return figure, axis
+
+
 @legible()
 def plot_answers(answers: pd.DataFrame) -> plt.Figure:
     """A study's answers: the difference of every question with its 95 % interval, coloured by the verdict."""
     with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(9, 0.42 * len(answers) + 1.2))
-        axis.axvline(0, color="0.4", lw=1.2, ls="--")
+        figure, axis = _rows(answers["question"], 9, 0.42)
         for row, asked in enumerate(answers.to_dict("records")):
             colour = next(c for verdict, c in VERDICTS.items() if asked["verdict"].startswith(verdict))
             half = np.nan_to_num(asked["± 95 %"])
@@ -70,9 +76,7 @@ def plot_answers(answers: pd.DataFrame) -> plt.Figure:
                 color=colour,
                 fontsize=10,
             )
-        axis.set(yticks=range(len(answers)), yticklabels=answers["question"], ylim=(len(answers) - 0.5, -0.6))
         axis.set_xlabel("difference in points, with its 95 % interval")
-        axis.grid(axis="y", visible=False)
     return figure
 
 
@@ -82,8 +86,7 @@ def plot_worth(table: pd.DataFrame) -> plt.Figure:
     titles = {"left out": "worth in the whole", "added": "worth alone"}
     ways = [way for way in titles if f"points, {way}" in table]
     with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(9, 0.62 * len(table) + 1.4))
-        axis.axvline(0, color="0.4", lw=1.2, ls="--")
+        figure, axis = _rows(table.index, 9, 0.62)
         for i, way in enumerate(ways):
             places = np.arange(len(table)) + 0.2 * (i - (len(ways) - 1) / 2)
             axis.errorbar(
@@ -100,9 +103,7 @@ def plot_worth(table: pd.DataFrame) -> plt.Figure:
         for row, cost in enumerate(table.to_dict("records")):
             told = f"{cost['CPU time, %']:+.0f} % time\n{cost['parameters']:+,} parameters"
             axis.annotate(told, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=9, color="0.3")
-        axis.set(yticks=range(len(table)), yticklabels=table.index, ylim=(len(table) - 0.5, -0.6))
         axis.set_xlabel("points of test accuracy, with 95 % intervals")
-        axis.grid(axis="y", visible=False)
         name_all(axis, loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=2)
     return figure
 
@@ -193,20 +194,34 @@ def plot_comparison(
     return figure
 
 
-@legible()
 def plot_curves(groups: Mapping[str, Sequence[Result]], column: str = "val/accuracy", label: str = "") -> plt.Figure:
-    """`column` of the logs against images seen: a thin line per run, a thick one for the mean of each group."""
-    palette = colours(list(groups))
+    """Draw a column of the logs against images seen: runs thin, the mean of a group thick."""
+    return plot_diagnostics(groups, {column: label or label_of(column)})
+
+
+@legible(NAME, SENTENCE)  # keys of `columns` are looked for in logs
+def plot_diagnostics(groups: Mapping[str, Sequence[Result]], columns: Mapping[str, str]) -> plt.Figure:
+    """Draw a panel for each column of the logs, {column: label}, against images seen."""
+    dashes = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
+    wide = min(2, len(columns))
+    rows = -(-len(columns) // wide)
+    size = (4.8 * wide, 2.9 * rows + 0.5) if wide > 1 else (8, 4.4)
     with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(8, 4.2))
-        for name, results in groups.items():
-            logs = [result.log().dropna(subset=column) for result in results]
-            seen = logs[0].epoch.to_numpy() / results[0].config.epochs * results[0]["images_seen"] / 1000
-            curves = np.stack([log[column].to_numpy() for log in logs])
-            axis.plot(seen, curves.T, color=palette[name], lw=1, alpha=0.3)
-            axis.plot(seen, curves.mean(0), color=palette[name], lw=2.5, label=name)
-        axis.set(xlabel="images seen in this stage, thousands", ylabel=label or label_of(column))
-        name_all(axis, loc="lower right")
+        figure, axes = plt.subplots(rows, wide, figsize=size, sharex=True, squeeze=False)
+        for axis in axes.flat[len(columns) :]:
+            axis.remove()
+        for axis, (column, label) in zip(axes.flat, columns.items(), strict=False):
+            for i, (name, colour) in enumerate(colours(list(groups)).items()):
+                logs = [run.log().dropna(subset=column) for run in groups[name]]
+                per_epoch = groups[name][0]["images_seen"] / groups[name][0]["epochs"] / 1000
+                images, curves = logs[0].epoch.to_numpy() * per_epoch, np.stack([log[column] for log in logs])
+                axis.plot(images, curves.T, color=colour, lw=0.9, alpha=0.3)
+                axis.plot(images, curves.mean(0), color=colour, lw=2.5, ls=dashes[i % 5], label=cut(name, NAME))
+            axis.set_ylabel(label)
+        for axis in axes.flat[max(0, len(columns) - wide) : len(columns)]:
+            axis.set_xlabel("images seen in this stage, thousands")
+            axis.tick_params(labelbottom=True)
+        name_all(figure, [axes[0, 0]], loc="outside upper center", ncols=min(4, len(groups)))
     return figure
 
 

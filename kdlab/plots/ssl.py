@@ -9,9 +9,8 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from torch import Tensor
 
-from ..engine.result import Result
 from .style import PALETTE, PICTURES, STYLE, colours, show_image
-from .texts import CLASS, NAME, SENTENCE, cut, legible, name_all
+from .texts import CLASS, NAME, legible, name_all
 
 
 @legible(16, 40)
@@ -106,31 +105,6 @@ def plot_pair_cosines(panels: Mapping[str, Mapping[str, Tensor]]) -> plt.Figure:
             axis.grid(axis="y", visible=False)
         axes[0, 0].set_ylabel("share of the pairs")
         name_all(axes[0, -1], loc="upper left", bbox_to_anchor=(1, 1), fontsize=10)
-    return figure
-
-
-@legible(NAME, SENTENCE)  # keys of `columns` are looked for in logs
-def plot_diagnostics(groups: Mapping[str, Sequence[Result]], columns: Mapping[str, str]) -> plt.Figure:
-    """A panel per column of the logs, {column: label}, against images seen: runs thin, the mean of a group thick."""
-    dashes = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
-    with plt.rc_context(STYLE):
-        wide = min(2, len(columns))
-        rows = -(-len(columns) // wide)
-        figure, axes = plt.subplots(rows, wide, figsize=(4.8 * wide, 2.9 * rows + 0.5), sharex=True, squeeze=False)
-        for axis in axes.flat[len(columns) :]:
-            axis.remove()
-        for axis, (column, label) in zip(axes.flat, columns.items(), strict=False):
-            for i, (name, colour) in enumerate(colours(list(groups)).items()):
-                logs = [run.log().dropna(subset=column) for run in groups[name]]
-                per_epoch = groups[name][0]["images_seen"] / groups[name][0]["epochs"] / 1000
-                seen, curves = logs[0].epoch.to_numpy() * per_epoch, np.stack([log[column].to_numpy() for log in logs])
-                axis.plot(seen, curves.T, color=colour, lw=0.8, alpha=0.3)
-                axis.plot(seen, curves.mean(0), color=colour, lw=2.3, ls=dashes[i % len(dashes)], label=cut(name, NAME))
-            axis.set(ylabel=label)
-        for axis in axes.flat[max(0, len(columns) - wide) : len(columns)]:
-            axis.set_xlabel("images seen, thousands")
-            axis.tick_params(labelbottom=True)
-        name_all(figure, [axes[0, 0]], loc="outside upper center", ncols=min(4, len(groups)))
     return figure
 
 

@@ -34,7 +34,7 @@ def result(seed, accuracy):
 
     class Fake(SimpleNamespace):
         def __getitem__(self, name):
-            return {"test/accuracy": accuracy, "images_seen": 2000}[name]
+            return {"test/accuracy": accuracy, "images_seen": 2000, "epochs": 2}[name]
 
     return Fake(config=SimpleNamespace(seed=seed, epochs=2), folder=f"{accuracy}-{seed}", log=lambda: log)
 
