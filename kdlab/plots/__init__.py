@@ -1,4 +1,4 @@
-"""Figures: one palette, labelled axes, readable at half size, safe for colour-blind readers."""
+"""Figures: one palette that is safe for colour-blind readers, and labelled axes."""
 
 from ..core.places import figures_root
 from ..engine.tables import load_table, save_table

@@ -1,4 +1,4 @@
-"""Figures by class: how many images each has, which is taken for which, how often each is right."""
+"""Figures by class: numbers of images, confusion matrices, accuracies."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,7 +19,7 @@ NAMED = 110  # classes; beyond them a page has no room for their names
 
 @legible(CLASS, 24)
 def plot_balance(counts: Mapping[str, Sequence[int]], classes: Sequence[str]) -> plt.Figure:
-    """Images of each class, part upon part: {part: one number a class}."""
+    """Draw the images of each class as stacked bars: {split: a number for each class}."""
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(8, 3.4))
         below = np.zeros(len(classes))
@@ -35,7 +35,7 @@ def plot_balance(counts: Mapping[str, Sequence[int]], classes: Sequence[str]) ->
 
 
 def _name_classes(axis: plt.Axes, classes: Sequence[str], which: str, **font: float) -> None:
-    """Ticks with class names along `which` axis."""
+    """Name the ticks of the axis `which` ("x" or "y") by class."""
     turn = {"rotation": 45, "ha": "right"} if max(map(len, classes)) > 3 else {}
     turn = {"rotation": 90} if len(classes) > MANY else turn
     getattr(axis, f"set_{which}ticks")(range(len(classes)), classes, **(turn if which == "x" else {}), **font)
@@ -48,14 +48,14 @@ def plot_confusion(
     columns: str = "predicted class",
     percent: bool = False,
 ) -> plt.Figure:
-    """Matrices (K, K) of counts, one scale for all, the numbers in the cells while there is room for them.
+    """Draw matrices (K, K) of counts on one scale, with numbers while there is room.
 
     A Result stands for its confusion on the test images. `classes` may be left out where the first matrix is a table
     with names (`Result.confusion`) or a Result; all of these have the same names then. `percent`: shares of each row's
     images, the colours for what is wrong only; what is right, on the diagonal, is grey.
     """
-    given = {_name_of(panels): panels} if isinstance(panels, Result) else panels
-    tables = {name: each.confusion() if isinstance(each, Result) else each for name, each in given.items()}
+    named = {_name_of(panels): panels} if isinstance(panels, Result) else panels
+    tables = {name: each.confusion() if isinstance(each, Result) else each for name, each in named.items()}
     return _draw_confusion(tables, classes, rows, columns, percent)
 
 
@@ -63,7 +63,7 @@ def plot_confusion(
 def _draw_confusion(
     tables: Mapping[str, Tensor | pd.DataFrame], classes: Sequence[str], rows: str, columns: str, percent: bool
 ) -> plt.Figure:
-    """The figure of `plot_confusion`."""
+    """Draw the figure of `plot_confusion`."""
     first = next(iter(tables.values()))
     names = [str(name) for name in (first.columns if isinstance(first, pd.DataFrame) and not classes else classes)]
     if not classes:
@@ -97,31 +97,32 @@ def _draw_confusion(
 
 
 def _check_classes(names: Mapping[str, list[str]]) -> None:
-    """Refuse tables of different classes, which would all be labelled as the first one is."""
+    """Refuse tables of different classes: all would get the first one's labels."""
     first, *others = names.items()
     for name, classes in others:
         if classes != first[1]:
-            theirs, own = (", ".join(map(str, each[:MANY])) for each in (first[1], classes))
-            raise Error(f"{first[0]} has the classes {theirs}, and {name} has {own}: draw them in two figures")
+            one, other = (", ".join(map(str, each[:MANY])) for each in (first[1], classes))
+            raise Error(f"{first[0]} has the classes {one}, and {name} has {other}: draw them in two figures")
 
 
 def _name_of(result: Result) -> str:
-    """What a figure calls a run."""
+    """Return the name of a run."""
     return f"{result.config.model}, {result.config.method}"
 
 
 def _wrong(counts: np.ndarray) -> np.ma.MaskedArray:
-    """Counts (K, K) in percent of their row, without the diagonal."""
+    """Return counts (K, K) in percent of their row, without the diagonal."""
     shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     return np.ma.masked_array(shares, np.eye(len(counts), dtype=bool))
 
 
 @legible(CLASS, 40)
 def plot_per_class(panels: Mapping[str, pd.DataFrame]) -> plt.Figure:
-    """Accuracy by class, the best of the first panel on top: a bar, its 95 % interval (Wilson), the mean as a line.
+    """Draw the accuracy of each class, the best of the first panel on top.
 
-    `panels` are tables of counts as `Result.confusion` gives them, all of the same classes; one without images is left
-    out. An interval tells what other images of the class might give, with the same network.
+    A bar has its 95 % interval (Wilson); a line is the mean over classes. `panels` are tables of counts as
+    `Result.confusion` gives them, all of the same classes; one without images is left out. An interval tells what other
+    images of the class might give, with the same network.
     """
     first = next(iter(panels.values()))
     _check_classes({name: list(table.index) for name, table in panels.items()})

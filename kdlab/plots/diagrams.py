@@ -1,4 +1,4 @@
-"""Diagrams: what flows through which network into which loss, and how a network is built."""
+"""Diagrams: the path of data through networks into losses, and of networks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ WIDTH, HEIGHT, GAP = 1.5, 0.62, 0.5
 
 @legible(24)
 def plot_pipeline(panels: Mapping[str, tuple[Sequence[Sequence[str]], str]]) -> plt.Figure:
-    """A panel a method, {title: (lanes, loss)}: boxes of each lane from left to right, then the loss that joins them.
+    """Draw methods as lanes of boxes that end in a loss: {title: (lanes, loss)}.
 
     A name in brackets, "[projector]", is a network and drawn as a box, the same network in the same colour;
     "~[projector]" is dashed: no gradient reaches it. Other names (views, embeddings) stand without a box.
@@ -75,7 +75,7 @@ def _arrow(axis: plt.Axes, x: float, y: float, to_x: float, to_y: float, colour:
 
 @legible()
 def plot_branches(net: Network, outputs: int, side: int) -> plt.Figure:
-    """Draw a network's stages, and behind each the branch that repeats the remaining ones.
+    """Draw a network's stages, and behind each the branch that repeats the rest.
 
     Boxes name channels x side of their maps, where `side` pixels come in; a height of two equal stages is equal.
     """

@@ -1,4 +1,4 @@
-"""Figures of distillation: soft targets, maps compared, schedules, early stopping, depth."""
+"""Figures of distillation: soft targets, feature maps, schedules, early stopping."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +20,10 @@ Numbers = Sequence[float] | np.ndarray | pd.Series
 def plot_softened(
     image: Tensor, logits: Tensor, classes: Sequence[str], temperatures: Sequence[float], truth: int
 ) -> plt.Figure:
-    """An image (C, H, W), and softmax(logits / T) of its logits (K,) as bars, a panel a T; the true class in orange."""
+    """Draw an image (C, H, W), and its logits (K,) softened by each temperature.
+
+    Bars are softmax(logits / T), that of the true class orange; an inset shows the small ones on a log scale.
+    """
     bar = [PALETTE[1] if k == truth else PALETTE[0] for k in range(len(classes))]
     n = len(temperatures)
     with plt.rc_context({**STYLE, "axes.titlelocation": "center"}):
@@ -50,7 +53,7 @@ def plot_softened(
 
 
 def _ticks(classes: Sequence[str]) -> tuple[list[int], list[str]]:
-    """Class names where they fit below a narrow panel, else every fifth number of a class."""
+    """Return ticks: class names where they fit below a narrow panel, else numbers."""
     if len(classes) <= 12 and max(map(len, classes)) <= 2:
         return list(range(len(classes))), list(classes)
     every = list(range(0, len(classes), max(1, len(classes) // 5)))
@@ -61,7 +64,7 @@ def _ticks(classes: Sequence[str]) -> tuple[list[int], list[str]]:
 def plot_lines(
     lines: Mapping[str, Line], xlabel: str, ylabel: str, title: str = "", log: bool = False, steps: bool = False
 ) -> plt.Figure:
-    """Named curves (x, y) in one panel, each with its colour and dashes; `log` for both axes, `steps` for stairs."""
+    """Draw named curves (x, y); `log` is for both axes, `steps` for stairs."""
     dashes = ["-", "--", "-.", ":"]
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(8, 3.6))
@@ -80,9 +83,9 @@ def plot_lines(
 
 @legible()
 def plot_agreement(images: Tensor, rows: Mapping[str, Tensor]) -> plt.Figure:
-    """Images (n, C, H, W) above rows of maps (n, h, w) of cosines: blue where two networks agree, else red.
+    """Draw images (n, C, H, W) above rows of maps (n, h, w) of cosines.
 
-    The mean of each map stands in it.
+    They are blue where two networks agree, else red; the mean of each map stands in it.
     """
     with plt.rc_context({**STYLE, "axes.grid": False}):
         n = len(images)
@@ -114,9 +117,9 @@ def plot_agreement(images: Tensor, rows: Mapping[str, Tensor]) -> plt.Figure:
 
 @legible()
 def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) -> plt.Figure:
-    """Draw the metric that was watched, a line a run, with a star at the epoch that was kept.
+    """Draw the metric that early stopping watched, a line for each run.
 
-    With `alpha`, a value an epoch, a panel below shows it.
+    A star is the epoch that was kept. With `alpha`, a value for each epoch, a panel below shows it.
     """
     with plt.rc_context(STYLE):
         heights = [3, 1] if len(alpha) else [1]
@@ -150,7 +153,7 @@ def plot_early_stopping(results: Sequence[Result], alpha: Sequence[float] = ()) 
 def draw_stopping(
     axis: plt.Axes, epochs: Numbers, scores: Numbers, best: int, colour: tuple[float, ...], label: str = ""
 ) -> None:
-    """Draw a metric by epoch until training stops, with a star at the epoch that is kept."""
+    """Draw a metric by epoch until training stops; a star is the epoch that is kept."""
     axis.plot(epochs, scores, color=colour, lw=1.8, label=label)
     kept = np.asarray(scores)[np.asarray(epochs) == best]
     axis.plot([best], kept, "*", color=colour, mec="black", mew=0.8, ms=16, zorder=3)
@@ -163,7 +166,7 @@ def plot_paired(
     metric: str = "test/accuracy",
     label: str = "",
 ) -> plt.Figure:
-    """For each system a panel: every seed's `metric` in two versions of it, joined by a line, and both means."""
+    """Draw each seed's metric in two versions of systems, joined by a line."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(pairs), figsize=(3.1 * len(pairs) + 0.6, 3.6), sharey=True, squeeze=False)
         for axis, (title, versions), colour in zip(axes[0], pairs.items(), PALETTE, strict=False):
@@ -182,7 +185,7 @@ def plot_paired(
 
 @legible()
 def plot_selection(ranks: Sequence[int], kept: Mapping[float, Sequence[int]], names: Sequence[str]) -> plt.Figure:
-    """Left: the rank of the true answer in every row. Right: which rows each ratio keeps."""
+    """Draw the rank of the true answer in each row, and the rows that ratios keep."""
     with plt.rc_context(STYLE):
         figure, (left, right) = plt.subplots(
             1, 2, figsize=(9.5, 0.3 * len(ranks) + 1.3), sharey=True, width_ratios=[2, 3]
@@ -212,7 +215,10 @@ def plot_targets(
     weights: Sequence[float],
     moments: Sequence[int],
 ) -> plt.Figure:
-    """How targets soften: an image (C, H, W) and its targets (T, K) a panel, top to bottom; right: weights (T,)."""
+    """Draw how the targets (T, K) of images (C, H, W) soften, top to bottom.
+
+    Each image has a panel; the last one has the weights (T,) of past predictions.
+    """
     panels = len(targets)
     with plt.rc_context(PICTURES):
         figure, axes = plt.subplots(
@@ -251,9 +257,10 @@ def plot_targets(
 
 @legible()
 def plot_depth(systems: Mapping[str, Sequence[Sequence[float]]], names: Sequence[str]) -> plt.Figure:
-    """Test accuracy by depth, as means with 95 % intervals: {system: a row per run, a value per exit}.
+    """Draw test accuracies by depth: {system: rows of runs, with a value an exit}.
 
-    A line may end early. "name, kind" gives one colour to each name and one dash to each kind.
+    They are means with 95 % intervals; a line may end early. "name, kind" gives one colour to each name and one dash to
+    each kind.
     """
     kinds = list(dict.fromkeys(name.partition(", ")[2] for name in systems))
     palette = colours(list(dict.fromkeys(name.partition(", ")[0] for name in systems)))

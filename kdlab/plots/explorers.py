@@ -36,7 +36,7 @@ FREE = 1.25  # up to here an axis of probabilities has room for a legend above a
 def plot_interval(values: Sequence[float], label: str = "difference, points") -> plt.Figure:
     """Draw differences in the order of the seeds, their mean so far and its interval.
 
-    The 95 % interval is a band: green where it excludes 0, and cut off where it is much wider than the values. One seed
+    A band is a 95 % interval: green where it excludes 0, and cut off where it is much wider than the values. One seed
     has none.
     """
     numbers, drawn = np.arange(1, len(values) + 1), list(values)
@@ -144,7 +144,10 @@ def plot_soft_target(
 
 
 def _beside(image: Tensor, widths: Sequence[float], classes: Sequence[str]) -> tuple[plt.Figure, list[plt.Axes]]:
-    """Return a figure with an image at its left, and its panels; long class names get more room below."""
+    """Return a figure with an image at its left, and its panels.
+
+    Long class names get more room below.
+    """
     long = max(map(len, classes)) > 3
     figure, axes = plt.subplots(1, len(widths), figsize=(10, 3.9 if long else 3.1), width_ratios=widths)
     figure.subplots_adjust(0.01, 0.36 if long else 0.18, 0.99, 0.88, wspace=0.2)
@@ -182,7 +185,7 @@ def _draw_moment(axis: plt.Axes, values: Sequence[float], at: int, colour: tuple
 
 @legible()
 def plot_circle(points: Tensor, angles: Tensor, history: Sequence[float], loss: float) -> plt.Figure:
-    """Draw embeddings (n, 2) on the unit circle, coloured by `angles` (n,), and the spread so far."""
+    """Draw embeddings (n, 2) on the unit circle by angles (n,), and the spread so far."""
     with plt.rc_context(MOVING):
         figure, (circle, spread) = plt.subplots(1, 2, figsize=(8.4, 3.7), width_ratios=[3, 4])
         figure.subplots_adjust(0.02, 0.15, 0.98, 0.9, wspace=0.15)
@@ -200,7 +203,7 @@ def plot_circle(points: Tensor, angles: Tensor, history: Sequence[float], loss: 
 
 @legible()
 def plot_ramp(alpha: Sequence[float], scores: Sequence[float], stop: int, best: int) -> plt.Figure:
-    """Draw the weight of distillation and a recorded accuracy by epoch, with stop and best."""
+    """Draw the weight of distillation and a recorded accuracy by epoch."""
     epochs, recorded = np.arange(1, len(alpha) + 1), np.arange(1, len(scores) + 1)
     with plt.rc_context(MOVING):
         figure, (above, below) = plt.subplots(2, 1, figsize=(8, 4), sharex=True, height_ratios=[1, 1.8])
@@ -217,7 +220,7 @@ def plot_ramp(alpha: Sequence[float], scores: Sequence[float], stop: int, best: 
 
 @legible()
 def plot_batch(images: Tensor, cosines: Tensor, T: float, epoch: int) -> plt.Figure:
-    """Draw cosines (B, B) of two views of B images (B, C, H, W), and their softmax at T."""
+    """Draw cosines (B, B) of two views of images (B, C, H, W), and their softmax."""
     chances, B = (cosines / T).softmax(1), len(images)
     right = chances.diagonal().mean().item()
     panels = {
@@ -242,7 +245,7 @@ def plot_batch(images: Tensor, cosines: Tensor, T: float, epoch: int) -> plt.Fig
 def plot_map(
     points: Tensor, y: Tensor, classes: Sequence[str], chosen: int, near: Sequence[int], images: Tensor, title: str
 ) -> plt.Figure:
-    """Draw a map (n, 2) of images (n, C, H, W), with lines from one of them to its nearest.
+    """Draw a map (n, 2) of images (n, C, H, W), with lines from one to its nearest.
 
     Beside it stand these images; a class is green if it is that of the chosen one.
     """
@@ -296,7 +299,7 @@ def plot_threshold(
 
 @legible(NAME, 30)
 def plot_feature_maps(image: Tensor, rows: Mapping[str, Tensor], title: str) -> plt.Figure:
-    """Draw an image (C, H, W), and rows of feature maps (n, h, w), each on its own scale."""
+    """Draw an image (C, H, W) and rows of feature maps (n, h, w), each on its scale."""
     tints = torch.tensor(plt.get_cmap("cividis")(range(256), bytes=True)[:, :3])
     coloured = {"image": image[None]}
     for name, maps in rows.items():
@@ -310,7 +313,7 @@ def plot_feature_maps(image: Tensor, rows: Mapping[str, Tensor], title: str) -> 
 def plot_budgets(
     curves: Mapping[str, Mapping[float, Sequence[float]]], label: str, log: bool, title: str
 ) -> plt.Figure:
-    """Draw means with 95 % intervals against a quantity: {system: {x: a value a seed}}."""
+    """Draw means with 95 % intervals against a quantity: {system: {x: values}}."""
     rises = 0.0
     with plt.rc_context(MOVING):
         figure, axis = plt.subplots(figsize=(8.4, 4))
@@ -332,7 +335,7 @@ def plot_budgets(
 
 @legible()
 def plot_browsed(curves: Mapping[str, Sequence[tuple[float, float]]], chosen: str, column: str) -> plt.Figure:
-    """Draw curves (epoch, value) of several runs, the chosen one thick; it may have none."""
+    """Draw curves (epoch, value) of several runs; the chosen one, if any, is thick."""
     others = [points for name, points in curves.items() if name != chosen]
     with plt.rc_context(MOVING):
         figure, axis = plt.subplots(figsize=(8.4, 3.6))
@@ -348,7 +351,7 @@ def plot_browsed(curves: Mapping[str, Sequence[tuple[float, float]]], chosen: st
 
 @legible()
 def plot_training(log: Sequence[Mapping[str, float]], epochs: int, metric: str) -> plt.Figure:
-    """Draw the loss and a validation metric by epoch, of a log that is still being written."""
+    """Draw the loss and a validation metric of a log that is still being written."""
     with plt.rc_context(MOVING):
         figure, axes = plt.subplots(1, 2, figsize=(9.4, 3))
         figure.subplots_adjust(0.07, 0.17, 0.99, 0.88, wspace=0.18)

@@ -24,7 +24,7 @@ FRAMES: dict[bool | None, dict[str, Any]] = {  # by whether an image is what it 
 
 @legible(CLASS, 40)
 def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[str]) -> plt.Figure:
-    """Draw t-SNE maps of features (n, D), a panel each, one colour a class, with its name."""
+    """Draw t-SNE maps of features (n, D), each class in its colour, with its name."""
     from sklearn.manifold import TSNE
 
     with plt.rc_context({**STYLE, "axes.grid": False}):
@@ -38,7 +38,7 @@ def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[st
 
 
 def draw_map(axis: plt.Axes, points: np.ndarray, y: np.ndarray, classes: Sequence[str]) -> None:
-    """Draw points (n, 2) in the colours of their classes y (n,), and each name at its median."""
+    """Draw points (n, 2) coloured by class y (n,), with each name at its median."""
     tints = [_on_white(label) for label in range(len(classes))]
     axis.scatter(*points.T, s=11, color=[tints[label] for label in y], alpha=0.75, linewidths=0)
     present = np.unique(y)
@@ -96,7 +96,7 @@ def plot_strips(
     boxes: Mapping[str, tuple[float, float, float, float]] | None = None,
     title: str = "",
 ) -> plt.Figure:
-    """Draw rows of uint8 images (n, C, H, W) with their names; columns have theirs above.
+    """Draw named rows of uint8 images (n, C, H, W); columns have names above.
 
     `notes` stand below the last row. `right`, for rows by name, frames an image in green (true) or dashed orange
     (false); `boxes` draws a box (top, left, bottom, right, in pixels) into every image of a row.
@@ -112,7 +112,7 @@ def plot_strips(
 def plot_versions(
     images: Tensor, rows: Sequence[str], columns: Sequence[str], notes: Sequence[str] = (), title: str = ""
 ) -> plt.Figure:
-    """Draw uint8 images (n, C, H, W), row by row, in a grid with named rows and columns.
+    """Draw uint8 images (n, C, H, W) in a grid with named rows and columns.
 
     `notes`, one an image, stand below each.
     """
@@ -124,9 +124,9 @@ def plot_versions(
 
 
 def _draw_rows(rows: Sequence[_Row], side: float, title: str) -> plt.Figure:
-    """Draw rows of images, each row one picture: much faster than an axis for each image.
+    """Draw rows of images; the unit of the axis is the inch, a cell is `side` wide.
 
-    The unit of the axis is the inch; an image and its gap are `side` wide.
+    A row is one picture: an axis for each image would take ten times as long.
     """
     left = LETTER * max(len(row.name) for row in rows) + 0.1
     with plt.rc_context({**PICTURES, "figure.constrained_layout.use": False}):
@@ -174,7 +174,7 @@ def _gap(side: int) -> int:
 
 
 def joined(images: Tensor, axis: int) -> np.ndarray:
-    """Return uint8 images (n, C, H, W) as one picture, below (0) or beside (1) one another, with white gaps."""
+    """Return uint8 images (n, C, H, W) as one picture, joined along axis 0 or 1."""
     gap = _gap(images.shape[3])
     framed = pad(images, (0, gap, 0, gap), value=0 if images.shape[1] == 1 else 255)
     return np.concatenate([picture(image) for image in framed], axis)

@@ -1,4 +1,4 @@
-"""Figures of results: groups of runs compared, their logs, answers of studies, seeds, and the worth of parts."""
+"""Figures of results: groups of runs, logs, answers of studies, worth of parts."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -20,7 +20,7 @@ VERDICTS = {"yes": PALETTE[2], "no, worse": PALETTE[3], "at most": "0.35", "the 
 def plot_seeds(
     differences: "Sequence[float] | pd.Series[float]", label: str = "difference, points", few: int = 3
 ) -> plt.Figure:
-    """What `few` seeds would have said, and what all say: a row for every `few` of the differences, then one for all.
+    """Draw what every `few` of the differences say, a row each, and what all say.
 
     Dots are seeds, lines means, bars 95 % intervals; orange where the interval includes 0. A Series names
     its seeds.
@@ -61,15 +61,15 @@ def _rows(names: Collection[str], width: float, height: float) -> tuple[plt.Figu
 
 @legible()
 def plot_answers(answers: pd.DataFrame) -> plt.Figure:
-    """A study's answers: the difference of every question with its 95 % interval, coloured by the verdict."""
+    """Draw a study's answers: differences with 95 % intervals, coloured by verdict."""
     with plt.rc_context(STYLE):
         figure, axis = _rows(answers["question"], 9, 0.42)
-        for row, asked in enumerate(answers.to_dict("records")):
-            colour = next(c for verdict, c in VERDICTS.items() if asked["verdict"].startswith(verdict))
-            half = np.nan_to_num(asked["± 95 %"])
-            axis.errorbar(asked["difference"], row, xerr=half, fmt="o", color=colour, ms=8, lw=2.5, capsize=4)
+        for row, answer in enumerate(answers.to_dict("records")):
+            colour = next(c for verdict, c in VERDICTS.items() if answer["verdict"].startswith(verdict))
+            half = np.nan_to_num(answer["± 95 %"])
+            axis.errorbar(answer["difference"], row, xerr=half, fmt="o", color=colour, ms=8, lw=2.5, capsize=4)
             axis.annotate(
-                asked["verdict"].partition(":")[0],
+                answer["verdict"].partition(":")[0],
                 (1.01, row),
                 xycoords=("axes fraction", "data"),
                 va="center",
@@ -82,16 +82,19 @@ def plot_answers(answers: pd.DataFrame) -> plt.Figure:
 
 @legible()
 def plot_worth(table: pd.DataFrame) -> plt.Figure:
-    """What parts are worth (`studies.ablation.worth`): left out of the whole, and added alone, with what they cost."""
+    """Draw what parts are worth, left out and added alone, beside their cost.
+
+    `table` is that of `studies.ablation.worth`.
+    """
     titles = {"left out": "worth in the whole", "added": "worth alone"}
     ways = [way for way in titles if f"points, {way}" in table]
     with plt.rc_context(STYLE):
         figure, axis = _rows(table.index, 9, 0.62)
         for i, way in enumerate(ways):
-            places = np.arange(len(table)) + 0.2 * (i - (len(ways) - 1) / 2)
+            heights = np.arange(len(table)) + 0.2 * (i - (len(ways) - 1) / 2)
             axis.errorbar(
                 table[f"points, {way}"],
-                places,
+                heights,
                 xerr=np.nan_to_num(table[f"± 95 %, {way}"]),
                 fmt="os"[i],
                 color=PALETTE[(0, 4)[i]],
@@ -101,8 +104,8 @@ def plot_worth(table: pd.DataFrame) -> plt.Figure:
                 label=titles[way],  # orange is "open" elsewhere
             )
         for row, cost in enumerate(table.to_dict("records")):
-            told = f"{cost['CPU time, %']:+.0f} % time\n{cost['parameters']:+,} parameters"
-            axis.annotate(told, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=9, color="0.3")
+            words = f"{cost['CPU time, %']:+.0f} % time\n{cost['parameters']:+,} parameters"
+            axis.annotate(words, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=9, color="0.3")
         axis.set_xlabel("points of test accuracy, with 95 % intervals")
         name_all(axis, loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=2)
     return figure
@@ -110,7 +113,7 @@ def plot_worth(table: pd.DataFrame) -> plt.Figure:
 
 @legible()
 def plot_cells(table: pd.DataFrame, label: str = "test accuracy, %") -> plt.Figure:
-    """A grid of two settings (`studies.ablation.cells_of`) as a heat map with its numbers."""
+    """Draw a grid of two settings (`studies.ablation.cells_of`) as a heat map."""
     from seaborn import heatmap  # it takes a second to load
 
     with plt.rc_context({**STYLE, "axes.grid": False}):
@@ -139,7 +142,7 @@ def plot_comparison(
     families: Mapping[str, str] | None = None,
     beside: str = "",
 ) -> plt.Figure:
-    """A row per group: every run as a dot, the mean and its 95 % interval as a bar.
+    """Draw a row for each group: runs as dots, their mean, its 95 % interval as a bar.
 
     `groups` are Results, or rows of a study's evidence (`Study.groups`); what was trained just now, `live`, is drawn
     over them as stars. Groups of one of the `families` have one colour; a line through all rows marks the mean of the
@@ -189,19 +192,22 @@ def plot_comparison(
         axis.set_xlim(right=min(axis.get_xlim()[1], 101))
         axis.grid(axis="y", visible=False)
         stars = not {*groups}.isdisjoint(live or {})
-        told = "dots: seeds   line: mean   bar: 95 % interval" + ("   star: trained here" if stars else "")
-        axis.set_title(told, fontsize=10, fontweight="normal")
+        words = "dots: seeds   line: mean   bar: 95 % interval" + ("   star: trained here" if stars else "")
+        axis.set_title(words, fontsize=10, fontweight="normal")
     return figure
 
 
 def plot_curves(groups: Mapping[str, Sequence[Result]], column: str = "val/accuracy", label: str = "") -> plt.Figure:
-    """Draw a column of the logs against images seen: runs thin, the mean of a group thick."""
+    """Draw a column of the logs against images seen: runs, and means of groups."""
     return plot_diagnostics(groups, {column: label or label_of(column)})
 
 
 @legible(NAME, SENTENCE)  # keys of `columns` are looked for in logs
 def plot_diagnostics(groups: Mapping[str, Sequence[Result]], columns: Mapping[str, str]) -> plt.Figure:
-    """Draw a panel for each column of the logs, {column: label}, against images seen."""
+    """Draw columns of the logs, {column: label}, against images seen, in panels.
+
+    Runs are thin, the mean of a group is thick.
+    """
     dashes = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))]
     wide = min(2, len(columns))
     rows = -(-len(columns) // wide)
@@ -221,13 +227,14 @@ def plot_diagnostics(groups: Mapping[str, Sequence[Result]], columns: Mapping[st
         for axis in axes.flat[max(0, len(columns) - wide) : len(columns)]:
             axis.set_xlabel("images seen in this stage, thousands")
             axis.tick_params(labelbottom=True)
-        name_all(figure, [axes[0, 0]], loc="outside upper center", ncols=min(4, len(groups)))
+        beside = int(11 * size[0] / (7 + min(NAME, max(map(len, groups)))))  # names that fit above the panels
+        name_all(figure, [axes[0, 0]], loc="outside upper center", ncols=max(1, beside))
     return figure
 
 
 @legible()
 def plot_log(result: Result) -> plt.Figure:
-    """One run: its loss terms against epochs, and a panel for the metrics of each unit, as the log's columns name them.
+    """Draw the log of a run: its loss terms, and its metrics, a panel for each unit.
 
     Columns loss/TERM are drawn together, with the weighted sum where there are several; columns val/METRIC (test/METRIC
     where early stopping watched the test set) share a panel where they have one unit.
@@ -260,7 +267,7 @@ def plot_log(result: Result) -> plt.Figure:
 
 
 def metric_panels(columns: Sequence[str]) -> dict[str, list[str]]:
-    """The metric columns among a log's, by the label of their axis: one for each unit, one each without a unit."""
+    """Return the metric columns of a log by axis: one for each unit, or name without."""
     panels: dict[str, list[str]] = {}
     for column in columns:
         part, _, name = column.partition("/")

@@ -1,4 +1,4 @@
-"""Figures of batches, similarities, and what self-supervised methods keep and learn."""
+"""Figures of batches, similarities, queues, and what self-supervision learns."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,9 +17,10 @@ from .texts import CLASS, NAME, legible, name_all
 def plot_cosines(
     panels: Mapping[str, Tensor], groups: Sequence[str] = (), counts: Sequence[int] = (), shared: bool = True
 ) -> plt.Figure:
-    """Square matrices of cosines; white lines between `groups` of `counts` neighbouring rows.
+    """Draw square matrices of cosines, with white lines between groups of rows.
 
-    One scale for all, or (not `shared`) a scale a panel, which shows what lies within a narrow range.
+    `groups` name `counts` neighbouring rows each. One scale for all, or (not `shared`) a scale a panel, which shows
+    what lies within a narrow range.
     """
     low, edges = min(float(m.min()) for m in panels.values()), np.cumsum(counts)
     with plt.rc_context(PICTURES):
@@ -46,7 +47,10 @@ def plot_cosines(
 
 @legible(CLASS, 30)
 def plot_parts(draws: Mapping[str, Sequence[tuple[str, Sequence[str]]]], classes: Sequence[str]) -> plt.Figure:
-    """What one batch is made of: {draw: [(part, class of each image, "?" where unlabelled)]}, a square an image."""
+    """Draw what a batch is made of: {sampling: [(part, classes of its images)]}.
+
+    An image is a square with its class, or "?" where it is unlabelled.
+    """
     with plt.rc_context({**PICTURES, "axes.titlelocation": "left"}):
         widest = max(sum(len(labels) for _, labels in parts) + len(parts) for parts in draws.values())
         figure, axis = plt.subplots(
@@ -73,8 +77,10 @@ def plot_parts(draws: Mapping[str, Sequence[tuple[str, Sequence[str]]]], classes
 
 @legible()
 def plot_queue(ages: Tensor, similarity: Mapping[str, Sequence[float]]) -> plt.Figure:
-    """Left: the age in steps of the key at every place of a queue (steps, places), NaN = still random. Right: lines
-    against the age of a key in steps."""
+    """Draw the age of the keys of a queue, and lines against the age of a key.
+
+    `ages` (steps, places) are in steps; NaN is a vector that is still random.
+    """
     with plt.rc_context(STYLE):
         figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), width_ratios=[3, 2])
         colour_map = plt.get_cmap("viridis_r").with_extremes(bad="0.9")
@@ -92,7 +98,10 @@ def plot_queue(ages: Tensor, similarity: Mapping[str, Sequence[float]]) -> plt.F
 
 @legible(NAME, 30)
 def plot_pair_cosines(panels: Mapping[str, Mapping[str, Tensor]]) -> plt.Figure:
-    """Histograms of cosines: {panel: {kind of pair: values}}, each scaled to area 1, with its mean."""
+    """Draw histograms of cosines, {panel: {kind of pair: values}}, with their means.
+
+    Each is scaled to area 1.
+    """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, len(panels), figsize=(3.3 * len(panels) + 0.4, 3.3), sharex=True, squeeze=False)
         low = min(float(v.min()) for kinds in panels.values() for v in kinds.values())
@@ -110,7 +119,7 @@ def plot_pair_cosines(panels: Mapping[str, Mapping[str, Tensor]]) -> plt.Figure:
 
 @legible(16, 30)
 def plot_similarity(panels: Mapping[str, Tensor], images: Tensor, turns: Sequence[str]) -> plt.Figure:
-    """Matrices (rB, B) of cosines between r transformed versions of each of B images and the images themselves.
+    """Draw cosines (rB, B) of r transformed versions of B images with the images.
 
     The images stand above their columns; a frame marks the true column of each row, a dot the largest entry.
     """

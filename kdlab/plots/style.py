@@ -1,4 +1,4 @@
-"""What all figures share: a palette safe for colour-blind readers, a style readable at half size, a way to save."""
+"""What figures share: a palette, a style that is readable at half size, saving."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ SAVED: WeakKeyDictionary[plt.Figure, bytes] = WeakKeyDictionary()  # as PNG
 
 
 def show_as_saved() -> bool:
-    """In a notebook, let what was saved be shown as it was saved, unless matplotlib has noticed a change since.
+    """Let a notebook show the bytes of a saved figure, unless it has changed since.
 
     A figure would be drawn three times otherwise: to be saved, at the end of the cell that changed it, and to be shown.
     A figure that has been shown, as the value of its cell, is closed: the end of the cell would show it once more.
@@ -72,12 +72,15 @@ AS_SAVED = show_as_saved()
 
 
 def seed_of(scored: Scored) -> int:
-    """The seed of a run, or of a row of evidence."""
+    """Return the seed of a run, or of a row of evidence."""
     return scored["seed"] if isinstance(scored, Mapping) else scored.config.seed
 
 
 def save(figure: plt.Figure, name: str) -> None:
-    """Write `name`.png, the same bytes for the same figure. A notebook shows these bytes: change the figure before."""
+    """Write `name`.png, the same bytes for the same figure.
+
+    A notebook shows these bytes: change the figure before.
+    """
     path = figures_root() / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     png = BytesIO()
@@ -89,14 +92,14 @@ def save(figure: plt.Figure, name: str) -> None:
 
 
 def bare(axis: plt.Axes) -> None:
-    """Neither frame nor ticks. An axis that is only switched off lays out ticks that nobody sees, most of the time."""
+    """Hide an axis; `set_axis_off` alone still lays out its ticks, which takes time."""
     axis.set_axis_off()
     axis.xaxis.set_visible(False)
     axis.yaxis.set_visible(False)
 
 
 def label_of(column: str) -> str:
-    """What a column is, for an axis, from its name: "test/accuracy" -> "test accuracy, %"."""
+    """Return the label of a column: "test/accuracy" -> "test accuracy, %"."""
     part, _, name = column.partition("/")
     metric = METRICS.get(name.partition("/")[0])
     words = f"{PART_NAMES.get(part, part)} {name.replace('/', ' ')}".strip()
@@ -106,7 +109,7 @@ def label_of(column: str) -> str:
 def show_image(
     axis: plt.Axes, image: Tensor | np.ndarray, extent: tuple[float, float, float, float] | None = None
 ) -> None:
-    """Draw a uint8 image (C, H, W), or its picture; without an extent it is all of the axis."""
+    """Draw a uint8 image (C, H, W), or its picture; it fills the axis or an extent."""
     shown = picture(image) if isinstance(image, Tensor) else image
     axis.imshow(shown, cmap="gray_r", vmin=0, vmax=255, extent=extent)
     if extent is None:
@@ -114,10 +117,10 @@ def show_image(
 
 
 def picture(image: Tensor) -> np.ndarray:
-    """A uint8 image (C, H, W) as matplotlib shows it: (H, W) or (H, W, 3)."""
+    """Return a uint8 image (C, H, W) as matplotlib shows it: (H, W) or (H, W, 3)."""
     return image.permute(1, 2, 0).squeeze(2).numpy()
 
 
 def colours(names: Sequence[str]) -> dict[str, tuple]:
-    """One colour a name, the same in every figure that gets the same names in the same order."""
+    """Return a colour for each name, the same for the same names in the same order."""
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}

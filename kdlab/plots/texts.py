@@ -1,4 +1,4 @@
-"""Texts of figures: names are drawn letter by letter, whatever they are, and none takes the room of the picture."""
+"""Texts of figures: any name is drawn letter by letter, and none is too long."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, KeysView, Mapping
@@ -20,7 +20,7 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def visible(text: str, lines: bool = False) -> str:
-    r"""Return `text` with what cannot be drawn or seen as an escape: \x07, \xe9, \u202e.
+    r"""Return `text` with what cannot be drawn or seen as escapes: \x07, \u202e.
 
     Line breaks stay, unless there are more of them than a name has; in a text of `lines` all stay.
     """
@@ -28,15 +28,15 @@ def visible(text: str, lines: bool = False) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """`text` in at most so many characters: what lies behind its first two thirds is left out."""
+    """Return `text` in at most so many characters, cut behind two thirds."""
     head = 2 * most // 3
     return text if len(text) <= most else f"{text[:head]}…{text[head + 1 - most :]}"
 
 
 def legible(classes: int = NAME, names: int = NAME) -> Callable[[Callable[P, plt.Figure]], Callable[P, plt.Figure]]:
-    """Make a function of a figure that draws every name, be it empty of letters or a page long.
+    """Decorate a function of a figure so that it can draw any name.
 
-    What it is given in lists, and the rows and columns of tables, has at most `classes` characters, keys of mappings
+    Names in lists, and the rows and columns of tables, have at most `classes` characters, keys of mappings
     `names`. Names that differ stay apart; the same one is drawn alike in all arguments.
     """
 
@@ -60,7 +60,7 @@ def legible(classes: int = NAME, names: int = NAME) -> Callable[[Callable[P, plt
 
 
 def _names(value: Any, classes: int, names: int) -> Iterator[tuple[str, int]]:
-    """All names in an argument, each with the characters that it may have."""
+    """Yield the names in an argument, each with the characters that it may have."""
     if isinstance(value, Mapping):
         for name, each in value.items():
             if isinstance(name, str):
@@ -80,7 +80,7 @@ def _names(value: Any, classes: int, names: int) -> Iterator[tuple[str, int]]:
 
 
 def _apart(drawn_as: dict[str, str]) -> dict[str, str]:
-    """Of names and what is drawn of them those that are drawn otherwise; a number where two would look alike."""
+    """Return the names that are drawn otherwise, numbered where two would look alike."""
     taken, changed = {name for name in drawn_as if drawn_as[name] == name}, {}
     for name, drawn in drawn_as.items():
         if drawn != name:
@@ -93,7 +93,7 @@ def _apart(drawn_as: dict[str, str]) -> dict[str, str]:
 
 
 def _renamed(value: Any, drawn_as: Mapping[str, str]) -> Any:
-    """An argument with names as they are drawn."""
+    """Return an argument with names as they are drawn."""
     if isinstance(value, str):
         return drawn_as[value] if value in drawn_as else cut(visible(value), SENTENCE)
     if not drawn_as:
@@ -115,9 +115,12 @@ def _renamed(value: Any, drawn_as: Mapping[str, str]) -> Any:
     return value
 
 
-def name_all(place: plt.Axes | plt.Figure, among: Collection[plt.Axes] = (), **looks: Any) -> None:
-    """Draw a legend of all that has a name, one that begins with "_" too; `among` these axes, else all."""
-    axes = among or (place.axes if isinstance(place, plt.Figure) else [place])
+def name_all(owner: plt.Axes | plt.Figure, among: Collection[plt.Axes] = (), **style: Any) -> None:
+    """Draw a legend of all labelled artists, those whose label begins with "_" too.
+
+    `among` are the axes that count, without any all of the owner's.
+    """
+    axes = among or (owner.axes if isinstance(owner, plt.Figure) else [owner])
     drawn: list[Any] = [
         each
         for axis in axes
@@ -125,14 +128,14 @@ def name_all(place: plt.Axes | plt.Figure, among: Collection[plt.Axes] = (), **l
         if not DEFAULTS.fullmatch(str(each.get_label()))
     ]
     if drawn:
-        place.legend(drawn, [str(each.get_label()) for each in drawn], **looks)
+        owner.legend(drawn, [str(each.get_label()) for each in drawn], **style)
 
 
 class Powers(LogFormatterSciNotation):
-    """Powers of ten for an axis, in plain letters: figures of this package read no mathematics in texts."""
+    """Powers of ten for an axis, in plain letters, as texts are not read as formulas."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        """A tick's label, 10⁻⁴ say; nothing where matplotlib has none."""
+        """Return a tick's label, 10⁻⁴ say; nothing where matplotlib has none."""
         text = super().__call__(x, pos)
         text = re.sub(r"\^\{(.*?)\}", lambda power: power[1].translate(SUPERSCRIPTS), text)
         plain = text.replace(r"$\mathdefault{", "").replace("}$", "").replace(r"\times", " \N{MULTIPLICATION SIGN} ")
@@ -141,7 +144,7 @@ class Powers(LogFormatterSciNotation):
 
 @lru_cache(maxsize=1000)
 def is_formula(text: str) -> bool:
-    """Whether a text of a diagram is mathematics, and such as matplotlib can set: $z_1$."""
+    """Return whether a text is mathematics that matplotlib can set: $z_1$."""
     if text.count("$") < 2:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Explorers: pictures that move with a control. Each is one file on the frame of `frame.py`, and one line here."""
+"""Explorers: pictures that move with a control, a file and a line here for each."""
 
 from .augmentation import augmentation
 from .browse import browse

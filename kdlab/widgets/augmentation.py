@@ -32,7 +32,7 @@ def augmentation(
     flip: float = 0.0,
     again: int = 0,
 ) -> Explorer:
-    """Two rows of views of one training image, as a method with two views would get them, and one row of weak ones.
+    """Show two rows of strong views of one training image, and one row of weak ones.
 
     `scale` and `contrast` are how far their factors may lie from 1. The start is the strong recipe for digits.
     """

@@ -1,4 +1,4 @@
-"""A browser of one's own runs: filter them, lay their curves over one another, copy a Config."""
+"""A browser of your runs: filter them, compare their curves, copy a Config."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,9 +22,10 @@ MOST = 40  # curves in a picture
 
 @in_gallery("all runs", "08_explorers")
 def browse(where: str = "", column: str = "loss", run: int = 0) -> Explorer:
-    """The finished runs of the runs folder, newest first: those that `where` fits, their curves, one run's Config.
+    """Show the finished runs, newest first: their curves, and the Config of one.
 
-    `where` holds conditions on the columns of `kdlab.table()`, such as "method=kd seed=0"; text fits where it begins.
+    `where` filters them by conditions on the columns of `kdlab.table()`, such as "method=kd seed=0"; text fits where it
+    begins.
     """
     frame = table()
     if not len(frame):
@@ -32,14 +33,14 @@ def browse(where: str = "", column: str = "loss", run: int = 0) -> Explorer:
     frame = frame[::-1].reset_index(drop=True)
 
     def draw(where: str, column: str, run: int) -> tuple[plt.Figure, str]:
-        found = _fitting(frame, where)
-        row = found.iloc[min(run, len(found) - 1)]
-        shown = dict.fromkeys([row.folder, *found.folder[:MOST]])
+        fitting = _fitting(frame, where)
+        row = fitting.iloc[min(run, len(fitting) - 1)]
+        shown = dict.fromkeys([row.folder, *fitting.folder[:MOST]])
         curves = {name: points for name in shown if (points := _curve(name, column))}
         if not curves:
             raise Error(f"no log of these runs has a column {column!r}: there are {', '.join(_columns(list(shown)))}")
-        told = f"{len(found)} of {len(frame)} runs fit; this one:\n\n{_described(row.folder)}"
-        return plot_browsed(curves, row.folder, column), told
+        note = f"{len(fitting)} of {len(frame)} runs fit; this one:\n\n{_described(row.folder)}"
+        return plot_browsed(curves, row.folder, column), note
 
     return explore(
         draw,
@@ -52,7 +53,7 @@ def browse(where: str = "", column: str = "loss", run: int = 0) -> Explorer:
 
 
 def _described(name: str) -> str:
-    """A run's Config as code, or what is stored of it, line by line, where this package makes no Config of that."""
+    """Return a run's Config as code, or its stored fields where they make no Config."""
     try:
         stored = read_run(runs_root() / name)
     except (Error, OSError) as error:
@@ -71,7 +72,7 @@ def _described(name: str) -> str:
 
 
 def _settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Fields with their values, those of its stages with dots."""
+    """Yield fields with their values, those of its stages with dots."""
     for name, value in config.items():
         if isinstance(value, dict) and "method" in value:
             yield from _settings(value, f"{prefix}{name}.")
@@ -80,7 +81,7 @@ def _settings(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def _fitting(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """The rows that meet every condition."""
+    """Return the rows that meet every condition."""
     for condition in where.split():
         name, sign, value = condition.partition("=")
         if not sign or name not in frame:

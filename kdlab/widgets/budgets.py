@@ -1,4 +1,4 @@
-"""Accuracy against labels per class and against wrong labels, from the evidence of twenty seeds."""
+"""Accuracy against labels and against wrong labels, of twenty recorded seeds."""
 
 import re
 from collections.abc import Mapping
@@ -24,7 +24,10 @@ NOISE = re.compile(r"(?P<at>\d+)% wrong(?:, (?P<name>.+))?")
 
 @in_gallery("labels and wrong labels against accuracy", "01_data_and_views")
 def budgets(against: str = "labels", seeds: int = 20, system: str = "all") -> Explorer:
-    """Means with 95 % intervals of the first `seeds` seeds of the studies label_budgets and noise, as committed."""
+    """Show means with 95 % intervals of some seeds of two recorded studies.
+
+    They are label_budgets and noise.
+    """
     scores = {what: STUDIES[name]().scores() for what, name in ASKED.items()}
     curves = {what: _curves(what, frame) for what, frame in scores.items()}
     names = sorted({name for each in curves.values() for name in each})
@@ -48,12 +51,12 @@ def budgets(against: str = "labels", seeds: int = 20, system: str = "all") -> Ex
 
 
 def _curves(what: str, scores: pd.DataFrame) -> Mapping[str, Mapping[float, list[float]]]:
-    """{system: {x: a value a seed}}, from the names that the two studies give to their systems."""
-    found: dict[str, dict[float, list[float]]] = {}
+    """Return {system: {x: values}}, read from the names of the studies' systems."""
+    curves: dict[str, dict[float, list[float]]] = {}
     for column in scores:
         values = scores[column].dropna().tolist()
         if match := (LABELS if what == "labels" else NOISE).fullmatch(str(column)):
-            found.setdefault(match["name"] or "labels only", {})[float(match["at"])] = values
+            curves.setdefault(match["name"] or "labels only", {})[float(match["at"])] = values
         elif column == "no noise":
-            found.setdefault("labels only", {})[0.0] = values
-    return found
+            curves.setdefault("labels only", {})[0.0] = values
+    return curves

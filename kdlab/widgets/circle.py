@@ -1,4 +1,4 @@
-"""Points on a circle under SimCLR, MoCo and BYOL: what keeps them apart, and how they collapse.
+"""Points on a circle under SimCLR, MoCo and BYOL: what keeps them apart.
 
 A small network of two layers puts points of a circle on another one.
 """
@@ -35,7 +35,7 @@ def circle(
     momentum: float = 0.99,
     step: int = 40,
 ) -> Explorer:
-    """Pre-train a small network that puts views of images, points on a circle, on another one."""
+    """Show pre-training: images are points on a circle, embeddings on another one."""
     return explore(
         draw,
         "kdlab.widgets.circle({})",
@@ -118,7 +118,7 @@ class Toy:
 
     @torch.no_grad()
     def look(self) -> None:
-        """Note the embeddings of all images on the unit circle, and 1 - the length of their mean."""
+        """Record the embeddings of all images, and the spread: 1 - |their mean|."""
         points = normalize(self.net(_point(angles())), dim=1)
         self.seen.append(points)
         self.history.append(1 - points.mean(0).norm().item())

@@ -1,4 +1,4 @@
-"""Draw a digit: two networks read it while one draws, by mouse, by touch or by keyboard."""
+"""Draw a digit by mouse, touch or keyboard: two networks read it meanwhile."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ SIDE = 8  # the built-in digits have so many pixels a side, each a mean over ink
 
 
 class Field(anywidget.AnyWidget):
-    """A square of `side` x `side` pixels to draw in; `value` has 0 (white) to 255 (black), row by row."""
+    """A square to draw in; `value` has its pixels, 0 (white) to 255, row by row."""
 
     _esm = Path(__file__).with_name("field.js")
     side = traitlets.Int(SIDE).tag(sync=True)
@@ -50,7 +50,7 @@ class Ink:
 
 @in_gallery("draw a digit", "00_tour", "teacher", "student")
 def draw_digit(teacher: Result, student: Result, ink: Sequence[int] | None = None) -> Explorer:
-    """Logits and probabilities of two networks of the digits for what is drawn; it starts at the first test image."""
+    """Show what two networks of the digits read in a drawing, first in a test image."""
     results = {"teacher": teacher, "student": student}
     for role, result in results.items():
         if result.config.dataset != "digits":
@@ -58,14 +58,14 @@ def draw_digit(teacher: Result, student: Result, ink: Sequence[int] | None = Non
                 f"the {role} was trained on {result.config.dataset}: drawings are read by networks of the digits"
             )
     nets = {role: result.network() for role, result in results.items()}
-    seen = {role: (results[role].images, Normalise(net.mean, net.std)) for role, net in nets.items()}
+    inputs = {role: (results[role].images, Normalise(net.mean, net.std)) for role, net in nets.items()}
     start = _resized(teacher.images.test_x[:1], SIDE).flatten().tolist()
 
     @torch.no_grad()
     def draw(ink: list[int]) -> plt.Figure:
         image = torch.tensor(ink, dtype=torch.uint8).view(1, 1, SIDE, SIDE)
         logits: dict[str, Tensor] = {}
-        for role, (images, normalise) in seen.items():
+        for role, (images, normalise) in inputs.items():
             logits[role] = nets[role](normalise(_resized(image, images.test_x.shape[-1])))[0]
         return plot_readings(image[0], logits, teacher.images.classes)
 
@@ -75,5 +75,5 @@ def draw_digit(teacher: Result, student: Result, ink: Sequence[int] | None = Non
 
 
 def _resized(images: Tensor, side: int) -> Tensor:
-    """As data sets are brought to another size."""
+    """Resize images as data sets are resized."""
     return resize(images, [side, side], antialias=True)

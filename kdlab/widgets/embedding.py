@@ -1,4 +1,4 @@
-"""The map of a network's features by epoch, with the nearest neighbours of a chosen image."""
+"""A map of features by epoch, with the nearest neighbours of a chosen image."""
 
 import copy
 from functools import lru_cache
@@ -51,21 +51,21 @@ def _methods_at(config: Config, _: Path) -> dict[int, Method]:  # the folder tel
 
 @in_gallery("map of the features", "02_ssl_pretraining", "simclr")
 def embedding(result: Result, moment: int = MOMENTS - 1, image: int = 0) -> Explorer:
-    """t-SNE of the features of 240 test images at up to seven moments of training, each map begun at the one before.
+    """Show t-SNE maps of the features of test images at moments of training.
 
-    The run is looked at from inside (`kdlab.watch`). Neighbours are the nearest by cosine of the features, not on the
-    map.
+    There are up to seven moments; each map begins at the one before.     The run is looked at from inside
+    (`kdlab.watch`). Neighbours are the nearest by cosine of the features, not on the map.
     """
     images = result.images
     x, y = images.test_x[:COUNT], images.test_y[:COUNT]
     nets = {epoch: method.model for epoch, method in methods_at(result).items()}
-    seen = {epoch: extract(net, x, Normalise(net.mean, net.std)).pooled for epoch, net in nets.items()}
-    moments = list(seen)
-    maps, nearest, place = [], [], None
-    for features in seen.values():
-        place = _map(features, place)
-        maps.append(place)
-        nearest.append(cosines_of(features, features).fill_diagonal_(-2).topk(NEAREST, 1).indices)
+    features = {epoch: extract(net, x, Normalise(net.mean, net.std)).pooled for epoch, net in nets.items()}
+    moments = list(features)
+    maps, nearest, points = [], [], None
+    for vectors in features.values():
+        points = _map(vectors, points)
+        maps.append(points)
+        nearest.append(cosines_of(vectors, vectors).fill_diagonal_(-2).topk(NEAREST, 1).indices)
 
     def draw(moment: int, image: int) -> plt.Figure:
         near = nearest[moment][image].tolist()
@@ -83,7 +83,7 @@ def embedding(result: Result, moment: int = MOMENTS - 1, image: int = 0) -> Expl
 
 
 def _map(features: Tensor, begin: Tensor | None) -> Tensor:
-    """(n, 2), near `begin` where one is given."""
+    """Return a map (n, 2), near `begin` if there is one."""
     start = "pca" if begin is None else (begin / begin.std() * 1e-2).numpy()
     tsne = TSNE(
         2,

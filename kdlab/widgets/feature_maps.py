@@ -1,4 +1,4 @@
-"""Feature maps of a student and its teacher, stage by stage, before and after the adapter."""
+"""Feature maps of a student and its teacher, before and after the adapter."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ Seen = dict[int, dict[str, Tensor]]  # stage -> row -> maps (images, channels, h
 
 @in_gallery("feature maps and the adapter", "03_distillation", "student")
 def feature_maps(result: Result, image: int = 0, stage: int = 2, trained: bool = True) -> Explorer:
-    """The eight channels in which the teacher of a LiteNet-SSD run answers most strongly, and the student's in them.
+    """Show the strongest eight channels of a LiteNet-SSD teacher, and the student's.
 
     An adapter turns the student's channels into the teacher's, so that column stands by column; the student's own are
     shown as they are numbered. The run is looked at from inside (`kdlab.watch`); adapters are not kept otherwise.
@@ -42,10 +42,10 @@ def feature_maps(result: Result, image: int = 0, stage: int = 2, trained: bool =
     stages = sorted(every[0])
 
     def draw(image: int, stage: int, trained: bool) -> plt.Figure:
-        seen = {row: maps[image] for row, maps in moments[trained][stage].items()}
-        strongest = seen["teacher"].mean((1, 2)).topk(CHANNELS).indices
-        shown = {row: seen[row][strongest if row != "student" else slice(CHANNELS)] for row in ROWS if row in seen}
-        agree = cosine_similarity(seen["through the adapter"], seen["teacher"], dim=0).mean().item()
+        stage_maps = {row: maps[image] for row, maps in moments[trained][stage].items()}
+        strongest = stage_maps["teacher"].mean((1, 2)).topk(CHANNELS).indices
+        shown = {row: stage_maps[row][strongest if row != "student" else slice(CHANNELS)] for row in ROWS}
+        agree = cosine_similarity(stage_maps["through the adapter"], stage_maps["teacher"], dim=0).mean().item()
         when = "after training" if trained else "before training"
         return plot_feature_maps(x[image], shown, f"{when}, stage {stage}: cosine through the adapter {agree:.2f}")
 
@@ -62,8 +62,8 @@ def feature_maps(result: Result, image: int = 0, stage: int = 2, trained: bool =
 def _look(setup: Setup, x: Tensor) -> Seen:
     method: Any = setup.method
     with torch.no_grad():
-        seen = setup.normalise(x.to(setup.device))
-        student, teacher = (net.features(seen).maps for net in (method.model, method.teacher))
+        inputs = setup.normalise(x.to(setup.device))
+        student, teacher = (net.features(inputs).maps for net in (method.model, method.teacher))
         return {
             stage + 1: {
                 name: maps.cpu()

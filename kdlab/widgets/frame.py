@@ -1,4 +1,4 @@
-"""The frame of every explorer: controls, a picture that is redrawn, its state as code, a still where nothing moves."""
+"""The frame of every explorer: controls, a picture, its state as code, a still."""
 
 import base64
 import io
@@ -77,7 +77,7 @@ class Words:
     hint: str = ""
 
     def widget(self, label: str) -> Any:
-        """Return the text field of ipywidgets, which reports a line by Enter or on leaving it."""
+        """Return the text field of ipywidgets, which reports a line when it is finished."""
         return ipywidgets.Text(self.start, placeholder=self.hint, continuous_update=False, **_common(label))
 
     def check(self, name: str, value: Any) -> None:
@@ -113,20 +113,20 @@ class Choice:
 
 
 def _common(label: str) -> dict[str, Any]:
-    """Return what all controls share: a label in full, and the room that explorer.css gives."""
+    """Return the arguments of all controls: a label in full, and its layout."""
     shown = {"description": cut(visible(label), NAME), "style": {"description_width": "initial"}}
     return {**shown, "layout": {"width": "auto"}}
 
 
 class Keys(anywidget.AnyWidget):
-    """An invisible child that keeps keys from the notebook's shortcuts, and brings styles."""
+    """An invisible child that keeps keys from the notebook's shortcuts; it has styles."""
 
     _esm = Path(__file__).with_name("keys.js")
     _css = Path(__file__).with_name("explorer.css")
 
 
 class Shown(ipywidgets.VBox):
-    """A widget with a picture, `image`, which stands in its place where a notebook is only read."""
+    """A widget whose picture, `image`, replaces it where a notebook is only read."""
 
     image: ipywidgets.Image
 
@@ -145,7 +145,7 @@ class Shown(ipywidgets.VBox):
         return bytes(self.image.value)
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        """Return the widget where there is a kernel, else the picture: in print, on GitHub, under papermill.
+        """Return the widget where there is a kernel, else the picture.
 
         With KDLAB_WIDGETS=0 it is the picture alone, where a notebook runs that nobody touches.
         """
@@ -190,7 +190,7 @@ class Explorer(Shown):
         return self.call.format(", ".join(f"{name}={value!r}" for name, value in short.items()))
 
     def stands_on(self, subject: str) -> None:
-        """Write `subject` for the variables, such as `result`, that `code` gives to the function that makes it."""
+        """Write `subject` for the variables of `code`, such as `result`."""
         function, _, rest = self.call.partition("(")
         self.call = f"{function}({subject.replace('{', '{{').replace('}', '}}')}{rest[rest.index(', {}') :]}"
         self._write_code()
@@ -238,7 +238,7 @@ def show(figure: plt.Figure, image: ipywidgets.Image) -> None:
 
 
 def _texts(figure: plt.Figure) -> Iterator[Text]:
-    """Yield the texts of a figure; ticks of axes that are switched off would be made for that."""
+    """Yield the texts of a figure, but no ticks of axes that are switched off."""
     yield from figure.texts
     for axes in figure.axes:
         yield from (axes.title, *axes.texts)
@@ -249,7 +249,7 @@ def _texts(figure: plt.Figure) -> Iterator[Text]:
 
 
 def explore(draw: Draw, /, call: str = "explore(draw, {})", predict: str = "", **controls: Any) -> Explorer:
-    """Make an explorer of your own, of a function that draws a figure and a control a value.
+    """Make an explorer of a function that draws a figure and a control for each value.
 
     `call` is the code that makes it, with {} for its state; `predict` asks for a prediction before anything is moved.
     """

@@ -1,4 +1,4 @@
-"""All explorers in one place, each made when it is opened, on small runs that are trained at their first use."""
+"""A gallery of all explorers, on small runs that are trained at their first use."""
 
 from collections.abc import Callable, Mapping
 from html import escape
@@ -40,7 +40,7 @@ Make = TypeVar("Make", bound=Callable[..., Shown])
 
 
 class Entry(NamedTuple):
-    """An explorer in the list: what makes it, of which runs, and the notebook with its words."""
+    """An explorer in the list: its function, its runs, the notebook with its words."""
 
     make: Callable[..., Shown]
     subjects: tuple[str, ...]
@@ -118,12 +118,12 @@ class Gallery(Shown):
 
 
 def small_run(role: str) -> Result:
-    """One of the small runs that explorers of the gallery stand on, by role; trained at its first use, in seconds."""
+    """Return a small run of the gallery by role, trained at its first use in seconds."""
     return run(CONFIGS[known("run of the gallery", role, CONFIGS)])
 
 
 def gallery(chosen: str = "contrast and collapse on a circle", **runs: Result) -> Gallery:
-    """All explorers, to choose from a list.
+    """Show all explorers, to choose from a list.
 
     `runs` are runs of your own to look at: `teacher` and `student` of the digits (the student by litenet_ssd), `simclr`
     and `lsskd`. Those that are not given are trained small when an explorer first needs them, in seconds.

@@ -1,4 +1,4 @@
-"""The threshold on pseudo-labels, epoch by epoch: how many pass, and how many of them are right."""
+"""The threshold on pseudo-labels by epoch: how many pass, how many are right."""
 
 import math
 
@@ -21,20 +21,22 @@ Guesses = tuple[Tensor, Tensor]  # confidences, and which are right
 
 @in_gallery("pseudo-labels and their threshold", "03_distillation", "student")
 def pseudo_labels(result: Result, threshold: float = 0.95, epoch: int = -1, source: str = "student") -> Explorer:
-    """What a student or its teacher guesses of the unlabelled images after each epoch, and what passes a threshold.
+    """Show which guesses on the unlabelled images pass a threshold, epoch by epoch.
+
+    They are those of a student or of its teacher.
 
     The run is looked at from inside (`kdlab.watch`); the true classes are known here and not to the training.
     """
-    seen = watch(result.config, _guesses)
-    sources = list(seen[0])
+    guesses = watch(result.config, _guesses)
+    sources = list(guesses[0])
     if source not in sources:
         raise Error(f"source={source!r}: of this run there are guesses of {', '.join(sources)}")
 
     def draw(threshold: float, epoch: int, source: str) -> plt.Figure:
-        passed, good = zip(*(_shares(*moment[source], threshold) for moment in seen), strict=True)
-        return plot_threshold(*seen[epoch][source], threshold, passed, good, epoch)
+        passed, good = zip(*(_shares(*moment[source], threshold) for moment in guesses), strict=True)
+        return plot_threshold(*guesses[epoch][source], threshold, passed, good, epoch)
 
-    last = len(seen) - 1
+    last = len(guesses) - 1
     return explore(
         draw,
         "kdlab.widgets.pseudo_labels(result, {})",
@@ -57,6 +59,6 @@ def _guesses(setup: Setup) -> dict[str, Guesses]:
 
 
 def _shares(confidence: Tensor, right: Tensor, threshold: float) -> tuple[float, float]:
-    """Percent that pass, and of those that are right."""
+    """Return the percentage that passes, and that of these that is right."""
     passed = confidence >= threshold
     return 100 * passed.double().mean().item(), 100 * right[passed].double().mean().item() if passed.any() else math.nan

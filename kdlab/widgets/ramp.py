@@ -27,7 +27,7 @@ def ramp(
     warmup: float = 0.17,
     rise: float = 0.53,
 ) -> Explorer:
-    """The schedule that SS-KD's hyper-parameters describe, and where a rule would have stopped this recorded run.
+    """Show a schedule of SS-KD, and where a rule would have stopped a recorded run.
 
     The accuracies stay those of the run: another alpha would have given others. Stopping waits until alpha is settled.
     """
@@ -57,7 +57,10 @@ def ramp(
 
 
 def stopping(scores: list[float], patience: int, settled: float) -> tuple[int, int]:
-    """(epochs trained, epoch kept), counted from 1: stop once `patience` epochs brought nothing better."""
+    """Return the epochs trained and the epoch kept, counted from 1.
+
+    Training stops once `patience` epochs brought nothing better.
+    """
     best = 0
     for epoch, score in enumerate(scores):
         if score > scores[best]:

@@ -18,7 +18,7 @@ GAIN = "gain by a SimCLR teacher, points"
 
 @in_gallery("seeds against interval", "00_tour")
 def seeds(differences: Sequence[float] | None = None, n: int = 3, order: int = 0, label: str = LABEL) -> Explorer:
-    """Show the first `n` of a study's differences (`Study.differences`), in a random order.
+    """Show the first `n` of a study's differences (`Study.differences`), shuffled.
 
     Without differences they are those of the tour: what a SimCLR teacher adds to its student.
     """

@@ -1,4 +1,4 @@
-"""The similarity matrix of a batch: what a contrastive loss sees, and what the temperature makes of it."""
+"""The similarity matrix of a batch, and what the temperature makes of it."""
 
 from functools import cache
 
@@ -24,7 +24,7 @@ PREDICT = (
 
 @in_gallery("similarity matrix of a batch", "02_ssl_pretraining", "simclr")
 def similarity(result: Result, T: float = 0.1, batch: int = 12, again: int = 0, moment: int = MOMENTS - 1) -> Explorer:
-    """Cosines between the embeddings of two views of a batch, and the softmax over each row at a temperature.
+    """Show cosines of the embeddings of two views of a batch, and their softmax.
 
     The images are test images, in an order that `again` draws, their views those of the run's own method. The run is
     looked at from inside (`kdlab.watch`) at up to seven moments: the heads that make embeddings are not kept otherwise.
@@ -32,14 +32,14 @@ def similarity(result: Result, T: float = 0.1, batch: int = 12, again: int = 0, 
     setup, images = result.setup(teacher=False), result.images
     if not embeds(setup.method):
         raise Error(f"a run of {result.config.method!r} has no embeddings: give one of simclr, moco or byol")
-    seen = methods_at(result)
-    moments = list(seen)
+    methods = methods_at(result)
+    moments = list(methods)
 
     @cache  # moving T moves no image
     def looked(batch: int, again: int, moment: int) -> tuple[Tensor, Tensor]:
         draw = torch.Generator().manual_seed(again)
         x = images.test_x[torch.randperm(len(images.test_x), generator=draw)[:batch]]
-        method = seen[moments[moment]]
+        method = methods[moments[moment]]
         with evaluating(method):
             views = [setup.normalise(view(x, draw).to(setup.device)) for view in setup.batches.views[:2] if view]
             first, second = (method.embed(view.cpu()) for view in views)  # where the methods of moments are

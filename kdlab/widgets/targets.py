@@ -1,4 +1,4 @@
-"""Joint labels of turned images and softened targets, by epoch, beside what each exit knows by then."""
+"""Joint labels of rotated images, and targets that soften by epoch."""
 
 from typing import Any, NamedTuple
 
@@ -31,7 +31,7 @@ class _Seen(NamedTuple):
 
 @in_gallery("joint labels and softened targets", "06_layered_self_distillation", "lsskd")
 def targets(result: Result, image: int = -1, turn: int = 0, exit: str = "classifier", epoch: int = -1) -> Explorer:
-    """The target that an LSSKD run gave to a labelled image in an epoch: the label, softened by what was said before.
+    """Show the targets of an LSSKD run: labels, softened by past predictions.
 
     The classifier learns the class of the upright image, a branch its class and turn. It starts at the image whose
     label has the smallest share in the end. The run is looked at from inside (`kdlab.watch`), where its table of the
@@ -40,20 +40,20 @@ def targets(result: Result, image: int = -1, turn: int = 0, exit: str = "classif
     config = result.config
     if config.method != "lsskd" or config.hp.get("past", "table") != "table" or not config.hp.get("alpha", 1):
         raise Error(f"a run of {config.method!r} keeps no table of the past: give one of lsskd, with past='table'")
-    seen = watch(config, _look)
+    epochs = watch(config, _look)
     setup = result.setup(teacher=False)
     x, y = (part[:COUNT] for part in setup.part("train"))
     method: Any = setup.method
-    names = ["classifier", *(f"branch {i + 1}" for i in range(len(seen[0].exits) - 1))]
-    exits = dict(zip(names, zip(*(moment.exits for moment in seen), strict=True), strict=True))
+    names = ["classifier", *(f"branch {i + 1}" for i in range(len(epochs[0].exits) - 1))]
+    exits = dict(zip(names, zip(*(moment.exits for moment in epochs), strict=True), strict=True))
     classes = [*setup.images.classes]
 
     if image < 0:
-        image = int(seen[-1].past[0].gather(1, y[:, None]).argmin())
+        image = int(epochs[-1].past[0].gather(1, y[:, None]).argmin())
 
     def draw(image: int, turn: int, exit: str, epoch: int) -> plt.Figure:
         which, alpha = names.index(exit), method.weight_of_past(epoch / config.epochs)
-        past = seen[epoch].past[which][image]
+        past = epochs[epoch].past[which][image]
         past = past[turn] if which else past
         label = losses.joint_labels(y[image : image + 1])[turn : turn + 1] if which else y[image : image + 1]
         target = losses.soften(label, past[None], alpha)[0]

@@ -1,4 +1,4 @@
-"""Temperature: what teacher and student say of an image, and the gradient that comes of it."""
+"""Temperature: softened answers of teacher and student, and the gradient of KD."""
 
 from functools import cache
 
@@ -24,14 +24,15 @@ COUNT, GRID = 30, torch.logspace(-0.3, 1.7, 25).tolist()
 def temperature(
     teacher: Result, student: Result, image: int = 0, T: float = 1.0, standardise: bool = False
 ) -> Explorer:
-    """Softened answers of two trained networks to one of the thirty test images of which the teacher is least sure.
+    """Show softened answers of two networks to one of the teacher's doubtful images.
 
     `standardise` divides the logits of both by their standard deviation first (Sun et al. 2024).
     """
-    ours, theirs = (result.test_features().logits for result in (student, teacher))
-    if ours.shape != theirs.shape:
+    of_student, of_teacher = (result.test_features().logits for result in (student, teacher))
+    if of_student.shape != of_teacher.shape:
         raise Error(
-            f"teacher and student answer with {theirs.shape[1]} and {ours.shape[1]} classes: give a pair of one task"
+            f"teacher and student answer with {of_teacher.shape[1]} and {of_student.shape[1]} classes: "
+            "give a pair of one task"
         )
     images, others = teacher.images, student.images
     if images.classes != others.classes or not torch.equal(images.test_y, others.test_y):
@@ -39,12 +40,12 @@ def temperature(
             f"the teacher was trained on {images.name} and the student on {others.name}, which have other classes or "
             "test images: give a pair of one task"
         )
-    two = theirs.softmax(1).topk(2).values
+    two = of_teacher.softmax(1).topk(2).values
     doubtful = (two[:, 0] - two[:, 1]).argsort()[:COUNT]
 
     @cache  # moving T moves a point on the curve and not the curve
     def answers(row: int, standardise: bool) -> tuple[Tensor, Tensor, list[float]]:
-        z_teacher, z_student = (_standardised(z[row]) if standardise else z[row] for z in (theirs, ours))
+        z_teacher, z_student = (_standardised(z[row]) if standardise else z[row] for z in (of_teacher, of_student))
         return z_teacher, z_student, [_gradient(z_student, z_teacher, t) for t in GRID]
 
     def draw(image: int, T: float, standardise: bool) -> plt.Figure:

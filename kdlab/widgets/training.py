@@ -22,7 +22,7 @@ EVERY = 0.5  # seconds between two looks
 
 
 class Panel(Shown):
-    """Buttons, a bar and curves of one run; what it stands on is trained first, in its turn.
+    """Buttons, a bar and curves of one run; its teacher runs are trained first.
 
     The run is that of `kdlab.run(config)`: it trains in a process of its own, goes on from its checkpoints, and when
     it is done `result` has it. All panels of a notebook on one run move one process; that of another notebook waits
@@ -132,9 +132,9 @@ class Panel(Shown):
         self.told.value = f"<b>{escape(visible(state))}</b>: {escape(visible(stage))}, {epoch}"
         self.buttons["start"].disabled = done or (alive and not paused)
         self.buttons["pause"].disabled, self.buttons["stop"].disabled = not alive or paused, not alive
-        if self.drawn != (seen := (now.path, len(log))):
+        if self.drawn != (content := (now.path, len(log))):
             show(plot_training(log, config.epochs, f"val/{monitored(config)}"), self.image)
-            self.drawn = seen
+            self.drawn = content
         return not done
 
 
