@@ -58,7 +58,7 @@ def _find(name: Path, stems: Mapping[str, Path]) -> Path:
     if len(name.parts) > 1:
         raise Error(f"there is no notebook {name}")
     if not stems:
-        raise Error(f"there is no {NOTEBOOKS}: this installation of kdlab is not whole, install it again")
+        raise Error(f"there is no {NOTEBOOKS}: this installation of kdlab is incomplete, install it again")
     return lookup("notebook", name.stem if name.suffix == ".ipynb" else name.name, stems)
 
 
@@ -199,7 +199,7 @@ def kernel_failures(path: Path) -> Iterator[None]:
         yield
     except DeadKernelError:
         raise Error(
-            f"the kernel died while {path.name} ran, perhaps for want of memory: finished runs are kept, so try again"
+            f"the kernel died while {path.name} ran, perhaps because memory ran out: finished runs are kept, so try again"
         ) from None
     except CellTimeoutError:
         raise Error(f"a cell of {path.name} ran for more than {CELL_SECONDS} s") from None
@@ -421,7 +421,7 @@ def _unfinished(path: Path, output: Path) -> Path:
                 raise Error(f"{file} is no file that could be replaced: name the notebook to write")
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.exists() and not os.access(output, os.W_OK):
-            raise Error(f"{output} cannot be written: it is there, and nobody may change it")
+            raise Error(f"{output} cannot be written: it is there already, write-protected")
         part.write_text("", encoding="utf-8")
     except OSError as error:
         raise Error(f"{output} cannot be written: {error.strerror or error}") from None
