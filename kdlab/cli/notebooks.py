@@ -199,7 +199,7 @@ def kernel_failures(path: Path) -> Iterator[None]:
         yield
     except DeadKernelError:
         raise Error(
-            f"the kernel died while {path.name} ran, perhaps because memory ran out: finished runs are kept, so try again"
+            f"the kernel died while {path.name} ran, perhaps because memory ran out: finished runs are kept, try again"
         ) from None
     except CellTimeoutError:
         raise Error(f"a cell of {path.name} ran for more than {CELL_SECONDS} s") from None
