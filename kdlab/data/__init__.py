@@ -71,8 +71,8 @@ def check_name(name: str) -> tuple[str, str]:
 def _path_alone(name: str) -> str | None:
     """How a path is written that was given without the kind of data set; None of what is no path."""
     path = name.removeprefix("file://")
-    looks = path != name or re.match(r"[./~\\]|[A-Za-z]:[\\/]|[^:]*[\\/]", path)
-    if not looks and not (name and ":" not in name and os.path.exists(name)):  # noqa: PTH110  # of odd names just False
+    is_path = path != name or re.match(r"[./~\\]|[A-Za-z]:[\\/]|[^:]*[\\/]", path)
+    if not is_path and not (name and ":" not in name and os.path.exists(name)):  # noqa: PTH110  # of odd names just False
         return None
     return f"{'csv' if path.lower().endswith(('.csv', '.tsv')) else 'folder'}:{path}"
 
@@ -98,8 +98,8 @@ def is_here(name: str) -> bool:
     """Whether a data set's files lie where they are looked for. Nothing is opened or downloaded."""
     key, part = check_name(name)
     if key in LISTINGS:
-        place = located(part)
-        return place.is_file() if key == "csv" else place.is_dir() or (key == "photographs" and place.is_file())
+        path = located(part)
+        return path.is_file() if key == "csv" else path.is_dir() or (key == "photographs" and path.is_file())
     return key not in PLACES or any(data_root().glob(f"{PLACES[key]}/*"))
 
 
@@ -116,10 +116,10 @@ def same_images(name: str, other: str) -> bool:
 
 def _parts_of(key: str) -> tuple[tuple[str, ...] | None, bool]:
     """The words that may follow the colon (None: any), and whether there must be one."""
-    asked = signature(DATASETS[key]).parameters.get("part")
-    if asked is None:
+    parameter = signature(DATASETS[key]).parameters.get("part")
+    if parameter is None:
         return ("",), False
-    return get_args(asked.annotation) or None, asked.default is Parameter.empty
+    return get_args(parameter.annotation) or None, parameter.default is Parameter.empty
 
 
 class Entry(NamedTuple):
@@ -197,26 +197,26 @@ def _state(key: str, part: str) -> str | None:
         return None
     if not _parts_of(key)[1]:
         return state_of(sorted(data_root().glob(PLACES[key])) if key in PLACES else ())
-    place = located(part)
-    if not place.is_file():
-        return state_of([place]) if place.is_dir() else None
+    path = located(part)
+    if not path.is_file():
+        return state_of([path]) if path.is_dir() else None
     with suppress(OSError, ValueError):  # what is wrong with a table its reader says
-        return state_of([place, *named_in(place)])
+        return state_of([path, *named_in(path)])
     return None
 
 
-def state_of(places: Iterable[Path]) -> str:
+def state_of(paths: Iterable[Path]) -> str:
     """A digest of the names, sizes and times of all files at and below these places, and of where they lie.
 
     Folders count by their names: an empty one may be a class without images.
     """
     digest = blake2b(digest_size=16)
-    for place in places:
-        root = os.path.realpath(place)
+    for start in paths:
+        root = os.path.realpath(start)
         digest.update(os.fsencode(f"{root}\n"))
-        for path, found in _below(root, set()):
-            facts = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-            facts = "a folder" if stat.S_ISDIR(found.st_mode) else facts
+        for path, status in _below(root, set()):
+            facts = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            facts = "a folder" if stat.S_ISDIR(status.st_mode) else facts
             digest.update(os.fsencode(f"{path}\0{facts}\n"))
     return digest.hexdigest()
 

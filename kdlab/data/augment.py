@@ -61,8 +61,8 @@ class Recipe:
         if self.noise:
             x = draw.normal(draw.uniform(0, self.noise)).add_(x).clamp_(0, 1)
         if self.erase_p:
-            top, left, height, width, found = draw.erasing(self.erase_scale, self.erase_ratio)
-            x = ops.erase(x, top, left, height, width, draw.chance(self.erase_p) & found)
+            top, left, height, width, fits = draw.erasing(self.erase_scale, self.erase_ratio)
+            x = ops.erase(x, top, left, height, width, draw.chance(self.erase_p) & fits)
         return x
 
     def _blur_kernel(self, x: Tensor) -> int:
@@ -200,10 +200,10 @@ class _Draw:
     def crop(self, scale: tuple[float, float], ratio: tuple[float, float]) -> Box:
         """Top, left, height and width of RandomResizedCrop; where ten draws fail, its largest central box."""
         H, W = self.height, self.width
-        top, left, height, width, found = self._box(scale, ratio, lambda h, w: (h > 0) & (h <= H) & (w > 0) & (w <= W))
+        top, left, height, width, fits = self._box(scale, ratio, lambda h, w: (h > 0) & (h <= H) & (w > 0) & (w <= W))
         h, w = min(H, round(W / ratio[0])), min(W, round(H * ratio[1]))
-        top, left = torch.where(found, top, (H - h) // 2), torch.where(found, left, (W - w) // 2)
-        return top, left, torch.where(found, height, h), torch.where(found, width, w)
+        top, left = torch.where(fits, top, (H - h) // 2), torch.where(fits, left, (W - w) // 2)
+        return top, left, torch.where(fits, height, h), torch.where(fits, width, w)
 
     def erasing(self, scale: tuple[float, float], ratio: tuple[float, float]) -> tuple[Tensor, ...]:
         """Top, left, height, width of RandomErasing, and whether ten draws found a box at all."""
@@ -223,5 +223,5 @@ class _Draw:
         height, width = (side / stretch).round_(), (side * stretch).round_()
         fit = fits(height, width)
         first = fit.byte().argmax(1, keepdim=True)
-        height, width, found = (each.gather(1, first)[:, 0] for each in (height.long(), width.long(), fit))
-        return self.integer(self.height - height + 1), self.integer(self.width - width + 1), height, width, found
+        height, width, one_fits = (each.gather(1, first)[:, 0] for each in (height.long(), width.long(), fit))
+        return self.integer(self.height - height + 1), self.integer(self.width - width + 1), height, width, one_fits

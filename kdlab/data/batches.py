@@ -56,8 +56,8 @@ class Partners(NamedTuple):
         """(steps, count): the positions for an epoch."""
         by_class, sizes, starts = rows_by_class(self.y)
         label = self.y[before[-1]]
-        place = torch.rand(label.shape, generator=draw, device=label.device) * sizes[label]
-        return by_class[starts[label] + place.long()]
+        position = torch.rand(label.shape, generator=draw, device=label.device) * sizes[label]
+        return by_class[starts[label] + position.long()]
 
 
 def labelled(y: Tensor, batch: int, ratio: int) -> list[Pool]:
@@ -151,8 +151,8 @@ class Batches:
         self._check_room(sum(pool.count for pool in self.pools), split.x.shape[1:])
         if isinstance(split.x, Photographs):
             split.x.threads(1)  # what is wrong with its variables is said here, before anything is written
-        own = (mean or split.images.mean, std or split.images.std) if normalise else ([0.0], [1.0])
-        self.normalise = Normalise(*own, device)
+        statistics = (mean or split.images.mean, std or split.images.std) if normalise else ([0.0], [1.0])
+        self.normalise = Normalise(*statistics, device)
 
     def epoch(self, seed: int, epoch: int, start: int = 0, drawn: Tensor | None = None) -> Iterator[Batch]:
         """The batches of one epoch (counted from 0), from step `start` on, for which `drawn` is what `state` gave."""
@@ -219,11 +219,11 @@ class Batches:
         share, chance = torch.rand(2, generator=draw, device=x.device)
         box = ops.cutmix_box(H, W, share, _integers(H, draw), _integers(W, draw))
         counts = [pool.count for pool in self.pools]
-        own = torch.arange(sum(counts), device=x.device)
-        other = torch.cat([_passes(rows, len(rows), draw) for rows in own.split(counts)])
+        unmixed = torch.arange(sum(counts), device=x.device)
+        other = torch.cat([_passes(rows, len(rows), draw) for rows in unmixed.split(counts)])
         mixed = chance < self.cutmix
         top, left, bottom, right = (side * mixed for side in box)
-        partner = torch.where(mixed, other, own)
+        partner = torch.where(mixed, other, unmixed)
         kept = 1 - (bottom - top) * (right - left) / (H * W)
         return ops.cutmix(x, partner, (top, left, bottom, right)), partner, kept
 

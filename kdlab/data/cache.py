@@ -68,13 +68,13 @@ def decoded(
     subject = repr((VERSION, PIXELS, str((table or root).resolve()), size, channels))
     key = blake2b(subject.encode(), digest_size=6).hexdigest()
     # With the source in its name no file is ever exchanged for another: a process that has it open has what it says
-    place = cache_root() / f"{stem}-{size or 'own'}-{key}-{_source(root, parts, about)}.npy"
-    images = _read(place, parts, make)
+    path = cache_root() / f"{stem}-{size or 'own'}-{key}-{_source(root, parts, about)}.npy"
+    images = _read(path, parts, make)
     if images is None:
         try:
-            with _held(place.parent, key, f"the images of {root}"):
-                images = _read(place, parts, make) or _build(place, parts, size, channels, make, needed)
-                _remove(file for file in _ours() if f"-{key}-" in file.name and file != place)
+            with _held(path.parent, key, f"the images of {root}"):
+                images = _read(path, parts, make) or _build(path, parts, size, channels, make, needed)
+                _remove(file for file in _ours() if f"-{key}-" in file.name and file != path)
         except NoRoomError as error:
             if not few:
                 raise
@@ -91,7 +91,7 @@ def decoded(
 
 def sizes() -> dict[str, int]:
     """Return the cached data sets and their bytes, by name."""
-    return {place.stem: place.stat().st_size for place in sorted(_ours("npy"))}
+    return {path.stem: path.stat().st_size for path in sorted(_ours("npy"))}
 
 
 def clear() -> int:
@@ -146,11 +146,11 @@ def _source(root: Path, parts: Files, about: object) -> str:
     return digest.hexdigest()
 
 
-def _read(place: Path, parts: Files, make: Callable[..., ImageSet]) -> ImageSet | None:
+def _read(path: Path, parts: Files, make: Callable[..., ImageSet]) -> ImageSet | None:
     """Return the cached images, or None where there are none, or damaged ones."""
     try:
-        array = _mapped(place)
-        pixels, facts = _pixels(array), _facts(place, array.offset + array.nbytes)
+        array = _mapped(path)
+        pixels, facts = _pixels(array), _facts(path, array.offset + array.nbytes)
         images = make(_parted(parts, pixels), mean=tuple(facts["mean"]), std=tuple(facts["std"]))
         if isinstance(pixels, Stored):  # to read all of them would take as long as an epoch
             images.is_known_by(facts["digest"])
@@ -160,23 +160,23 @@ def _read(place: Path, parts: Files, make: Callable[..., ImageSet]) -> ImageSet 
         return None
     except (ValueError, KeyError, TypeError):  # what cannot be parsed
         pass
-    warnings.warn(f"{place} is damaged: its images are decoded anew", stacklevel=4)
+    warnings.warn(f"{path} is damaged: its images are decoded anew", stacklevel=4)
     return None
 
 
-def _mapped(place: Path) -> np.memmap:
+def _mapped(path: Path) -> np.memmap:
     """Map the array of a file into memory; one that is cut short is a ValueError."""
     # What may be written to has to fit into memory
-    return np.lib.format.open_memmap(place, mode="r" if place.stat().st_size > memory_limit() else "c")
+    return np.lib.format.open_memmap(path, mode="r" if path.stat().st_size > memory_limit() else "c")
 
 
 def _pixels(array: np.memmap) -> Pixels:
     return Stored(array) if array.mode == "r" else torch.from_numpy(array)
 
 
-def _facts(place: Path, start: int) -> dict[str, Any]:
+def _facts(path: Path, start: int) -> dict[str, Any]:
     """Return what stands behind the pixels of a file: mean, standard deviation and fingerprint."""
-    with place.open("rb") as file:
+    with path.open("rb") as file:
         file.seek(start)
         text, check = file.read().split(b"\n")
     if int(check) != zlib.crc32(text):
@@ -185,14 +185,14 @@ def _facts(place: Path, start: int) -> dict[str, Any]:
 
 
 def _build(
-    place: Path, parts: Files, size: int | None, channels: int, make: Callable[..., ImageSet], needed: int
+    path: Path, parts: Files, size: int | None, channels: int, make: Callable[..., ImageSet], needed: int
 ) -> ImageSet:
     """Decode all files into `place`, which is there only when it is whole."""
     files = [file for listed in parts.values() for file, _ in listed]
-    part = place.with_suffix(".part")
+    part = path.with_suffix(".part")
     _remove_abandoned()
     try:
-        if needed > shutil.disk_usage(place.parent).free:
+        if needed > shutil.disk_usage(path.parent).free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with _removed_at_the_end(part):
             with part.open("wb") as file:
@@ -203,18 +203,18 @@ def _build(
             with part.open("ab") as file:
                 file.write(b"%s\n%d" % (facts, zlib.crc32(facts)))
                 os.fsync(file.fileno())
-            part.replace(place)
+            part.replace(path)
     except OSError as error:
         if error.errno not in FULL:
             raise
-        free = shutil.disk_usage(place.parent).free
+        free = shutil.disk_usage(path.parent).free
         raise NoRoomError(
-            f"decoded images of {needed / 1e6:,.1f} MB do not fit into {place.parent}, where {free / 1e6:,.1f} MB are "
+            f"decoded images of {needed / 1e6:,.1f} MB do not fit into {path.parent}, where {free / 1e6:,.1f} MB are "
             "free: make room (kdlab data clear), give a smaller size, or set KDLAB_CACHE to a folder on another disk"
         ) from error
-    images = _read(place, parts, make)
+    images = _read(path, parts, make)
     if images is None:
-        raise Error(f"{place} is damaged as soon as it is written: set KDLAB_CACHE to a folder on another disk")
+        raise Error(f"{path} is damaged as soon as it is written: set KDLAB_CACHE to a folder on another disk")
     return images
 
 
@@ -277,18 +277,20 @@ def _remove_abandoned() -> None:
 @contextmanager
 def _removed_at_the_end(part: Path) -> Iterator[None]:
     """Remove `part` at the end, also where SIGTERM ends this process, unless something else handles that signal."""
-    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    default = (
+        threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
 
     def end(number: int, _: object) -> None:
         _remove([part])
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 
-    if ours:
+    if default:
         signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
         _remove([part])
-        if ours:
+        if default:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)

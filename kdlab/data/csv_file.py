@@ -118,11 +118,11 @@ def _listing(
         groups = {each: [file for file, k, _ in labelled if k == label[each]] for each in classes}
         train, test = divided(groups, loose)
         return replace(made, files={"train": train, "test": test}, by_content=True)
-    parts = {side: [(file, k) for file, k, own in labelled if own == side] for side in PARTS}
+    parts = {side: [(file, k) for file, k, part in labelled if part == side] for side in PARTS}
     if not parts["train"] or not (parts["test"] or parts["val"]):
-        said = " and ".join(sorted({side for *_, side in labelled}))
+        sides = " and ".join(sorted({side for *_, side in labelled}))
         raise Error(
-            f"the column for the split of {table} has {said}: it needs train, and test or val; without it "
+            f"the column for the split of {table} has {sides}: it needs train, and test or val; without it "
             f"{SHARE:.0%} of each class are for testing"
         )
     for side, pairs in parts.items():
@@ -186,17 +186,17 @@ def _lines(table: Path) -> tuple[list[str], int]:
 
 def _column(table: Path, header: Sequence[str], kind: str, names: Sequence[str]) -> int | None:
     """The place of the column of that kind; None where a table needs none."""
-    found = [k for k, name in enumerate(header) if name in names]
-    if len(found) > 1:
-        both = " and ".join(header[k] for k in found[:2])
+    columns = [k for k, name in enumerate(header) if name in names]
+    if len(columns) > 1:
+        both = " and ".join(header[k] for k in columns[:2])
         raise Error(f"{table} has several columns for the {kind}, {both}: leave one")
-    if not found and kind != "split":
+    if not columns and kind != "split":
         more = "; leave its cells empty for images without labels" if kind == "label" else ""
         raise Error(
             f"{table} has no column for the {kind}: its first line is {','.join(header)[:80]}, call one of them "
             f"{', '.join(names[:4])}{more}"
         )
-    return found[0] if found else None
+    return columns[0] if columns else None
 
 
 def _row(table: Path, line: int, cells: Sequence[str], width: int, at: dict[str, int | None]) -> Row | None:
@@ -207,8 +207,8 @@ def _row(table: Path, line: int, cells: Sequence[str], width: int, at: dict[str,
         raise Error(f"{table}, line {line}: {len(cells)} cells and {width} columns: put names with a mark into quotes")
 
     def cell(kind: str) -> str:
-        place = at[kind]
-        return cells[place].strip() if place is not None and place < len(cells) else ""
+        column = at[kind]
+        return cells[column].strip() if column is not None and column < len(cells) else ""
 
     if not cell("file"):
         raise Error(f"{table}, line {line}: no file is named")
@@ -230,24 +230,24 @@ def _found(table: Path, rows: Sequence[Row]) -> list[str]:
             f"{len(missing):,} of the {len(rows):,} files that {table} names are not there: "
             f"{', '.join(missing[:NAMED])}{more}; paths start at {table.parent}"
         )
-    seen: dict[str, Row] = {}
+    by_path: dict[str, Row] = {}
     for path, row in zip(paths, rows, strict=True):
-        if (first := seen.setdefault(os.path.normpath(path), row)) is not row:
+        if (first := by_path.setdefault(os.path.normpath(path), row)) is not row:
             raise Error(f"{table} names one image twice, in lines {first.line} and {row.line}: leave one")
     return paths
 
 
-def _paths(place: Path, rows: Sequence[Row]) -> list[str]:
+def _paths(folder: Path, rows: Sequence[Row]) -> list[str]:
     """Where the files lie that a table in `place` names."""
     known: Names = {}
-    return [_path(place, row.file, known) for row in rows]
+    return [_path(folder, row.file, known) for row in rows]
 
 
-def _path(place: Path, file: str, known: Names) -> str:
+def _path(folder: Path, file: str, known: Names) -> str:
     """Where a file lies; also one whose name was written on Windows, or in another normal form of Unicode."""
-    path = os.path.join(place, os.path.expanduser(file))  # noqa: PTH111, PTH118  # names that no system has raise nothing
+    path = os.path.join(folder, os.path.expanduser(file))  # noqa: PTH111, PTH118  # names that no system has raise nothing
     if "\\" in file and not os.path.exists(path):  # noqa: PTH110
-        path = os.path.join(place, PureWindowsPath(file).as_posix())  # noqa: PTH118
+        path = os.path.join(folder, PureWindowsPath(file).as_posix())  # noqa: PTH118
     if path.isascii() or os.path.exists(path):  # noqa: PTH110
         return path
     return _in_other_form(path, known) or path
@@ -262,10 +262,10 @@ def _in_other_form(path: str, known: Names) -> str | None:
     if not name or above == path:
         return None
     if not os.path.isdir(above):  # noqa: PTH112
-        found = _in_other_form(above, known)
-        if found is None:
+        existing = _in_other_form(above, known)
+        if existing is None:
             return None
-        above = found
+        above = existing
     if above not in known:
         names: defaultdict[str, list[str]] = defaultdict(list)
         with suppress(OSError):  # no permission: the file counts as not there

@@ -19,7 +19,7 @@ from .listing import (
     PHOTOGRAPHS_OF_PHONES,
     LeftOut,
     Listing,
-    Seen,
+    Owners,
     ending,
     endings,
     entries,
@@ -109,21 +109,21 @@ def _no_folder(root: Path, parts: Sequence[str]) -> Error:
     )
 
 
-def _without_classes(root: Path, name: str, place: Path) -> Listing:
+def _without_classes(root: Path, name: str, source: Path) -> Listing:
     """Images that nobody sorted: loose in `place`, `root` itself or train/ in it, and in folders for such images."""
-    folders, files = entries(place)
+    folders, files = entries(source)
     outside, loose = entries(root)
     left_out: LeftOut = Counter()
     unlabelled = [each for each in outside if _no_label(each)]
     beside, others = [f"{each}/" for each in outside if each not in (*unlabelled, "train")], []
-    if place != root:
+    if source != root:
         unlabelled = [*(f"train/{each}" for each in folders), *unlabelled]
         images, others = _loose(loose)
         beside += images
-    found = images_among(str(place), files, "" if place == root else "train", left_out)
-    found += _without_labels(root, unlabelled, left_out, {})
+    unsorted = images_among(str(source), files, "" if source == root else "train", left_out)
+    unsorted += _without_labels(root, unlabelled, left_out, {})
     return Listing(
-        name, root, (), {"train": [(file, -1) for file in found]}, left_out, tuple(beside), others=tuple(others)
+        name, root, (), {"train": [(file, -1) for file in unsorted]}, left_out, tuple(beside), others=tuple(others)
     )
 
 
@@ -131,25 +131,25 @@ def _sorted_out(root: Path, name: str, parts: Sequence[str]) -> Listing:
     """The layout with train/, and test/ or val/."""
     names = parts or PARTS
     folders, files = entries(root)
-    places = {part: root / part for part in names if (root / part).is_dir()}
-    if list(places) == ["train"] and not parts and all(_no_label(each) for each in entries(root / "train")[0]):
+    part_folders = {part: root / part for part in names if (root / part).is_dir()}
+    if list(part_folders) == ["train"] and not parts and all(_no_label(each) for each in entries(root / "train")[0]):
         flat = _without_classes(root, name, root / "train")
         if flat.files["train"]:
             return flat
-    if "train" not in places or len(places) < min(2, len(names)):
+    if "train" not in part_folders or len(part_folders) < min(2, len(names)):
         hint = "" if parts else _hint(root, folders)
         has = ", ".join(f"{each}/" for each in folders) or "no folders"
         raise Error(f"{root} needs {_wanted(names)} folder, it has {has}{hint}")
-    tested = {each for part, place in places.items() if part != "train" for each in entries(place)[0]}
+    tested = {each for part, folder in part_folders.items() if part != "train" for each in entries(folder)[0]}
     without = [] if parts else [each for each in folders if _no_label(each)]
-    read = [*places.values(), *(root / each for each in without)]
-    beside = [f"{each}/" for each in folders if not any(place.samefile(root / each) for place in read)]
+    read = [*part_folders.values(), *(root / each for each in without)]
+    beside = [f"{each}/" for each in folders if not any(folder.samefile(root / each) for folder in read)]
     covers, others = _loose(files)
     left_out: LeftOut = Counter()
-    seen: Seen = {}
-    found: dict[str, dict[str, list[str]]] = {}
-    for part, place in places.items():
-        classes, loose = entries(place)
+    owners: Owners = {}
+    by_part: dict[str, dict[str, list[str]]] = {}
+    for part, folder in part_folders.items():
+        classes, loose = entries(folder)
         if part == "train" and not parts:  # a folder of that name in test/ says that it is a class
             without += [f"train/{each}" for each in classes if _no_label(each) and each not in tested]
             classes = [each for each in classes if f"train/{each}" not in without]
@@ -157,18 +157,20 @@ def _sorted_out(root: Path, name: str, parts: Sequence[str]) -> Listing:
         if images:
             beside.append(f"{len(images):,} image{'s' * (len(images) > 1)} in {part}/ outside its folders")
         others += [f"{part}/{file}" for file in rest]
-        found[part] = _of_classes(place, classes, part, left_out, seen if part == "train" else {})
-    classes = list(found["train"])
-    for part, groups in found.items():
+        by_part[part] = _of_classes(folder, classes, part, left_out, owners if part == "train" else {})
+    classes = list(by_part["train"])
+    for part, groups in by_part.items():
         if odd := set(groups) ^ set(classes):
-            raise Error(f"the classes of {places[part]} and {places['train']} differ: {', '.join(sorted(odd))}")
+            raise Error(
+                f"the classes of {part_folders[part]} and {part_folders['train']} differ: {', '.join(sorted(odd))}"
+            )
     if len(classes) == 1:
-        raise Error(f"{places['train']} has one class only, {classes[0]}: a classifier needs two folders or more")
+        raise Error(f"{part_folders['train']} has one class only, {classes[0]}: a classifier needs two folders or more")
     labelled = {
         part: [(file, label) for label, group in enumerate(groups.values()) for file in group]
-        for part, groups in found.items()
+        for part, groups in by_part.items()
     }
-    labelled["train"] += [(file, -1) for file in _without_labels(root, without, left_out, seen)]
+    labelled["train"] += [(file, -1) for file in _without_labels(root, without, left_out, owners)]
     if parts:  # of a published data set, whose folder holds more than its images
         return Listing(name, root, tuple(classes), labelled, left_out)
     return Listing(name, root, tuple(classes), labelled, left_out, (*beside, *covers), others=tuple(others))
@@ -193,7 +195,7 @@ def _classes_alone(root: Path, name: str) -> Listing:
     """The layout of a folder for each class: a share of each is for testing."""
     folders, files = entries(root)
     left_out: LeftOut = Counter()
-    seen: Seen = {}
+    owners: Owners = {}
     classes = [each for each in folders if not _no_label(each)]
     for each in classes:
         if deeper := [below for below in entries(root / each)[0] if below.casefold() in PARTS]:
@@ -205,8 +207,8 @@ def _classes_alone(root: Path, name: str) -> Listing:
             f"{root} has one class only, {classes[0]}: a classifier needs two folders or more{hint}; images without "
             "labels lie in unlabelled/"
         )
-    groups = _of_classes(root, classes, "", left_out, seen)
-    loose = _without_labels(root, [each for each in folders if _no_label(each)], left_out, seen)
+    groups = _of_classes(root, classes, "", left_out, owners)
+    loose = _without_labels(root, [each for each in folders if _no_label(each)], left_out, owners)
     train, test = divided(groups, loose)
     images, others = _loose(files)
     parts = {"train": train, "test": test}
@@ -235,16 +237,16 @@ def divided(
         able = sorted(each for each in count if owners[each] == {label} and each not in elsewhere)
         if not able or len(count) < 2:
             many = "s" * (len(files) > 1)
-            told = f"class {name} has {len(files)} image{many}, of which none can be set aside for testing"
+            cause = f"class {name} has {len(files)} image{many}, of which none can be set aside for testing"
             others = {k for each in count for k in owners[each]} - {label}
             where = [f"in {list(groups)[k]}" for k in sorted(others)]
             where += ["among those without a label (unlabelled/)"] * any(each in elsewhere for each in count)
             if where:
                 raise Error(
-                    f"{told}, as all are also {' or '.join(where)}: leave each in one place, or make train/ and test/ "
+                    f"{cause}, as all are also {' or '.join(where)}: leave each in one place, or make train/ and test/ "
                     "folders"
                 )
-            raise Error(f"{told}: give it two different ones or more, or make train/ and test/ folders")
+            raise Error(f"{cause}: give it two different ones or more, or make train/ and test/ folders")
         wanted, chosen = max(1, round(SHARE * len(files))), 0
         for each in able:
             if chosen + count[each] <= wanted:
@@ -285,25 +287,27 @@ def _bytes(file: str) -> int:
         raise unreadable(file, error) from error
 
 
-def _of_classes(place: Path, folders: Sequence[str], shown: str, left_out: LeftOut, seen: Seen) -> dict[str, list[str]]:
+def _of_classes(
+    parent: Path, folders: Sequence[str], shown: str, left_out: LeftOut, owners: Owners
+) -> dict[str, list[str]]:
     """Class -> its image files, both sorted, of the `folders` in `place`."""
     prefix = f"{shown}/" if shown else ""
-    found = {each: images_below(f"{place}/{each}", f"{prefix}{each}", left_out, each, seen) for each in folders}
-    if empty := [each for each, files in found.items() if not files] or ([place.name] if not found else []):
+    by_class = {each: images_below(f"{parent}/{each}", f"{prefix}{each}", left_out, each, owners) for each in folders}
+    if empty := [each for each, files in by_class.items() if not files] or ([parent.name] if not by_class else []):
         has = Counter({key: n for key, n in left_out.items() if key[0] in {f"{prefix}{each}" for each in empty}})
         raise Error(
-            f"no images in {place} for {', '.join(empty)}{_left(has)}: each class needs a folder with .jpg, .png, "
+            f"no images in {parent} for {', '.join(empty)}{_left(has)}: each class needs a folder with .jpg, .png, "
             ".webp or other images"
         )
     if both := one_elsewhere(folders):
         names = f"{both[0]} and {both[1]}"
-        raise Error(f"{place} has folders {names}, which are one and the same on other systems: rename one")
-    return found
+        raise Error(f"{parent} has folders {names}, which are one and the same on other systems: rename one")
+    return by_class
 
 
-def _without_labels(root: Path, folders: Sequence[str], left_out: LeftOut, seen: Seen) -> list[str]:
+def _without_labels(root: Path, folders: Sequence[str], left_out: LeftOut, owners: Owners) -> list[str]:
     """The image files in these folders, which have no labels."""
-    return [file for each in folders for file in images_below(f"{root}/{each}", each, left_out, UNLABELLED[0], seen)]
+    return [file for each in folders for file in images_below(f"{root}/{each}", each, left_out, UNLABELLED[0], owners)]
 
 
 def _loose(files: Sequence[os.DirEntry[str]]) -> tuple[list[str], list[str]]:
@@ -313,8 +317,8 @@ def _loose(files: Sequence[os.DirEntry[str]]) -> tuple[list[str], list[str]]:
     return images, [file.name for file in files if ending(file.name) not in able]
 
 
-def _holds_images(place: Path) -> bool:
-    return bool(images_below(str(place), "", Counter(), "", {}))
+def _holds_images(folder: Path) -> bool:
+    return bool(images_below(str(folder), "", Counter(), "", {}))
 
 
 def _no_label(name: str) -> bool:
@@ -352,10 +356,10 @@ def tiny_imagenet(size: int | None = None) -> ImageSet:
     left_out: LeftOut = Counter()
     train_files: list[tuple[str, int]] = []
     for label, wnid in enumerate(ids):
-        place = train / wnid / "images"
-        images = images_among(str(place), entries(place)[1], f"train/{wnid}/images", left_out) if place.is_dir() else []
+        folder, shown = train / wnid / "images", f"train/{wnid}/images"
+        images = images_among(str(folder), entries(folder)[1], shown, left_out) if folder.is_dir() else []
         if not images:
-            raise Error(f"no images in {place}: unpack the archive anew")
+            raise Error(f"no images in {folder}: unpack the archive anew")
         train_files += [(file, label) for file in images]
     files = {"train": train_files, "test": _annotations(root / "val" / "val_annotations.txt", ids)}
     names = class_names(ids, words(root / "words.txt"))
@@ -366,15 +370,17 @@ def _tiny_root() -> Path:
     root = data_root()
     if (root / "tiny-imagenet-200").is_dir():
         return root / "tiny-imagenet-200"
-    found = sorted(p for p in root.glob("tiny-imagenet-*") if p.is_dir())
-    if not found:
+    subsets = sorted(p for p in root.glob("tiny-imagenet-*") if p.is_dir())
+    if not subsets:
         raise Error(
             f"Tiny-ImageNet is not under {root}: unpack tiny-imagenet-200.zip there or set KDLAB_DATA to the folder "
             "that holds tiny-imagenet-200/"
         )
-    if len(found) > 1:
-        raise Error(f"{root} has several folders of Tiny-ImageNet, {', '.join(p.name for p in found)}: leave only one")
-    return found[0]
+    if len(subsets) > 1:
+        raise Error(
+            f"{root} has several folders of Tiny-ImageNet, {', '.join(p.name for p in subsets)}: leave only one"
+        )
+    return subsets[0]
 
 
 def _annotations(table: Path, ids: list[str]) -> list[tuple[str, int]]:
@@ -383,10 +389,10 @@ def _annotations(table: Path, ids: list[str]) -> list[tuple[str, int]]:
         raise Error(f"{table} is missing: unpack the archive anew")
     label = {wnid: i for i, wnid in enumerate(ids)}
     rows = [line.split() for line in table.read_text(errors="replace").splitlines() if line.strip()]
-    found = [(str(table.parent / "images" / row[0]), label[row[1]]) for row in rows if len(row) > 1 and row[1] in label]
-    if not found:
+    pairs = [(str(table.parent / "images" / row[0]), label[row[1]]) for row in rows if len(row) > 1 and row[1] in label]
+    if not pairs:
         raise Error(f"{table} names no image of the classes in {table.parents[1] / 'train'}: unpack the archive anew")
-    return found
+    return pairs
 
 
 def words(table: Path) -> dict[str, str]:

@@ -40,12 +40,12 @@ def imagenet(size: int | None = None) -> ImageSet:
             "KDLAB_DATA to the folder that holds imagenet/"
         )
     if (root / "val").is_dir() and not entries(root / "val")[0]:
-        found = listed(root, "imagenet", ("train",))
-        found.files["val"] = _solution(root / SOLUTION, found.classes)
+        listing = listed(root, "imagenet", ("train",))
+        listing.files["val"] = _solution(root / SOLUTION, listing.classes)
     else:
-        found = listed(root, "imagenet", ("train", "val"))
-    names = class_names(found.classes, words(root / MAPPING) or published_words(found.classes))
-    return cropped(replace(found, classes=names), size, ends=0)
+        listing = listed(root, "imagenet", ("train", "val"))
+    names = class_names(listing.classes, words(root / MAPPING) or published_words(listing.classes))
+    return cropped(replace(listing, classes=names), size, ends=0)
 
 
 def photographs(part: str, size: int | None = None) -> ImageSet:
@@ -59,30 +59,30 @@ def photographs(part: str, size: int | None = None) -> ImageSet:
 
 def photographs_listing(part: str) -> Listing:
     """The files of photographs:PATH, where PATH is a folder or a table."""
-    place, name = located(part), f"photographs:{part}"
-    return tabled(place, name) if place.is_file() else listed(place, name)
+    path, name = located(part), f"photographs:{part}"
+    return tabled(path, name) if path.is_file() else listed(path, name)
 
 
-def cropped(found: Listing, size: int | None, ends: int = ENDS) -> ImageSet:
+def cropped(listing: Listing, size: int | None, ends: int = ENDS) -> ImageSet:
     """The images of a listing, which stay in their files and are cropped as they are decoded."""
-    found.warn()
-    images = uncut(found, size)
-    files = [pair for part in found.parts for pair in part or ()]
-    images.is_known_by(_fingerprint(found.root, found.about, files, size or SIZE, ends))
+    listing.warn()
+    images = uncut(listing, size)
+    files = [pair for part in listing.parts for pair in part or ()]
+    images.is_known_by(_fingerprint(listing.root, listing.about, files, size or SIZE, ends))
     return images
 
 
-def uncut(found: Listing, size: int | None) -> ImageSet:
+def uncut(listing: Listing, size: int | None) -> ImageSet:
     """The images of a listing, of whose files none is opened yet."""
 
     def read(files: Listed) -> tuple[Photographs, torch.Tensor]:
         return Photographs([file for file, _ in files], size or SIZE), labels(files)
 
-    train, test, val = found.parts
+    train, test, val = listing.parts
     held = read(val) if val is not None else (None, None)
     return ImageSet(
-        found.name,
-        found.classes,
+        listing.name,
+        listing.classes,
         *read(train),
         *read(test),
         style="photographs",
@@ -118,10 +118,10 @@ def _solution(table: Path, ids: tuple[str, ...]) -> list[tuple[str, int]]:
     with table.open(newline="", errors="replace") as file:
         rows = [row[:2] for row in csv.reader(file) if len(row) > 1]  # image, "ID box ID box ..."
     rows = [(image, boxes.split()[0]) for image, boxes in rows if boxes.split()]
-    found = [(str(table.parent / "val" / f"{image}.JPEG"), label[wnid]) for image, wnid in rows if wnid in label]
-    if not found:
+    pairs = [(str(table.parent / "val" / f"{image}.JPEG"), label[wnid]) for image, wnid in rows if wnid in label]
+    if not pairs:
         raise Error(f"{table} names no image of the classes in {table.parent / 'train'}: take the challenge's own")
-    return found
+    return pairs
 
 
 def published_words(ids: tuple[str, ...]) -> dict[str, str]:

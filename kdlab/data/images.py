@@ -196,17 +196,17 @@ def _check_images(where: str, x: Any) -> None:
         raise Error(f"{where} is a {type(x).__name__}: give a uint8 tensor (n, C, H, W), torch.from_numpy(...)")
     if isinstance(x, Tensor):
         _check_bytes(where, x)
-    told = f"{where} has the shape {tuple(x.shape)}"
+    shape = f"{where} has the shape {tuple(x.shape)}"
     if len(x.shape) == 3:
-        raise Error(f"{told}: give (n, C, H, W), greyscale images as x[:, None]")
+        raise Error(f"{shape}: give (n, C, H, W), greyscale images as x[:, None]")
     if len(x.shape) != 4:
-        raise Error(f"{told}: give (n, C, H, W), with 1 channel or 3")
+        raise Error(f"{shape}: give (n, C, H, W), with 1 channel or 3")
     if x.shape[1] not in CHANNELS and x.shape[3] in CHANNELS:
-        raise Error(f"{told}: channels come first, (n, C, H, W), give x.permute(0, 3, 1, 2)")
+        raise Error(f"{shape}: channels come first, (n, C, H, W), give x.permute(0, 3, 1, 2)")
     if x.shape[1] not in CHANNELS:
-        raise Error(f"{told}: images have 1 channel or 3, transparency and other bands are left out as in x[:, :3]")
+        raise Error(f"{shape}: images have 1 channel or 3, transparency and other bands are left out as in x[:, :3]")
     if not x.shape[2] or not x.shape[3]:
-        raise Error(f"{told}: these images have no pixels")
+        raise Error(f"{shape}: these images have no pixels")
 
 
 def _check_bytes(where: str, x: Tensor) -> None:

@@ -67,7 +67,7 @@ class Inspected:
 
     images: ImageSet
     listed: Listing | None
-    found: Survey
+    survey: Survey
     several_sizes: bool
 
     @property
@@ -89,7 +89,7 @@ class Inspected:
     @property
     def problems(self) -> list[str]:
         """Why files are refused, a sentence for each; a run on these images would end with one of them."""
-        return list(self.found.problems.values())
+        return list(self.survey.problems.values())
 
     def lines(self) -> Iterator[str]:
         """A line for each thing that is worth knowing."""
@@ -109,19 +109,19 @@ class Inspected:
         yield f"what kdlab does: {self._done()}"
 
     def _sizes(self) -> str:
-        sizes = self.found.sizes
+        sizes = self.survey.sizes
         if len(sizes) < 2:
             return "".join(f"all {_pixels(size)}" for size in sizes) or "unknown"
         ordered, ((often, count), *_) = sorted(sizes, key=lambda size: size[0] * size[1]), sizes.most_common(1)
-        told = (
+        text = (
             f"{len(sizes):,} of them (height x width), from {_pixels(ordered[0])} to {_pixels(ordered[-1])}, "
             f"most often {_pixels(often)} ({count:,} of {sizes.total():,})"
         )
         side = min(max(min(often), LEAST), SIZE)
-        return f"{told}: give size=, such as size={side} (here --size {side})" if self.several_sizes else told
+        return f"{text}: give size=, such as size={side} (here --size {side})" if self.several_sizes else text
 
     def _modes(self) -> str:
-        ordered = self.found.modes.most_common()
+        ordered = self.survey.modes.most_common()
         return ", ".join(f"{count:,} {mode}{f' ({MODES[mode]})' if mode in MODES else ''}" for mode, count in ordered)
 
     def _equal(self) -> Iterator[str]:
@@ -149,7 +149,7 @@ class Inspected:
             return {name: of_pixels(x) for name, (x, _) in self.parts.items()}
         if self.listed is None:
             return None
-        problems = self.found.problems
+        problems = self.survey.problems
         files = dict(zip(("train", "test", "val"), self.listed.parts, strict=True))
         return {
             name: [file if file in problems else content(file) for file, _ in pairs]
@@ -157,15 +157,15 @@ class Inspected:
             if pairs is not None
         }
 
-    def _examples(self, part: str, found: Equal) -> str:
-        shown = max(2, min(found.other_label, PAIRS))
-        told = "; ".join(
-            f"{self._image('train', a, i < found.other_label)} = {self._image(part, b, i < found.other_label)}"
-            for i, (a, b) in enumerate(found.pairs[:shown])
+    def _examples(self, part: str, matches: Equal) -> str:
+        shown = max(2, min(matches.other_label, PAIRS))
+        examples = "; ".join(
+            f"{self._image('train', a, i < matches.other_label)} = {self._image(part, b, i < matches.other_label)}"
+            for i, (a, b) in enumerate(matches.pairs[:shown])
         )
-        left = len(found.pairs) - shown
+        left = len(matches.pairs) - shown
         more = f"; {left:,} more" if left > 0 else ""
-        return f"{f', {found.other_label:,} with another label' if found.other_label else ''} ({told}{more})"
+        return f"{f', {matches.other_label:,} with another label' if matches.other_label else ''} ({examples}{more})"
 
     def _image(self, part: str, k: int, with_label: bool) -> str:
         """What an image is called, and its class where that matters."""
@@ -214,7 +214,7 @@ class Inspected:
 
     def _stretched(self) -> str:
         """What becomes of images that are not square, where there are such."""
-        if self.listed is None or all(height == width for height, width in self.found.sizes):
+        if self.listed is None or all(height == width for height, width in self.survey.sizes):
             return ""
         path = self.listed.name.partition(":")[2]
         return f", stretched: their aspect ratio is not kept (photographs:{path} crops instead)"
@@ -227,10 +227,10 @@ def inspect(name: str, size: int | None) -> Inspected:
     if (listed := data.files_of(name)) is None:
         images = data.load(name, size)
         return Inspected(images, None, _as_read(images), False)
-    found = survey([file for files in listed.files.values() for file, _ in files])
-    several = size is None and len(found.sizes) > 1 and not name.startswith(STREAMS)
-    images = uncut(listed, size) if several or found.problems else data.load(name, size)
-    return Inspected(images, listed, found, several)
+    summary = survey([file for files in listed.files.values() for file, _ in files])
+    several = size is None and len(summary.sizes) > 1 and not name.startswith(STREAMS)
+    images = uncut(listed, size) if several or summary.problems else data.load(name, size)
+    return Inspected(images, listed, summary, several)
 
 
 def counted(images: ImageSet) -> str:
@@ -254,19 +254,19 @@ def headline(images: ImageSet) -> str:
 
 def survey(files: Sequence[str]) -> Survey:
     """Sizes and modes, from the heads of the files, and what is wrong with those that cannot be decoded."""
-    found = Survey(Counter(), Counter(), {})
+    summary = Survey(Counter(), Counter(), {})
     for file in files:
         with suppress(Exception):  # what damaged files make Pillow raise is of many kinds; they are named below
             check_regular(file)
             with OWN_LIMIT, Image.open(file) as opened:
                 width, height = opened.size
                 turned = opened.getexif().get(ORIENTATION) in TURNED
-                found.sizes[(width, height) if turned else (height, width)] += 1
-                found.modes[opened.mode] += 1
+                summary.sizes[(width, height) if turned else (height, width)] += 1
+                summary.modes[opened.mode] += 1
     with ThreadPoolExecutor(processors()) as threads:
         reasons = zip(files, threads.map(_problem, files), strict=True)
-        found.problems.update({file: reason for file, reason in reasons if reason})
-    return found
+        summary.problems.update({file: reason for file, reason in reasons if reason})
+    return summary
 
 
 def _problem(file: str) -> str | None:
@@ -283,15 +283,15 @@ def equal(parts: Mapping[str, Sequence[str]], labels: Mapping[str, Sequence[int]
     first: dict[str, int] = {}
     for k, each in enumerate(parts["train"]):
         first.setdefault(each, k)
-    found = {}
+    by_part = {}
     for part, digests in parts.items():
         pairs = [(first[each], k) for k, each in enumerate(digests) if each in first]
         pairs = [(a, k) for a, k in pairs if part != "train" or a != k]
         both = [(labels["train"][a], labels[part][k]) for a, k in pairs]
         differ = [one != other and min(one, other) >= 0 for one, other in both]
         first_those = sorted(range(len(pairs)), key=lambda i: not differ[i])
-        found[part] = Equal([pairs[i] for i in first_those], sum(differ))
-    return found
+        by_part[part] = Equal([pairs[i] for i in first_those], sum(differ))
+    return by_part
 
 
 def of_pixels(images: Pixels) -> list[str]:

@@ -48,7 +48,7 @@ PHOTOGRAPHS_OF_PHONES = (".heic", ".heif")
 PLACES = 6  # that a sentence names
 NO_ENDING = "without an ending"
 LeftOut = Counter[tuple[str, str]]  # (place, ending) -> files
-Seen = dict[str, tuple[str, str]]  # folder -> its class, and the way there
+Owners = dict[str, tuple[str, str]]  # folder -> its class, and the way there
 
 
 class NotRead(UserWarning):
@@ -113,7 +113,7 @@ class Listing:
 
 def _counted(left_out: LeftOut) -> str:
     ordered = sorted(left_out.items(), key=lambda each: (-each[1], each[0]))
-    phrases = [f"{count:,} {ending}{f' in {place}' if place else ''}" for (place, ending), count in ordered]
+    phrases = [f"{count:,} {ending}{f' in {folder}' if folder else ''}" for (folder, ending), count in ordered]
     return some(phrases, sum(count for _, count in ordered[PLACES:]))
 
 
@@ -147,11 +147,11 @@ def ending(file: str) -> str:
 
 
 def entries(
-    place: str | Path, is_folder: Callable[[os.DirEntry[str]], bool] = os.DirEntry.is_dir
+    folder: str | Path, is_folder: Callable[[os.DirEntry[str]], bool] = os.DirEntry.is_dir
 ) -> tuple[list[str], list[os.DirEntry[str]]]:
     """The names of the folders in `place`, and its files, both sorted; what is hidden is neither."""
     folders, files = [], []
-    for entry in os.scandir(place):
+    for entry in os.scandir(folder):
         if hidden(entry.name):
             continue
         if is_folder(entry):
@@ -161,36 +161,36 @@ def entries(
     return sorted(folders), sorted(files, key=lambda file: file.name)
 
 
-def images_below(place: str, name: str, left_out: LeftOut, owner: str, seen: Seen) -> list[str]:
+def images_below(folder: str, name: str, left_out: LeftOut, owner: str, owners: Owners) -> list[str]:
     """The image files in the folder `place` and all below it, sorted; others are counted in `left_out` under `name`.
 
     What a link leads to counts, but no folder twice. `seen`: folder -> its class, and the way there; one that two
     classes lead to is an `Error`.
     """
-    found: list[str] = []
-    waiting = [place]
+    images: list[str] = []
+    waiting = [folder]
     while waiting:
         at = waiting.pop()
-        first, way = seen.setdefault(os.path.realpath(at), (owner, at))
+        first, way = owners.setdefault(os.path.realpath(at), (owner, at))
         if first != owner:
             raise Error(f"{way} and {at} are one folder, of the classes {first} and {owner}: remove the link")
         if way == at:
             folders, files = entries(at, _is_folder)
-            found += images_among(at, files, name, left_out)
+            images += images_among(at, files, name, left_out)
             waiting += [f"{at}/{each}" for each in reversed(folders)]
-    return sorted(found)
+    return sorted(images)
 
 
-def images_among(place: str, files: Sequence[os.DirEntry[str]], name: str, left_out: LeftOut) -> list[str]:
+def images_among(folder: str, files: Sequence[os.DirEntry[str]], name: str, left_out: LeftOut) -> list[str]:
     """The paths of those `files` of `place` that are images; others are counted in `left_out` under `name`."""
-    found, able = [], endings()
+    images, able = [], endings()
     for file in files:
         end = ending(file.name) if _opens(file) else "that is no file"
         if end in able:
-            found.append(f"{place}/{file.name}")
+            images.append(f"{folder}/{file.name}")
         else:
             left_out[name, end] += 1
-    return found
+    return images
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -239,13 +239,13 @@ class Shared(NamedTuple):
 
 def shared(first: Listing, second: Listing) -> Shared:
     """Compare the files of two listings; nothing is decoded, and a file that is not there is no one's."""
-    theirs, own = _labelled(first), _labelled(second)
-    files = {file for file, _ in theirs}
+    labelled_first, labelled_second = _labelled(first), _labelled(second)
+    files = {file for file, _ in labelled_first}
     held = {file for part, pairs in second.files.items() if part != "train" for file in _files(pairs)}
     return Shared(
         train=not _files(first.files["train"]).isdisjoint(_files(second.files["train"])),
-        labelled=not files.isdisjoint(file for file, _ in own),
-        alike=theirs == own,
+        labelled=not files.isdisjoint(file for file, _ in labelled_second),
+        alike=labelled_first == labelled_second,
         held=not files.isdisjoint(held),
     )
 

@@ -215,6 +215,6 @@ def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
 def turns(order: Tensor) -> Tensor:
     """For each entry how many equal ones come before it, row after row."""
     flat = order.flatten()
-    sorted_, place = flat.sort(stable=True)
+    sorted_, positions = flat.sort(stable=True)
     first = torch.searchsorted(sorted_, sorted_)  # where the run of equal ones begins
-    return torch.empty_like(flat).index_copy_(0, place, torch.arange(len(flat)) - first).view_as(order)
+    return torch.empty_like(flat).index_copy_(0, positions, torch.arange(len(flat)) - first).view_as(order)

@@ -176,27 +176,27 @@ def _in_fold(fold: int, count: int) -> Tensor:
         raise Error(f"{table} does not tell the images of fold {fold}: put the original file there") from error
 
 
-def _parts(title: str, place: Path, read: Callable[..., Any]) -> tuple[Any, Any]:
+def _parts(title: str, folder: Path, read: Callable[..., Any]) -> tuple[Any, Any]:
     """What `read(root, train)` gives for the training and the test part; the files lie in root / place."""
     root = data_root()
-    before = _archives(root, place)
+    before = _archives(root, folder)
     try:
         return read(root, train=True), read(root, train=False)
     except (RuntimeError, OSError, EOFError, ValueError, LookupError, AssertionError, pickle.UnpicklingError) as error:
-        for archive in _archives(root, place) - before:  # what a download that stopped half-way has left
+        for archive in _archives(root, folder) - before:  # what a download that stopped half-way has left
             archive.unlink()
-        if any((root / place).glob("*")):
+        if any((root / folder).glob("*")):
             raise Error(
-                f"the {title} files in {root / place} are incomplete or damaged and could not be downloaded again: "
+                f"the {title} files in {root / folder} are incomplete or damaged and could not be downloaded again: "
                 "remove them, or put the original ones there"
             ) from error
         raise Error(
-            f"{title} is not under {root} and could not be downloaded: put its files into {root / place} "
-            f"or set KDLAB_DATA to the folder that holds {place.parts[0]}/"
+            f"{title} is not under {root} and could not be downloaded: put its files into {root / folder} "
+            f"or set KDLAB_DATA to the folder that holds {folder.parts[0]}/"
         ) from error
 
 
-def _archives(root: Path, place: Path) -> set[Path]:
+def _archives(root: Path, folder: Path) -> set[Path]:
     """What was downloaded, where nothing was unpacked from it beside."""
-    found = [*root.glob("*.gz"), *(root / place).glob("*.gz")]
-    return {archive for archive in found if not archive.with_suffix("").exists()}
+    archives = [*root.glob("*.gz"), *(root / folder).glob("*.gz")]
+    return {archive for archive in archives if not archive.with_suffix("").exists()}
