@@ -44,7 +44,7 @@ DATASETS: dict[str, Callable[..., ImageSet]] = {
     "csv": csv_file,  # "csv:FILE"
 }
 BUILT_IN = dict(DATASETS)
-# Of images of one's own: what lists their files, and decodes none
+# Of your own images: what lists their files, and decodes none
 LISTINGS: dict[str, Callable[[str], Listing]] = {
     "folder": folder_listing,
     "photographs": photographs_listing,
@@ -53,7 +53,10 @@ LISTINGS: dict[str, Callable[[str], Listing]] = {
 
 
 def check_name(name: str) -> tuple[str, str]:
-    """The key of DATASETS and what follows the colon in a data set's `name`, or an `Error`. Nothing is read."""
+    """Split a data set's name into its key in DATASETS and what follows the colon.
+
+    A wrong name is an `Error`; nothing is read.
+    """
     key, colon, part = name.partition(":")
     if key not in DATASETS and (written := _path_alone(name)):
         raise Error(f"dataset={name!r} is a path: write {written}")
@@ -69,7 +72,7 @@ def check_name(name: str) -> tuple[str, str]:
 
 
 def _path_alone(name: str) -> str | None:
-    """How a path is written that was given without the kind of data set; None of what is no path."""
+    """Return how to name a path given without its kind; None for what is no path."""
     path = name.removeprefix("file://")
     is_path = path != name or re.match(r"[./~\\]|[A-Za-z]:[\\/]|[^:]*[\\/]", path)
     if not is_path and not (name and ":" not in name and os.path.exists(name)):  # noqa: PTH110  # of odd names just False
@@ -78,15 +81,15 @@ def _path_alone(name: str) -> str | None:
 
 
 def files_of(name: str) -> Listing | None:
-    """The files of images of one's own, none of them decoded; None of other data sets."""
+    """List the files of your own images, undecoded; None for other data sets."""
     key, part = check_name(name)
     return LISTINGS[key](part) if key in LISTINGS else None
 
 
 def origin(name: str) -> str:
-    """What two data sets share if one seed splits the labelled images of both alike: all listed parts do, but folds.
+    """Return what data sets share if one seed splits their labels alike.
 
-    Of images of one's own it is their folder or table, however one gets there.
+    All listed parts do, but folds. Of your own images it is the real path of their folder or table.
     """
     key, part = check_name(name)
     if _parts_of(key)[1]:
@@ -95,7 +98,7 @@ def origin(name: str) -> str:
 
 
 def is_here(name: str) -> bool:
-    """Whether a data set's files lie where they are looked for. Nothing is opened or downloaded."""
+    """Return whether a data set's files are there; nothing is opened or downloaded."""
     key, part = check_name(name)
     if key in LISTINGS:
         path = located(part)
@@ -104,18 +107,24 @@ def is_here(name: str) -> bool:
 
 
 def overlap(name: str, other: str) -> bool:
-    """Whether two data sets have labelled images in common, which one seed splits differently: folds of one have."""
+    """Return whether two data sets share labelled images, split differently.
+
+    Folds of one data set do.
+    """
     key = check_name(name)[0]
     return key == check_name(other)[0] and _parts_of(key)[0] is not None and origin(name) != origin(other)
 
 
 def same_images(name: str, other: str) -> bool:
-    """Whether two data sets hold the same images, however one gets there and whatever part of them is labelled."""
+    """Return whether two data sets hold the same images.
+
+    By whatever way, and whichever part of them is labelled.
+    """
     return origin(name) == origin(other) or overlap(name, other)
 
 
 def _parts_of(key: str) -> tuple[tuple[str, ...] | None, bool]:
-    """The words that may follow the colon (None: any), and whether there must be one."""
+    """Return the words that may follow the colon (None: any), and if one must."""
     parameter = signature(DATASETS[key]).parameters.get("part")
     if parameter is None:
         return ("",), False
@@ -123,7 +132,10 @@ def _parts_of(key: str) -> tuple[tuple[str, ...] | None, bool]:
 
 
 class Entry(NamedTuple):
-    """A data set that was read: by which reader, the state of its files (None: not known) and its checksum then."""
+    """A data set in memory: its reader, the state of its files, and its checksum.
+
+    The state is None where it is not known.
+    """
 
     reader: Callable[..., ImageSet]
     state: str | None
@@ -132,12 +144,12 @@ class Entry(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether nobody has written into the images since."""
+        """Return whether nobody has written into the images since."""
         return self.images.checksum() == self.checksum
 
 
 class Loading:
-    """`load(name, size)`: the data set `name`, its images brought to `size` x `size` pixels if that is given.
+    """Load data sets by name, and cache the last ones.
 
     The last four are cached. What has changed is read anew: files, the folder that a name leads to from here, and
     images that somebody has written into. A reader of your own is asked each time: nobody knows what it reads.
@@ -148,7 +160,7 @@ class Loading:
         self.entries: OrderedDict[tuple[str, int | None], Entry] = OrderedDict()
 
     def __call__(self, name: str, size: int | None = None) -> ImageSet:
-        """The data set `name`, its images brought to `size` x `size` pixels if that is given."""
+        """Load the data set `name`, resized to `size` x `size` pixels if that is given."""
         name, size = str(name), plain(size)  # it may be a path, of which `check_name` says how it is written
         key, part = check_name(name)
         reader, before = DATASETS[key], _state(key, part)
@@ -168,7 +180,7 @@ class Loading:
         return images
 
     def cache_clear(self) -> None:
-        """Forget all that was read."""
+        """Empty the cache."""
         self.entries.clear()
 
 
@@ -192,7 +204,7 @@ def _read(key: str, part: str, size: int | None) -> ImageSet:
 
 
 def _state(key: str, part: str) -> str | None:
-    """The state of the files that a data set is read from; None where they are not known."""
+    """Return the state of a data set's files; None where it is not known."""
     if DATASETS[key] is not BUILT_IN.get(key):
         return None
     if not _parts_of(key)[1]:
@@ -206,9 +218,9 @@ def _state(key: str, part: str) -> str | None:
 
 
 def state_of(paths: Iterable[Path]) -> str:
-    """A digest of the names, sizes and times of all files at and below these places, and of where they lie.
+    """Return a digest of names, sizes and times of all files at and below paths.
 
-    Folders count by their names: an empty one may be a class without images.
+    Where they lie counts too. Folders count by their names: an empty one may be a class without images.
     """
     digest = blake2b(digest_size=16)
     for start in paths:
@@ -222,7 +234,10 @@ def state_of(paths: Iterable[Path]) -> str:
 
 
 def _below(path: str, visited: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result]]:
-    """Files and folders at and below `path` in a fixed order; links are followed, but into no folder twice."""
+    """Yield files and folders at and below `path`, in a fixed order.
+
+    Links are followed, but into no folder twice.
+    """
     try:
         here = os.stat(path)  # noqa: PTH116  # of a million files: a Path for each costs more than the call
         names = sorted(entry.name for entry in os.scandir(path))

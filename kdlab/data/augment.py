@@ -66,7 +66,7 @@ class Recipe:
         return x
 
     def _blur_kernel(self, x: Tensor) -> int:
-        """Kernel size that holds three standard deviations, as far as the image can be reflected."""
+        """Return a kernel size of three standard deviations, as far as the image goes."""
         return 2 * min(math.ceil(3 * self.blur_sigma[1]), min(x.shape[2:]) - 1) + 1
 
 
@@ -78,7 +78,7 @@ _RELEASED = Recipe(flip=0.5, pad=4, rotate=10, jitter=(0.2, 0.2, 0.2, 0.0))
 
 
 def _family(weak: Recipe, strong: Recipe, second: Recipe | None = None) -> dict[str, Recipe]:
-    """The recipe of each role that a method's views can have."""
+    """Return the recipe of each role that a method's views can have."""
     return {
         "clean": _CLEAN,
         "weak": weak,
@@ -95,7 +95,7 @@ def _ssl(
     blur: float = 0.5,
     solarize: float = 0.0,
 ) -> Recipe:
-    """What self-supervised methods have in common, after Chen et al. 2020 (SimCLR)."""
+    """Return the recipe that self-supervised methods share, after SimCLR (2020)."""
     return Recipe(crop_scale=crop, flip=0.5, jitter=jitter, jitter_p=0.8, grey_p=0.2, blur_p=blur, solarize_p=solarize)
 
 
@@ -155,50 +155,59 @@ Box = tuple[Tensor, Tensor, Tensor, Tensor]  # top, left, height, width
 
 
 class _Draw:
-    """Random parameters for the images of a batch, each a tensor (B,), all from one generator."""
+    """Draws random parameters for a batch, each a tensor (B,), from one generator."""
 
     def __init__(self, generator: torch.Generator, images: Tensor) -> None:
         self.generator, self.shape, self.device = generator, images.shape, images.device
         self.count, _, self.height, self.width = images.shape
 
     def uniform(self, low: float, high: float, *more: int) -> Tensor:
-        """(B, *more): uniform between `low` and `high`."""
+        """Draw (B, *more) uniform numbers between `low` and `high`."""
         return torch.empty(self.count, *more, device=self.device).uniform_(low, high, generator=self.generator)
 
     def integer(self, below: Tensor | int) -> Tensor:
-        """Uniform over 0 .. below - 1."""
+        """Draw integers, uniform over 0 .. below - 1."""
         return (self.uniform(0, 1) * below).long()
 
     def chance(self, p: float) -> Tensor:
-        """True with probability p."""
+        """Draw True with probability p."""
         return self.uniform(0, 1) < p
 
     def orders(self, n: int) -> Tensor:
-        """(B, n): permutations of 0 .. n - 1."""
+        """Draw permutations (B, n) of 0 .. n - 1."""
         return self.uniform(0, 1, n).argsort(1)
 
     def normal(self, std: Tensor) -> Tensor:
-        """Noise for every value of the images, with a standard deviation (B,) per image."""
+        """Draw noise for every value, with a standard deviation (B,) for each image."""
         return torch.randn(self.shape, generator=self.generator, device=self.device).mul_(std.view(-1, 1, 1, 1))
 
     def offsets(self, below: int) -> tuple[Tensor, Tensor]:
-        """Top and left, each uniform over 0 .. below - 1."""
+        """Draw top and left, each uniform over 0 .. below - 1."""
         return self.integer(below), self.integer(below)
 
     def affine(self, rotate: float, translate: float, scale: tuple[float, float], shear: float) -> tuple[Tensor, ...]:
-        """Angle, both translations (in pixels), scale and both shears: the arguments of `ops.affine`."""
+        """Draw the arguments of `ops.affine`.
+
+        Angle, both translations (in pixels), scale and both shears.
+        """
         dx, dy = translate * self.width, translate * self.height
         shift = self.uniform(-dx, dx), self.uniform(-dy, dy)
         angle, along_x = self.uniform(-rotate, rotate), self.uniform(-shear, shear)
         return angle, *shift, self.uniform(*scale), along_x, torch.zeros_like(along_x)
 
     def factors(self, brightness: float, contrast: float, saturation: float, hue: float) -> Factors:
-        """Factors from [1 - s, 1 + s], not below 0, and for the hue from [-s, s]; None at strength 0."""
+        """Draw factors from [1 - s, 1 + s] and the hue from [-s, s]; None at strength 0.
+
+        No factor is below 0.
+        """
         blends = [self.uniform(max(0.0, 1 - s), 1 + s) if s else None for s in (brightness, contrast, saturation)]
         return blends[0], blends[1], blends[2], self.uniform(-hue, hue) if hue else None
 
     def crop(self, scale: tuple[float, float], ratio: tuple[float, float]) -> Box:
-        """Top, left, height and width of RandomResizedCrop; where ten draws fail, its largest central box."""
+        """Draw top, left, height and width of RandomResizedCrop.
+
+        Where ten draws fail, its largest central box.
+        """
         H, W = self.height, self.width
         top, left, height, width, fits = self._box(scale, ratio, lambda h, w: (h > 0) & (h <= H) & (w > 0) & (w <= W))
         h, w = min(H, round(W / ratio[0])), min(W, round(H * ratio[1]))
@@ -206,16 +215,19 @@ class _Draw:
         return top, left, torch.where(fits, height, h), torch.where(fits, width, w)
 
     def erasing(self, scale: tuple[float, float], ratio: tuple[float, float]) -> tuple[Tensor, ...]:
-        """Top, left, height, width of RandomErasing, and whether ten draws found a box at all."""
+        """Draw top, left, height, width of RandomErasing, and if a box was found.
+
+        Torchvision tries ten.
+        """
         upright = 1 / ratio[1], 1 / ratio[0]  # RandomErasing's ratio is height / width
         return self._box(scale, upright, lambda h, w: (h < self.height) & (w < self.width))
 
     def _box(
         self, scale: tuple[float, float], ratio: tuple[float, float], fits: Callable[[Tensor, Tensor], Tensor]
     ) -> tuple[Tensor, ...]:
-        """The first that fits of ten boxes, as many as torchvision tries, at a uniform place; and whether one fits.
+        """Draw ten boxes, as torchvision does, and return the first that fits, and if any.
 
-        The boxes are uniform in area and in log(width / height).
+        It lies at a uniform position. The boxes are uniform in area and in log(width / height).
         """
         area = self.uniform(*scale, 10).mul_(self.height * self.width)
         stretch = self.uniform(math.log(ratio[0]) / 2, math.log(ratio[1]) / 2, 10).exp_()  # square root of the ratio

@@ -1,4 +1,4 @@
-"""The batch iterator: an index draw, one `index_select` on the uint8 tensor, and one batched augmentation per view."""
+"""Batches: draw indices, select images, and augment each view as one batch."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -41,19 +41,25 @@ class Pool(NamedTuple):
     count: int
 
     def order(self, steps: int, before: list[Tensor], draw: torch.Generator) -> Tensor:
-        """(steps, count): the positions for an epoch; `before` are those of the pools that stand earlier in a batch."""
+        """Draw the positions (steps, count) of an epoch.
+
+        `before` are those of the pools that stand earlier in a batch.
+        """
         return _passes(self.rows, steps * self.count, draw).view(steps, self.count)
 
 
 class Partners(NamedTuple):
-    """For each image of the pool before, one of the same class, drawn uniformly (it may be the image itself)."""
+    """For each image of the pool before, one of the same class.
+
+    Drawn uniformly; it may be the image itself.
+    """
 
     rows: Tensor  # the labelled ones
     count: int
     y: Tensor
 
     def order(self, steps: int, before: list[Tensor], draw: torch.Generator) -> Tensor:
-        """(steps, count): the positions for an epoch."""
+        """Draw the positions (steps, count) of an epoch."""
         by_class, sizes, starts = rows_by_class(self.y)
         label = self.y[before[-1]]
         position = torch.rand(label.shape, generator=draw, device=label.device) * sizes[label]
@@ -61,17 +67,17 @@ class Partners(NamedTuple):
 
 
 def labelled(y: Tensor, batch: int, ratio: int) -> list[Pool]:
-    """`batch` labelled images."""
+    """Draw `batch` labelled images."""
     return [Pool((y >= 0).nonzero()[:, 0], batch)]
 
 
 def everything(y: Tensor, batch: int, ratio: int) -> list[Pool]:
-    """`batch` images, labelled or not."""
+    """Draw `batch` images, labelled or not."""
     return [Pool(torch.arange(len(y), device=y.device), batch)]
 
 
 def labelled_and_unlabelled(y: Tensor, batch: int, ratio: int) -> list[Pool]:
-    """`batch` labelled images, then `ratio` times as many unlabelled ones."""
+    """Draw `batch` labelled images, then `ratio` times as many unlabelled ones."""
     unlabelled = (y < 0).nonzero()[:, 0]
     if not len(unlabelled):
         raise Error(
@@ -81,7 +87,7 @@ def labelled_and_unlabelled(y: Tensor, batch: int, ratio: int) -> list[Pool]:
 
 
 def pairs(y: Tensor, batch: int, ratio: int) -> list[Pool | Partners]:
-    """`batch` labelled images, then for each one of the same class."""
+    """Draw `batch` labelled images, then for each one of the same class."""
     first = labelled(y, batch, ratio)
     return [*first, Partners(first[0].rows, batch, y)]
 
@@ -155,7 +161,10 @@ class Batches:
         self.normalise = Normalise(*statistics, device)
 
     def epoch(self, seed: int, epoch: int, start: int = 0, drawn: Tensor | None = None) -> Iterator[Batch]:
-        """The batches of one epoch (counted from 0), from step `start` on, for which `drawn` is what `state` gave."""
+        """Yield the batches of one epoch (counted from 0), from step `start` on.
+
+        `drawn`: what `state` gave before that step.
+        """
         self._draw = draw = generator(seed, "batches", epoch, device=self.device)
         pools: list[Tensor] = []
         for pool in self.pools:
@@ -174,7 +183,7 @@ class Batches:
             yield Batch(x, self.y.index_select(0, index), index, partner, kept)
 
     def _check_room(self, count: int, shape: torch.Size) -> None:
-        """Refuse batches of `count` images of a `shape`, or epochs of so many steps, that no memory here can hold."""
+        """Refuse batches of `count` images, or epochs, that no memory here can hold."""
         there = installed_memory()
         images, order = 4 * self.images_per_step * shape.numel(), 8 * count * self.steps
         if max(images, order) > there:
@@ -185,16 +194,22 @@ class Batches:
             )
 
     def state(self) -> Tensor:
-        """Of the generator of an epoch, after the last batch that it gave: the next ones go on from there."""
+        """Return the generator's state after the last batch, to go on from there."""
         return self._draw.get_state()
 
     @cached_property
     def x(self) -> Pixels:
-        """The training images (n, C, H, W); those in memory are on the device from the first batch on."""
+        """Return the training images (n, C, H, W).
+
+        Those in memory are on the device from the first batch on.
+        """
         return self.images if isinstance(self.images, Streamed) else self.images.to(self.device)
 
     def _read(self, order: Tensor, key: tuple[int, int], start: int) -> Iterator[Sequence[Tensor]]:
-        """For each batch of `order` (steps, B), from `start` on: the images (B, C, H, W) of every view, as they are."""
+        """Yield the images (B, C, H, W) of every view, as they are, batch by batch.
+
+        Of `order` (steps, B), from `start` on.
+        """
         views, x = len(self.views), self.x
         if isinstance(x, Photographs):
             for images in x.crops(order.cpu(), self.crops, key, start):
@@ -214,7 +229,10 @@ class Batches:
         return ops.cutout(x, row, column, self.cutout)
 
     def _mix(self, x: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """`x`, `partner` and `kept` of a `Batch`: the same draws whether it is mixed or not, no wait for the device."""
+        """Return `x`, `partner` and `kept` of a `Batch`.
+
+        The same draws whether it is mixed or not, and no wait for the device.
+        """
         H, W = x.shape[-2:]
         share, chance = torch.rand(2, generator=draw, device=x.device)
         box = ops.cutmix_box(H, W, share, _integers(H, draw), _integers(W, draw))
@@ -229,29 +247,32 @@ class Batches:
 
 
 def _crop(recipe: View) -> Crop | None:
-    """The crop that a recipe draws."""
+    """Return the crop that a recipe draws."""
     return Crop(recipe.crop_scale, recipe.crop_ratio) if isinstance(recipe, Recipe) and recipe.crop_scale else None
 
 
 def _uncropped(recipe: View) -> View:
-    """The rest of a recipe."""
+    """Return the rest of a recipe."""
     return replace(recipe, crop_scale=None) if isinstance(recipe, Recipe) else recipe
 
 
 def _integers(below: int, draw: torch.Generator, *shape: int) -> Tensor:
-    """Uniform over 0 .. below - 1."""
+    """Draw integers, uniform over 0 .. below - 1."""
     return (torch.rand(shape, generator=draw, device=draw.device) * below).long()
 
 
 def _passes(rows: Tensor, count: int, draw: torch.Generator) -> Tensor:
-    """`count` of `rows`: whole random permutations one after another, the last one cut."""
+    """Draw `count` of `rows` by whole random permutations, the last one cut."""
     rounds = -(-count // len(rows))
     order = [rows[torch.randperm(len(rows), generator=draw, device=rows.device)] for _ in range(rounds)]
     return torch.cat(order)[:count]
 
 
 class Normalise:
-    """(x - mean) / std per channel of float images (B, C, H, W) in [0, 1]; uint8 images are scaled first."""
+    """(x - mean) / std for each channel of images (B, C, H, W).
+
+    They are float in [0, 1]; uint8 images are scaled first.
+    """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device | str = "cpu") -> None:
         self.mean = torch.tensor(mean, device=device).view(-1, 1, 1)

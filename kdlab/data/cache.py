@@ -1,4 +1,4 @@
-"""The cache of decoded images: one file for each data set and size, with the pixels and what is known of them."""
+"""The cache of decoded images: one file for each data set and size."""
 
 import errno
 import io
@@ -50,13 +50,13 @@ def decoded(
     channels: int = 0,
     table: Path | None = None,
 ) -> ImageSet:
-    """Return `make(pixels)`, with pixels {part: uint8 (n, C, H, W)}, decoded on first use and then cached.
+    """Return `make(pixels)`, where pixels are decoded on first use and then cached.
 
-    C is 1 where all files are greyscale, else 3, or `channels`. A cached file counts as long as names, sizes and times
-    of the images, their labels and `about` are the same; it replaces older ones of `root`, or of the `table` that names
-    the images. Its pixels are memory-mapped and compared with their fingerprint at every start; those that take more
-    than the `memory_limit` are `Stored`, and only the length of their file is checked. Fewer than 400 images that fit
-    into memory are decoded at each start, unless they have many pixels.
+    Pixels are {part: uint8 (n, C, H, W)}. C is 1 where all files are greyscale, else 3, or `channels`. A cached file
+    counts as long as names, sizes and times of the images, their labels and `about` are the same; it replaces older
+    ones of `root`, or of the `table` that names the images. Its pixels are memory-mapped and compared with their
+    fingerprint at every start; those that take more than the `memory_limit` are `Stored`, and only the length of their
+    file is checked. Fewer than 400 images that fit into memory are decoded at each start, unless they have many pixels.
     """
     files = [file for listed in parts.values() for file, _ in listed]
     height, width = (size, size) if size else decode(files[0], None, Ranges()).shape[:2]
@@ -95,7 +95,10 @@ def sizes() -> dict[str, int]:
 
 
 def clear() -> int:
-    """Empty the cache and return the bytes that are free now. What another process has open may stay."""
+    """Empty the cache and return the bytes that are free now.
+
+    What another process has open may stay.
+    """
     root = cache_root()
     if not root.is_dir():
         return 0
@@ -175,7 +178,7 @@ def _pixels(array: np.memmap) -> Pixels:
 
 
 def _facts(path: Path, start: int) -> dict[str, Any]:
-    """Return what stands behind the pixels of a file: mean, standard deviation and fingerprint."""
+    """Return mean, standard deviation and fingerprint, from behind the pixels."""
     with path.open("rb") as file:
         file.seek(start)
         text, check = file.read().split(b"\n")
@@ -187,7 +190,7 @@ def _facts(path: Path, start: int) -> dict[str, Any]:
 def _build(
     path: Path, parts: Files, size: int | None, channels: int, make: Callable[..., ImageSet], needed: int
 ) -> ImageSet:
-    """Decode all files into `place`, which is there only when it is whole."""
+    """Decode all files into `path`, which exists only when it is whole."""
     files = [file for listed in parts.values() for file, _ in listed]
     part = path.with_suffix(".part")
     _remove_abandoned()
@@ -219,7 +222,10 @@ def _build(
 
 
 def _write(file: IO[bytes], files: Sequence[str], size: int | None, channels: int) -> None:
-    """Write the images as one array (n, C, H, W) in NumPy's format, in their order, while threads decode the next."""
+    """Decode files in threads and write them as one array (n, C, H, W), in order.
+
+    In NumPy's format.
+    """
     first, ranges = decode(files[0], size, Ranges()), Ranges()
     depth = channels or (1 if first.ndim == 2 else 3)
     shape = (len(files), depth, *first.shape[:2])
@@ -245,7 +251,10 @@ def _in_memory(files: Sequence[str], size: int | None, channels: int) -> Tensor:
 
 @contextmanager
 def _held(root: Path, key: str, what: str) -> Iterator[None]:
-    """Hold the lock of a data set, which one process builds at a time; one that waits for it says so."""
+    """Hold the lock of a data set, so that one process builds it.
+
+    A second one warns and waits.
+    """
     with ExitStack() as held:
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -267,7 +276,7 @@ def _no_place(root: Path, error: Exception) -> NoRoomError:
 
 
 def _remove_abandoned() -> None:
-    """Remove what killed builds have left: a build holds the lock of its data set while it lives."""
+    """Remove the files of killed builds: a live build holds the lock of its data set."""
     for part in _ours("part"):
         key = part.name.split("-")[-2]
         with suppress(Timeout, OSError), FileLock(part.with_name(f".{key}.lock")).acquire(timeout=0):
@@ -276,7 +285,10 @@ def _remove_abandoned() -> None:
 
 @contextmanager
 def _removed_at_the_end(part: Path) -> Iterator[None]:
-    """Remove `part` at the end, also where SIGTERM ends this process, unless something else handles that signal."""
+    """Remove `part` at the end, also when SIGTERM ends this process.
+
+    Not where something else handles that signal.
+    """
     default = (
         threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     )

@@ -1,4 +1,4 @@
-"""Images that a table names: a CSV file with a column for files, one for labels, and perhaps one for what is what."""
+"""Images that a CSV file names, with columns for files, labels and splits."""
 
 import csv
 import io
@@ -54,7 +54,10 @@ Names = dict[str, dict[str, list[str]]]  # folder -> name in NFC -> the names of
 
 
 class Row(NamedTuple):
-    """One image of a table: the line it stands in, its file as written, its label ("": none), its part ("": any)."""
+    """One image of a table.
+
+    The line it stands in, its file as written, its label ("": none), its split ("": any).
+    """
 
     line: int
     file: str
@@ -63,7 +66,7 @@ class Row(NamedTuple):
 
 
 def csv_file(part: str, size: int | None = None) -> ImageSet:
-    """Images of your own that a CSV file names: columns file,label, and split (train, test, val) if there is one.
+    """Images of your own that a CSV file names: columns file, label and perhaps split.
 
     Files lie where the table says, beside it unless the path is whole. An empty label: an image without one. Without a
     column split a fifth of each class is for testing, chosen by the content of the files. Commas, semicolons or tabs;
@@ -73,17 +76,17 @@ def csv_file(part: str, size: int | None = None) -> ImageSet:
 
 
 def csv_listing(part: str) -> Listing:
-    """The images that the table FILE names."""
+    """List the images that the table FILE names."""
     return tabled(located(part), f"csv:{part}")
 
 
 def named_in(table: Path) -> list[Path]:
-    """The files that a table names, whether they are there or not."""
+    """List the files that a table names, whether they are there or not."""
     return [Path(path) for path in _paths(table.parent, _rows(table)[0])]
 
 
 def tabled(table: Path, name: str) -> Listing:
-    """The images that a table names, under the name of a data set."""
+    """List the images that a table names, under the name of a data set."""
     if not table.is_file():
         hint = f": write folder:{table}" if table.is_dir() else ""
         raise Error(f"there is no file {table}{hint or ': give a CSV file with the columns file,label'}")
@@ -133,18 +136,18 @@ def _listing(
 
 
 def _sorted(names: set[str]) -> tuple[str, ...]:
-    """Numbers by value, other names as texts."""
+    """Sort numbers by value, other names as texts."""
     numbers = all(re.fullmatch(r"-?[0-9]{1,18}", name) for name in names)
     return tuple(sorted(names, key=lambda name: (int(name), name))) if numbers else tuple(sorted(names))
 
 
 def _reads(end: str) -> bool:
-    """Whether a file of that ending may be an image: a table may well name files without one."""
+    """Return whether a file may be an image: a table may name files without ending."""
     return end in endings() or not end.startswith(".")
 
 
 def _rows(table: Path) -> tuple[list[Row], bool]:
-    """The images of a table, each once, and whether it says what they are for."""
+    """Return the images of a table, each once, and whether it has a split."""
     lines, before = _lines(table)
     try:
         read = csv.reader(lines, delimiter=max(",;\t", key=lines[0].count), strict=True)
@@ -168,7 +171,7 @@ def _rows(table: Path) -> tuple[list[Row], bool]:
 
 
 def _lines(table: Path) -> tuple[list[str], int]:
-    """The lines of a table from its header on, and how many stand before that."""
+    """Return the lines of a table from its header on, and how many stand before."""
     try:
         text = table.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -185,7 +188,7 @@ def _lines(table: Path) -> tuple[list[str], int]:
 
 
 def _column(table: Path, header: Sequence[str], kind: str, names: Sequence[str]) -> int | None:
-    """The place of the column of that kind; None where a table needs none."""
+    """Return the index of the column of a kind; None where a table needs none."""
     columns = [k for k, name in enumerate(header) if name in names]
     if len(columns) > 1:
         both = " and ".join(header[k] for k in columns[:2])
@@ -200,7 +203,7 @@ def _column(table: Path, header: Sequence[str], kind: str, names: Sequence[str])
 
 
 def _row(table: Path, line: int, cells: Sequence[str], width: int, at: dict[str, int | None]) -> Row | None:
-    """What a line says; None of an empty one."""
+    """Return the image that a line names; None for an empty line."""
     if not any(cell.strip() for cell in cells):
         return None
     if len(cells) > width:
@@ -221,7 +224,10 @@ def _row(table: Path, line: int, cells: Sequence[str], width: int, at: dict[str,
 
 
 def _found(table: Path, rows: Sequence[Row]) -> list[str]:
-    """The path of each row's file; an `Error` names those that are not there, and one that two rows name."""
+    """Return the path of each row's file.
+
+    An `Error` names those that are not there, and one that two rows name.
+    """
     paths = _paths(table.parent, rows)
     missing = [row.file for row, path in zip(rows, paths, strict=True) if not os.path.isfile(path)]  # noqa: PTH113
     if missing:
@@ -238,13 +244,16 @@ def _found(table: Path, rows: Sequence[Row]) -> list[str]:
 
 
 def _paths(folder: Path, rows: Sequence[Row]) -> list[str]:
-    """Where the files lie that a table in `place` names."""
+    """Return the paths of the files that a table in `folder` names."""
     known: Names = {}
     return [_path(folder, row.file, known) for row in rows]
 
 
 def _path(folder: Path, file: str, known: Names) -> str:
-    """Where a file lies; also one whose name was written on Windows, or in another normal form of Unicode."""
+    """Return the path of a file, also of a name from Windows or a Mac.
+
+    A Mac writes another normal form of Unicode.
+    """
     path = os.path.join(folder, os.path.expanduser(file))  # noqa: PTH111, PTH118  # names that no system has raise nothing
     if "\\" in file and not os.path.exists(path):  # noqa: PTH110
         path = os.path.join(folder, PureWindowsPath(file).as_posix())  # noqa: PTH118
@@ -254,7 +263,7 @@ def _path(folder: Path, file: str, known: Names) -> str:
 
 
 def _in_other_form(path: str, known: Names) -> str | None:
-    """The path that is there and differs in the normal form of Unicode alone; None where none or several are.
+    """Find the one path that differs in the normal form of Unicode alone.
 
     A Mac writes "ä" as two characters and most other systems as one: a table and files often come from two.
     """

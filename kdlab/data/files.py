@@ -1,4 +1,4 @@
-"""Image files to bytes: in every format, depth and orientation, the pixels that a viewer shows."""
+"""Image files to bytes: in every format, the pixels that a viewer shows."""
 
 import math
 import os
@@ -53,7 +53,10 @@ SAVE = "save all images with 8 bits a channel, by one range for all"
 
 
 class Ranges:
-    """Of the images of one data set with more than 8 bits: the largest value, and its file, for each number of bits."""
+    """The largest value, and its file, of images with more than 8 bits.
+
+    For each number of bits; of all images of one data set.
+    """
 
     def __init__(self) -> None:
         self.largest: dict[int, tuple[int, str]] = {}
@@ -65,9 +68,10 @@ class Ranges:
             self.largest[bits] = max(self.largest.get(bits, (-1, "")), (value, file))
 
     def check(self) -> None:
-        """Raise an `Error` if no image uses the upper bit: the range is another one, which the upper 8 would lose.
+        """Refuse images of which none uses the upper bit.
 
-        Where all values are 0, any range gives the same pixels.
+        Their range is another one, which the upper 8 bits would lose. Where all values are 0, any range gives the same
+        pixels.
         """
         for bits, (value, file) in self.largest.items():
             if 0 < value < 2 ** (bits - 1):
@@ -86,12 +90,13 @@ def decode(file: str, size: int | None, ranges: Ranges | None = None) -> np.ndar
 
 
 def picture(file: str, ranges: Ranges | None = None) -> Image.Image:
-    """Read one image as it is meant to be seen: upright, on white, 8 bits a channel, grey (L) or in colour (RGB).
+    """Read one image as it is meant to be seen.
 
-    EXIF's orientation is followed; what is transparent lies on white. CMYK and palettes become RGB; colour profiles
-    are not applied. Of 16 bits the upper 8 are taken. An `Error` names a file that is damaged, too large, an animation
-    or a stack, or whose pixels have no known range: 32 bits, signed, or 16 bits of which the upper one is not used,
-    here or, with `ranges`, in any image that these know of when they are checked.
+    Upright, on white, 8 bits a channel, grey (L) or in colour (RGB). EXIF's orientation is followed; what is
+    transparent lies on white. CMYK and palettes become RGB; colour profiles are not applied. Of 16 bits the upper 8 are
+    taken. An `Error` names a file that is damaged, too large, an animation or a stack, or whose pixels have no known
+    range: 32 bits, signed, or 16 bits of which the upper one is not used, here or, with `ranges`, in any image that
+    these know of when they are checked.
     """
     check_regular(file)
     try:
@@ -114,7 +119,7 @@ def picture(file: str, ranges: Ranges | None = None) -> Image.Image:
 
 
 def _seen(file: str, opened: Image.Image, ranges: Ranges) -> Image.Image:
-    """What an opened file shows."""
+    """Return what an opened file shows."""
     _check_kind(file, opened)
     raw, covered = _layout(opened), _covered(opened)
     opened.load()
@@ -135,7 +140,10 @@ def _seen(file: str, opened: Image.Image, ranges: Ranges) -> Image.Image:
 
 
 def check_regular(file: str) -> os.stat_result:
-    """Return the file's status; a pipe, which would be waited for, a socket, a device or a folder is an `Error`."""
+    """Return the status of a regular file.
+
+    A pipe, which would be waited for, a socket, a device or a folder is an `Error`.
+    """
     try:
         status = os.stat(file)  # noqa: PTH116  # a Path for each of a million files costs more than the call
     except (OSError, ValueError) as error:
@@ -147,7 +155,7 @@ def check_regular(file: str) -> os.stat_result:
 
 
 def too_large(file: str, count: int) -> Error:
-    """The sentence about an image of more pixels than are allowed."""
+    """Return the sentence about an image of more pixels than are allowed."""
     return Error(
         f"{file} has {count / 1e6:,.1f} million pixels, and {pixel_limit() / 1e6:,.1f} million are allowed: make it "
         "smaller, or set KDLAB_MEGAPIXELS to more"
@@ -155,14 +163,17 @@ def too_large(file: str, count: int) -> Error:
 
 
 class _Most(int):
-    """A number of pixels of which Pillow does not take the double: from one to two times that, it only warns."""
+    """A number of pixels that Pillow does not double before it refuses an image.
+
+    From one to two times that, it only warns.
+    """
 
     def __rmul__(self, _: int) -> int:
         return int(self)
 
 
 class _OwnLimit:
-    """Let `pixel_limit` hold in place of Pillow's own limit while any thread is within.
+    """Let `pixel_limit` replace Pillow's own limit while any thread is within.
 
     Pillow's says of large photographs that they may be an attack, and knows no way out.
     """
@@ -189,7 +200,7 @@ OWN_LIMIT = _OwnLimit()
 
 
 def _check_format(file: str, opened: Image.Image) -> None:
-    """Raise an `Error` for an animation or a stack, and for what has no pixels of its own."""
+    """Refuse an animation or a stack, and what has no pixels of its own."""
     if opened.format in ("EPS", "WMF"):  # what they show, another program decides
         raise Error(f"{file} is a drawing ({opened.format}), not a picture: save it as PNG")
     if opened.format == "CUR":  # Pillow does not read what is transparent
@@ -200,7 +211,7 @@ def _check_format(file: str, opened: Image.Image) -> None:
 
 
 def _check_kind(file: str, opened: Image.Image) -> None:
-    """Raise an `Error` for numbers without a known range, and for colours that several rules turn into RGB."""
+    """Refuse numbers without a known range, and colours that are read in many ways."""
     tags = getattr(opened, "tag_v2", {})
     signed = bool(tags) and 2 in np.atleast_1d(tags.get(SAMPLE_FORMAT, 1))
     bits = max(np.atleast_1d(tags.get(BITS, 32))) if tags else 32
@@ -217,7 +228,10 @@ def _check_kind(file: str, opened: Image.Image) -> None:
 
 
 def _layout(opened: Image.Image) -> str:
-    """What Pillow calls the order of bits in the file, such as "RGB;16B"; of a file that is not yet loaded."""
+    """Return Pillow's name for the order of bits, such as "RGB;16B".
+
+    Of a file that is not yet loaded.
+    """
     tile = getattr(opened, "tile", None)
     arguments = tile[0][3] if tile else ""
     words = arguments if isinstance(arguments, tuple) else (arguments,)
@@ -226,19 +240,22 @@ def _layout(opened: Image.Image) -> str:
 
 
 def _covered(opened: Image.Image) -> tuple[int, int, int, int] | None:
-    """The part of a GIF that its frame covers, where that is not all of it; the rest is transparent."""
+    """Return the part of a GIF that its frame covers, where that is not all of it.
+
+    The rest is transparent.
+    """
     tile = getattr(opened, "tile", None)
     part = tuple(tile[0][1]) if tile and opened.format == "GIF" else None
     return part if part is not None and part != (0, 0, *opened.size) else None
 
 
 def _is_deep(opened: Image.Image) -> bool:
-    """Whether Pillow gives all 16 bits; of a PGM it brings any range to 16."""
+    """Return whether Pillow gives all 16 bits; of a PGM it brings any range to 16."""
     return opened.mode.startswith("I;16") or (opened.mode == "I" and opened.format == "PPM")
 
 
 def _upper_bits(file: str, opened: Image.Image, raw: str, ranges: Ranges) -> np.ndarray:
-    """The upper 8 bits (H, W) of a greyscale image of 12 or 16."""
+    """Return the upper 8 bits (H, W) of a greyscale image of 12 or 16."""
     values = np.asarray(opened).astype(np.int32)
     bits = 12 if raw.endswith(";12") else 16
     if opened.format != "PPM" or ";16" in raw:
@@ -250,7 +267,7 @@ def _upper_bits(file: str, opened: Image.Image, raw: str, ranges: Ranges) -> np.
 
 
 def _on_white(opened: Image.Image, raw: str) -> Image.Image:
-    """The image in grey (L) or in colour (RGB); what is transparent shows white."""
+    """Return the image in grey (L) or colour (RGB); what is transparent is white."""
     grey = opened.mode in GREY or raw.startswith("LA;16")  # which Pillow makes RGBA
     mode = "L" if grey else "RGB"
     if opened.mode not in TRANSPARENT and "transparency" not in opened.info:
@@ -270,7 +287,7 @@ def _on_white(opened: Image.Image, raw: str) -> Image.Image:
 
 
 def _upright(opened: Image.Image, image: Image.Image) -> Image.Image:
-    """`image`, turned as `opened` says in its EXIF; a TIFF is turned as it is loaded."""
+    """Turn `image` as the EXIF of `opened` says; a TIFF is turned as it is loaded."""
     turn = None
     if opened.format != "TIFF" and not SAY_ORIENTATION.isdisjoint(opened.info):
         with suppress(Exception):  # damaged EXIF says nothing
@@ -279,12 +296,12 @@ def _upright(opened: Image.Image, image: Image.Image) -> Image.Image:
 
 
 def in_mode(image: Image.Image, mode: str) -> Image.Image:
-    """The image itself, where it has that mode; Pillow would copy it."""
+    """Return the image in a mode, without a copy where it has that mode."""
     return image if image.mode == mode else image.convert(mode)
 
 
 def unreadable(file: str, error: Exception) -> Error:
-    """The sentence about a file that cannot be read."""
+    """Return the sentence about a file that cannot be read."""
     with suppress(OSError, ValueError):
         if not Path(file).stat().st_size:
             return Error(f"{file} is not a readable image (it is empty): mend or remove it")
@@ -301,7 +318,10 @@ def unreadable(file: str, error: Exception) -> Error:
 
 
 def kind_of(head: bytes) -> str | None:
-    """What the first bytes of a file say that it is, where that is no image that is read here; None: not known."""
+    """Return what the first bytes say a file is, where that is no readable image.
+
+    None: not known.
+    """
     if head[4:8] == b"ftyp":
         brands = {head[at : at + 4] for at in (8, *range(16, min(len(head), 64), 4))}
         if brands & {b"avif", b"avis"}:
@@ -319,7 +339,10 @@ def kind_of(head: bytes) -> str | None:
 
 
 def pixels_in(files: Sequence[str]) -> int:
-    """Estimate the pixels of all files, from the headers of a hundred of them; what cannot be opened counts nothing."""
+    """Estimate the pixels of all files from the headers of a hundred of them.
+
+    What cannot be opened counts nothing.
+    """
     chosen = files[:: -(-len(files) // SAMPLED)] if files else []
     total = 0
     with OWN_LIMIT:
@@ -332,7 +355,7 @@ def pixels_in(files: Sequence[str]) -> int:
 
 
 def same_size(file: str, shape: Sequence[int], first: Sequence[int]) -> None:
-    """An `Error` if an image has other pixels than the first one."""
+    """Refuse an image that has other pixels than the first one."""
     if tuple(shape[:2]) != tuple(first[:2]):
         raise Error(
             f"{file} has {shape[0]} x {shape[1]} pixels, the first image {first[0]} x {first[1]}: "

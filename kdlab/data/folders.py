@@ -1,4 +1,4 @@
-"""Images in folders: with train/ and test/, with a folder for each class alone, or without labels."""
+"""Images in folders: train/ and test/, classes alone, or without labels."""
 
 import os
 from collections import Counter, defaultdict
@@ -38,7 +38,7 @@ WHOLE, PIECES, PIECE = 1 << 18, 8, 1 << 15  # bytes of a file that are read for 
 
 
 def folder(part: str, size: int | None = None) -> ImageSet:
-    """Images of your own: PATH/train/CLASS/*.png and PATH/test/ or val/ with the same classes, or PATH/CLASS/*.png.
+    """Images of your own: PATH/train/CLASS and PATH/test/CLASS, or PATH/CLASS.
 
     Images of different sizes are brought to `size`; without it they must agree. Greyscale throughout gives one channel,
     otherwise three. Where test/ and val/ both exist, val/ is for validation. Of classes without train/ and test/ a
@@ -49,7 +49,7 @@ def folder(part: str, size: int | None = None) -> ImageSet:
 
 
 def decoded_set(listed: Listing, size: int | None, channels: int = 0) -> ImageSet:
-    """The images of a listing, in memory or `Stored`."""
+    """Return the images of a listing, in memory or `Stored`."""
     listed.warn()
 
     def make(pixels: Mapping[str, Tensor], **known: Any) -> ImageSet:
@@ -65,18 +65,21 @@ def decoded_set(listed: Listing, size: int | None, channels: int = 0) -> ImageSe
 
 
 def labels(files: Sequence[tuple[str, int]]) -> Tensor:
-    """int64 (n,): the label of each file."""
+    """Return the label of each file, int64 (n,)."""
     return torch.tensor([label for _, label in files], dtype=torch.int64)
 
 
 def listing(part: str) -> Listing:
-    """The images below PATH, with labels where folders give them."""
+    """List the images below PATH, with labels where folders give them."""
     root = located(part)
     return listed(root, f"folder:{part}")
 
 
 def listed(root: Path, name: str, parts: Sequence[str] = ()) -> Listing:
-    """The images below `root`; with `parts`, those in folders of these names, which it must have, and no others."""
+    """List the images below `root`.
+
+    With `parts`, those in folders of these names, which it must have, and no others.
+    """
     try:
         if not root.is_dir():
             raise _no_folder(root, parts)
@@ -98,7 +101,7 @@ def listed(root: Path, name: str, parts: Sequence[str] = ()) -> Listing:
 
 
 def _no_folder(root: Path, parts: Sequence[str]) -> Error:
-    """The sentence about a folder that is not there."""
+    """Return the sentence about a folder that is not there."""
     if root.is_file() and not parts:
         way = f"write csv:{root}" if root.suffix.lower() in (".csv", ".tsv") else "a table of images is csv:FILE"
         return Error(f"{root} is a file, no folder: give the folder that holds the images; {way}")
@@ -110,7 +113,10 @@ def _no_folder(root: Path, parts: Sequence[str]) -> Error:
 
 
 def _without_classes(root: Path, name: str, source: Path) -> Listing:
-    """Images that nobody sorted: loose in `place`, `root` itself or train/ in it, and in folders for such images."""
+    """List images without classes, in `source` and in folders for such images.
+
+    `source` is `root` itself, or train/ in it.
+    """
     folders, files = entries(source)
     outside, loose = entries(root)
     left_out: LeftOut = Counter()
@@ -128,7 +134,7 @@ def _without_classes(root: Path, name: str, source: Path) -> Listing:
 
 
 def _sorted_out(root: Path, name: str, parts: Sequence[str]) -> Listing:
-    """The layout with train/, and test/ or val/."""
+    """List the layout with train/, and test/ or val/."""
     names = parts or PARTS
     folders, files = entries(root)
     part_folders = {part: root / part for part in names if (root / part).is_dir()}
@@ -177,7 +183,10 @@ def _sorted_out(root: Path, name: str, parts: Sequence[str]) -> Listing:
 
 
 def _hint(root: Path, folders: Sequence[str]) -> str:
-    """The way out where a folder lacks one for training or testing, if its folders show one."""
+    """Return the way out where a folder for training or testing is missing.
+
+    Nothing where the folders show none.
+    """
     if "train" in folders and sum(not _no_label(each) for each in entries(root / "train")[0]) > 1:
         return f"; folder:{root / 'train'} sets a share of each class aside for testing"
     of_parts = [each for each in folders if each.casefold() in FOR_SOMETHING]
@@ -192,7 +201,7 @@ def _hint(root: Path, folders: Sequence[str]) -> str:
 
 
 def _classes_alone(root: Path, name: str) -> Listing:
-    """The layout of a folder for each class: a share of each is for testing."""
+    """List the layout of a folder for each class: a share of each is for testing."""
     folders, files = entries(root)
     left_out: LeftOut = Counter()
     owners: Owners = {}
@@ -218,11 +227,11 @@ def _classes_alone(root: Path, name: str) -> Listing:
 def divided(
     groups: Mapping[str, Sequence[str]], unlabelled: Sequence[str] = ()
 ) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-    """Training and test files, each with its label, of the files of each class and of those without a label.
+    """Divide labelled files into training and test files.
 
-    For testing are the `SHARE` of each class whose contents have the smallest digests: on every machine, under every
-    name and in every order the same. Equal files are on one side; one that several classes have, or that has no label
-    elsewhere, is for training.
+    `unlabelled` ones are for training. For testing are the `SHARE` of each class whose contents have the smallest
+    digests: on every machine, under every name and in every order the same. Equal files are on one side; one that
+    several classes have, or that has no label elsewhere, is for training.
     """
     contents = {file: content(file) for files in groups.values() for file in files}
     owners: defaultdict[str, set[int]] = defaultdict(set)
@@ -260,7 +269,7 @@ def divided(
 
 
 def content(file: str) -> str:
-    """A digest of what is in a file, whatever its name: of a large one its size and eight pieces.
+    """Return a digest of a file's content; of a large one of size and eight pieces.
 
     To read all bytes of many photographs would take as long as an epoch, at every start. Files that differ elsewhere
     alone would be on one side, no more.
@@ -290,7 +299,7 @@ def _bytes(file: str) -> int:
 def _of_classes(
     parent: Path, folders: Sequence[str], shown: str, left_out: LeftOut, owners: Owners
 ) -> dict[str, list[str]]:
-    """Class -> its image files, both sorted, of the `folders` in `place`."""
+    """Return the image files of each class, sorted: the `folders` in `parent`."""
     prefix = f"{shown}/" if shown else ""
     by_class = {each: images_below(f"{parent}/{each}", f"{prefix}{each}", left_out, each, owners) for each in folders}
     if empty := [each for each, files in by_class.items() if not files] or ([parent.name] if not by_class else []):
@@ -306,12 +315,12 @@ def _of_classes(
 
 
 def _without_labels(root: Path, folders: Sequence[str], left_out: LeftOut, owners: Owners) -> list[str]:
-    """The image files in these folders, which have no labels."""
+    """Return the image files in these folders, which have no labels."""
     return [file for each in folders for file in images_below(f"{root}/{each}", each, left_out, UNLABELLED[0], owners)]
 
 
 def _loose(files: Sequence[os.DirEntry[str]]) -> tuple[list[str], list[str]]:
-    """Divide the names of files into those of images, whether they can be read or not, and the others."""
+    """Divide names of files into those of images, readable or not, and others."""
     able = {*endings(), *PHOTOGRAPHS_OF_PHONES}
     images = [file.name for file in files if ending(file.name) in able]
     return images, [file.name for file in files if ending(file.name) not in able]
@@ -326,7 +335,7 @@ def _no_label(name: str) -> bool:
 
 
 def _left(left_out: Mapping[tuple[str, str], int]) -> str:
-    """What files there are that are no images."""
+    """Return the phrase about files that are no images."""
     kinds: Counter[str] = Counter()
     for (_, end), count in left_out.items():
         kinds[end] += count
@@ -339,11 +348,11 @@ def _wanted(names: Sequence[str]) -> str:
 
 
 def tiny_imagenet(size: int | None = None) -> ImageSet:
-    """Tiny-ImageNet, 100,000 + 10,000 images of 64 x 64 pixels in 200 classes, decoded to `size` if that is given.
+    """Tiny-ImageNet, 100,000 + 10,000 images of 64 x 64 pixels in 200 classes.
 
-    Read from tiny-imagenet-200/ under the data root, or else from the only other folder tiny-imagenet-*/ (a subset of
-    the classes). Its validation images are the test set here: the labels of the official test set are not published.
-    Labels follow the sorted WordNet ids.
+    Decoded to `size` if that is given. Read from tiny-imagenet-200/ under the data root, or else from the only other
+    folder tiny-imagenet-*/ (a subset of the classes). Its validation images are the test set here: the labels of the
+    official test set are not published. Labels follow the sorted WordNet ids.
     """
     root = _tiny_root()
     train = root / "train"
@@ -384,7 +393,7 @@ def _tiny_root() -> Path:
 
 
 def _annotations(table: Path, ids: list[str]) -> list[tuple[str, int]]:
-    """The validation images of the classes `ids`, and their labels."""
+    """Return the validation images of the classes `ids`, and their labels."""
     if not table.is_file():
         raise Error(f"{table} is missing: unpack the archive anew")
     label = {wnid: i for i, wnid in enumerate(ids)}
@@ -396,13 +405,16 @@ def _annotations(table: Path, ids: list[str]) -> list[tuple[str, int]]:
 
 
 def words(table: Path) -> dict[str, str]:
-    """WordNet id -> its words, from a file with a line for each; without the file nothing."""
+    """Read the words of WordNet ids from a file; without the file nothing."""
     lines = table.read_text(errors="replace").splitlines() if table.is_file() else []
     return {line.split(None, 1)[0]: line.split(None, 1)[1] for line in lines if len(line.split(None, 1)) == 2}
 
 
 def class_names(ids: Sequence[str], meaning: Mapping[str, str]) -> tuple[str, ...]:
-    """The first word for each class, with its WordNet id where two classes share it; without words the id."""
+    """Return the first word for each class, with its id where two share it.
+
+    Without words the id alone.
+    """
     first = [meaning.get(wnid, wnid).split(",")[0].strip() for wnid in ids]
     count = Counter(first)
     return tuple(f"{word} ({wnid})" if count[word] > 1 else word for word, wnid in zip(first, ids, strict=True))

@@ -1,4 +1,4 @@
-"""ImageNet, and photographs of your own: images of many sizes, cropped at random as their files are decoded."""
+"""ImageNet, and photographs of your own: cropped at random as they are decoded."""
 
 import csv
 import os
@@ -21,17 +21,17 @@ from .photographs import Photographs
 SIZE = 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision's weights expect them
 SOLUTION, MAPPING = "LOC_val_solution.csv", "LOC_synset_mapping.txt"
-ENDS = 4096  # bytes at both ends of one's own files; those of the challenge do not change
+ENDS = 4096  # bytes at both ends of your own files; those of the challenge do not change
 Listed = Sequence[tuple[str, int]]  # file, label
 
 
 def imagenet(size: int | None = None) -> ImageSet:
-    """ImageNet (ILSVRC 2012), 1,281,167 + 50,000 photographs in 1,000 classes, seen at `size` (224) pixels.
+    """ImageNet (ILSVRC 2012), 1,281,167 + 50,000 photographs in 1,000 classes.
 
-    Read from imagenet/ under the data root: train/ID/*.JPEG and val/ID/*.JPEG with WordNet ids, or val/*.JPEG beside
-    LOC_val_solution.csv, as the challenge gave them out. Its validation images are the test set here: the labels of the
-    official test set are not published. Labels follow the sorted ids, as those of torchvision's weights. Fewer classes
-    are read too.
+    Seen at `size` (224) pixels. Read from imagenet/ under the data root: train/ID/*.JPEG and val/ID/*.JPEG with WordNet
+    ids, or val/*.JPEG beside LOC_val_solution.csv, as the challenge gave them out. Its validation images are the test
+    set here: the labels of the official test set are not published. Labels follow the sorted ids, as those of
+    torchvision's weights. Fewer classes are read too.
     """
     root = data_root() / "imagenet"
     if not (root / "train").is_dir():
@@ -49,22 +49,22 @@ def imagenet(size: int | None = None) -> ImageSet:
 
 
 def photographs(part: str, size: int | None = None) -> ImageSet:
-    """Photographs of your own, of any size: PATH is a folder as of folder:PATH, or a table as of csv:FILE; `size` 224.
+    """Photographs of your own, of any size, in PATH: a folder, or a table.
 
-    Every image of a batch is a random crop of the whole photograph, decoded as it is needed; for testing it is the
-    central crop. The normalisation is ImageNet's.
+    A folder as of folder:PATH, a table as of csv:FILE; `size` 224. Every image of a batch is a random crop of the whole
+    photograph, decoded as it is needed; for testing it is the central crop. The normalisation is ImageNet's.
     """
     return cropped(photographs_listing(part), size)
 
 
 def photographs_listing(part: str) -> Listing:
-    """The files of photographs:PATH, where PATH is a folder or a table."""
+    """List the files of photographs:PATH, where PATH is a folder or a table."""
     path, name = located(part), f"photographs:{part}"
     return tabled(path, name) if path.is_file() else listed(path, name)
 
 
 def cropped(listing: Listing, size: int | None, ends: int = ENDS) -> ImageSet:
-    """The images of a listing, which stay in their files and are cropped as they are decoded."""
+    """Return the images of a listing, which are cropped as they are decoded."""
     listing.warn()
     images = uncut(listing, size)
     files = [pair for part in listing.parts for pair in part or ()]
@@ -73,7 +73,7 @@ def cropped(listing: Listing, size: int | None, ends: int = ENDS) -> ImageSet:
 
 
 def uncut(listing: Listing, size: int | None) -> ImageSet:
-    """The images of a listing, of whose files none is opened yet."""
+    """Return the images of a listing, of whose files none is opened yet."""
 
     def read(files: Listed) -> tuple[Photographs, torch.Tensor]:
         return Photographs([file for file, _ in files], size or SIZE), labels(files)
@@ -94,7 +94,10 @@ def uncut(listing: Listing, size: int | None) -> ImageSet:
 
 
 def _fingerprint(root: Path, about: object, files: Listed, size: int, ends: int) -> str:
-    """Of names, sizes and labels of the files, and `ends` bytes at both ends: to read all of them would take hours."""
+    """Return a digest of names, sizes, labels and both ends (`ends` bytes) of files.
+
+    To read all of them would take hours.
+    """
     digest, start = blake2b(repr((about, size, PIXELS)).encode(), digest_size=8), len(str(root))
     for file, label in files:
         count = check_regular(file).st_size
@@ -111,7 +114,10 @@ def _fingerprint(root: Path, about: object, files: Listed, size: int, ends: int)
 
 
 def _solution(table: Path, ids: tuple[str, ...]) -> list[tuple[str, int]]:
-    """The validation images of the classes `ids`, which lie in val/ without folders, and their labels."""
+    """Return the images in val/ without folders, and their labels.
+
+    Those of the classes `ids`.
+    """
     if not table.is_file():
         raise Error(f"{table.parent / 'val'} has no folder for each class: sort its images so, or put {table} there")
     label = {wnid: i for i, wnid in enumerate(ids)}
@@ -125,7 +131,7 @@ def _solution(table: Path, ids: tuple[str, ...]) -> list[tuple[str, int]]:
 
 
 def published_words(ids: tuple[str, ...]) -> dict[str, str]:
-    """Of all 1,000 classes torchvision knows the names, in the order of the ids."""
+    """Return torchvision's names of all 1,000 classes, in the order of the ids."""
     from torchvision.models import ResNet18_Weights
 
     known = ResNet18_Weights.IMAGENET1K_V1.meta["categories"]

@@ -1,4 +1,4 @@
-"""A data set: uint8 images, integer labels, and what a network has to know of them."""
+"""A data set: uint8 images, integer labels, and what a network has to know."""
 
 import copy
 import zlib
@@ -67,7 +67,7 @@ class ImageSet:
         _check_statistics(self.mean, self.std, self.channels)
 
     def __repr__(self) -> str:
-        """Name, numbers of images, classes and shape: thousands of pixels and labels would tell nobody anything."""
+        """Show name, numbers of images, classes and shape, not thousands of pixels."""
         held = f", {len(self.val_y):,} for validation" if self.val_y is not None else ""
         shape = " x ".join(str(length) for length in self.train_x.shape[1:])
         return (
@@ -80,9 +80,10 @@ class ImageSet:
         return self.train_x.shape[1]
 
     def resized(self, size: int | None) -> "ImageSet":
-        """The same images at `size` x `size` pixels (bilinear, antialiased); None or the own size: unchanged.
+        """Return the same images at `size` x `size` pixels (bilinear, antialiased).
 
-        An `Error` where that is more than half of this machine's memory: what trains on them needs room too.
+        None or the own size: unchanged. An `Error` where that is more than half of this machine's memory: what trains
+        on them needs room too.
         """
         if size is None or self.train_x.shape[-2:] == (size, size):
             return self
@@ -102,7 +103,7 @@ class ImageSet:
         return replace(self, **resized, mean=(), std=())
 
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change when any pixel, label or class name does.
+        """Return 16 hexadecimal digits that change with any pixel, label or class name.
 
         Of photographs that stay in their files: when a file's name, its size or one of its ends does.
         """
@@ -112,29 +113,32 @@ class ImageSet:
         return self.__dict__["_known"][1]
 
     def is_known_by(self, fingerprint: str) -> None:
-        """Spare this set the reading of all its pixels: its fingerprint was computed before."""
+        """Use a fingerprint that was computed before."""
         self.__dict__["_known"] = self.checksum(), fingerprint
 
     def changed(self) -> bool:
-        """Whether somebody has written into the images or labels since the fingerprint was computed."""
+        """Return whether images or labels were changed since the fingerprint."""
         known = self.__dict__.get("_known")
         return known is not None and known[0] != self.checksum()
 
     def settled(self) -> "ImageSet":
-        """The same set; its fingerprint is no longer compared with its contents, but by `changed` alone."""
+        """Return the same set, whose fingerprint is no longer compared with its contents.
+
+        Only by `changed`.
+        """
         self.fingerprint()
         twin = copy.copy(self)
         twin.__dict__["_settled"] = True
         return twin
 
     def like(self, other: "ImageSet") -> bool:
-        """Whether two sets are the same in everything that a run or a picture reads."""
+        """Return whether two sets agree in all that a run or a picture reads."""
         about = ("name", "classes", "style", "mean", "std", "similar")
         same = all(getattr(self, name) == getattr(other, name) for name in about)
         return same and self.fingerprint() == other.fingerprint()
 
     def checksum(self) -> int:
-        """Compute a number of what is in memory, in a fraction of a fingerprint's time."""
+        """Compute a checksum of what is in memory, far faster than a fingerprint."""
         total = zlib.crc32(repr(sorted(self.similar.items())).encode())
         for piece in self._pieces(read=False):
             total = zlib.crc32(piece, total)
@@ -148,7 +152,10 @@ class ImageSet:
         return digest.hexdigest()
 
     def _pieces(self, read: bool) -> Iterator[bytes | memoryview]:
-        """Yield shapes and contents of all parts; of those on a disk only the positions unless they are to be read."""
+        """Yield shapes and contents of all parts.
+
+        Of those on a disk only the positions unless they are to be read.
+        """
         for part in (self.train_x, self.train_y, self.test_x, self.test_y, self.val_x, self.val_y):
             if part is not None:
                 tensor = part.rows if isinstance(part, Streamed) and not read else part
@@ -161,7 +168,10 @@ Images = Mapping[tuple[str, int | None], ImageSet]  # (data set, size) -> images
 
 
 class Recorded(NamedTuple):
-    """What was written down of images that are not here: all that an identity asks of an `ImageSet`."""
+    """What was written down of images that are not here.
+
+    All that an identity reads of an `ImageSet`.
+    """
 
     style: str
     digest: str
@@ -171,12 +181,18 @@ class Recorded(NamedTuple):
 
 
 def together(images: Pixels) -> int:
-    """How many images to look at together: in double precision they take eight times their bytes, and copies."""
+    """Return how many images to look at together.
+
+    In double precision they take eight times their bytes, and copies.
+    """
     return max(1, min(CHUNK, BYTES // max(1, images.shape[1:].numel())))
 
 
 def channel_statistics(images: Pixels) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of uint8 images (n, C, H, W), on the scale [0, 1]."""
+    """Return mean and standard deviation of each channel, on the scale [0, 1].
+
+    Of uint8 images (n, C, H, W).
+    """
     if not len(images):
         raise Error("there is no training image")
     sums, squares = torch.zeros(2, images.shape[1], dtype=torch.float64)
@@ -222,7 +238,7 @@ def _check_bytes(where: str, x: Tensor) -> None:
 
 
 def _check_labels(where: str, y: Any, images: int, classes: int) -> None:
-    """Refuse labels of so many images that are not int64 (n,) from -1 (none) to the number of classes - 1."""
+    """Refuse labels that are not int64 (n,) from -1 (none) to classes - 1."""
     if not isinstance(y, Tensor):
         raise Error(f"{where} is a {type(y).__name__}: give an int64 tensor (n,), torch.tensor(...)")
     if y.is_floating_point() or y.is_complex():
@@ -245,7 +261,7 @@ def _check_labels(where: str, y: Any, images: int, classes: int) -> None:
 
 
 def _check_statistics(mean: Sequence[float], std: Sequence[float], channels: int) -> None:
-    """Refuse a mean without a deviation, numbers for other channels, and what cannot be divided by."""
+    """Refuse a mean without a deviation, wrong numbers of channels, and zero."""
     if any(len(numbers) not in (1, channels) for numbers in (mean, std)) or len(mean) != len(std):
         raise Error(f"mean={mean} and std={std}: give a number a channel in each, or leave both out")
     if not all(deviation > 0 for deviation in std):

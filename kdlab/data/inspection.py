@@ -1,4 +1,4 @@
-"""What a data set holds, what of it is not read, and what is done with it: for reading, before anything is trained."""
+"""What a data set holds, what is left out, and what kdlab does with it."""
 
 import os
 from collections import Counter
@@ -40,7 +40,7 @@ NAMED, PAIRS = 20, 10  # files that are not readable, and pairs of equal images 
 
 
 class Survey(NamedTuple):
-    """Files by (height, width) as they are shown, files by Pillow's mode, and what is wrong with some."""
+    """Files by (height, width), files by Pillow's mode, and what is wrong."""
 
     sizes: Counter[tuple[int, int]]
     modes: Counter[str]
@@ -48,9 +48,9 @@ class Survey(NamedTuple):
 
 
 class Equal(NamedTuple):
-    """Images of a part that are equal to training images: pairs of positions, and how many have different labels.
+    """Images of a part that are equal to training images.
 
-    These come first.
+    Pairs of positions, and how many have different labels. These come first.
     """
 
     pairs: list[tuple[int, int]]  # in the training images, in the part
@@ -59,7 +59,7 @@ class Equal(NamedTuple):
 
 @dataclass(frozen=True)
 class Inspected:
-    """A data set as it would be read, its files where it is of one's own, and what those are.
+    """A data set as it would be read, its files if they are yours, and their survey.
 
     `several_sizes`: they cannot be read without a size; `images` then tells labels and numbers alone, as it does where
     there are `problems`.
@@ -72,13 +72,13 @@ class Inspected:
 
     @property
     def parts(self) -> dict[str, tuple[Pixels, Tensor]]:
-        """Images and labels, by part."""
+        """Return images and labels, by part."""
         of = self.images
         parts = {"train": (of.train_x, of.train_y), "test": (of.test_x, of.test_y)}
         return parts | {"val": (of.val_x, of.val_y)} if of.val_x is not None and of.val_y is not None else parts
 
     def headline(self) -> str:
-        """Numbers of images, pixels, channels, normalisation and fingerprint."""
+        """Return numbers of images, pixels, channels, normalisation and fingerprint."""
         of = self.images
         if self.listed is not None and (self.several_sizes or self.problems):
             sizes = ", images of several sizes" if self.several_sizes else ""
@@ -88,11 +88,14 @@ class Inspected:
 
     @property
     def problems(self) -> list[str]:
-        """Why files are refused, a sentence for each; a run on these images would end with one of them."""
+        """Return why files are refused, a sentence for each.
+
+        A run on these images would end with one of them.
+        """
         return list(self.survey.problems.values())
 
     def lines(self) -> Iterator[str]:
-        """A line for each thing that is worth knowing."""
+        """Yield a line for each thing that is worth knowing."""
         if unlabelled := int((self.images.train_y < 0).sum()):
             yield f"unlabelled: {unlabelled:,} of the {len(self.images.train_y):,} training images"
         yield f"sizes: {self._sizes()}"
@@ -144,7 +147,10 @@ class Inspected:
             yield f"equal images: {count:,} training {repeat}{self._examples('train', parts['train'])}"
 
     def _digests(self) -> dict[str, list[str]] | None:
-        """Of each part's images: of their pixels where they are decoded, of their files where they stay in these."""
+        """Return digests of each part's images.
+
+        Of their pixels where they are decoded, of their files where they stay in these.
+        """
         if not isinstance(self.images.train_x, Photographs):
             return {name: of_pixels(x) for name, (x, _) in self.parts.items()}
         if self.listed is None:
@@ -168,7 +174,7 @@ class Inspected:
         return f"{f', {matches.other_label:,} with another label' if matches.other_label else ''} ({examples}{more})"
 
     def _image(self, part: str, k: int, with_label: bool) -> str:
-        """What an image is called, and its class where that matters."""
+        """Return an image's name, and its class where that matters."""
         label = int(self.parts[part][1][k])
         return f"{self._file(part, k)}{f' [{self.images.classes[label]}]' if with_label else ''}"
 
@@ -179,7 +185,7 @@ class Inspected:
         return self._name({"train": train, "test": test, "val": val or []}[part][k][0])
 
     def _name(self, file: str) -> str:
-        """A file's path from the folder of the data set on."""
+        """Return a file's path from the folder of the data set on."""
         root = f"{self.listed.root}{os.sep}" if self.listed else ""
         return file.removeprefix(root)
 
@@ -213,7 +219,7 @@ class Inspected:
         return f"{', '.join([*what, held])} and {test}"
 
     def _stretched(self) -> str:
-        """What becomes of images that are not square, where there are such."""
+        """Return what becomes of images that are not square, where there are such."""
         if self.listed is None or all(height == width for height, width in self.survey.sizes):
             return ""
         path = self.listed.name.partition(":")[2]
@@ -221,7 +227,10 @@ class Inspected:
 
 
 def inspect(name: str, size: int | None) -> Inspected:
-    """Look at a data set. Of images of one's own every file is tried, and all are named that a run would refuse."""
+    """Inspect a data set.
+
+    Of your own images every file is tried, and all are named that a run would refuse.
+    """
     from .. import data
 
     if (listed := data.files_of(name)) is None:
@@ -234,7 +243,7 @@ def inspect(name: str, size: int | None) -> Inspected:
 
 
 def counted(images: ImageSet) -> str:
-    """How many images are for what, and of how many classes."""
+    """Return how many images are for what, and of how many classes."""
     validation = f", {len(images.val_y):,} for validation" if images.val_y is not None else ""
     return (
         f"{len(images.train_y):,} images for training{validation}, {len(images.test_y):,} for testing, "
@@ -243,7 +252,7 @@ def counted(images: ImageSet) -> str:
 
 
 def headline(images: ImageSet) -> str:
-    """Two lines: numbers of images, pixels and channels; normalisation, augmentation and fingerprint."""
+    """Return two lines: numbers of images and pixels; normalisation, fingerprint."""
     channels, height, width = images.train_x.shape[1:]
     return (
         f"{images.name}: {counted(images)}, {height} x {width} pixels, {channels} channel{'s' * (channels > 1)}\n"
@@ -253,7 +262,7 @@ def headline(images: ImageSet) -> str:
 
 
 def survey(files: Sequence[str]) -> Survey:
-    """Sizes and modes, from the heads of the files, and what is wrong with those that cannot be decoded."""
+    """Read sizes and modes of files, and try to decode each."""
     summary = Survey(Counter(), Counter(), {})
     for file in files:
         with suppress(Exception):  # what damaged files make Pillow raise is of many kinds; they are named below
@@ -270,7 +279,7 @@ def survey(files: Sequence[str]) -> Survey:
 
 
 def _problem(file: str) -> str | None:
-    """Why a file cannot be read as an image; None where it can."""
+    """Return why a file cannot be read as an image; None where it can."""
     try:
         picture(file)
     except Error as error:
@@ -279,7 +288,10 @@ def _problem(file: str) -> str | None:
 
 
 def equal(parts: Mapping[str, Sequence[str]], labels: Mapping[str, Sequence[int]]) -> dict[str, Equal]:
-    """By part: its images whose digest a training image has; of "train" those that repeat an earlier one."""
+    """Find the images of each part that are also training images.
+
+    Of "train" those that repeat an earlier one.
+    """
     first: dict[str, int] = {}
     for k, each in enumerate(parts["train"]):
         first.setdefault(each, k)
@@ -295,7 +307,7 @@ def equal(parts: Mapping[str, Sequence[str]], labels: Mapping[str, Sequence[int]
 
 
 def of_pixels(images: Pixels) -> list[str]:
-    """A digest of each image (C, H, W)."""
+    """Return a digest of each image (C, H, W)."""
     if not len(images):
         return []
     chunks = images.split(together(images))
@@ -303,7 +315,7 @@ def of_pixels(images: Pixels) -> list[str]:
 
 
 def _as_read(images: ImageSet) -> Survey:
-    """Of images that are in no files of their own: what they are in memory."""
+    """Return the survey of images that are in no files of their own."""
     parts = [x for x in (images.train_x, images.test_x, images.val_x) if x is not None]
     count = sum(len(x) for x in parts)
     channels, height, width = images.train_x.shape[1:]

@@ -1,4 +1,4 @@
-"""Which files of a folder are images: what nobody put there is passed over, what cannot be read is counted."""
+"""Which files of a folder are images, and which are left out."""
 
 import os
 import unicodedata
@@ -57,7 +57,7 @@ class NotRead(UserWarning):
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of one's own: their files, and what was left out.
+    """Your own images: their files, and what was left out.
 
     `files`: part ("train", "test", "val") -> (file, label), sorted; -1 for an image without a label, and these come
     last. `left_out`: (place, ending) -> how many files there are no images that can be read. `beside`: folders and
@@ -77,22 +77,22 @@ class Listing:
 
     @property
     def parts(self) -> tuple[list[tuple[str, int]], list[tuple[str, int]], list[tuple[str, int]] | None]:
-        """The files for training, for testing, and for validation where there are both test/ and val/."""
+        """Return the files for training, testing and validation (if test/ and val/ exist)."""
         test = self.files.get("test", self.files.get("val", []))
         return self.files["train"], test, self.files["val"] if {"test", "val"} <= set(self.files) else None
 
     @property
     def about(self) -> object:
-        """What decides, beside the files and their labels, which images are for what."""
+        """Return what decides, beside files and labels, which images are for what."""
         sides = [(name, len(files)) for name, files in self.files.items()]
         return (self.classes, sides) if self.by_content or self.table else self.classes
 
     def unlabelled(self) -> int:
-        """How many training images have no label."""
+        """Return how many training images have no label."""
         return sum(label < 0 for _, label in self.files["train"])
 
     def notes(self) -> list[str]:
-        """A line about files that are left out, and one about what is not read, where there are such."""
+        """Return lines about files that are left out, and what is not read."""
         lines = []
         if self.left_out:
             total = sum(self.left_out.values())
@@ -106,7 +106,7 @@ class Listing:
         return lines
 
     def warn(self) -> None:
-        """Say what is not read."""
+        """Warn about what is not read."""
         for line in self.notes():
             warnings.warn(f"{self.name}: {line}", NotRead, stacklevel=3)
 
@@ -118,13 +118,13 @@ def _counted(left_out: LeftOut) -> str:
 
 
 def some(names: Sequence[str], rest: int | None = None) -> str:
-    """The first names, and how many more there are."""
+    """Return the first names, and how many more there are."""
     left = len(names) - PLACES if rest is None else rest
     return ", ".join(names[:PLACES]) + (f" and {left:,} more" if len(names) > PLACES else "")
 
 
 def hidden(name: str) -> bool:
-    """Whether a file or folder of that name was made by a system or a program, not by whoever collected the images."""
+    """Return whether a system or a program made a file or folder of that name."""
     folded = name.casefold()
     aside = folded.startswith("~") and folded.endswith(".tmp")
     return name.startswith((".", "~$")) or aside or folded in MADE_BY_SYSTEMS
@@ -132,7 +132,7 @@ def hidden(name: str) -> bool:
 
 @lru_cache(maxsize=1)
 def endings() -> frozenset[str]:
-    """The endings, in lower case with their dot, of all formats that Pillow reads here."""
+    """Return the endings, such as .png, of all formats that Pillow reads here."""
     Image.init()
     names = Image.registered_extensions()
     able = {format for format, (factory, _) in Image.OPEN.items() if str(factory.__module__).startswith("PIL.")}
@@ -142,14 +142,17 @@ def endings() -> frozenset[str]:
 
 
 def ending(file: str) -> str:
-    """The ending of a file's name, in lower case; of a name without one, words that say so."""
+    """Return the ending of a file's name, in lower case, or "without an ending"."""
     return os.path.splitext(file)[1].lower() or NO_ENDING  # noqa: PTH122  # of many files
 
 
 def entries(
     folder: str | Path, is_folder: Callable[[os.DirEntry[str]], bool] = os.DirEntry.is_dir
 ) -> tuple[list[str], list[os.DirEntry[str]]]:
-    """The names of the folders in `place`, and its files, both sorted; what is hidden is neither."""
+    """Return the names of the folders in `folder`, and its files, both sorted.
+
+    What is hidden is neither.
+    """
     folders, files = [], []
     for entry in os.scandir(folder):
         if hidden(entry.name):
@@ -162,10 +165,10 @@ def entries(
 
 
 def images_below(folder: str, name: str, left_out: LeftOut, owner: str, owners: Owners) -> list[str]:
-    """The image files in the folder `place` and all below it, sorted; others are counted in `left_out` under `name`.
+    """Return the image files below `folder`, sorted.
 
-    What a link leads to counts, but no folder twice. `seen`: folder -> its class, and the way there; one that two
-    classes lead to is an `Error`.
+    Others are counted in `left_out` under `name`. What a link leads to counts, but no folder twice. `seen`: folder ->
+    its class, and the way there; one that two classes lead to is an `Error`.
     """
     images: list[str] = []
     waiting = [folder]
@@ -182,7 +185,10 @@ def images_below(folder: str, name: str, left_out: LeftOut, owner: str, owners: 
 
 
 def images_among(folder: str, files: Sequence[os.DirEntry[str]], name: str, left_out: LeftOut) -> list[str]:
-    """The paths of those `files` of `place` that are images; others are counted in `left_out` under `name`."""
+    """Return the paths of those `files` of `folder` that are images.
+
+    Others are counted in `left_out` under `name`.
+    """
     images, able = [], endings()
     for file in files:
         end = ending(file.name) if _opens(file) else "that is no file"
@@ -201,7 +207,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _opens(entry: os.DirEntry[str]) -> bool:
-    """Whether opening it ends: to a pipe or a device nobody may ever write. A broken link is named when it is read."""
+    """Return whether opening a file ends: to a pipe nobody may ever write.
+
+    A broken link is named when it is read.
+    """
     try:
         if entry.is_file():
             return True
@@ -212,7 +221,7 @@ def _opens(entry: os.DirEntry[str]) -> bool:
 
 
 def one_elsewhere(names: Sequence[str]) -> tuple[str, str] | None:
-    """The first two names that are one and the same on some system, or None."""
+    """Return the first two names that are the same on some system, or None."""
     first: dict[str, str] = {}
     for name in names:
         if (other := first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)) != name:
@@ -224,7 +233,7 @@ File = tuple[int, int]  # the disk, and the number of the file on it: links lead
 
 
 class Shared(NamedTuple):
-    """What two data sets of one's own have in common.
+    """What two data sets of your own have in common.
 
     `train`: whether any training image of one is one of the other. `labelled`: whether any is labelled in both.
     `alike`: whether the labelled ones are the same in the same order and with the same labels, so that one seed splits
@@ -238,7 +247,10 @@ class Shared(NamedTuple):
 
 
 def shared(first: Listing, second: Listing) -> Shared:
-    """Compare the files of two listings; nothing is decoded, and a file that is not there is no one's."""
+    """Compare the files of two listings; nothing is decoded.
+
+    A file that is not there is no one's.
+    """
     labelled_first, labelled_second = _labelled(first), _labelled(second)
     files = {file for file, _ in labelled_first}
     held = {file for part, pairs in second.files.items() if part != "train" for file in _files(pairs)}
@@ -251,7 +263,7 @@ def shared(first: Listing, second: Listing) -> Shared:
 
 
 def _labelled(listed: Listing) -> list[tuple[File, str]]:
-    """The labelled training images and their classes."""
+    """Return the labelled training images and their classes."""
     pairs = [(name, label) for name, label in listed.files["train"] if label >= 0]
     return [(file, listed.classes[label]) for name, label in pairs for file in _file(name)]
 
@@ -261,7 +273,7 @@ def _files(pairs: list[tuple[str, int]]) -> set[File]:
 
 
 def _file(name: str) -> list[File]:
-    """The file of that name, or none."""
+    """Return the file of that name, or none."""
     with suppress(OSError, ValueError):
         status = os.stat(name)  # noqa: PTH116  # a Path for each of a million files costs more than the call
         return [(status.st_dev, status.st_ino)]

@@ -1,4 +1,4 @@
-"""Batched image operations: every image of a batch with its own parameters, and no random draws.
+"""Batched image operations, with parameters for every image and no random draws.
 
 Images are float tensors (B, C, H, W) in [0, 1] with C = 1 or 3; parameters are tensors (B,) on the same device, and
 `on`, a bool (B,), names the images that an operation is for. Each function computes for every image what the
@@ -45,7 +45,10 @@ def crop_resize(x: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Ten
 
 
 def _stretch(start: Tensor, length: Tensor, n: int) -> Tensor:
-    """(B, n, n): row i weighs the pixels that output i reads when [start, start + length) is stretched to n."""
+    """Weigh (B, n, n) pixels to stretch [start, start + length) to n.
+
+    Row i weighs the pixels that output i reads.
+    """
     pixels = torch.arange(n, device=start.device)
     position = ((pixels + 0.5) * (length / n)[:, None] - 0.5).clamp_(min=0).minimum(length[:, None] - 1)  # in the box
     distance = position[:, :, None] - (pixels - start[:, None])[:, None, :]
@@ -55,10 +58,11 @@ def _stretch(start: Tensor, length: Tensor, n: int) -> Tensor:
 def affine(
     x: Tensor, angle: Tensor, translate_x: Tensor, translate_y: Tensor, scale: Tensor, shear_x: Tensor, shear_y: Tensor
 ) -> Tensor:
-    """Shear, scale and rotate about the centre, then translate; bilinear, with zeros from outside. (affine)
+    """Shear, scale and rotate about the centre, then translate (affine).
 
-    Angles are in degrees, positive clockwise; translations are in pixels, positive right and down. Equal to torchvision
-    with its default fill=None: an explicit fill=0 makes it weigh the pixels at the border twice.
+    Bilinear, with zeros from outside. Angles are in degrees, positive clockwise; translations are in pixels, positive
+    right and down. Equal to torchvision with its default fill=None: an explicit fill=0 makes it weigh the pixels at the
+    border twice.
     """
     B, _, H, W = x.shape
     turn, shear_x, shear_y = torch.stack([angle, shear_x, shear_y]).deg2rad_()
@@ -79,18 +83,19 @@ def affine(
 
 
 def rotations(x: Tensor) -> Tensor:
-    """Every image in four versions, turned counter-clockwise by 0, 90, 180 and 270 degrees; any values, any dtype.
+    """Turn every image counter-clockwise by 0, 90, 180 and 270 degrees.
 
-    (B, C, H, H) -> (4B, C, H, H), the versions of an image together: rows 4i .. 4i + 3 are image i. (torch.rot90)
+    Any values, any dtype. (B, C, H, H) -> (4B, C, H, H), the versions of an image together: rows 4i .. 4i + 3 are image
+    i. (torch.rot90)
     """
     return turned([x] * 4)
 
 
 def jigsaw(x: Tensor, order: Tensor) -> Tensor:
-    """Every image cut in 2 x 2 patches, which change places; any values, any dtype, even sides.
+    """Cut every image in 2 x 2 patches and let them change places.
 
-    (B, C, H, W) and `order` (B, 4), permutations of the patches 0 .. 3, counted row by row: place p has patch
-    order[p]. The inverse permutation, `order.argsort(1)`, restores the image.
+    Any values, any dtype, even sides. (B, C, H, W) and `order` (B, 4), permutations of the patches 0 .. 3, counted row
+    by row: place p has patch order[p]. The inverse permutation, `order.argsort(1)`, restores the image.
     """
     if x.shape[2] % 2 or x.shape[3] % 2:
         raise Error(f"images of {x.shape[2]} x {x.shape[3]} pixels have no four equal patches: give an even size")
@@ -100,7 +105,7 @@ def jigsaw(x: Tensor, order: Tensor) -> Tensor:
 
 
 def turned(versions: Sequence[Tensor] | Tensor) -> Tensor:
-    """Four versions (B, C, H, H) of a batch, version j turned as `rotations` does.
+    """Turn version j of four (B, C, H, H) as `rotations` does.
 
     Returns (4B, C, H, H), the versions of an image together.
     """
@@ -114,20 +119,24 @@ def turned(versions: Sequence[Tensor] | Tensor) -> Tensor:
 
 
 def _luminance(x: Tensor) -> Tensor:
-    """How bright a pixel looks: (B, 3, H, W) -> (B, 1, H, W)."""
+    """Return how bright a pixel looks: (B, 3, H, W) -> (B, 1, H, W)."""
     red, green, blue = x.split(1, 1)
     return red.mul(LUMINANCE[0]).add_(green, alpha=LUMINANCE[1]).add_(blue, alpha=LUMINANCE[2])
 
 
 def brightness(x: Tensor, factor: Tensor) -> Tensor:
-    """Brighter or darker: factor * x, clamped to [0, 1]. 0 gives black, 1 the image. (adjust_brightness)"""
+    """Scale the brightness: factor * x, clamped to [0, 1] (adjust_brightness).
+
+    0 gives black, 1 the image.
+    """
     return x.mul(per_image(factor)).clamp_(0, 1)
 
 
 def contrast(x: Tensor, factor: Tensor) -> Tensor:
-    """Away from, or towards, an even grey: factor * x + (1 - factor) * (mean luminance of the image), clamped.
+    """Scale the contrast about the mean luminance (adjust_contrast).
 
-    0 gives an even grey, 1 the image. (adjust_contrast)
+    factor * x + (1 - factor) * (mean luminance of the image), clamped. 0 gives an even grey, 1 the image.
+    (adjust_contrast)
     """
     mean = x.mean((2, 3), keepdim=True)
     mean = mean if x.shape[1] == 1 else _luminance(mean)
@@ -135,9 +144,10 @@ def contrast(x: Tensor, factor: Tensor) -> Tensor:
 
 
 def saturation(x: Tensor, factor: Tensor) -> Tensor:
-    """More or less colourful: factor * x + (1 - factor) * luminance, clamped; one channel stays as it is.
+    """Scale the saturation (adjust_saturation).
 
-    0 gives a grey image, 1 the image. (adjust_saturation)
+    factor * x + (1 - factor) * luminance, clamped; one channel stays as it is. 0 gives a grey image, 1 the image.
+    (adjust_saturation)
     """
     if x.shape[1] == 1:
         return x
@@ -145,9 +155,10 @@ def saturation(x: Tensor, factor: Tensor) -> Tensor:
 
 
 def hue(x: Tensor, factor: Tensor) -> Tensor:
-    """Turn all colours round the colour wheel by `factor` in [-0.5, 0.5] of a full turn; one channel stays as it is.
+    """Turn all colours round the colour wheel by `factor` of a full turn (adjust_hue).
 
-    The hue is that of HSV. 1/3 makes red green, 0 gives the image. (adjust_hue)
+    `factor` is in [-0.5, 0.5]; one channel stays as it is. The hue is that of HSV. 1/3 makes red green, 0 gives the
+    image. (adjust_hue)
     """
     if x.shape[1] == 1:
         return x
@@ -176,7 +187,7 @@ def jitter(
     order: Tensor,
     on: Tensor | None = None,
 ) -> Tensor:
-    """The four operations above, each image in its own order. (ColorJitter)
+    """Apply the four operations above, each image in its own order (ColorJitter).
 
     `order` (B, 4) holds permutations of 0 brightness, 1 contrast, 2 saturation, 3 hue. A factor of None leaves its
     operation out; images where `on` is false stay as they are.
@@ -198,12 +209,15 @@ def jitter(
 
 
 def greyscale(x: Tensor, on: Tensor) -> Tensor:
-    """The luminance in all three channels where `on`; one channel stays as it is. (rgb_to_grayscale)"""
+    """Put the luminance into all three channels where `on` (rgb_to_grayscale).
+
+    One channel stays as it is.
+    """
     return x if x.shape[1] == 1 else change_some(x, on, lambda images: _luminance(images).expand_as(images))
 
 
 def solarize(x: Tensor, threshold: Tensor, on: Tensor) -> Tensor:
-    """A negative of the bright parts: 1 - x for the values that reach `threshold`, where `on`. (solarize)"""
+    """Invert the values that reach `threshold`, 1 - x, where `on` (solarize)."""
     return change_some(x, on, lambda images, t: torch.where(images >= per_image(t), 1 - images, images), threshold)
 
 
@@ -211,7 +225,7 @@ def solarize(x: Tensor, threshold: Tensor, on: Tensor) -> Tensor:
 
 
 def blur(x: Tensor, sigma: Tensor, on: Tensor, kernel_size: int) -> Tensor:
-    """Every pixel becomes a mean of its neighbours, weighed by a Gaussian of `sigma` pixels, where `on`.
+    """Blur by a Gaussian of `sigma` pixels, where `on` (gaussian_blur).
 
     The neighbours are those of an odd `kernel_size` < 2 min(H, W), with the edges reflected. (gaussian_blur)
     """
@@ -226,7 +240,10 @@ def blur(x: Tensor, sigma: Tensor, on: Tensor, kernel_size: int) -> Tensor:
 
 
 def _reflected(kernel: Tensor, offsets: Tensor, n: int) -> Tensor:
-    """(B, n, n): correlation with `kernel` (B, K) at `offsets` (K,) along n pixels that are reflected at both ends."""
+    """Return the matrices (B, n, n) of a correlation along n reflected pixels.
+
+    With `kernel` (B, K) at `offsets` (K,).
+    """
     pixels = torch.arange(n, device=kernel.device)
     read = (pixels + offsets[:, None]).abs()
     read = torch.minimum(read, 2 * (n - 1) - read)
@@ -236,7 +253,10 @@ def _reflected(kernel: Tensor, offsets: Tensor, n: int) -> Tensor:
 def erase(
     x: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor, on: Tensor, value: float = 0.0
 ) -> Tensor:
-    """`value` in the rectangle of `height` x `width` pixels at `top`, `left` (integers), where `on`. (erase)"""
+    """Fill a rectangle with `value`, where `on` (erase).
+
+    `height` x `width` pixels at `top`, `left` (integers).
+    """
 
     def inside(start: Tensor, length: Tensor, n: int) -> Tensor:
         position = torch.arange(n, device=x.device) - start[:, None]
@@ -247,10 +267,10 @@ def erase(
 
 
 def cutout(x: Tensor, row: Tensor, column: Tensor, side: int) -> Tensor:
-    """Zeros in the square of `side` pixels centred at integers `row`, `column`, cut at the border; any values of x.
+    """Fill a square of `side` pixels with zeros, cut at the border; any values.
 
-    On normalised images zero is the mean colour. As in the code of DeVries and Taylor 2017 the square reaches side // 2
-    to both sides: an odd `side` is one pixel shorter.
+    Centred at integers `row`, `column`. On normalised images zero is the mean colour. As in the code of DeVries and
+    Taylor 2017 the square reaches side // 2 to both sides: an odd `side` is one pixel shorter.
     """
     length = torch.full_like(row, side // 2 * 2)
     return erase(x, row - side // 2, column - side // 2, length, length, torch.ones_like(row, dtype=torch.bool))
@@ -262,11 +282,11 @@ def cutout(x: Tensor, row: Tensor, column: Tensor, side: int) -> Tensor:
 def cutmix_box(
     height: int, width: int, share: Tensor, row: Tensor, column: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A box round `row`, `column` that leaves a `share` of an image of `height` x `width` pixels outside.
+    """Return a box round `row`, `column` that leaves a `share` of an image outside.
 
-    Its sides are int(side * sqrt(1 - share)); as in the authors' code an odd one is one pixel shorter. It is cut at the
-    border, and then leaves more than `share`. `share`, `row` and `column` are scalar tensors. Returns top, left, bottom
-    and right (integers, half open).
+    Of an image of `height` x `width` pixels. Its sides are int(side * sqrt(1 - share)); as in the authors' code an odd
+    one is one pixel shorter. It is cut at the border, and then leaves more than `share`. `share`, `row` and `column`
+    are scalar tensors. Returns top, left, bottom and right (integers, half open).
     """
     edges = []
     for centre, side in ((row, height), (column, width)):
@@ -277,7 +297,10 @@ def cutmix_box(
 
 
 def cutmix(x: Tensor, partner: Tensor, box: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
-    """`x` (..., B, C, H, W) with the pixels of row `partner` (B,) inside `box`, as `cutmix_box` gives it."""
+    """Paste the box of row `partner` (B,) into `x` (..., B, C, H, W).
+
+    `box` is what `cutmix_box` gives.
+    """
     top, left, bottom, right = box
     rows, columns = (torch.arange(n, device=x.device) for n in x.shape[-2:])
     inside = ((rows >= top) & (rows < bottom))[:, None] & (columns >= left) & (columns < right)
@@ -288,18 +311,21 @@ def cutmix(x: Tensor, partner: Tensor, box: tuple[Tensor, Tensor, Tensor, Tensor
 
 
 def per_image(parameter: Tensor) -> Tensor:
-    """A parameter (B,) as (B, 1, 1, 1), which broadcasts against images (B, C, H, W)."""
+    """Reshape a parameter (B,) to (B, 1, 1, 1), to broadcast against images."""
     return parameter.view(-1, 1, 1, 1)
 
 
 def change_some(x: Tensor, on: Tensor, op: Callable[..., Tensor], *parameters: Tensor) -> Tensor:
-    """Images x (B, C, H, W) with `op(images, *parameters)` where `on`, a bool (B,); the others cost only a copy."""
+    """Change the images x (B, C, H, W) where `on`, a bool (B,).
+
+    By `op(images, *parameters)`; the others cost only a copy.
+    """
     rows = on.nonzero()[:, 0]
     return x.index_copy(0, rows, op(*(each.index_select(0, rows) for each in (x, *parameters))))
 
 
 def weigh_pixels(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
-    """Every pixel becomes a weighted mean, first along its row, then along its column.
+    """Make every pixel a weighted mean, first along its row, then its column.
 
     vertical @ image @ horizontal^T for images (B, C, H, W) and weights (B, H, H) and (B, W, W): row i of a matrix holds
     the weights of the pixels that output i reads, which sum to 1.

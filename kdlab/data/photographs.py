@@ -1,4 +1,4 @@
-"""Images that stay on the disk: photographs in their files, decoded and cropped by threads, and cached arrays."""
+"""Images that stay on the disk: photographs, and arrays mapped from the cache."""
 
 import copy
 import math
@@ -26,7 +26,7 @@ Made = TypeVar("Made")
 
 
 def ahead(make: Callable[[Key], Made], keys: Iterable[Key], threads: int = 1) -> Iterator[Made]:
-    """Yield `make(key)` for each of `keys`, in their order, while threads make the next ones.
+    """Yield `make(key)` for each of `keys`, in order, while threads make the next.
 
     Threads rather than processes: what is made here is read or decoded by code that lets other threads compute. They
     start in no time, whatever started this process and however (a script, a notebook, a pool), and end with it. What
@@ -83,12 +83,12 @@ class Streamed:
         return self.read(stored) if stored.ndim else self.read(stored[None])[0]
 
     def split(self, count: int) -> Iterator[Tensor]:
-        """Yield all images in their order, `count` at a time; the next ones are read meanwhile."""
+        """Yield all images in order, `count` at a time, and read ahead."""
         return ahead(self.read, self.rows.split(count))
 
 
 class Stored(Streamed):
-    """Images of one size in an array (n, C, H, W) that is mapped from a file: a selection copies nothing."""
+    """Images of one size in a memory-mapped array: a selection copies nothing."""
 
     def __init__(self, pixels: np.memmap) -> None:
         super().__init__(len(pixels), pixels.shape[1:])
@@ -105,20 +105,24 @@ Pixels = Tensor | Streamed  # uint8 (n, C, H, W)
 
 
 def pick(images: Pixels, rows: Tensor) -> Pixels:
-    """Select the images at `rows`, a mask (n,) or positions (m,); of those on a disk none is read."""
+    """Select the images at `rows`, a mask (n,) or positions (m,).
+
+    Of those on a disk none is read.
+    """
     return images.only(rows) if isinstance(images, Streamed) else images[rows]
 
 
 class Crop(NamedTuple):
-    """RandomResizedCrop: the share of the area that is kept, and the width / height of the box."""
+    """RandomResizedCrop: the share of the area, and the width / height of the box."""
 
     scale: tuple[float, float]
     ratio: tuple[float, float]
 
     def box(self, width: int, height: int, draw: np.random.Generator) -> tuple[int, int, int, int]:
-        """Left, upper, right, lower: the first that fits of ten boxes, else the largest central one.
+        """Draw left, upper, right, lower: the first of ten boxes that fits.
 
-        The boxes are uniform in area and in log(width / height), as torchvision draws them.
+        Else the largest central one. The boxes are uniform in area and in log(width / height), as torchvision draws
+        them.
         """
         low, high = (math.log(r) for r in self.ratio)
         for _ in range(TRIES):
@@ -160,10 +164,10 @@ class Photographs(Streamed):
     def crops(
         self, order: Tensor, wanted: Sequence[Crop | None], key: Sequence[int], start: int = 0
     ) -> Iterator[Tensor]:
-        """Yield the images (crops, B, 3, size, size) of each batch of `order`, from `start` on.
+        """Yield the images (crops, B, 3, size, size) of each batch of `order`.
 
-        `order` (steps, B) are rows of this set. A crop is drawn for each of `wanted`; None is the central one. What is
-        drawn is a function of `key`, of the image, and of how often it came before in `order`.
+        From step `start` on. `order` (steps, B) are rows of this set. A crop is drawn for each of `wanted`; None is the
+        central one. What is drawn is a function of `key`, of the image, and of how often it came before in `order`.
         """
         rows, turn = self.rows[order], turns(order)
 
@@ -176,25 +180,28 @@ class Photographs(Streamed):
         return ahead(drawn, range(start, len(order)), self.threads(len(wanted) * order.shape[1]))
 
     def draw(self, row: int, wanted: Sequence[Crop | None], draw: np.random.Generator, pixels: np.ndarray) -> None:
-        """Fill `pixels` (crops, 3, size, size) with crops of one image, which is decoded once."""
+        """Fill `pixels` (crops, 3, size, size) with crops of one image, decoded once."""
         image = self._open(row)
         for view, crop in zip(pixels, wanted, strict=True):
             box = image.crop(crop.box(*image.size, draw)) if crop else None
             view[:] = _channels(_resized(box, self.size, self.size) if box else self._central(row, image))
 
     def threads(self, count: int) -> int:
-        """Return how many decode `count` images each: no more than the `memory_limit` has room for, 0 for none."""
+        """Return how many threads may decode `count` images each at a time.
+
+        No more than the `memory_limit` has room for; 0 for none.
+        """
         return min(workers(), max(1, memory_limit() // (AHEAD * count * math.prod(self.each))))
 
     def _room(self, *counts: int) -> np.ndarray:
-        """Bytes for so many images, channels first in memory: another order would make other kernels compute."""
+        """Allocate images, channels first: another order would use other kernels."""
         return np.empty((*counts, *self.each), np.uint8)
 
     def _open(self, row: int) -> Image.Image:
         return in_mode(picture(os.fsdecode(self.names[row])), "RGB")
 
     def _central(self, row: int, image: Image.Image) -> Image.Image:
-        """Bring the shorter side to 8/7 of `size` and take the middle, as torchvision does."""
+        """Bring the shorter side to 8/7 of `size` and take the middle (torchvision)."""
         shorter = round(MARGIN * self.size)
         width, height = (int(shorter * length / min(image.size)) for length in image.size)
         if width * height > pixel_limit():
@@ -204,7 +211,7 @@ class Photographs(Streamed):
 
 
 def _channels(image: Image.Image) -> np.ndarray:
-    """(3, height, width)."""
+    """Return pixels (3, height, width)."""
     return np.asarray(image).transpose(2, 0, 1)
 
 
@@ -213,7 +220,7 @@ def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def turns(order: Tensor) -> Tensor:
-    """For each entry how many equal ones come before it, row after row."""
+    """Count, for each entry, the equal ones before it, row after row."""
     flat = order.flatten()
     sorted_, positions = flat.sort(stable=True)
     first = torch.searchsorted(sorted_, sorted_)  # where the run of equal ones begins

@@ -39,7 +39,7 @@ SIMILAR_PHOTOGRAPHS = {"truck": "automobile", "bird": "airplane", "deer": "horse
 
 
 def digits() -> ImageSet:
-    """Optical recognition of handwritten digits, 1,797 images of 8 x 8 pixels, embedded in scikit-learn.
+    """Handwritten digits, 1,797 images of 8 x 8 pixels, embedded in scikit-learn.
 
     The first 1,200 images are for training, the last 597 for testing: they come from other writers, and no official
     split exists for this excerpt of the UCI set.
@@ -52,7 +52,10 @@ def digits() -> ImageSet:
 
 
 def _digits_table() -> np.ndarray:
-    """(1797, 65): 64 pixels from 0 to 16 and the label. The file itself: `load_digits` first imports for a second."""
+    """Read the table (1797, 65): 64 pixels from 0 to 16 and the label.
+
+    From the file itself: `load_digits` first imports for a second.
+    """
     try:
         return np.loadtxt(str(distribution("scikit-learn").locate_file(DIGITS_FILE)), delimiter=",")
     except FileNotFoundError:  # another version keeps it elsewhere
@@ -63,7 +66,7 @@ def _digits_table() -> np.ndarray:
 
 
 def mnist() -> ImageSet:
-    """MNIST, 60,000 + 10,000 images of 28 x 28 pixels, through torchvision (downloaded when absent and possible)."""
+    """MNIST, 60,000 + 10,000 images of 28 x 28 pixels (torchvision downloads them)."""
     from torchvision.datasets import MNIST
 
     names = tuple(str(digit) for digit in range(10))
@@ -71,7 +74,7 @@ def mnist() -> ImageSet:
 
 
 def fashion_mnist() -> ImageSet:
-    """Fashion-MNIST, as many images of clothes, through torchvision (downloaded when absent and possible)."""
+    """Fashion-MNIST, as many images of clothes (torchvision downloads them)."""
     from torchvision.datasets import FashionMNIST
 
     names = tuple(name.lower() for name in FashionMNIST.classes)
@@ -96,14 +99,14 @@ def _mnist(
 
 
 def cifar10() -> ImageSet:
-    """CIFAR-10, 50,000 + 10,000 images of 32 x 32 pixels, through torchvision (downloaded when absent and possible)."""
+    """CIFAR-10, 50,000 + 10,000 images of 32 x 32 pixels (torchvision downloads them)."""
     from torchvision.datasets import CIFAR10
 
     return _cifar(CIFAR10, "CIFAR-10", (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), SIMILAR_PHOTOGRAPHS)
 
 
 def cifar100() -> ImageSet:
-    """CIFAR-100, as many images of the same size, through torchvision (downloaded when absent and possible)."""
+    """CIFAR-100, as many images of the same size (torchvision downloads them)."""
     from torchvision.datasets import CIFAR100
 
     return _cifar(CIFAR100, "CIFAR-100", (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
@@ -142,7 +145,7 @@ StlPart = Literal[
 
 
 def stl10(part: StlPart = "", size: int | None = None) -> ImageSet:
-    """STL-10, 5,000 + 8,000 images of 96 x 96 pixels, through torchvision (downloaded when absent and possible).
+    """STL-10, 5,000 + 8,000 images of 96 x 96 pixels (torchvision downloads them).
 
     `part` "train+unlabeled" appends the 100,000 images without labels to the training images. "fold-0" to "fold-9" are
     the ten predefined folds: 1,000 images keep their labels, those of the other 4,000 are hidden; accuracy is reported
@@ -167,7 +170,7 @@ def stl10(part: StlPart = "", size: int | None = None) -> ImageSet:
 
 
 def _in_fold(fold: int, count: int) -> Tensor:
-    """(count,): which training images are in a predefined fold of STL-10."""
+    """Return which training images (count,) are in a predefined fold of STL-10."""
     table = data_root() / PLACES["stl10"] / "fold_indices.txt"
     try:
         rows = torch.tensor([int(row) for row in table.read_text().splitlines()[fold].split()])
@@ -177,7 +180,10 @@ def _in_fold(fold: int, count: int) -> Tensor:
 
 
 def _parts(title: str, folder: Path, read: Callable[..., Any]) -> tuple[Any, Any]:
-    """What `read(root, train)` gives for the training and the test part; the files lie in root / place."""
+    """Return what `read(root, train)` gives for training and for testing.
+
+    The files lie in root / folder.
+    """
     root = data_root()
     before = _archives(root, folder)
     try:
@@ -197,6 +203,6 @@ def _parts(title: str, folder: Path, read: Callable[..., Any]) -> tuple[Any, Any
 
 
 def _archives(root: Path, folder: Path) -> set[Path]:
-    """What was downloaded, where nothing was unpacked from it beside."""
+    """Return downloads that were not unpacked."""
     archives = [*root.glob("*.gz"), *(root / folder).glob("*.gz")]
     return {archive for archive in archives if not archive.with_suffix("").exists()}

@@ -1,4 +1,4 @@
-"""Who may see what: the label budget and the validation split, stratified, and label noise; all decided by a seed."""
+"""Label budget, stratified validation split and label noise, all by a seed."""
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -17,9 +17,10 @@ from .photographs import Pixels, pick
 
 @dataclass(frozen=True)
 class Split:
-    """The images of one run. `y` is -1 where the label budget hides the label; validation images are in no batch.
+    """The images of one run.
 
-    `truth` is for bookkeeping and pictures: no method sees it.
+    `y` is -1 where the label budget hides the label; validation images are in no batch. `truth` is for bookkeeping and
+    pictures: no method sees it.
     """
 
     images: ImageSet
@@ -31,7 +32,7 @@ class Split:
 
     @property
     def labelled(self) -> Tensor:
-        """Positions in `x` of the labelled images."""
+        """Return the positions in `x` of the labelled images."""
         return (self.y >= 0).nonzero()[:, 0]
 
 
@@ -45,7 +46,7 @@ def split(
     omit: Collection[int] = (),
     imbalance: float = 1.0,
 ) -> Split:
-    """Hold out a stratified share of the training images for validation, then hide all labels but the budget's.
+    """Hold out validation images, stratified, then hide all but the label budget.
 
     `labels`: None = all; an int = that many images in all, as equal per class as the data allow (the convention of
     semi-supervised learning); a float in (0, 1] = that share of each class, at least one image. Budgets nest: the
@@ -110,7 +111,7 @@ def split(
 
 
 def _number(name: str, value: Any) -> Any:
-    """A number as Python's, of numpy or torch too, or an `Error`."""
+    """Return a number as Python's, of numpy or torch too, or raise an `Error`."""
     number = plain(value)
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise Error(f"{name}={value!r}: {NO_NUMBERS if isinstance(number, bool) else 'give a number'}")
@@ -118,7 +119,7 @@ def _number(name: str, value: Any) -> Any:
 
 
 def _classes(omit: Any) -> list[int]:
-    """Numbers of classes as a list, or an `Error`."""
+    """Return numbers of classes as a list, or raise an `Error`."""
     omit = plain(omit)
     listed = plain(list(omit)) if isinstance(omit, Iterable) else [None]
     if any(not isinstance(label, int) or isinstance(label, bool) for label in listed):
@@ -127,7 +128,7 @@ def _classes(omit: Any) -> list[int]:
 
 
 def _quota(labels: int | float | None, sizes: list[int]) -> list[int]:
-    """How many labels each class gets from pools of these sizes."""
+    """Return how many labels each class gets from pools of these sizes."""
     if labels is None:
         return sizes
     if isinstance(labels, float):
@@ -150,12 +151,15 @@ def _quota(labels: int | float | None, sizes: list[int]) -> list[int]:
 
 
 def symmetric(y: Tensor, classes: Sequence[str], similar: Mapping[str, str], draw: torch.Generator) -> Tensor:
-    """Any other class, each as likely as the others."""
+    """Draw any other class, each as likely as the others."""
     return (y + torch.randint(1, len(classes), y.shape, generator=draw)) % len(classes)
 
 
 def asymmetric(y: Tensor, classes: Sequence[str], similar: Mapping[str, str], draw: torch.Generator) -> Tensor:
-    """Always the same similar class: that of `similar` (Patrini et al. 2017), without it the next (Han et al. 2018)."""
+    """Return the similar class (Patrini et al. 2017), else the next (Han et al. 2018).
+
+    `similar` names it.
+    """
     pairs = similar or dict(zip(classes, [*classes[1:], classes[0]], strict=True))
     index = {name: i for i, name in enumerate(classes)}
     if odd := [name for pair in pairs.items() for name in pair if name not in index]:
@@ -171,10 +175,11 @@ NOISES: dict[str, Callable[[Tensor, Sequence[str], Mapping[str, str], torch.Gene
 
 
 class Noise:
-    """Makes the share `noise` of labels wrong; `y` (n,) are the true labels of a training set, -1 = has none.
+    """Makes the share `noise` of labels wrong.
 
-    The order in which labels become wrong, and what they become, are functions of (seed, place of the image among the
-    labelled ones): a label that is wrong at one share is wrong in the same way at every larger share.
+    `y` (n,) are the true labels of a training set, -1 = has none. The order in which labels become wrong, and what they
+    become, are functions of (seed, place of the image among the labelled ones): a label that is wrong at one share is
+    wrong in the same way at every larger share.
     """
 
     def __init__(
@@ -198,7 +203,9 @@ class Noise:
             self.wrong[rows] = NOISES[kind](y[rows], classes, similar or {}, generator(seed, "noise", kind))
 
     def __call__(self, y: Tensor, rows: Tensor) -> Tensor:
-        """The labels `y` (m,) of the images at `rows`, round(noise * number of labels that can be wrong) of them wrong.
+        """Return the labels `y` (m,) of the images at `rows`, a share of them wrong.
+
+        round(noise * number of labels that can be wrong).
 
         -1 stays: a label that is hidden is neither right nor wrong.
         """
@@ -208,10 +215,11 @@ class Noise:
 
 
 def rows_by_class(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The labelled images sorted by class: their rows (R,), how many each class has (K,), where each class starts (K,).
+    """Sort labelled images by class: rows (R,), counts (K,), starts (K,).
 
-    For labels (n,) with -1 = unlabelled. The images of class c are `rows[starts[c] : starts[c] + counts[c]]`, in
-    ascending order; K is the largest label + 1. Without any labelled image there is one class, which is empty.
+    How many each class has, and where it starts. For labels (n,) with -1 = unlabelled. The images of class c are
+    `rows[starts[c] : starts[c] + counts[c]]`, in ascending order; K is the largest label + 1. Without any labelled
+    image there is one class, which is empty.
     """
     labelled = (labels >= 0).nonzero()[:, 0]
     of_labelled = labels[labelled]
