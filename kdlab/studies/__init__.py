@@ -1,4 +1,6 @@
-"""Studies, by name: functions of a notebook's parameters. A new one is a file in chapters/ and its name in CHAPTERS.
+"""Studies by name: questions, each a function of a notebook's parameters.
+
+A new one is a file in chapters/ and its name in CHAPTERS.
 
 STUDIES are the questions of the notebooks; what papers published stands in PUBLISHED, by the name of its table, and is
 left out where all studies are listed, because most of it was never measured here.

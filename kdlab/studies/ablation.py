@@ -1,4 +1,7 @@
-"""Ablations: a whole, what it is without each of its parts, what each part is alone, and other settings of it."""
+"""Ablations: a whole without each of its parts, and each of its parts alone.
+
+Beside them what several studies need: a baseline that sees as many images, and sizes of images.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +20,7 @@ CELL = re.compile(r"(?P<row>.+) = (?P<at_row>[\d.]+), (?P<column>.+) = (?P<at_co
 
 
 def changed(config: Config, *changes: Change) -> Config:
-    """The config with each change laid over it."""
+    """Return the config with each change laid over it."""
     for change in changes:
         laid = {name: {**getattr(config, name), **change[name]} for name in ("weights", "hp") if name in change}
         config = config.replace(**{**change, **laid})
@@ -34,7 +37,7 @@ def ablation(
     rates: Sequence[float] = (),
     lr: Mapping[str, float] | None = None,
 ) -> Study:
-    """A study of what earns its place in `whole`.
+    """Return a study of what earns its place in `whole`.
 
     `parts` are switched off by their change: one at a time ("without X"), all at once ("bare"), and all but one ("only
     X"); what is left has a learning rate of its own, tuned over `rates`, and `lr` says which was chosen for a system.
@@ -47,30 +50,30 @@ def ablation(
     if len(parts) > 1:
         systems |= {f"without {part}": changed(whole, off) for part, off in parts.items()}
     if len(parts) > 2:  # of two, the bare with one is the whole without the other
-        for part, own in parts.items():
-            systems[f"only {part}"] = changed(whole, *(off for off in every if off is not own))
+        for part, change in parts.items():
+            systems[f"only {part}"] = changed(whole, *(off for off in every if off is not change))
     systems = {system: config.replace(lr=chosen.get(system, config.lr)) for system, config in systems.items()}
     grid = {system: {"lr": rates} for system in systems} if rates else {}
     systems |= {other: changed(whole, change) for other, change in others.items()}
     systems |= {cell: changed(whole, *both) for cell, both in (cells or {}).items()}
-    asked = [Question("Is the whole better than none of its parts?", "whole", "bare")]
-    asked += [
+    questions = [Question("Is the whole better than none of its parts?", "whole", "bare")]
+    questions += [
         Question(f"Does the whole need {part}?", "whole", f"without {part}")
         for part in parts
         if f"without {part}" in systems
     ]
-    asked += [
+    questions += [
         Question(f"Is the bare better with {part}?", f"only {part}", "bare")
         for part in parts
         if f"only {part}" in systems
     ]
-    asked += [Question(f"Is it better with {other}?", other, "whole") for other in others]
+    questions += [Question(f"Is it better with {other}?", other, "whole") for other in others]
     shown = [system for system in systems if not CELL.fullmatch(system)]
-    return Study(name, question, systems, asked, grid=grid, shown=shown)
+    return Study(name, question, systems, questions, grid=grid, shown=shown)
 
 
 def crossed(row: str, rows: Mapping[float, Change], column: str, columns: Mapping[float, Change]) -> Cells:
-    """All pairs of two settings as the `cells` of an ablation."""
+    """Return all pairs of two settings as the `cells` of an ablation."""
     return {
         f"{row} = {at_row:g}, {column} = {at_column:g}": (above, left)
         for at_row, above in rows.items()
@@ -79,34 +82,34 @@ def crossed(row: str, rows: Mapping[float, Change], column: str, columns: Mappin
 
 
 def cells_of(study: Study, metric: str = "test/accuracy") -> pd.DataFrame:
-    """Means over seeds of a study's grid of two settings: a row and a column a value."""
+    """Return means over seeds of a study's grid of two settings, a row a value."""
     scores, grid = study.scores(metric), {}
-    found = {system: cell for system in study.systems if (cell := CELL.fullmatch(system)) and system in scores}
-    if not found:
+    measured = {system: cell for system in study.systems if (cell := CELL.fullmatch(system)) and system in scores}
+    if not measured:
         raise Error(f"study {study.name} has no evidence of two settings crossed")
-    for system, cell in found.items():
+    for system, cell in measured.items():
         grid.setdefault(float(cell["at_row"]), {})[float(cell["at_column"])] = scores[system].mean()
-    cell = next(iter(found.values()))
+    cell = next(iter(measured.values()))
     return pd.DataFrame(grid).T.rename_axis(index=cell["row"], columns=cell["column"])
 
 
 def worth(study: Study) -> pd.DataFrame:
-    """What each part is worth beside what it costs, a row a part.
+    """Return what each part is worth beside what it costs, a row a part.
 
     Worth: by how much the whole is better than without it, and by how much it alone is better than the bare, with 95 %
     intervals, paired by seed. Cost: of the whole's CPU time the share that is saved without the part (medians over
     seeds; below 0 where noise decides), and by how many trained parameters it is the smaller.
     """
-    asked = {(row["system"], row["minus"]): row for row in study.answers().to_dict("records")}
+    answers = {(row["system"], row["minus"]): row for row in study.answers().to_dict("records")}
     costs = study.rows().groupby("system")[["cpu_seconds", "trained_parameters"]].median().to_dict("index")
     whole, rows = costs["whole"], {}
     for part in (name.removeprefix("without ") for name in study.systems if name.startswith("without ")):
         ways = {"left out": ("whole", f"without {part}"), "added": (f"only {part}", "bare")}
-        found = {way: asked[pair] for way, pair in ways.items() if pair in asked}
+        measured = {way: answers[pair] for way, pair in ways.items() if pair in answers}
         without = costs[f"without {part}"]
         rows[part] = {
-            **{f"points, {way}": row["difference"] for way, row in found.items()},
-            **{f"± 95 %, {way}": row["± 95 %"] for way, row in found.items()},
+            **{f"points, {way}": row["difference"] for way, row in measured.items()},
+            **{f"± 95 %, {way}": row["± 95 %"] for way, row in measured.items()},
             "CPU time, %": 100 * (1 - without["cpu_seconds"] / whole["cpu_seconds"]),
             "parameters": int(whole["trained_parameters"] - without["trained_parameters"]),
         }
@@ -114,7 +117,7 @@ def worth(study: Study) -> pd.DataFrame:
 
 
 def with_images(config: Config, times: int, **fields: object) -> Config:
-    """The run with so many times the images a step, in as many steps.
+    """Return the run with so many times the images a step, in as many steps.
 
     Where an epoch is one pass over the images, larger batches make it shorter, and there are as many times more epochs.
     """
@@ -123,10 +126,13 @@ def with_images(config: Config, times: int, **fields: object) -> Config:
 
 
 def given(size: int | None) -> dict[str, int]:
-    """The field size, where one is given: a recipe has its own."""
+    """Return the field size where a size is set; a recipe has its own."""
     return {"size": size} if size else {}
 
 
 def one_size(dataset: str) -> int | None:
-    """Pixels per side for images that may have many sizes; None: the data set has its own."""
+    """Return pixels per side for folders of images, whose sizes may differ.
+
+    None where a data set has its own.
+    """
     return 16 if dataset.startswith(("folder:", "photographs:")) else None

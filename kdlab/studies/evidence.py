@@ -1,4 +1,7 @@
-"""What was measured: one long table a study, a row for each system and seed, with the identity of the run."""
+"""Evidence: one long table a study, a row for each system and seed.
+
+Every row holds the identity of its run.
+"""
 
 import json
 import math
@@ -24,7 +27,7 @@ from ..metrics import METRICS
 
 KEY = ["system", "seed", "settings"]  # one row each: what is measured anew under other code takes the old one's place
 SAME = [*KEY, "identity"]  # the same experiment, repeated: the first measurement stands
-DATA = re.compile(r"(?:^|; )(.+?) (\d+|own) (\S+) ([0-9a-f]{16})(?=; |$)")  # name, size, style, fingerprint
+DATA = re.compile(r"(?:^|; )(.+?) (\d+|local) (\S+) ([0-9a-f]{16})(?=; |$)")  # name, size, style, fingerprint
 SETTINGS = 2  # how the settings of a row are made: as part of identities of that version
 TEXTS = ("system", "dataset", "data", "settings", "identity", "code", "device", "budget")
 ALWAYS = ("accuracy", "knn")  # what no row lacks where another one of its system has it
@@ -32,7 +35,9 @@ ABOUT = ("parameters", "trained_parameters", "labels", "epochs", "images_seen", 
 
 
 def row(system: str, result: Result) -> dict[str, Any]:
-    """A finished run as a row: whose it is, every metric that it computed, what it cost, and on what device.
+    """Return a finished run as a row of evidence.
+
+    It holds the system, every metric that was computed, costs and device.
 
     Several numbers of a metric that is due on request, one a class say, are left out: they would be as many columns.
 
@@ -54,27 +59,29 @@ def row(system: str, result: Result) -> dict[str, Any]:
         "settings": hash_of(settings(about)),
         "identity": hash_of(about),
         "code": code(about, result.metrics["code"]["far"]),
-        **{name: value for name, value in result.metrics.items() if _is_told(name)},
+        **{name: value for name, value in result.metrics.items() if _is_kept(name)},
         **{name: result.metrics.get(name) for name in ABOUT},  # what is stored of an older version lacks some
         "device": result.metrics["environment"]["device"],
     }
 
 
-def _is_told(column: str) -> bool:
-    """Whether a result's column goes into a row."""
+def _is_kept(column: str) -> bool:
+    """Return whether a result's column goes into a row."""
     part, name, several = [*column.split("/", 2), "", ""][:3]
     metric = METRICS.get(name)
     return part in ("val", "test", "track") and not (several and metric and metric.due == "request")
 
 
 def check_there(datasets: Sequence[str]) -> None:
-    """Refuse data sets that are not there, before hours of training end at them."""
+    """Refuse missing data sets before hours of training end at them."""
     for name in datasets:
         chain_images(Config(dataset=name))
 
 
 def transferred(study: str, identity: str, result: Result, datasets: Sequence[str]) -> dict[str, float]:
-    """A column transfer/NAME for each of `datasets` of which the study's evidence has no number for this identity.
+    """Return a column transfer/NAME for each data set that was not measured yet.
+
+    Of `datasets`, those of which the study's evidence has no number for this identity.
 
     How often a linear classifier of the frozen features, taught by all labelled training images of the data set at the
     size that the network was trained at, is right on its test images, in percent (`kdlab.transfer` with shots=None).
@@ -88,14 +95,16 @@ def transferred(study: str, identity: str, result: Result, datasets: Sequence[st
 
 
 def load(study: str) -> pd.DataFrame:
-    """All rows of a study, those that came with the package and one's own; the first of the same experiment."""
+    """Load committed and local rows; of repeated measurements keep the first."""
     frames = [_read(file) for file in places(study)]
     rows = pd.concat(frames) if frames else pd.DataFrame(columns=SAME)
     return rows.groupby(SAME, sort=False, as_index=False).first()  # and of a later one what the first did not measure
 
 
 def _read(file: Path) -> pd.DataFrame:
-    """Read a table of evidence; digests are text, also where they look like numbers, and a system may be called None.
+    """Read a table of evidence.
+
+    Digests are text, also where they look like numbers, and a system may be called None.
 
     An `Error` names the line of a row that is damaged.
     """
@@ -114,21 +123,21 @@ def _read(file: Path) -> pd.DataFrame:
 
 
 def _column(file: Path, name: str, cells: "pd.Series[str]") -> "pd.Series[Any]":
-    """A column of a table of evidence; an `Error` where a cell cannot be of it."""
+    """Return a column with its type; raise an `Error` at a cell that does not fit."""
     if name in TEXTS:
         if name in SAME:
             _refuse(file, cells == "", f"no {name}")
         return cells if name in ("identity", "settings", "code") else cells.mask(cells == "")
-    found = numbers(cells)
+    values = numbers(cells)
     if name == "seed":
-        if found is None or found.dtype.kind != "i":
+        if values is None or values.dtype.kind != "i":
             _refuse(file, cells.map(lambda cell: not re.fullmatch(r"-?\d{1,18}", cell)), "the seed is no whole number")
-        return pd.Series(found, index=cells.index)
+        return pd.Series(values, index=cells.index)
     if "/" in name or name in ABOUT:
-        if found is None or not np.isfinite(found[cells != ""]).all():
+        if values is None or not np.isfinite(values[cells != ""]).all():
             _refuse(file, cells.map(lambda cell: bool(cell) and not _finite(cell)), f"{name} is no number")
-        return pd.Series(found, index=cells.index)
-    return cells.mask(cells == "") if found is None else pd.Series(found, index=cells.index)
+        return pd.Series(values, index=cells.index)
+    return cells.mask(cells == "") if values is None else pd.Series(values, index=cells.index)
 
 
 def _finite(cell: str) -> bool:
@@ -145,52 +154,60 @@ def _refuse(file: Path, odd: "pd.Series[bool]", why: str) -> None:
 
 
 def add(study: str, new: Mapping[str, Any]) -> None:
-    """Write a row to one's own table of a study, several processes at a time.
+    """Add a row to the local table of a study; processes take turns.
 
     It takes the place of a row of the same settings and another identity. Of the same experiment the first measurement
     stands, and only metrics that it did not have are added to it.
     """
-    with _own(study) as own:
-        same = (own[KEY] == [new[name] for name in KEY]).all(axis=1)
-        if (own[same].identity == new["identity"]).any():
-            measured = own[same].iloc[0].dropna().to_dict()
+    with _locked(study) as local:
+        same = (local[KEY] == [new[name] for name in KEY]).all(axis=1)
+        if (local[same].identity == new["identity"]).any():
+            measured = local[same].iloc[0].dropna().to_dict()
             new = {**new, **{str(column): value for column, value in measured.items()}}
-        _replace(study, own, new)
+        _replace(study, local, new)
 
 
 def identities(systems: Mapping[str, Config]) -> dict[str, dict[str, Any]]:
-    """The identity of each system as it is today, whatever its seed."""
+    """Return the identity that each system has today, whatever its seed."""
     return {name: identity(config, chain_images(config)) for name, config in systems.items()}
 
 
 def measured(systems: Mapping[str, Config], rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """The identities of the systems that `rows` may be about: of that name, on data of that name.
+    """Return the identities of the systems that `rows` may be about.
 
-    Where files of theirs are not here nothing is opened or downloaded: the images are those that the rows name, and a
+    These have a row's name and data of its name.
+
+    Where their files are missing nothing is opened or downloaded: the images are those that the rows name, and a
     system is left out where none does.
     """
     about = rows.reindex(columns=["system", "dataset"]).astype(object).fillna("")  # "": an older row does not say
-    seen, named = set(about.itertuples(index=False, name=None)), _named(rows)
+    pairs, named = set(about.itertuples(index=False, name=None)), _named(rows)
     near = {
-        name: config for name, config in systems.items() if {(name, dataset_label(config.dataset)), (name, "")} & seen
+        name: config for name, config in systems.items() if {(name, dataset_label(config.dataset)), (name, "")} & pairs
     }
     images = {name: _images(config, named) for name, config in near.items()}
-    return {name: identity(systems[name], found) for name, found in images.items() if found}
+    return {name: identity(systems[name], of_chain) for name, of_chain in images.items() if of_chain}
 
 
 def _named(rows: pd.DataFrame) -> dict[tuple[str, int | None], Recorded]:
-    """What rows say of the images that they were measured on; where they differ the first, so those that came along."""
-    found: dict[tuple[str, int | None], Recorded] = {}
+    """Return the image sets that rows name, by name and size.
+
+    Where rows differ the first one counts, which is a committed one.
+    """
+    recorded: dict[tuple[str, int | None], Recorded] = {}
     for text in rows.reindex(columns=["data"])["data"].dropna().unique():
         for name, size, style, fingerprint in DATA.findall(text):
-            found.setdefault((name, None if size == "own" else int(size)), Recorded(style, fingerprint))
-    return found
+            recorded.setdefault((name, None if size == "own" else int(size)), Recorded(style, fingerprint))
+    return recorded
 
 
 def _images(
     config: Config, named: Mapping[tuple[str, int | None], Recorded]
 ) -> Mapping[tuple[str, int | None], ImageSet | Recorded]:
-    """The images of a chain, as far as rows name them where files are not here; empty where they do not."""
+    """Return the images of a chain, or those that rows name where files are missing.
+
+    Empty where no row names them.
+    """
     wanted = {(stage.dataset, stage.size): (dataset_label(stage.dataset), stage.size) for stage in config.chain()}
     if all(is_here(dataset) for dataset, _ in wanted):
         return chain_images(config)
@@ -198,7 +215,10 @@ def _images(
 
 
 def fresh_and_stale(study: str, systems: Mapping[str, Config]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows whose identity is that of the study's systems today, and the others: of other settings or other code."""
+    """Return rows that are evidence of today's systems, and stale rows.
+
+    Stale ones are of other settings or other code.
+    """
     rows = load(study)
     now = measured(systems, rows)
     fits = [
@@ -211,32 +231,35 @@ def fresh_and_stale(study: str, systems: Mapping[str, Config]) -> tuple[pd.DataF
 
 
 def reseeded(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """`identity(config.seeded(seed))` from `identity(config)`, whose code and data need not be read again."""
+    """Return an identity with another seed.
+
+    The same as `identity(config.seeded(seed))`, but neither code nor data are read again.
+    """
     config = {name: value for name, value in identity["config"].items() if name != "seed"}
     stages = {role: reseeded(identity[role], seed) for role in ("teacher", "init") if role in identity}
     return {**identity, "config": {**config, **({"seed": seed} if seed else {})}, **stages}
 
 
 def stamp(study: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows in the places of those of the same settings, whatever their identities."""
+    """Replace rows of the same settings, whatever their identities."""
     if new := list(rows):
-        with _own(study) as own:
-            _replace(study, own, *new)
+        with _locked(study) as local:
+            _replace(study, local, *new)
 
 
-def _replace(study: str, own: pd.DataFrame, *rows: Mapping[str, Any]) -> None:
-    """Write rows in the places of those with the same KEY, and new ones at the end."""
+def _replace(study: str, local: pd.DataFrame, *rows: Mapping[str, Any]) -> None:
+    """Replace rows that have the same KEY, and append new ones."""
     new = pd.DataFrame(rows)
-    where = {key: i for i, key in enumerate(own[KEY].itertuples(index=False, name=None))}
-    order = [where.get(key, len(own)) for key in new[KEY].itertuples(index=False, name=None)]
-    kept = own.reset_index(drop=True).drop(index=[i for i in order if i < len(own)])
+    where = {key: i for i, key in enumerate(local[KEY].itertuples(index=False, name=None))}
+    order = [where.get(key, len(local)) for key in new[KEY].itertuples(index=False, name=None)]
+    kept = local.reset_index(drop=True).drop(index=[i for i in order if i < len(local)])
     every = pd.concat([kept, new.set_index(pd.Index(order))]).sort_index(kind="stable")
     save_table(every.set_index("system"), study)
 
 
 @contextmanager
-def _own(study: str) -> Iterator[pd.DataFrame]:
-    """One's own table of a study, locked."""
+def _locked(study: str) -> Iterator[pd.DataFrame]:
+    """Lock the local table of a study and read it."""
     file = file_of(study)
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_name(f".{file.stem}.lock")):
@@ -244,7 +267,10 @@ def _own(study: str) -> Iterator[pd.DataFrame]:
 
 
 def code(identity: Mapping[str, Any], far: Mapping[str, str]) -> str:
-    """A digest of the code in an identity, stages included, and of the rooms further away (`identity.far_code`)."""
+    """Return a digest of all code that a run stands on.
+
+    That is the code in its identity, stages included, and the rooms further away (`identity.far_code`).
+    """
 
     def of(stage: Mapping[str, Any]) -> dict[str, Any]:
         return {"own": stage["code"], **{role: of(stage[role]) for role in ("teacher", "init") if role in stage}}
@@ -253,7 +279,7 @@ def code(identity: Mapping[str, Any], far: Mapping[str, str]) -> str:
 
 
 def settings(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """An identity without the code in it, in a form that stays when identities are made in another way.
+    """Return an identity without its code, in a form that never changes.
 
     A run of today would not take the place of its committed row otherwise.
     """

@@ -1,4 +1,7 @@
-"""After a change of code that moves no number: write today's identities into rows that the older code measured."""
+"""Keep evidence after a change of code that moves no number.
+
+Rows that the older code measured get the identities of today's.
+"""
 
 import json
 import math
@@ -58,50 +61,41 @@ with one_thread():
 
 
 def verify(study: str, systems: Mapping[str, Config]) -> pd.DataFrame:
-    """What of a study's evidence still holds, though its code has changed: a row a system and code.
+    """Check which evidence still holds though code has changed, by system and code.
 
     Of the rows that have a system's settings and came from other code than today's, the smallest seed of each code is
     trained anew. Where every metric agrees in all digits that the table has, the rows of that code are stamped with
     today's; else they stay as they are, and `moved` says which metrics are others, before and after, or why nothing
     could be trained: the data are not here, say.
     """
-    rows, far, told = evidence.load(study), far_code(), []
-    now, place = evidence.measured(systems, rows), runs_root() / f"verify-{hash_of(far)}"
+    rows, far, table = evidence.load(study), far_code(), []
+    now, folder = evidence.measured(systems, rows), runs_root() / f"verify-{hash_of(far)}"
     # Runs in a folder of their own: what is stored elsewhere may come from the older code
-    with environment(KDLAB_RUNS=str(place), KDLAB_FIGURES=str(figures_root())):
+    with environment(KDLAB_RUNS=str(folder), KDLAB_FIGURES=str(figures_root())):
         for name, about in now.items():
             today = evidence.code(about, far)
-            of_system = rows[rows.system == name]
-            verified = of_system[of_system.code == today].seed
-            other = of_system[(of_system.code != today) & ~of_system.seed.isin(verified)]
-            fits = [_has_settings(each, about) for each in other[["seed", "settings"]].to_numpy().tolist()]
-            for _, group in other[pd.Series(fits, index=other.index, dtype=bool)].groupby("code"):
-                first = group.sort_values("seed").iloc[0].to_dict()
-                moved = _difference(first, systems[name])
-                old = [] if moved else [{str(c): v for c, v in row.items()} for row in group.to_dict("records")]
-                identities = [hash_of(evidence.reseeded(about, int(row["seed"]))) for row in old]
-                pairs = zip(old, identities, strict=True)
-                evidence.stamp(study, [{**row, "identity": new, "code": today} for row, new in pairs])
-                told.append(
-                    {
-                        "system": name,
-                        "seed": int(first["seed"]),
-                        "rows": len(group),
-                        "holds": not moved,
-                        "moved": moved,
-                    }
-                )
-    shutil.rmtree(place, ignore_errors=True)
-    return pd.DataFrame(told, columns=["system", "seed", "rows", "holds", "moved"])
+            of_system = _records(rows, name)
+            verified = {row["seed"] for row in of_system if row["code"] == today}
+            older: dict[str, list[dict[str, Any]]] = {}
+            for row in of_system:
+                if row["seed"] not in verified and _has_settings(row, about):
+                    older.setdefault(row["code"], []).append(row)
+            for group in older.values():
+                moved = _difference(group[0], systems[name])
+                if not moved:
+                    evidence.stamp(study, [{**row, "identity": _of(about, row), "code": today} for row in group])
+                seed = int(group[0]["seed"])
+                table.append({"system": name, "seed": seed, "rows": len(group), "holds": not moved, "moved": moved})
+    shutil.rmtree(folder, ignore_errors=True)
+    return pd.DataFrame(table, columns=["system", "seed", "rows", "holds", "moved"])
 
 
-def _has_settings(row: list[Any], identity: Mapping[str, Any]) -> bool:
-    seed, settings = row
-    return hash_of(evidence.settings(evidence.reseeded(identity, int(seed)))) == settings
+def _has_settings(row: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
+    return hash_of(evidence.settings(evidence.reseeded(identity, int(row["seed"])))) == row["settings"]
 
 
 def _difference(old: Mapping[str, Any], config: Config) -> str:
-    """The metrics of a row that are others when it is measured anew, as text; or why that cannot be."""
+    """Measure a row anew; return metrics that differ, or why that cannot be."""
     try:
         new = evidence.row(old["system"], run(config.seeded(int(old["seed"]))))
     except Error as error:
@@ -113,7 +107,9 @@ def _difference(old: Mapping[str, Any], config: Config) -> str:
 
 
 def restamp(study: str, systems: Mapping[str, Config], old: Path, share: float = 1.0) -> pd.DataFrame:
-    """Stamp the rows that count for the code of `old`, a checkout of it, with the identities of today's code.
+    """Give rows that count for older code the identities of today's.
+
+    `old` is a checkout of the older code.
 
     Returns a row a system: the number of its rows, `how` today's code was compared with the older one, and `moved`, the
     numbers that differ. Rows are stamped
@@ -136,8 +132,8 @@ def restamp(study: str, systems: Mapping[str, Config], old: Path, share: float =
     stale = {}
     for name in [name for name in systems if name in now and name in then]:
         counted = [row for row in _records(rows, name) if row["identity"] == _of(then[name], row)]
-        if found := [row for row in counted if row["identity"] != _of(now[name], row)]:
-            stale[name] = found
+        if renamed := [row for row in counted if row["identity"] != _of(now[name], row)]:
+            stale[name] = renamed
     calculated = {name for name in stale if hash_of(same[name]) == hash_of(now[name])}
     trained = {name: stale[name][:SEEDS] for name in stale if name not in calculated}
     moved = _moved(systems, trained, old, share)
@@ -158,7 +154,7 @@ def restamp(study: str, systems: Mapping[str, Config], old: Path, share: float =
 
 
 def shortened(config: Config, share: float) -> Config:
-    """A run, and all that it stands on, of a share of the epochs."""
+    """Return a run, and all that it stands on, of a share of the epochs."""
     stages = {role: shortened(stage, share) for role, stage in config.nested.items()}
     return config.replace(epochs=math.ceil(share * config.epochs), **stages)
 
@@ -169,28 +165,30 @@ def _check_checkout(old: Path) -> None:
 
 
 def _records(rows: pd.DataFrame, system: str) -> list[dict[str, Any]]:
-    """The rows of a system, by seed."""
-    found = rows[rows.system == system].sort_values("seed").to_dict("records")
-    return [{str(column): value for column, value in row.items()} for row in found]
+    """Return the rows of a system, by seed."""
+    of_system = rows[rows.system == system].sort_values("seed").to_dict("records")
+    return [{str(column): value for column, value in row.items()} for row in of_system]
 
 
 def _of(identity: Mapping[str, Any], row: Mapping[str, Any]) -> str:
-    """The hash of a system's identity with the seed of a row."""
+    """Return the hash of a system's identity with the seed of a row."""
     return hash_of(evidence.reseeded(identity, int(row["seed"])))
 
 
 def _moved(
     systems: Mapping[str, Config], rows: Mapping[str, list[dict[str, Any]]], old: Path, share: float
 ) -> dict[str, str]:
-    """What differs between the older and today's code in the systems and seeds of some rows, as text."""
-    runs = [(name, systems[name].seeded(int(row["seed"]))) for name, found in rows.items() for row in found]
+    """Train rows with the older and today's code; return what differs, by system."""
+    runs = [(name, systems[name].seeded(int(row["seed"]))) for name, of_system in rows.items() for row in of_system]
     if not runs:
         return {}
     configs = json.dumps([shortened(config, share).model_dump(mode="json") for _, config in runs])
-    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor() as both:
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as both:
         codes = {"old": old, "new": PACKAGE.parent}
-        asked = {name: both.submit(_asked, code, NUMBERS, configs, Path(place, name)) for name, code in codes.items()}
-        before, after = (asked[name].result() for name in codes)
+        answers = {
+            name: both.submit(_output, code, NUMBERS, configs, Path(folder, name)) for name, code in codes.items()
+        }
+        before, after = (answers[name].result() for name in codes)
     moved: dict[str, list[str]] = {name: [] for name in rows}
     for (name, _), then, now in zip(runs, before, after, strict=True):
         moved[name] += [
@@ -198,22 +196,28 @@ def _moved(
             for number in {**then, **now}
             if then.get(number) != now.get(number)
         ]
-    return {name: ", ".join(dict.fromkeys(found)) for name, found in moved.items()}
+    return {name: ", ".join(dict.fromkeys(changes)) for name, changes in moved.items()}
 
 
 def _identities(
     old: Path, rows: pd.DataFrame, systems: Mapping[str, Config], files: Mapping[str, str | None]
 ) -> dict[str, dict[str, Any]]:
-    """The identity of each system by the code in `old`, with `files` in the place of modules of it."""
-    with tempfile.TemporaryDirectory() as place:
-        table, configs = Path(place, "rows.csv"), Path(place, "systems.json")
+    """Return the identity of each system by the code in `old`.
+
+    `files` take the place of its modules of these names.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        table, configs = Path(folder, "rows.csv"), Path(folder, "systems.json")
         rows.reindex(columns=["system", "dataset", "data"]).drop_duplicates().to_csv(table, index=False)
         configs.write_text(json.dumps({name: config.model_dump(mode="json") for name, config in systems.items()}))
-        return _asked(old, IDENTITIES, "", Path(place), str(table), str(configs), json.dumps(files))[0]
+        return _output(old, IDENTITIES, "", Path(folder), str(table), str(configs), json.dumps(files))[0]
 
 
-def _asked(code: Path, script: str, text: str, runs: Path, *words: str) -> list[dict[str, Any]]:
-    """The lines of JSON that a script prints which runs with the package in `code`; `text` is its standard input."""
+def _output(code: Path, script: str, text: str, runs: Path, *words: str) -> list[dict[str, Any]]:
+    """Run a script with the package in `code`; return the JSON lines that it prints.
+
+    `text` is its standard input.
+    """
     variables = {**os.environ, "PYTHONPATH": str(code), "KDLAB_RUNS": str(runs), "KDLAB_PROGRESS": "0"}
     done = subprocess.run(
         [sys.executable, "-c", script, *words],

@@ -1,4 +1,4 @@
-"""A study: a question with systems to compare, seeds, and what is asked of them."""
+"""A study: systems to compare, seeds, and questions about them."""
 
 import inspect
 import re
@@ -26,7 +26,7 @@ BUDGETS = ("smoke", "lab", "paper")
 
 @dataclass(frozen=True)
 class Study:
-    """Named systems, each a Config, and the questions asked of them; all of it is data.
+    """Named systems, each a Config, and questions about them.
 
     `grid`: what may be tuned, system -> Config field -> values; `tune` chooses on validation images of other seeds.
     `shown`: the systems of its table, all where it is empty. `published`: numbers of a paper by system, if it is one's.
@@ -49,8 +49,8 @@ class Study:
 
     def __post_init__(self) -> None:
         self._check_seeds(self.seeds)
-        asked = [name for each in self.questions for pair in each.pairs for name in pair]
-        for name in (*asked, *self.grid, *self.shown, *self.published):
+        compared = [name for each in self.questions for pair in each.pairs for name in pair]
+        for name in (*compared, *self.grid, *self.shown, *self.published):
             self._known(name)
 
     def _known(self, system: str) -> str:
@@ -64,40 +64,44 @@ class Study:
         return [self._known(name) for name in systems] or list(self.shown or self.systems)
 
     def matching(self, text: str) -> list[str]:
-        """The system of that name, or else all that have every word of `text` in their names, in whatever case.
+        """Return the system of that name, else all with every word of `text` in theirs.
+
+        Upper and lower case are the same.
 
         Words are runs of letters, digits and any of _ . % = +, so that "kd" is no word of "lsskd".
         """
         if text in self.systems:
             return [text]
         wanted = _words(text)
-        if found := [name for name in self.systems if wanted and wanted <= _words(name)]:
-            return found
+        if matches := [name for name in self.systems if wanted and wanted <= _words(name)]:
+            return matches
         try:
             return [self._known(text)]
         except Error as error:
             if len(self.systems) < MANY:
                 raise
-            said = str(error).partition("choose from")[0]
-            raise Error(f"{said}kdlab study show {self.name} prints all {len(self.systems)}") from None
+            message = str(error).partition("choose from")[0]
+            raise Error(f"{message}kdlab study show {self.name} prints all {len(self.systems)}") from None
 
     def chosen(self, only: Collection[str] = ()) -> dict[str, Config]:
-        """The systems that match a text of `only`; without one, all."""
+        """Return the systems that match a text of `only`; without one, all."""
         wanted = [name for text in only for name in self.matching(text)] or self.systems
         return {name: config for name, config in self.systems.items() if name in wanted}
 
     def run(self, seeds: Iterable[int] | None = None, only: Collection[str] = ()) -> dict[str, list[Result]]:
-        """Run systems (those that match a text of `only`, else all) for each seed, and add them to the evidence.
+        """Run systems for each seed, and add rows to the evidence.
+
+        Systems are those that match a text of `only`, else all.
 
         What is stored comes back. Seed by seed, so that what is there after a stop can be compared.
         """
         chosen = self.chosen(only)
         results: dict[str, list[Result]] = {name: [] for name in chosen}
-        given = list(self.seeds if seeds is None else seeds)
-        self._check_seeds(given)
+        chosen_seeds = list(self.seeds if seeds is None else seeds)
+        self._check_seeds(chosen_seeds)
         evidence.check_there(self.transfers)
         with one_thread():
-            for seed in given:
+            for seed in chosen_seeds:
                 for name, config in chosen.items():
                     results[name].append(run(config.seeded(seed)))
                     row = evidence.row(name, results[name][-1])
@@ -106,7 +110,7 @@ class Study:
         return results
 
     def run_missing(self, seeds: Iterable[int], only: Collection[str] = ()) -> dict[str, list[Result]]:
-        """Run those of the systems (`only` as in `run`) that were not measured with all seeds of the study.
+        """Run the systems that were not measured with all seeds of the study.
 
         So nothing of what came with the package, and all of it on other data, or at another budget, than that was made.
         """
@@ -115,37 +119,37 @@ class Study:
         return self.run(seeds, missing) if missing else {}
 
     def tune(self) -> dict[str, Config]:
-        """The systems with the best values of the study's grid (see `tuning.tune`)."""
+        """Return the systems with the best values of the grid (see `tuning.tune`)."""
         if not self.grid:
             raise Error(f"study {self.name} has no grid: its settings are those of the study that it stands on")
         with one_thread():
             return tuning.tune(self.name, self.systems, self.grid)
 
     def verify(self) -> pd.DataFrame:
-        """Which rows still hold after a change of code that should change no number (see `restamping.verify`)."""
+        """Check which rows still hold after a change of code (see `restamping.verify`)."""
         with one_thread():
             return restamping.verify(self.name, self.systems)
 
     def restamp(self, old: Path, share: float = 1.0) -> pd.DataFrame:
-        """Keep the rows that the code of the checkout `old` measured, where no number moved (`restamping.restamp`)."""
+        """Keep rows that older code measured, where no number moved (see `restamping`)."""
         return restamping.restamp(self.name, self.systems, old, share)
 
     def rows(self) -> pd.DataFrame:
-        """The evidence: a row for every system and seed that was measured as the study now is, with every metric."""
+        """Return the evidence: a row a system and seed, with every metric."""
         return evidence.fresh_and_stale(self.name, self.systems)[0]
 
     def stale(self) -> pd.DataFrame:
-        """Rows of its table that are not the evidence of the study as it now is: other settings, or other code."""
+        """Return rows of its table that are of other settings, or other code."""
         return evidence.fresh_and_stale(self.name, self.systems)[1]
 
     @property
     def metric(self) -> str:
-        """What is compared where nothing else is said: the metric of most questions, of equals the first."""
-        asked = [question.metric for question in self.questions] or ["test/accuracy"]
-        return max(dict.fromkeys(asked), key=asked.count)
+        """The metric of most questions, of equals the first."""
+        metrics = [question.metric for question in self.questions] or ["test/accuracy"]
+        return max(dict.fromkeys(metrics), key=metrics.count)
 
     def scores(self, metric: str | None = None) -> pd.DataFrame:
-        """The evidence in one metric: a row a seed, a column a system; NaN where it is missing."""
+        """Return the evidence in one metric: a row a seed, a column a system."""
         rows, metric = self.rows(), metric or self.metric
         wide = _wide(rows, metric)
         if not len(wide):
@@ -155,17 +159,15 @@ class Study:
         return wide.reindex(columns=[name for name in self.systems if name in wide])
 
     def groups(self, systems: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
-        """The evidence as figures take it: of each of `systems` (else those that are shown) its rows, by seed."""
+        """Return the evidence for figures: {system: its rows, by seed}."""
         rows = self.rows().sort_values("seed")
-        records = {name: rows[rows.system == name] for name in self._shown(systems)}
-        return {
-            name: [{str(k): v for k, v in row.items()} for row in found.to_dict("records")]
-            for name, found in records.items()
-            if len(found)
-        }
+        records: dict[str, list[dict[str, Any]]] = {name: [] for name in self._shown(systems)}
+        for row in rows[rows.system.isin(list(records))].to_dict("records"):
+            records[row["system"]].append({str(column): value for column, value in row.items()})
+        return {name: of_system for name, of_system in records.items() if of_system}
 
     def differences(self, system: str, baseline: str, metric: str | None = None) -> "pd.Series[float]":
-        """System - baseline for every seed that was measured with both, by seed."""
+        """Return system - baseline for every seed that was measured with both."""
         return _gained(self.rows(), self._known(system), self._known(baseline), metric or self.metric)
 
     def table(
@@ -175,7 +177,9 @@ class Study:
         systems: Iterable[str] = (),
         live: Mapping[str, Sequence[Result]] | None = None,
     ) -> pd.DataFrame:
-        """Mean, 95 % interval and n of each of `systems` (else those that are shown) that was measured in `metric`.
+        """Return mean, 95 % interval and n of each system that was measured.
+
+        Systems are `systems`, else those that are shown.
 
         With a `baseline` also of the difference to it, paired by seed. With `live`, what was trained just now, its mean
         comes first, in a column "here".
@@ -196,13 +200,13 @@ class Study:
         return frame.assign(published=pd.Series(self.published)) if self.published else frame
 
     def answers(self) -> pd.DataFrame:
-        """A row for every question: difference, 95 % interval, n, and the verdict: "open" where no seed was run."""
+        """Return a row for every question: difference, 95 % interval, n, verdict."""
         rows = self.rows()
-        gained = [_mean_gained(rows, asked).tolist() for asked in self.questions]
+        gained = [_mean_gained(rows, question).tolist() for question in self.questions]
         return pd.DataFrame([verdicts.answer(*each) for each in zip(self.questions, gained, strict=True)])
 
     def told(self) -> str:
-        """Its systems, how many seeds each was measured with, and its questions, as lines to read."""
+        """Return its systems, their numbers of seeds, and its questions, as lines."""
         counts = self.rows().system.value_counts()
         lines = [f"{self.question}\n"]
         lines += [f"{name} (n = {counts.get(name, 0)})\n    {config}" for name, config in self.systems.items()]
@@ -210,7 +214,7 @@ class Study:
         return "\n".join(lines)
 
     def tabulated(self, metric: str | None = None, baseline: str | None = None) -> str:
-        """Its `table` as lines to read."""
+        """Return its `table` as lines."""
         return tidy(self.table(metric, baseline)).to_string()
 
 
@@ -219,7 +223,7 @@ def _words(text: str) -> set[str]:
 
 
 def _wide(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Rows of evidence in one metric: a row a seed, a column a system."""
+    """Return rows of evidence in one metric: a row a seed, a column a system."""
     if metric not in rows:
         return pd.DataFrame()
     wide = rows.set_index(["seed", "system"])[metric].unstack()  # noqa: PD010  # pairs are unique
@@ -227,14 +231,14 @@ def _wide(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _gained(rows: pd.DataFrame, system: str, baseline: str, metric: str) -> "pd.Series[float]":
-    """What a system has more than a baseline, for every seed that has both."""
+    """Return what a system has more than a baseline, for every seed with both."""
     wide = _wide(rows, metric)
     return (wide[system] - wide[baseline]).dropna() if {system, baseline} <= set(wide) else pd.Series(dtype=float)
 
 
-def _mean_gained(rows: pd.DataFrame, asked: Question) -> "pd.Series[float]":
-    """The mean of a question's differences, for every seed that has all of them."""
-    gained = [_gained(rows, *pair, asked.metric) for pair in asked.pairs]
+def _mean_gained(rows: pd.DataFrame, question: Question) -> "pd.Series[float]":
+    """Return the mean of a question's differences, for every seed with all of them."""
+    gained = [_gained(rows, *pair, question.metric) for pair in question.pairs]
     return gained[0] if len(gained) == 1 else pd.concat(gained, axis=1).dropna().mean(axis=1)
 
 
@@ -243,7 +247,7 @@ P = ParamSpec("P")
 
 
 def study(function: Callable[P, Study]) -> Callable[P, Study]:
-    """Register a study: a function of a notebook's parameters, in STUDIES under its name.
+    """Register a function of a notebook's parameters in STUDIES, under its name.
 
     Its `budget` is checked before it is called: one of "smoke", "lab" and "paper".
     """

@@ -1,4 +1,7 @@
-"""Choosing settings: every combination of a grid, by validation images of seeds that are not the study's own."""
+"""Tuning: try every combination of a grid, on validation images.
+
+Its seeds are not those of the study.
+"""
 
 import math
 from collections import defaultdict
@@ -21,7 +24,9 @@ Grid = Mapping[str, Mapping[str, Sequence[Any]]]  # system -> Config field -> va
 
 
 def chosen_rates(study: str) -> dict[str, float]:
-    """Return the learning rate that was tuned for each system of a study; Config's default where none was.
+    """Return the tuned learning rate of each system of a study.
+
+    A system that was not tuned has Config's default.
 
     Rates are those of the committed table NAME_tuning. Tables of your own do not count: with other rates the systems
     would be other experiments than their committed rows.
@@ -36,7 +41,9 @@ def chosen_rates(study: str) -> dict[str, float]:
 
 
 def tune(study: str, systems: Mapping[str, Config], grids: Grid) -> dict[str, Config]:
-    """The systems with the best values of their grids; every score goes into data/`study`_tuning.csv.
+    """Return the systems with the best values of their grids.
+
+    Every score goes into data/`study`_tuning.csv.
 
     In the order of the grids, each standing on what was chosen for those before it: a stage that is such a system is
     exchanged for it. The score is the validation metric that early stopping would watch, its mean over the seeds 100 to
@@ -47,9 +54,9 @@ def tune(study: str, systems: Mapping[str, Config], grids: Grid) -> dict[str, Co
     for name in grids:
         if not systems[name].validation:
             raise Error(f"{name} holds out no validation images to choose by: tune it with validation=0.1")
-    told, chosen, at_edge = [], dict(systems), []
+    table, chosen, at_edge = [], dict(systems), []
     for name, grid in grids.items():
-        config, values = chosen[name], {field: list(given) for field, given in grid.items()}
+        config, values = chosen[name], {field: list(tried) for field, tried in grid.items()}
         metric = f"val/{monitored(config)}"
         sign, scores = METRICS[metric.split("/")[1]].sign, dict[Config, float]()
         for _ in range(1 + STEPS_BEYOND):
@@ -66,7 +73,7 @@ def tune(study: str, systems: Mapping[str, Config], grids: Grid) -> dict[str, Co
                 break
             values["lr"] = _grown(rates, ends)
         at_edge += [f"{name}: lr={rates[end]:g}" for end in ends if rates[end] == top[0].lr]
-        told += [
+        table += [
             {
                 "system": name,
                 **{field: getattr(candidate, field) for field in values},
@@ -77,7 +84,7 @@ def tune(study: str, systems: Mapping[str, Config], grids: Grid) -> dict[str, Co
             }
             for candidate, score in sorted(scores.items(), key=lambda each: each[0].lr)
         ]
-        save_table(pd.DataFrame(told).set_index("system"), f"{study}_tuning")
+        save_table(pd.DataFrame(table).set_index("system"), f"{study}_tuning")
         print(f"{name}: {', '.join(f'{field}={getattr(top[0], field)}' for field in values)}", flush=True)
         chosen = {each: _in_chain(other, config, top[0]) for each, other in chosen.items()}
     if at_edge:
@@ -86,7 +93,7 @@ def tune(study: str, systems: Mapping[str, Config], grids: Grid) -> dict[str, Co
 
 
 def _score(config: Config, metric: str) -> float:
-    """Mean over the seeds, percent to two decimals; the worst there is where a run diverges."""
+    """Return the mean over seeds; the worst score where a run diverges."""
     kind = METRICS[metric.split("/")[1]]
     try:
         results = run_seeds(config, SEEDS)
@@ -98,14 +105,14 @@ def _score(config: Config, metric: str) -> float:
 
 
 def _grown(rates: list[float], ends: Sequence[int]) -> list[float]:
-    """Learning rates in order, with one more beyond each of these ends."""
+    """Return learning rates in order, with one more beyond each of these ends."""
     lower = [rates[0] ** 2 / rates[1]] if 0 in ends else []
     higher = [rates[-1] ** 2 / rates[-2]] if -1 in ends else []
     return [*lower, *rates, *higher]
 
 
 def _in_chain(config: Config, old: Config, new: Config) -> Config:
-    """The config, with `new` wherever it or one of its stages is `old`."""
+    """Return the config, with `new` wherever it or a run below it is `old`."""
     if config == old:
         return new
     stages = {role: _in_chain(stage, old, new) for role, stage in config.nested.items()}

@@ -1,4 +1,4 @@
-"""Answers: differences paired by seed, their intervals, and what may be said of them."""
+"""Answers: differences paired by seed, their intervals, and verdicts."""
 
 import math
 from collections.abc import Sequence
@@ -21,7 +21,9 @@ MEANT = {  # by verdict
 
 @dataclass(frozen=True)
 class Question:
-    """Does `system` score higher than `baseline` in `metric`, a column such as "test/accuracy" or "transfer/stl10"?
+    """Does `system` score higher than `baseline` in `metric`?
+
+    A metric is a column such as "test/accuracy" or "transfer/stl10".
 
     A metric of which less is better counts with the sign turned. `matters` is the smallest difference worth speaking
     of, in the metric's unit: where there is none that large, the answer is not open. With `also`, further pairs of a
@@ -55,7 +57,7 @@ class Question:
 
 
 def verdict(mean: float, half: float, n: int, matters: float) -> str:
-    """What the interval mean ± half of a difference over n seeds says.
+    """Return the verdict of an interval mean ± half over n seeds.
 
     yes: it lies above 0; no, worse: below 0; at most x: within ±`matters`, so that x, its farther end, bounds what
     there may be; open: none of these, with the number of seeds that would settle it if mean and spread stayed, which
@@ -76,7 +78,10 @@ def verdict(mean: float, half: float, n: int, matters: float) -> str:
 
 
 def seeds_needed(mean: float, half: float, n: int, matters: float) -> int | None:
-    """The smallest number of seeds with which mean ± interval would exclude 0 or lie within ±`matters`."""
+    """Return the smallest number of seeds that would settle a question.
+
+    With them the interval would exclude 0 or lie within ±`matters`, if mean and spread stayed.
+    """
     from scipy.special import stdtrit
 
     spread = half * math.sqrt(n) / stdtrit(n - 1, 0.975)
@@ -87,20 +92,20 @@ def seeds_needed(mean: float, half: float, n: int, matters: float) -> int | None
     return None
 
 
-def answer(asked: Question, differences: Sequence[float]) -> dict[str, Any]:
-    """A question as a row of a table, from its differences, one a seed."""
-    sign, (mean, half) = asked.sign, (math.nan, math.nan)
-    said = "open: no seed was run"
+def answer(question: Question, differences: Sequence[float]) -> dict[str, Any]:
+    """Return a question as a row of a table, from its differences, one a seed."""
+    sign, (mean, half) = question.sign, (math.nan, math.nan)
+    words = "open: no seed was run"
     if differences:
         mean, half = interval(differences)
-        said = verdict(sign * mean, half, len(differences), asked.matters)
+        words = verdict(sign * mean, half, len(differences), question.matters)
     return {
-        "question": asked.text,
-        "system": asked.system,
-        "minus": asked.baseline,
-        "metric": asked.metric,
+        "question": question.text,
+        "system": question.system,
+        "minus": question.baseline,
+        "metric": question.metric,
         "difference": mean,
         "± 95 %": half,
         "n": len(differences),
-        "verdict": said,
+        "verdict": words,
     }

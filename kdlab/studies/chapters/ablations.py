@@ -1,4 +1,7 @@
-"""Chapter 07: LiteNet-SSD, SSKD, LSSKD and SS-KD without each of their parts, and SimCLR with other views."""
+"""Chapter 07: each system of the chapters before without each of its parts.
+
+And SimCLR with other views and temperatures.
+"""
 
 from ..ablation import Change, ablation, changed, crossed
 from ..study import Study, study
@@ -23,7 +26,7 @@ VIEWS: dict[str, Change] = {  # of digits; photographs would change crops, flips
 
 @study
 def ablate_litenet_ssd(dataset: str = "digits", labels: int = 50, budget: str = "lab") -> Study:
-    """Which of LiteNet-SSD's terms, stages and sources of pseudo-labels earn their place?"""
+    """Which terms, stages and pseudo-labels of LiteNet-SSD earn their place?"""
     return ablation(
         "ablate_litenet_ssd",
         "Which of LiteNet-SSD's terms, stages and sources of pseudo-labels earn their place?",

@@ -1,4 +1,4 @@
-"""Chapter 03: what answers tell of classes that a student never sees; then LiteNet-SSD (2025), term by term."""
+"""Chapter 03: what a teacher's answers teach; LiteNet-SSD (2025), term by term."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ THREE, ALL_BUT_7_AND_8 = (3,), (0, 1, 2, 3, 4, 5, 6, 9)
 
 @study
 def omitted(dataset: str = "digits", budget: str = "lab") -> Study:
-    """What does a student learn of a class that it never sees, from a teacher that knows it?
+    """What does a student learn from its teacher of a class that it never sees?
 
     After Hinton, Vinyals & Dean (2015, section 3), whose student of MNIST never saw a 3. "Omitted" is the accuracy on
     test images of the classes that were left out.
@@ -131,7 +131,7 @@ def distillation(
 
 
 def _small(dataset: str, labels: int, scale: float, ssl: str, size: int | None) -> tuple[Config, Config]:
-    """The whole system, and the teacher by labels only, for two cores."""
+    """Return the whole system and the labels-only teacher, for two cores."""
     common: dict[str, Any] = {
         "dataset": dataset,
         "labels": labels,
@@ -153,7 +153,10 @@ def _small(dataset: str, labels: int, scale: float, ssl: str, size: int | None) 
 
 
 def _steps(full: Config) -> int:
-    """Batches in which the unlabelled images pass by once, three times as many a batch as labelled ones."""
+    """Return the batches in which all unlabelled images pass by once.
+
+    A batch has three times as many of them as labelled ones.
+    """
     training = {"cifar10": 45_000, "mnist": 55_000, "digits": 1_080}  # without those for validation
     return (lookup("data set of a published recipe", full.dataset, training) - int(full.labels or 0)) // (
         3 * full.batch
@@ -161,7 +164,7 @@ def _steps(full: Config) -> int:
 
 
 def _published(dataset: str, labels: int, ssl: str, size: int | None) -> tuple[Config, Config]:
-    """The published system (in large part a reconstruction), and its teacher trained on the labels from scratch.
+    """Return the published system, a reconstruction, and a labels-only teacher.
 
     The published numbers of labels; on the digits, which no paper has, `labels`.
     """

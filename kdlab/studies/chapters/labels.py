@@ -13,7 +13,7 @@ POINTED = ("20% wrong", "40% asymmetric")
 
 @study
 def noise(dataset: str = "digits", labels: float = 0.5, budget: str = "lab", size: int | None = None) -> Study:
-    """What do wrong labels cost, and does a teacher that saw right ones make up for it?"""
+    """What do wrong labels cost, and does a teacher that saw right ones help?"""
     small: dict[str, Any] = {
         "model": "resnet8",
         "width": 1.0,

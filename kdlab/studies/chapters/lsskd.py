@@ -1,4 +1,4 @@
-"""LSSKD: a network that teaches its own layers (2025)."""
+"""Chapter 06: LSSKD (2025), a network that teaches its own layers."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def lsskd(dataset: str = "digits", labels: int = 50, budget: str = "lab", size: 
 
 
 def _small(dataset: str, labels: int, epochs: int, size: int | None) -> dict[str, Config]:
-    """Half of a ResNet-8, for two cores."""
+    """Return the systems for two cores: half of a ResNet-8."""
     common: dict[str, Any] = {
         "dataset": dataset,
         "labels": labels,
@@ -67,7 +67,7 @@ def _small(dataset: str, labels: int, epochs: int, size: int | None) -> dict[str
 
 
 def _published(dataset: str, labels: int, size: int | None) -> dict[str, Config]:
-    """WRN-16-2 by the published recipes; on CIFAR, all labels."""
+    """Return WRN-16-2 by the published recipes; on CIFAR with all labels."""
     task: dict[str, Any] = {
         "dataset": dataset,
         "labels": labels if dataset in ("digits", "mnist") else None,

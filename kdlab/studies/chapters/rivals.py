@@ -28,7 +28,7 @@ RIVALS = [name for names in FAMILIES.values() for name in names if name != "KD, 
 
 @study
 def rivals(dataset: str = "digits", labels: int = 200, budget: str = "lab") -> Study:
-    """Is any way of learning from a teacher better than KD, or than labels alone, with the same care for each?
+    """Is any way of learning from a teacher better than KD, each tuned alike?
 
     One pair, published weights, the same steps and the same grid of learning rates for all. What a method needs before
     its student (a first phase, a head, branches) is trained for half as many steps more. At "paper" ResNet-32x4 teaches
@@ -69,7 +69,10 @@ def rivals(dataset: str = "digits", labels: int = 200, budget: str = "lab") -> S
 
 
 def _student(key: str, dataset: str, labels: int, epochs: int, lr: float) -> Config:
-    """The student of a method on whatever it stands on: a quarter of LiteNet-DSC, and of ResNet-18 for the teacher."""
+    """Return a method's student, with every run that it needs before it.
+
+    A quarter of LiteNet-DSC is the student, a quarter of ResNet-18 its teacher.
+    """
     common: dict[str, Any] = {
         "dataset": dataset,
         "size": 10 if dataset == "digits" else None,

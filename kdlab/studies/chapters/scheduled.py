@@ -1,4 +1,4 @@
-"""SS-KD (2025): distillation whose weight grows while the student trains, with early stopping."""
+"""Chapter 04: SS-KD (2025), distillation whose weight grows during training."""
 
 from typing import Any
 
@@ -88,7 +88,10 @@ def scheduled(dataset: str = "digits", labels: int = 100, budget: str = "lab", s
 
 
 def _small(dataset: str, labels: int, scale: float, size: int | None) -> tuple[Config, ...]:
-    """Small ResNets for two cores: teacher, student, and a teacher without and with SimCLR that saw as many images."""
+    """Return teacher, student, and two more teachers, as small ResNets for two cores.
+
+    The two saw equally many images, the first without SimCLR and the second with it.
+    """
     common: dict[str, Any] = {
         "dataset": dataset,
         "labels": labels,
@@ -124,17 +127,19 @@ def _small(dataset: str, labels: int, scale: float, size: int | None) -> tuple[C
 
 
 def _published(dataset: str, labels: int, size: int | None) -> tuple[Config, ...]:
-    """The published pair, with images held out to stop on; on the digits, `labels`, without ImageNet's weights.
+    """Return the published pair, with images held out for early stopping.
+
+    On the digits it has `labels` labels and no weights of ImageNet.
 
     The last two, a teacher from scratch and one after SimCLR on all images, are what the title promises and nobody
     published.
     """
     if dataset == "digits":
         task: dict[str, Any] = {"dataset": dataset, "labels": labels, "size": size or 32, "augment": "digits"}
-        own = {"pretrained": False, "augment": "digits"}
+        of_teacher = {"pretrained": False, "augment": "digits"}
     else:
-        task, own = {"dataset": dataset, **given(size)}, {}
-    linear = Config(method="scheduled_kd", preset="early_stopping", teacher=own, **task)
+        task, of_teacher = {"dataset": dataset, **given(size)}, {}
+    linear = Config(method="scheduled_kd", preset="early_stopping", teacher=of_teacher, **task)
     assert linear.teacher is not None
     teacher = linear.teacher
     data = f"{dataset}:train+unlabeled" if dataset == "stl10" else dataset

@@ -1,4 +1,4 @@
-"""SSKD: a teacher that also knows about turned images (Xu et al. 2020)."""
+"""Chapter 05: SSKD (Xu et al. 2020), whose teacher also knows rotated images."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ def sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab", size: 
 
 
 def _small(dataset: str, labels: int, epochs: int, size: int | None) -> dict[str, Config]:
-    """Networks and steps for two cores."""
+    """Return the systems for two cores."""
     common: dict[str, Any] = {
         "dataset": dataset,
         "labels": labels,
@@ -84,7 +84,7 @@ def _small(dataset: str, labels: int, epochs: int, size: int | None) -> dict[str
 
 
 def _published(dataset: str, labels: int, size: int | None) -> dict[str, Config]:
-    """ResNet-8x4 and ResNet-32x4 by the published recipe; on CIFAR, all labels."""
+    """Return ResNet-8x4 and its teacher ResNet-32x4 by the published recipe."""
     task: dict[str, Any] = {
         "dataset": dataset,
         "labels": labels if dataset in ("digits", "mnist") else None,

@@ -1,4 +1,7 @@
-"""Chapter 00: twenty labels, a teacher that saw all images, a tiny student; then the same with more labels."""
+"""Chapter 00: twenty labels, a teacher that saw all images, a tiny student.
+
+Then the same with more labels, and on real images.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -79,9 +82,9 @@ def label_budgets(dataset: str = "digits", labels: Sequence[int] = (10, 20, 50, 
         systems |= {at(name, n): tours[n][name] for name in (STUDENT, TEACHER)}
         systems[at(PRETRAINED, n)] = tours[n][PRETRAINED].replace(init=pretrained["SimCLR"])
         systems[at(TAUGHT, n)] = tours[n][TAUGHT].replace(teacher=systems[at(PRETRAINED, n)])
-    asked = []
+    questions = []
     for n in labels:
-        asked += [
+        questions += [
             Question(f"Does pre-training help the teacher at {n} labels?", at(PRETRAINED, n), at(TEACHER, n)),
             Question(f"Does the teacher help the student at {n} labels?", at(TAUGHT, n), at(STUDENT, n)),
         ]
@@ -89,12 +92,12 @@ def label_budgets(dataset: str = "digits", labels: Sequence[int] = (10, 20, 50, 
         "label_budgets",
         "How much are pre-training and a teacher worth, the more labels there are?",
         systems,
-        asked,
+        questions,
     )
 
 
 def at(system: str, labels: int) -> str:
-    """The name of a system of the tour at a number of labels."""
+    """Return the name of a system of the tour at a number of labels."""
     return f"{system}, {labels} labels"
 
 
@@ -105,7 +108,7 @@ def real_images(
     photographs: str | None = "folder:cifar10-jpeg",
     budget: str = "lab",
 ) -> Study:
-    """Do pre-training and a teacher help on real images, too: handwritten digits with few labels, and photographs?
+    """Do pre-training and a teacher help on handwritten digits and photographs, too?
 
     The systems of the tour, with ResNet-18 as the larger network, on `dataset` with each number of `labels`, on
     `photographs` (None: without) with the last of them. The photographs that were measured are not CIFAR-10's own but
@@ -129,7 +132,7 @@ def real_images(
     if photographs:
         budgets.setdefault(photographs, labels[-1:])
     systems: dict[str, Config] = {}
-    asked = []
+    questions = []
     for data, numbers in budgets.items():
         name = dataset_label(data).removeprefix("folder:")
         small_photographs = data == photographs and budget != "paper"
@@ -149,7 +152,7 @@ def real_images(
         )
         random, pretrained = f"{RANDOM}, {name}", f"{SIMCLR}, {name}"
         systems |= {random: simclr.replace(epochs=0), pretrained: simclr}
-        asked.append(Question(f"Has SimCLR learned anything of {name}?", pretrained, random, "test/knn"))
+        questions.append(Question(f"Has SimCLR learned anything of {name}?", pretrained, random, "test/knn"))
         for n in numbers:
             student, teacher, tuned, taught = (
                 at(f"{system}, {name}", n) for system in (STUDENT, TEACHER, PRETRAINED, TAUGHT)
@@ -163,7 +166,7 @@ def real_images(
                 tuned: by_ssl,
                 taught: Config(**small, labels=n, method="litenet_ssd", teacher=by_ssl, batch=12, lr=lr[TAUGHT]),
             }
-            asked += [
+            questions += [
                 Question(f"Does pre-training help the teacher on {name} with {n} labels?", tuned, teacher),
                 Question(f"Does the teacher help the student on {name} with {n} labels?", taught, student),
             ]
@@ -171,7 +174,7 @@ def real_images(
         "real_images",
         "Do pre-training and a teacher help on real images, too?",
         systems,
-        asked,
+        questions,
         seeds=range(1, 6),
         grid={name: {"lr": (c.lr / 2, c.lr, 2 * c.lr)} for name, c in systems.items() if c.epochs},
         shown=[name for name, config in systems.items() if config.method != "simclr"],

@@ -1,4 +1,7 @@
-"""Published experiments as studies: tables, a row of published.csv a cell, and experiments that list their cells."""
+"""Published experiments as studies.
+
+Of a table each row of published.csv is a cell; experiments without numbers list their cells here.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -11,7 +14,7 @@ from ...methods import METHODS
 from ...models import MODELS
 from .published import METRIC, TABLES, Cell, printed
 from .published import published as numbers
-from .replication import Asked, Replication, Rows, Task, fields_of, replicate
+from .replication import Planned, Replication, Rows, Task, fields_of, replicate
 
 TERMS = ("kd", "feature", "consistency", "pseudo")
 ALPHAS, KL, FEATURE = (0.3, 0.5, 0.8), (0.1, 0.5, 1.0), (0.01, 0.1, 1.0)
@@ -24,7 +27,10 @@ GREY, COLOUR = ("digits", "mnist", "fashion-mnist"), ("stl10", "tiny-imagenet")
 
 
 class Spec(NamedTuple):
-    """How a table is run: the preset of its methods, that of its teachers, and rows that are compared beside KD."""
+    """How a table is run.
+
+    `rivals` are rows to compare beside those with KD, `preset` and `teacher` the presets of methods and teachers.
+    """
 
     rivals: Rows = ()
     preset: str = "paper"
@@ -58,17 +64,17 @@ ALIASES = {"tf-kd": "tfkd_reg", "row without a name": "tfkd_self"}
 
 
 def table(name: str, dataset: str | None = None, labels: int | float | None = None, budget: str = "lab") -> Replication:
-    """The published table `name`: its methods and its networks, each by its recipe."""
-    asked = [_asked(row, SPECS[name]) for row in numbers(name).to_dict("records")]
-    have = dict.fromkeys(cell.row for cell, fields, _ in asked if fields and not cell.row.startswith("teacher"))
+    """Return the published table `name`, each method and network by its recipe."""
+    plan = [_planned(row, SPECS[name]) for row in numbers(name).to_dict("records")]
+    have = dict.fromkeys(cell.row for cell, fields, _ in plan if fields and not cell.row.startswith("teacher"))
     baseline = "kd" if "kd" in have else "supervised"
     rows = [("kd", "supervised")] if baseline == "kd" else []
     rows += [(row, baseline) for row in have if row not in ("supervised", "kd")]
-    return replicate(name, asked, [*rows, *SPECS[name].rivals], Task(dataset, labels, budget))
+    return replicate(name, plan, [*rows, *SPECS[name].rivals], Task(dataset, labels, budget))
 
 
-def _asked(row: Mapping[Any, Any], spec: Spec) -> Asked:
-    """A row of published.csv: its cell, and the fields of its run or why there are none."""
+def _planned(row: Mapping[Any, Any], spec: Spec) -> Planned:
+    """Return the cell of a row of published.csv, and the fields of its run."""
     nets, fields = [net for net in (row["student"], row["teacher"]) if net], _fields(row, spec)
     about = ", ".join(filter(None, (row["method"], row["condition"])))
     cell = Cell(" of ".join(nets) or "networks that are not named", about, **printed(row))
@@ -76,8 +82,8 @@ def _asked(row: Mapping[Any, Any], spec: Spec) -> Asked:
         taken = f"run as {ALIASES[row['method']]}, whose published values these seem to be"
         cell = cell._replace(note="; ".join(filter(None, (cell.note, taken))))
     if isinstance(fields, str):
-        return Asked(cell._replace(why=fields))
-    return Asked(cell._replace(system=_name(fields)), fields, teaches=row["method"] == "teacher")
+        return Planned(cell._replace(why=fields))
+    return Planned(cell._replace(system=_name(fields)), fields, teaches=row["method"] == "teacher")
 
 
 def _fields(row: Mapping[Any, Any], spec: Spec) -> dict[str, Any] | str:
@@ -99,7 +105,10 @@ def _fields(row: Mapping[Any, Any], spec: Spec) -> dict[str, Any] | str:
 
 
 def _name(fields: Mapping[str, Any]) -> str:
-    """A system by its experiment, so that one that stands in several cells is one: "kd, resnet20 of resnet56"."""
+    """Return the name of a system: "kd, resnet20 of resnet56".
+
+    It follows from the experiment, so that one that stands in several cells is one system.
+    """
     teacher = fields.get("teacher", {}).get("model")
     variant = [fields["preset"]] if fields.get("preset") == "joint" else []
     nets = f"{fields['model']} of {teacher}" if teacher else fields["model"]
@@ -107,7 +116,7 @@ def _name(fields: Mapping[str, Any]) -> str:
 
 
 def scheduled(count: int, dataset: str | None = None, budget: str = "lab") -> Replication:
-    """SS-KD with `count` labels of STL-10: the released script, which has the number, and what is sounder."""
+    """Run SS-KD with `count` labels of STL-10, as released and with sound choices."""
     name, method, (row,) = f"ss-kd/{count}", "scheduled_kd", numbers(f"ss-kd/{count}").to_dict("records")
     stopped = "early_stopping" if count == 5000 else f"early_stopping_{count}"
     few, pair = {"labels": count}, ("efficientnet_b0", "mobilenet_v2")
@@ -117,71 +126,74 @@ def scheduled(count: int, dataset: str | None = None, budget: str = "lab") -> Re
         f"{method}, early stopping": fields_of(method, *pair, preset=stopped),
         "labels only": fields_of(method, *pair, **few, hp={"start": 0.0, "end": 0.0}),
     }
-    asked = [
-        Asked(Cell(f"{count} labels", run, run, **(printed(row) if "released" in run else {})), fields)
+    plan = [
+        Planned(Cell(f"{count} labels", run, run, **(printed(row) if "released" in run else {})), fields)
         for run, fields in runs.items()
     ]
     first, plain, *others = runs
-    return replicate(name, asked, [(plain, others[1]), (first, plain), (others[0], plain)], Task(dataset, None, budget))
+    return replicate(name, plan, [(plain, others[1]), (first, plain), (others[0], plain)], Task(dataset, None, budget))
 
 
 def ordering(dataset: str | None = None, labels: int | float | None = None, budget: str = "lab") -> Replication:
-    """Teachers that were pre-trained by three methods, and their students."""
-    asked = []
+    """Compare teachers that were pre-trained by three methods, and their students."""
+    plan = []
     for ssl in ("simclr", "moco", "byol"):
         first = {"preset": "short", "method": ssl}
         student = {"method": "litenet_ssd", "preset": "paper", "teacher": {"init": {"method": ssl}}}
         for role, fields in (("teacher", {"preset": "finetune", "init": first}), ("student", student)):
-            asked.append(Asked(Cell(f"the {role}", ssl, f"{role}, {ssl}"), fields, role == "teacher"))
+            plan.append(Planned(Cell(f"the {role}", ssl, f"{role}, {ssl}"), fields, role == "teacher"))
     rows = [("byol", "moco"), ("moco", "simclr"), ("byol", "simclr")]
-    return replicate("litenet-ssd/ordering", asked, rows, Task(dataset, labels, budget), track=False)
+    return replicate("litenet-ssd/ordering", plan, rows, Task(dataset, labels, budget), track=False)
 
 
 def components(dataset: str | None = None, labels: int | float | None = None, budget: str = "lab") -> Replication:
-    """The whole, the whole without each term, and its first rungs."""
+    """Compare the whole with the whole without each term, and with its first rungs."""
     off = {"whole": (), **{f"without {term}": (term,) for term in TERMS}, "ce + kd": TERMS[1:], "ce": TERMS}
-    asked = [
-        Asked(
+    plan = [
+        Planned(
             Cell("litenet_dsc of resnet18", row, row),
             {"method": "litenet_ssd", "preset": "paper", "weights": dict.fromkeys(terms, 0.0)},
         )
         for row, terms in off.items()
     ]
     rows = [("whole", row) for row in off if row != "whole"]
-    return replicate("litenet-ssd/components", asked, rows, Task(dataset, labels, budget), track=False)
+    return replicate("litenet-ssd/components", plan, rows, Task(dataset, labels, budget), track=False)
 
 
 def figure_5(
     dataset: str | None = None, budget: str = "lab", model: str = "resnet20", teacher: str = "resnet56"
 ) -> Replication:
-    """The student sees some of the images, its teacher all. Which pair the figure has is not known."""
-    task, asked = Task(dataset, None, budget), []
+    """Show some of the images to the student, all of them to its teacher.
+
+    Which pair of networks the figure has is not known.
+    """
+    task, plan = Task(dataset, None, budget), []
     for data in (None,) if task.small or dataset else ("cifar100", "tiny-imagenet"):
-        own = {"dataset": data} if data else {}
+        data_field = {"dataset": data} if data else {}
         for share in SHARES:
             group = f"{100 * share:.0f} % of the images{f' of {data}' if data else ''}"
             for method in ("kd", "crd", "sskd", "lsskd"):
-                fields = fields_of(method, model, teacher, labels=share, theirs={"labels": None}, **own)
-                asked.append(Asked(Cell(group, method, f"{method}, {group}"), fields))
-    return replicate("lsskd/figure-5", asked, [(m, "kd") for m in ("crd", "sskd", "lsskd")], task)
+                fields = fields_of(method, model, teacher, labels=share, of_teacher={"labels": None}, **data_field)
+                plan.append(Planned(Cell(group, method, f"{method}, {group}"), fields))
+    return replicate("lsskd/figure-5", plan, [(m, "kd") for m in ("crd", "sskd", "lsskd")], task)
 
 
 def figure_6(dataset: str | None = None, labels: int | float | None = None, budget: str = "lab") -> Replication:
-    """What each branch reads, from the shallowest on, beside branches that learn from labels alone."""
-    asked, rows = [], []
+    """Compare LSSKD's branches with branches that learn from labels alone."""
+    plan, rows = [], []
     for model, branches in (("resnet18", 4), ("resnet32x4", 3)):
         for method in ("lsskd", "hsakd_teacher"):
             fields, system = fields_of(method, model), f"{method}, {model}"
             cells = [(f"branch {k}", f"test/branch/{k}") for k in range(1, branches + 1)]
             for name, metric in (*cells, ("classifier", "top-1")):
-                asked.append(Asked(Cell(model, f"{method}, {name}", system, metric), fields))
+                plan.append(Planned(Cell(model, f"{method}, {name}", system, metric), fields))
                 rows.append((f"lsskd, {name}", f"hsakd_teacher, {name}"))
-    return replicate("lsskd/figure-6", asked, list(dict.fromkeys(rows)), Task(dataset, labels, budget))
+    return replicate("lsskd/figure-6", plan, list(dict.fromkeys(rows)), Task(dataset, labels, budget))
 
 
 def coc(dataset: str | None = None, labels: int | float | None = None, budget: str = "lab") -> Replication:
-    """LSSKD and plain networks with Cutout and CutMix and without, for the networks of table III."""
-    asked = []
+    """Train LSSKD and plain networks of table III with Cutout and CutMix, and without."""
+    plan = []
     for model in ALONE:
         for row, fields in {
             "supervised": fields_of("supervised", model),
@@ -189,28 +201,31 @@ def coc(dataset: str | None = None, labels: int | float | None = None, budget: s
             "lsskd": fields_of("lsskd", model),
             "lsskd, COC": fields_of("lsskd", model, preset="coc"),
         }.items():
-            asked.append(Asked(Cell(model, row, f"{row}, {model}"), fields))
+            plan.append(Planned(Cell(model, row, f"{row}, {model}"), fields))
     for row in numbers("lsskd/coc").to_dict("records"):
         about = f"{row['method']}, {row['condition']}"
         cell = Cell("networks that are not named", about, why="the difference of two cells", **printed(row))
-        asked.append(Asked(cell))
+        plan.append(Planned(cell))
     rows = [("lsskd, COC", "lsskd"), ("supervised, COC", "supervised"), ("lsskd, COC", "supervised, COC")]
-    return replicate("lsskd/coc", asked, rows, Task(dataset, labels, budget))
+    return replicate("lsskd/coc", plan, rows, Task(dataset, labels, budget))
 
 
 def hold_out(
     dataset: str | None = None, labels: int | float | None = None, budget: str = "lab", model: str = "wrn_16_2"
 ) -> Replication:
-    """A grid of the past's weight and those of two terms, by images that are held out; `tune` chooses from it."""
-    name, asked = "alpha = {:g}, kl = {:g}, feature = {:g}".format, []
+    """Choose LSSKD's alpha and the weights of two terms by held-out images.
+
+    `tune` chooses from the grid.
+    """
+    name, plan = "alpha = {:g}, kl = {:g}, feature = {:g}".format, []
     for alpha in ALPHAS:
         for kl in KL:
             for feature in FEATURE:
                 fields = fields_of(
                     "lsskd", model, validation=0.1, hp={"alpha": alpha}, weights={"kl": kl, "feature": feature}
                 )
-                asked.append(
-                    Asked(Cell(model, name(alpha, kl, feature), name(alpha, kl, feature), "val/accuracy"), fields)
+                plan.append(
+                    Planned(Cell(model, name(alpha, kl, feature), name(alpha, kl, feature), "val/accuracy"), fields)
                 )
     usual = (0.8, 1.0, 0.1)
     others = [(a, *usual[1:]) for a in ALPHAS] + [(0.8, kl, 0.1) for kl in KL] + [(*usual[:2], f) for f in FEATURE]
@@ -221,20 +236,20 @@ def hold_out(
             "weights": [{"kl": kl, "feature": feature} for kl in KL for feature in FEATURE],
         }
     }
-    return replicate("lsskd/hold-out", asked, rows, Task(dataset, labels, budget), track=False, grid=grid)
+    return replicate("lsskd/hold-out", plan, rows, Task(dataset, labels, budget), track=False, grid=grid)
 
 
 def few_shot(
     dataset: str | None = None, budget: str = "lab", model: str = "resnet20", teacher: str = "resnet56"
 ) -> Replication:
-    """The student has some of the labels, its teacher all."""
-    asked = []
+    """Give some of the labels to the student, all of them to its teacher."""
+    plan = []
     for share in SHARES:
         for method in SSKD_METHODS:
-            fields = fields_of(method, model, teacher, labels=share, theirs={"labels": None})
+            fields = fields_of(method, model, teacher, labels=share, of_teacher={"labels": None})
             group = f"{100 * share:.0f} % of the labels"
-            asked.append(Asked(Cell(group, method, f"{method}, {group}"), fields))
-    return replicate("sskd/few-shot", asked, SSKD_RIVALS, Task(dataset, None, budget))
+            plan.append(Planned(Cell(group, method, f"{method}, {group}"), fields))
+    return replicate("sskd/few-shot", plan, SSKD_RIVALS, Task(dataset, None, budget))
 
 
 def noisy(
@@ -244,14 +259,14 @@ def noisy(
     model: str = "resnet20",
     teacher: str = "resnet56",
 ) -> Replication:
-    """Some of the student's labels are wrong, none of its teacher's."""
-    asked = []
+    """Make some of the student's labels wrong, none of its teacher's."""
+    plan = []
     for noise in NOISES:
         for method in SSKD_METHODS:
-            fields = fields_of(method, model, teacher, noise=noise, theirs={"noise": 0.0})
+            fields = fields_of(method, model, teacher, noise=noise, of_teacher={"noise": 0.0})
             group = f"{100 * noise:.0f} % wrong labels"
-            asked.append(Asked(Cell(group, method, f"{method}, {group}"), fields))
-    return replicate("sskd/noisy", asked, SSKD_RIVALS, Task(dataset, labels, budget))
+            plan.append(Planned(Cell(group, method, f"{method}, {group}"), fields))
+    return replicate("sskd/noisy", plan, SSKD_RIVALS, Task(dataset, labels, budget))
 
 
 def terms(
@@ -261,16 +276,19 @@ def terms(
     model: str = PAIR[0],
     teacher: str = PAIR[1],
 ) -> Replication:
-    """All choices of its terms beside the labels; these alone are a network without a teacher."""
-    names, asked, rows = ("kd", "tf", "ss"), [], []
+    """Combine SSKD's terms in all ways beside the labels.
+
+    The labels alone are a network without a teacher.
+    """
+    names, plan, rows = ("kd", "tf", "ss"), [], []
     whole = " + ".join(("ce", *names))
     for count in range(4):
         for chosen in combinations(names, count):
             row, off = " + ".join(("ce", *chosen)), {name: 0.0 for name in names if name not in chosen}
             fields = fields_of("sskd", model, teacher, weights=off) if chosen else fields_of("supervised", model)
-            asked.append(Asked(Cell(f"{model} of {teacher}", row, row), fields))
+            plan.append(Planned(Cell(f"{model} of {teacher}", row, row), fields))
             rows += [(whole, row)] if row != whole else []
-    return replicate("sskd/terms", asked, rows, Task(dataset, labels, budget))
+    return replicate("sskd/terms", plan, rows, Task(dataset, labels, budget))
 
 
 def selective(
@@ -280,15 +298,18 @@ def selective(
     model: str = PAIR[0],
     teacher: str = PAIR[1],
 ) -> Replication:
-    """How much of what the teacher gets wrong counts, for each of the two terms that choose."""
-    asked, rows, usual = [], [], {"ratio_tf": 1.0, "ratio_ss": 0.75}
-    for name, own in usual.items():
+    """Vary how many of the teacher's mistakes count.
+
+    Two terms choose among them.
+    """
+    plan, rows, usual = [], [], {"ratio_tf": 1.0, "ratio_ss": 0.75}
+    for name, published_ratio in usual.items():
         for ratio in RATIOS:
             hp = {**usual, name: ratio}
             system = ", ".join(f"{key} = {value:g}" for key, value in hp.items())
-            asked.append(Asked(Cell(name, f"{name} = {ratio:g}", system), fields_of("sskd", model, teacher, hp=hp)))
-            rows += [(f"{name} = {own:g}", f"{name} = {ratio:g}")] if ratio != own else []
-    return replicate("sskd/selective", asked, rows, Task(dataset, labels, budget))
+            plan.append(Planned(Cell(name, f"{name} = {ratio:g}", system), fields_of("sskd", model, teacher, hp=hp)))
+            rows += [(f"{name} = {published_ratio:g}", f"{name} = {ratio:g}")] if ratio != published_ratio else []
+    return replicate("sskd/selective", plan, rows, Task(dataset, labels, budget))
 
 
 def pretext(
@@ -298,16 +319,19 @@ def pretext(
     model: str = PAIR[0],
     teacher: str = PAIR[1],
 ) -> Replication:
-    """SSKD's task, three others, and none; weights and temperatures are those of its own throughout."""
+    """Compare SSKD's pretext task with three others and with none.
+
+    All have the weights and temperatures of SSKD's own.
+    """
     runs = {
         "none": fields_of("sskd", model, teacher, weights={"ss": 0.0}),
         "contrastive": fields_of("sskd", model, teacher),
         **{task: _other(model, teacher, task=task) for task in ("rotation", "jigsaw", "exemplar")},
     }
-    asked = [Asked(Cell(f"{model} of {teacher}", row, row), fields) for row, fields in runs.items()]
-    none, own, *others = runs
-    rows = [*((task, none) for task in (own, *others)), *((own, task) for task in others)]
-    return replicate("sskd/pretext", asked, rows, Task(dataset, labels, budget))
+    plan = [Planned(Cell(f"{model} of {teacher}", row, row), fields) for row, fields in runs.items()]
+    none, published_task, *others = runs
+    rows = [*((task, none) for task in (published_task, *others)), *((published_task, task) for task in others)]
+    return replicate("sskd/pretext", plan, rows, Task(dataset, labels, budget))
 
 
 def transformations(
@@ -317,7 +341,9 @@ def transformations(
     model: str = PAIR[0],
     teacher: str = PAIR[1],
 ) -> Replication:
-    """The code's rotations, the paper's four transforms, and each of the other three alone; the task is SSKD's own.
+    """Compare the code's rotations with the paper's four transforms.
+
+    Each of the other three stands alone, too; the task is SSKD's own.
 
     Images of one channel, such as the digits, have no colour: `color_drop` leaves them their crops, and `color_jitter`
     changes brightness and contrast.
@@ -325,14 +351,14 @@ def transformations(
     alone = ("paper", "color_drop", "crop", "color_jitter")
     runs = {"rotation": fields_of("sskd", model, teacher)}
     runs |= {transform: _other(model, teacher, transform=transform) for transform in alone}
-    asked = [Asked(Cell(f"{model} of {teacher}", row, row), fields) for row, fields in runs.items()]
+    plan = [Planned(Cell(f"{model} of {teacher}", row, row), fields) for row, fields in runs.items()]
     rows = [("rotation", transform) for transform in alone]
-    return replicate("sskd/transformations", asked, rows, Task(dataset, labels, budget))
+    return replicate("sskd/transformations", plan, rows, Task(dataset, labels, budget))
 
 
 def _other(model: str, teacher: str, **hp: str) -> dict[str, Any]:
-    """A student of a head with these settings."""
-    return fields_of("sskd_pretext", model, teacher, theirs={"hp": hp})
+    """Return the fields of a student whose teacher's head has these settings."""
+    return fields_of("sskd_pretext", model, teacher, of_teacher={"hp": hp})
 
 
 def linear(
@@ -342,17 +368,20 @@ def linear(
     model: str = PAIR[0],
     teacher: str = PAIR[1],
 ) -> Replication:
-    """Linear classifiers of frozen features, taught by all labels of other data sets; of grey ones where these are."""
+    """Train linear classifiers of frozen features on other data sets, with all labels.
+
+    Grey images are judged on grey ones.
+    """
     task = Task(dataset, labels, budget)
     data = task.scale.dataset if task.small else dataset
-    elsewhere, asked = [name for name in (GREY[1:] if data in GREY else COLOUR) if name != data], []
+    elsewhere, plan = [name for name in (GREY[1:] if data in GREY else COLOUR) if name != data], []
     for name in elsewhere:
         for method in ("teacher", *SSKD_METHODS):
             fields = fields_of("supervised", teacher) if method == "teacher" else fields_of(method, model, teacher)
             cell = Cell(f"{model} of {teacher}", f"{method}, on {name}", method, f"transfer/{name}")
-            asked.append(Asked(cell, fields, method == "teacher"))
+            plan.append(Planned(cell, fields, method == "teacher"))
     rows = [(f"{one}, on {name}", f"{other}, on {name}") for name in elsewhere for one, other in SSKD_RIVALS]
-    return replicate("sskd/linear", asked, rows, task, transfers=elsewhere)
+    return replicate("sskd/linear", plan, rows, task, transfers=elsewhere)
 
 
 _OTHERS: dict[str, Callable[..., Replication]] = {

@@ -1,4 +1,4 @@
-"""Cells of a published experiment to read: a page of a notebook, lines of a terminal, and data.
+"""Pages of published experiments: for a notebook, for a terminal, and as data.
 
 A page is written once, as paragraphs and tables, and set twice: in HTML and in lines. No column of it holds both what
 was printed and what was measured here.
@@ -56,7 +56,7 @@ class Sheet(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """A table of texts: heads, above them what some of them have in common, and rows below.
+    """A table of texts: heads, titles above several of them, and rows.
 
     A row of one text stands across all columns; columns of `words` begin on the left. "^a" refers to note a.
     """
@@ -99,7 +99,7 @@ class Notes(dict[str, str]):
 
 
 def frame(sheet: Sheet) -> pd.DataFrame:
-    """Return a row a cell; what was printed and what was measured stand in columns under two heads."""
+    """Return a row a cell: columns "printed", and columns "here"."""
     there, here = "printed", f"here, {where(sheet)}"
     columns: dict[tuple[str, str], list[Any]] = {
         (there, "metric"): [cell.metric if is_printed(cell) else "" for cell in sheet.cells]
@@ -114,7 +114,10 @@ def frame(sheet: Sheet) -> pd.DataFrame:
 
 
 def render(sheet: Sheet) -> Page:
-    """Return its table for a notebook, few cells a line each, many as two grids; and in lines as two grids."""
+    """Return the page of an experiment.
+
+    In a notebook few cells stand in a line each and many in two grids; in a terminal all stand in two grids.
+    """
     printed, measured = _printed(sheet), _measured(sheet)
     source, scale = sheet.source, f"<p><i>{escape(sheet.scale)}.</i></p>"
     title = f"<p><b>{escape(sheet.name)}</b>: {escape(f'{source.title} ({source.paper})')}"
@@ -128,7 +131,10 @@ def render(sheet: Sheet) -> Page:
 
 
 def listing(sheet: Sheet) -> str:
-    """Return lines for all cells, by group: what was printed, what was measured, and the fields of the run."""
+    """Return all cells as lines, by group.
+
+    Each with what was printed, what was measured, and the fields of its run.
+    """
     protocols = {cell.protocol for cell in sheet.cells if cell.protocol}
     shared = protocols.pop() if len(protocols) == 1 else ""
     rows: list[list[str]] = []
@@ -153,7 +159,10 @@ def listing(sheet: Sheet) -> str:
 
 
 def reference(name: str) -> str:
-    """Return a published table of which there is no study, as lines; above them what all its numbers have in common."""
+    """Return a published table that no study repeats, as lines.
+
+    Above them stands what all its numbers have in common.
+    """
     rows, about = published(name), TABLES[name]
     texts = rows.assign(
         n=rows.n.astype("string").fillna(""),
@@ -190,7 +199,7 @@ def command(sheet: Sheet) -> str:
 
 
 def where(sheet: Sheet) -> str:
-    """Return on which data its systems are run, and whether that is the published experiment."""
+    """Return the data, and whether this is the published experiment."""
     return f"{sheet.data}, {'as published' if sheet.budget == 'paper' else 'scaled down'}"
 
 
@@ -200,7 +209,7 @@ def is_printed(cell: Cell) -> bool:
 
 
 def label(sheet: Sheet, cell: Cell) -> str:
-    """Return the row, with metric and unit of a printed number where they are others than the table's."""
+    """Return the row, with metric and unit where the table has another one."""
     other = is_printed(cell) and cell.metric != _metric(sheet)
     return ", ".join(filter(None, (cell.row, cell.metric, UNITS[cell.metric]))) if other else cell.row
 
@@ -211,13 +220,13 @@ def value_of(cell: Cell) -> str:
 
 
 def whose_of(cell: Cell, shared: str = "") -> str:
-    """Return whose a printed number is, of how many runs, and its protocol where that is not the `shared` one."""
+    """Return provenance, runs, and the protocol where it is not the `shared` one."""
     protocol = {"unstated": "protocol unstated", shared: ""}.get(cell.protocol, cell.protocol)
     return "; ".join(filter(None, (cell.whose, f"n = {cell.n}" if cell.n else "", protocol)))
 
 
 def _heading(sheet: Sheet) -> list[str]:
-    """What it is and at which scale, in lines."""
+    """Return lines that say what it is and at which scale."""
     source = sheet.source
     lines = [f"{sheet.name}: {source.title} ({source.paper})", f"note: {source.note}" * bool(source.note), sheet.scale]
     lines += [f"all runs, where nothing else is said: {sheet.usual}"] if sheet.usual else []
@@ -225,7 +234,7 @@ def _heading(sheet: Sheet) -> list[str]:
 
 
 def _legend(sheet: Sheet) -> str:
-    """What the columns of a listing are, and the lines below a cell."""
+    """Return what the columns of a listing are, and the lines below a cell."""
     columns = {cell.column for cell in sheet.cells}
     what = f" of {columns.pop()}" if len(columns) == 1 else ""
     printed = f"{_metric(sheet)} as printed, whose it is; " if any(map(is_printed, sheet.cells)) else ""
@@ -238,7 +247,7 @@ def _legend(sheet: Sheet) -> str:
 
 
 def _lines(sheet: Sheet) -> Blocks:
-    """A line a cell: on the left what was printed, on the right what was measured."""
+    """Return a line a cell: printed numbers on the left, measured on the right."""
     notes, several = Notes(), len({cell.group for cell in sheet.cells}) > 1
     numbers = any(map(is_printed, sheet.cells))
     rows = []
@@ -259,7 +268,10 @@ def _lines(sheet: Sheet) -> Blocks:
 
 
 def _printed(sheet: Sheet) -> Blocks:
-    """Rows by groups as printed; above rows of one source whose their numbers are, and which epoch counts."""
+    """Return rows by groups as printed.
+
+    Above rows of one source stands whose their numbers are, and which epoch counts.
+    """
     rows, groups = _rows(sheet, filter(is_printed, sheet.cells))
     if not rows:
         return ["no number was printed"]
@@ -272,7 +284,10 @@ def _printed(sheet: Sheet) -> Blocks:
 
 
 def _measured(sheet: Sheet) -> Blocks:
-    """Rows by groups as measured, as far as they can be; on the right what other epochs than the last would add."""
+    """Return rows by groups as measured, as far as they can be run.
+
+    On the right stands what other epochs than the last would add.
+    """
     if not any(sheet.measured):
         return [f"{_here(sheet)}: n = 0 in every cell."]
     rows, _ = _rows(sheet, sheet.cells)
@@ -296,7 +311,7 @@ def _measured(sheet: Sheet) -> Blocks:
 
 
 def _rows(sheet: Sheet, cells: Iterable[Cell]) -> tuple[dict[str, dict[str, Cell]], list[str]]:
-    """Cells by row and group, and the groups."""
+    """Return cells by row and group, and the groups."""
     rows: dict[str, dict[str, Cell]] = {}
     for cell in cells:
         rows.setdefault(label(sheet, cell), {})[cell.group] = cell
@@ -304,12 +319,12 @@ def _rows(sheet: Sheet, cells: Iterable[Cell]) -> tuple[dict[str, dict[str, Cell
 
 
 def _heads(groups: Sequence[str]) -> list[str]:
-    """A head for each group, the second network below the first."""
+    """Return a head for each group, the second network below the first."""
     return [group.replace(" of ", f"\nof{GAP}", 1) for group in groups]
 
 
 def _metric(sheet: Sheet) -> str:
-    """What most of its numbers are."""
+    """Return the metric of most of its numbers."""
     return next(filter(is_printed, sheet.cells), sheet.cells[0]).metric
 
 
@@ -323,7 +338,7 @@ def _here(sheet: Sheet) -> str:
 
 
 def _whose(cells: Iterable[Cell]) -> str:
-    """Whose the numbers of a row are and which epoch counts; by student where they differ."""
+    """Return the sources of a row's numbers, by student where they differ."""
     students: dict[str, list[str]] = {}
     for cell in cells:
         students.setdefault(whose_of(cell), []).append(cell.group.partition(" of ")[0])
@@ -342,13 +357,13 @@ def _mean(cell: Cell, measured: Measured, notes: Notes) -> str:
 
 
 def _more(measured: Iterable[Measured], which: str) -> str:
-    """What another epoch than the last has more, on average over a row."""
+    """Return what another epoch has more than the last, on average over a row."""
     gains = [each[which] - each["last"] for each in measured if {which, "last"} <= set(each)]
     return f"{sum(gains) / len(gains):+.1f}" if gains else NOTHING
 
 
 def _range(counts: Sequence[int]) -> str:
-    """Numbers of seeds in words: "3", "1 to 3"."""
+    """Return numbers of seeds in words: "3", "1 to 3"."""
     low, high = min(counts, default=0), max(counts, default=0)
     return f"{low}" if low == high else f"{low} to {high}"
 
@@ -375,7 +390,7 @@ def _table(grid: Grid) -> str:
 
 
 def _marked(text: str) -> str:
-    """A text in HTML: line breaks, and marks of notes."""
+    """Return a text in HTML, with line breaks and marks of notes."""
     return re.sub(r"\^([a-z]+)", r"<sup>\1</sup>", escape(text)).replace("\n", "<br>")
 
 
@@ -388,7 +403,10 @@ def _text(blocks: Blocks) -> list[str]:
 
 
 def _ruled(grid: Grid) -> list[str]:
-    """Set a table in lines: its first column and as many others as fit, below them the first and the next ones."""
+    """Set a table in lines.
+
+    Columns that do not fit stand below the others, again behind the first one.
+    """
     rows = [row for row in (grid.heads, *grid.rows) if len(row) > 1]
     widths = [max(len(line) for text in column for line in text.split("\n")) for column in zip(*rows, strict=True)]
     lines = _wrapped("; ".join(text for text, _ in grid.above if text.strip()))
@@ -412,7 +430,10 @@ def _ruled(grid: Grid) -> list[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    """Lines of a text, later ones further in; names that are longer stay whole, so that they can be copied."""
+    """Return the lines of a text, later ones indented.
+
+    Names that are longer stay whole, so that you can copy them.
+    """
     indent = text[: len(text) - len(text.lstrip())]
     return textwrap.wrap(
         text,

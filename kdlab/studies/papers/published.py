@@ -1,4 +1,7 @@
-"""What papers and the README files of their code publish: one number a row, and what is known of how it came about."""
+"""Published numbers of papers and of the README files of their code.
+
+One number a row, with what is known of how it came about.
+"""
 
 import csv
 import math
@@ -13,7 +16,10 @@ from ...core.errors import Error, known
 
 
 class Table(NamedTuple):
-    """A published table: what it holds, where it stands, and what a reader should know before comparing with it."""
+    """A published table: what it holds and where it stands.
+
+    The note is what you should know before you compare with it.
+    """
 
     title: str
     paper: str
@@ -53,12 +59,13 @@ DOES_NOT_FOLLOW = "does not follow: "
 
 
 def published(table: str | None = None) -> pd.DataFrame:
-    """The published numbers, of one `table` of TABLES or of all: a row each, with the columns
+    """Return the published numbers of one `table`, or of all, a row each.
 
-    table; dataset; teacher, student: the pair, as the table's column has it, in the keys of MODELS where kdlab has the
-    network, empty where there is none or none is named; method: a key of METHODS, or "teacher" for the teacher's own
-    accuracy, or the paper's name; condition; metric, in UNITS; value; spread: the ± as printed; n: runs, where stated;
-    provenance: own, copied from, re-run by, unknown; protocol: which epoch counts, as far as known; source; note.
+    Columns: table; dataset; teacher, student: the pair, as the table's column has it, in the keys of MODELS where kdlab
+    has the network, empty where there is none or none is named; method: a key of METHODS, or "teacher" for the
+    teacher's own accuracy, or the paper's name; condition; metric, in UNITS; value; spread: the ± as printed; n: runs,
+    where stated; provenance: own, copied from, re-run by, unknown; protocol: which epoch counts, as far as known;
+    source; note.
     """
     if table in ABSENT:
         raise Error(f"no numbers in {table}: {ABSENT[table].note}")
@@ -68,7 +75,7 @@ def published(table: str | None = None) -> pd.DataFrame:
 
 @cache
 def _rows() -> pd.DataFrame:
-    """All rows; what is empty is "" in text and NA in numbers."""
+    """Read all rows; empty cells are "" in texts and NA in numbers."""
     rows = pd.read_csv(Path(__file__).with_name("published.csv"), dtype="str", keep_default_na=False)
     value, spread, n = (rows[name].where(rows[name] != "").astype("float64") for name in ("value", "spread", "n"))
     return rows.assign(value=value, spread=spread, n=n.astype("Int64"))
@@ -79,7 +86,10 @@ METRIC = {"top-1": "accuracy", "top-5": "top5", "error": "accuracy"}
 
 
 class Cell(NamedTuple):
-    """A number of a published experiment; `value` is NaN where the experiment was published without it."""
+    """A number of a published experiment.
+
+    `value` is NaN where the experiment was published without it.
+    """
 
     group: str  # what it stands under: a pair of networks, a share of the labels
     row: str
@@ -100,6 +110,6 @@ class Cell(NamedTuple):
 
 
 def printed(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """What a row of published.csv says of its number, as fields of a Cell."""
-    own = {name: row[name] for name in ("metric", "value", "spread", "protocol", "note")}
-    return {**own, "whose": row["provenance"], "n": None if pd.isna(row["n"]) else int(row["n"])}
+    """Return the fields of a Cell that a row of published.csv fills."""
+    values = {name: row[name] for name in ("metric", "value", "spread", "protocol", "note")}
+    return {**values, "whose": row["provenance"], "n": None if pd.isna(row["n"]) else int(row["n"])}

@@ -1,4 +1,4 @@
-"""A published experiment as a study: its cells, what was printed in them, and what was measured here."""
+"""Published experiments as studies, with printed and measured cells."""
 
 import math
 from collections import Counter
@@ -28,7 +28,7 @@ NOWHERE = Table("", "")
 
 @dataclass(frozen=True)
 class Replication(Study):
-    """A study of an experiment that was published: its table, cell by cell, at a `budget`.
+    """A study that repeats a published experiment, cell by cell, at a `budget`.
 
     At "paper" it is the published experiment; at "lab" and "smoke" the same scaled down, of which nothing compares with
     the published numbers. `typed`: the fields of each system as one types them, but for `usual` ones, which nearly all
@@ -42,7 +42,7 @@ class Replication(Study):
     typed: Mapping[str, str] = field(default_factory=dict)
 
     def matching(self, text: str) -> list[str]:
-        """As for every study; a row of which nothing can be run is answered with the reason."""
+        """Return matching systems; say why where a row cannot be run."""
         try:
             return super().matching(text)
         except Error:
@@ -52,8 +52,10 @@ class Replication(Study):
             raise
 
     def measured(self) -> list[dict[str, Any]]:
-        """What the evidence has for each cell, by name: mean of the last epoch, its 95 % interval, means of the epoch
-        that is best on validation images and of the one that is best on test images, n, seconds of the last stage.
+        """Return what the evidence has for each cell, by name.
+
+        "last", the mean of the last epoch; "± 95 %", its interval; "best_val" and "best_test", means of the epochs that
+        are best on validation and on test images; "n"; "seconds" of the last run of a chain.
 
         A name is missing where nothing was measured. Where test scores are not logged by epoch, `last` is of the epoch
         that early stopping put back.
@@ -68,7 +70,7 @@ class Replication(Study):
         systems: Iterable[str] = (),
         live: Mapping[str, Sequence[Result]] | None = None,
     ) -> pd.DataFrame:
-        """A row for each cell: what was "printed" and what was measured "here", in columns under two heads.
+        """Return a row a cell: columns "printed", and columns "here".
 
         With a metric, a baseline, systems or `live` it is the table of every study, of what was measured alone.
         """
@@ -77,15 +79,15 @@ class Replication(Study):
         return frame(self._sheet())
 
     def page(self) -> Page:
-        """Its table for a notebook: as printed, with whose each number is, and apart from it as measured here."""
+        """Return its table for a notebook: as printed, and as measured here."""
         return render(self._sheet())
 
     def told(self) -> str:
-        """Its cells as lines to read: what was printed, what is in the evidence, and what would be run."""
+        """Return its cells as lines: printed, measured, and what would be run."""
         return listing(self._sheet())
 
     def tabulated(self, metric: str | None = None, baseline: str | None = None) -> str:
-        """Its table as printed, and as measured; with a metric or a baseline that of every study."""
+        """Return its table as lines; with a metric or a baseline that of every study."""
         return super().tabulated(metric, baseline) if metric or baseline else repr(self.page())
 
     def _sheet(self) -> Sheet:
@@ -112,22 +114,28 @@ def _measured(cell: Cell, rows: pd.DataFrame) -> dict[str, Any]:
         columns["last"] = cell.column
     means = {which: rows[column].mean() for which, column in columns.items() if column in rows}
     sign, at = (-1, 100) if cell.metric == "error" else (1, 0)
-    told = {which: at + sign * mean for which, mean in means.items() if not math.isnan(mean)}
-    if "last" in told:
-        told["± 95 %"] = interval(rows[columns["last"]].dropna().tolist())[1]
-    return {**told, "n": len(rows), "seconds": rows.seconds.mean()}
+    values = {which: at + sign * mean for which, mean in means.items() if not math.isnan(mean)}
+    if "last" in values:
+        values["± 95 %"] = interval(rows[columns["last"]].dropna().tolist())[1]
+    return {**values, "n": len(rows), "seconds": rows.seconds.mean()}
 
 
 def differing(config: Config, usual: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a chain, stage by stage, that differ from `usual`, or from the defaults where that has no word."""
+    """Return the fields of a chain, run by run, that differ from `usual`.
+
+    Where `usual` does not name a field, they are compared with the defaults.
+    """
     default = {name: known.default for name, known in Config.model_fields.items()} | dict(usual)
-    told = config.model_dump(mode="json", exclude={"teacher", "init"})
-    fields = {name: value for name, value in told.items() if getattr(config, name) != default[name]}
+    values = config.model_dump(mode="json", exclude={"teacher", "init"})
+    fields = {name: value for name, value in values.items() if getattr(config, name) != default[name]}
     return fields | {role: differing(stage, usual) for role, stage in config.nested.items()}
 
 
-class Asked(NamedTuple):
-    """A cell, the Config fields of the run that fills it (None: nothing can be run), and whether that run teaches."""
+class Planned(NamedTuple):
+    """A cell, and the Config fields of the run that fills it.
+
+    None: nothing can be run. `teaches`: the run is a teacher.
+    """
 
     cell: Cell
     fields: Fields | None = None
@@ -135,7 +143,7 @@ class Asked(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What one chooses of a study: data and labels, where they are not its own, and a budget.
+    """What you choose of a study: data, labels and a budget.
 
     None: the paper's, at small budgets the digits and as many labels as suit them.
     """
@@ -160,29 +168,32 @@ def fields_of(
     student: str,
     teacher: str | None = None,
     preset: str = "paper",
-    theirs: Fields | None = None,
-    **own: Any,
+    of_teacher: Fields | None = None,
+    **fields: Any,
 ) -> dict[str, Any]:
-    """The Config fields of a published run; `teacher` and `theirs`, more fields of it, reach methods that have one."""
+    """Return the Config fields of a published run.
+
+    `teacher` and `of_teacher`, more fields of it, reach methods that have one.
+    """
     taught = teacher and METHODS[METHODS[method].first_phase or method].needs_teacher
-    stage = {"teacher": {"model": teacher, **(theirs or {})}} if taught else {}
-    return {"method": method, "preset": preset, "model": student, **stage, **own}
+    stage = {"teacher": {"model": teacher, **(of_teacher or {})}} if taught else {}
+    return {"method": method, "preset": preset, "model": student, **stage, **fields}
 
 
 def replicate(
-    name: str, asked: Iterable[Asked], rows: Rows, task: Task, track: bool = True, **more: Any
+    name: str, plan: Iterable[Planned], rows: Rows, task: Task, track: bool = True, **more: Any
 ) -> Replication:
-    """The study of these cells, which asks which of two `rows` is better.
+    """Return the study of these cells, which asks which of two `rows` is better.
 
     `track`: test accuracy is logged epoch by epoch, for papers that report the best of it. `more`: fields of `Study`.
     """
     chosen = {"labels": task.labels, "dataset": None if task.small else task.dataset, "track_test": track or None}
-    cells, systems, said = [], dict[str, Config](), {}
-    for cell, given, teaches in asked:
-        if given is None:
+    cells, systems, words = [], dict[str, Config](), {}
+    for cell, planned, teaches in plan:
+        if planned is None:
             cells.append(cell._replace(system=""))
             continue
-        fields = {**given, **{n: value for n, value in chosen.items() if value is not None and n not in given}}
+        fields = {**planned, **{n: value for n, value in chosen.items() if value is not None and n not in planned}}
         config = Config(**fields)
         if task.small:
             if why := too_small(config, task.scale):
@@ -190,14 +201,18 @@ def replicate(
                 continue
             config = scaled(config, task.scale, teaches)
         assert systems.setdefault(cell.system, config) == config, f"{name}: two experiments are named {cell.system}"
-        said[cell.system] = typed(fields)
+        words[cell.system] = typed(fields)
         cells.append(cell)
     source = {**TABLES, **ABSENT}[name]
-    scale, usual = _published_scale(systems.values()), ""
+    usual = ""
     if task.small:
-        scale, most = _small_scale(task, systems.values())
-        usual = typed(most)
-        said = {name: typed({"method": c.method, **differing(c, most)}) for name, c in systems.items()}
+        scale, shared = _small_scale(task, systems.values())
+        usual = typed(shared)
+        words = {name: typed({"method": c.method, **differing(c, shared)}) for name, c in systems.items()}
+    else:
+        data = ", ".join(dict.fromkeys(config.dataset for config in systems.values()))
+        where = data or "no data: nothing of it can be run"
+        scale = f"budget paper: the published experiment, on {where}; what the paper does not print is a reconstruction"
     printed = {c.system: c.value for c in cells if c.system and c.metric == "top-1" and c.value == c.value}
     return Replication(
         name,
@@ -211,40 +226,40 @@ def replicate(
         budget=task.budget,
         scale=scale,
         usual=usual,
-        typed=said,
+        typed=words,
         **more,
     )
 
 
 def compared(cells: Sequence[Cell], rows: Rows) -> list[Question]:
-    """Is a row better than another, on average over the groups that have both, and in each of them?"""
+    """Return questions: is a row better than another?
+
+    On average over the groups that have both, and in each of them.
+    """
     systems = {(cell.group, cell.row): cell.system for cell in cells if cell.system}
     metrics = {cell.row: cell.column for cell in reversed(cells)}
-    groups, asked = list(dict.fromkeys(cell.group for cell in cells)), []
+    groups, questions = list(dict.fromkeys(cell.group for cell in cells)), []
     for row, other in rows:
         metric = metrics.get(row, "test/accuracy")
         both = {g: (systems[g, row], systems[g, other]) for g in groups if {(g, row), (g, other)} <= set(systems)}
         pairs = list(dict.fromkeys(both.values()))
         text = f"Is {row} better than {other}"
         if len(pairs) > 1:
-            asked.append(Question(f"{text}, on average over {len(pairs)}?", *pairs[0], metric, also=pairs[1:]))
-        asked += [
+            questions.append(Question(f"{text}, on average over {len(pairs)}?", *pairs[0], metric, also=pairs[1:]))
+        questions += [
             Question(f"{text}{f', {group}' if len(pairs) > 1 else ''}?", *pair, metric) for group, pair in both.items()
         ]
-    return asked
-
-
-def _published_scale(systems: Iterable[Config]) -> str:
-    data = ", ".join(dict.fromkeys(config.dataset for config in systems))
-    on = data or "no data: nothing of it can be run"
-    return f"budget paper: the published experiment, on {on}; what the paper does not print is a reconstruction"
+    return questions
 
 
 def _small_scale(task: Task, systems: Iterable[Config]) -> tuple[str, Fields]:
-    """What a small budget means, and fields that most runs and their stages have in common, where no default is."""
+    """Return what a small budget means, and the fields that most runs share.
+
+    Fields at their default are left out.
+    """
     scale, stages = task.scale, [stage for config in systems for stage in config.chain()]
-    own = ("method", "model", "hp", "weights", "optimizer_hp", "teacher", "init")
-    known = {name: field.default for name, field in Config.model_fields.items() if name not in own}
+    particular = ("method", "model", "hp", "weights", "optimizer_hp", "teacher", "init")
+    known = {name: field.default for name, field in Config.model_fields.items() if name not in particular}
     usual = {name: Counter(getattr(stage, name) for stage in stages).most_common(1)[0][0] for name in known}
     data = "the digits at 8 pixels" if scale.dataset == "digits" else scale.dataset
     text = (

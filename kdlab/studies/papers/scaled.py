@@ -1,4 +1,6 @@
-"""Published experiments scaled down to what two cores do in minutes: the same losses on small networks and images.
+"""Published experiments scaled down to minutes on two cores.
+
+They have the same losses on small networks and images.
 
 What stays is what a method is: its loss terms with the published weights and hyper-parameters, the chain of runs that
 it stands on, its share of labels and of wrong labels. Nothing that comes out compares with a published number.
@@ -38,7 +40,10 @@ POINTS = {8: ("vgg", "mobilenet", "shufflenet", "resnet50"), 16: ("mobilenet_v2_
 
 @dataclass(frozen=True)
 class Scale:
-    """A small budget: epochs of a run, steps an epoch, images a batch; data, and labels where they are not its own."""
+    """A small budget: epochs of a run, steps an epoch, images a batch.
+
+    Then the data, and the number of labels where it is not the experiment's own.
+    """
 
     epochs: int
     steps: int
@@ -51,7 +56,7 @@ SCALES = {"smoke": Scale(2, 2, 16), "lab": Scale(4, 10, 32)}
 
 
 def scaled(config: Config, scale: Scale, teaches: bool = False) -> Config:
-    """The experiment at `scale` in all its stages.
+    """Return the experiment at `scale`, with all runs that it stands on.
 
     Of stages that go on from one another the longest in print has the epochs of `scale`, three times as many where it
     `teaches`, the others their share. AdamW with a cosine at one learning rate serves all of them; a tenth of the
@@ -94,7 +99,7 @@ def _stage(config: Config, scale: Scale, share: float) -> Config:
 
 
 def too_small(config: Config, scale: Scale) -> str:
-    """Why an experiment has no scaled form; "" where it has."""
+    """Return why an experiment has no scaled form; "" where it has."""
     size = size_of(scale) or 8
     models = [config.model, *([config.teacher.model] if config.teacher else [])]
     points = [model for model in models if model.startswith(POINTS[size])]
@@ -104,5 +109,5 @@ def too_small(config: Config, scale: Scale) -> str:
 
 
 def size_of(scale: Scale) -> int | None:
-    """Pixels per side; None: the digits' own, which are 8."""
+    """Return pixels per side; None: the digits' own, which are 8."""
     return None if scale.dataset == "digits" else 16
