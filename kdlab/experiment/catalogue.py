@@ -1,4 +1,7 @@
-"""What each method needs before it, and the table of methods: their loss, and what they cost for a pair of networks."""
+"""The table of methods: what each needs, its loss, and what it costs.
+
+The cost is for a pair of networks.
+"""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +18,9 @@ from .setup import Foundation, build_method
 
 
 def pipeline(method: str, student: Mapping[str, Any], teacher: Mapping[str, Any], **fields: Any) -> Config:
-    """The shortest chain that ends in a run of `method`, from Config fields of its student and its teacher, if any.
+    """Return the shortest chain that ends in a run of `method`.
+
+    It is made from Config fields of its student and of its teacher, if any.
 
     `fields` belong to the last run alone.
     """
@@ -40,7 +45,9 @@ def catalogue(
     batch: int = 64,
     size: int = 32,
 ) -> pd.DataFrame:
-    """One row per method, with what it needs for this pair of networks and this training set (by default CIFAR-100).
+    """Tabulate what each method needs for a pair of networks and a training set.
+
+    There is one row per method; the training set is CIFAR-100's by default.
 
     `extra parameters` are trained beside the student and dropped afterwards; `memory` is everything that the method
     holds beside the student in MB: those parameters, queues, tables, memories, copies. Where a pair does not fit, both
@@ -64,14 +71,14 @@ def catalogue(
 
 
 def loss_text(method: type[Method]) -> str:
-    """The weighted sum of a method's terms, as text."""
+    """Return the weighted sum of a method's terms, as text."""
     return " + ".join(f"{weight:g} {term}" for term, weight in method.weights.items() if weight)
 
 
 def _reference(paper: str) -> tuple[str, str]:
-    """Authors (or the paper's short name) and year."""
-    found = re.fullmatch(r"(.+?)(?:, [A-Za-z]+)? ?,? ?((?:19|20)\d\d).*", paper)
-    return (found[1], found[2]) if found else (paper, "")
+    """Split authors (or the paper's short name) and year."""
+    match = re.fullmatch(r"(.+?)(?:, [A-Za-z]+)? ?,? ?((?:19|20)\d\d).*", paper)
+    return (match[1], match[2]) if match else (paper, "")
 
 
 def _cost(config: Config, images: ImageSet, labels: torch.Tensor, known: dict[str, Method]) -> dict[str, Any]:
@@ -79,13 +86,13 @@ def _cost(config: Config, images: ImageSet, labels: torch.Tensor, known: dict[st
         method = _untrained(config, images, labels, known)
     except Error as error:
         return {"extra parameters": None, "memory": None, "refused": str(error)}
-    own = set(method.model.parameters())
-    extra = sum(p.numel() for p in method.parameters() if p.requires_grad and p not in own)
+    of_model = set(method.model.parameters())
+    extra = sum(p.numel() for p in method.parameters() if p.requires_grad and p not in of_model)
     return {"extra parameters": extra, "memory": round(method.held_megabytes, 1)}
 
 
 def _untrained(config: Config, images: ImageSet, labels: torch.Tensor, known: dict[str, Method]) -> Method:
-    """The method of a run without any numbers in it. Of what it stands on, `known` keeps what was built before."""
+    """Build a run's method on the meta device; `known` caches those of its chain."""
     foundations = {}
     for role, stage in config.nested.items():
         if (key := repr(stage)) not in known:
@@ -96,7 +103,7 @@ def _untrained(config: Config, images: ImageSet, labels: torch.Tensor, known: di
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """The catalogue as a table of a page."""
+    """Format the catalogue as a table of a page."""
     lines = ["| method | paper | learns from | loss | extra parameters | memory, MB |", "|---|---|---|---|---:|---:|"]
     for key, row in frame.iterrows():
         cost = f"{row['extra parameters']:,.0f} | {row.memory:,.1f}"

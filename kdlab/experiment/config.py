@@ -1,4 +1,7 @@
-"""An experiment is a value: `Config` is frozen, validated, hashable, and nests the experiments it stands on."""
+"""An experiment as a value: `Config` is frozen, validated and hashable.
+
+It nests the experiments that it stands on.
+"""
 
 from collections.abc import Iterator
 from pathlib import PurePath
@@ -32,7 +35,9 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 class Config(BaseModel):
-    """One training run. Unknown fields, names and values out of range raise a `kdlab.Error` of one sentence.
+    """One training run.
+
+    Unknown fields, names and values out of range raise a `kdlab.Error` of one sentence.
 
     The defaults suit small digits on a laptop. `preset="smoke"`, `"paper"` or another of the method's fills every field
     that is not given from the recipe of that name, for the models and the data set that are given, in all its stages:
@@ -215,7 +220,10 @@ class Config(BaseModel):
 
     @property
     def nested(self) -> "dict[str, Config]":
-        """The teacher run and the initial run, by role ("teacher", "init"), as far as there are any."""
+        """The teacher run and the initial run, where there are any, by role.
+
+        The roles are "teacher" and "init".
+        """
         return {role: run for role in ("teacher", "init") if (run := getattr(self, role))}
 
     def chain(self) -> "Iterator[Config]":
@@ -226,7 +234,10 @@ class Config(BaseModel):
 
     @property
     def start(self) -> "Config":
-        """The run at the beginning of a chain of `init`; its mean and deviation normalise the images of all of it."""
+        """The first run of the chain of `init`.
+
+        Its mean and deviation normalise the images of all the chain.
+        """
         return self if self.init is None else self.init.start
 
     @property
@@ -236,27 +247,32 @@ class Config(BaseModel):
 
     @classmethod
     def from_params(cls, namespace: dict[str, Any]) -> "Config":
-        """The Config that a notebook's parameters describe: call it with `globals()` right below the parameters cell.
+        """Make the Config that a notebook's parameters describe.
+
+        Call it with `globals()` right below the parameters cell.
 
         A variable that is None counts as not given. One that is no field of Config is refused, because papermill only
         warns of a misspelt parameter and then runs the default.
         """
-        given = parameters(namespace, [*cls.model_fields, "preset"])
-        return cls(**{name: value for name, value in given.items() if value is not None})
+        fields = parameters(namespace, [*cls.model_fields, "preset"])
+        return cls(**{name: value for name, value in fields.items() if value is not None})
 
     def replace(self, **fields: Any) -> "Config":
-        """A copy with other values in some fields."""
+        """Copy the Config with other values in some fields."""
         if "preset" in fields:
             raise Error("replace changes fields of a Config that is whole: give a preset when you make it, Config(...)")
         return Config(**{**{name: getattr(self, name) for name in type(self).model_fields}, **fields})
 
     def seeded(self, seed: int) -> "Config":
-        """The same pipeline with another seed, in the teacher's and the initial run as well."""
+        """Copy the Config with another seed, in the teacher and initial run as well."""
         nested = {role: stage.seeded(seed) for role, stage in self.nested.items()}
         return self.replace(seed=seed, **nested)
 
     def __eq__(self, other: object) -> bool:
-        """Whether all fields are equal; one image (labels=1) is not the same budget as all of them (labels=1.0)."""
+        """Whether all fields are equal.
+
+        One image (labels=1) is not the same budget as all of them (labels=1.0).
+        """
         if isinstance(other, Config) and type(self.labels) is not type(other.labels):
             return False
         return super().__eq__(other)
@@ -265,7 +281,10 @@ class Config(BaseModel):
         return hash(tuple(_hashable(getattr(self, name)) for name in type(self).model_fields))
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
-        """Only what differs from the defaults, so that a printed Config can be read and typed again."""
+        """Yield what differs from the defaults.
+
+        So a printed Config can be read and typed again.
+        """
         for name, field in type(self).model_fields.items():
             if getattr(self, name) != field.default:
                 yield name, getattr(self, name)
@@ -274,14 +293,20 @@ class Config(BaseModel):
 
 
 def _hashable(value: Any) -> Any:
-    """A field's value such that equal values hash alike: 1 and 1.0, and dicts in whatever order."""
+    """Return a field's value such that equal values hash alike.
+
+    1 and 1.0 do, and dicts in whatever order.
+    """
     if isinstance(value, dict):
         return frozenset((name, _hashable(each)) for name, each in value.items())
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def _check_teacher(config: Config, teacher: Config) -> None:
-    """Refuse a teacher without a trained classifier, or without the parts that the method reads."""
+    """Refuse a teacher without a trained classifier, or without required parts.
+
+    The method names these in `needs_parts`.
+    """
     method, trained = METHODS[config.method], teacher
     while "model" in METHODS[trained.method].frozen and trained.init is not None:
         if origin(trained.init.dataset) != origin(trained.dataset):
@@ -309,7 +334,10 @@ def _check_teacher(config: Config, teacher: Config) -> None:
 
 
 def _check_same_split(config: Config, nested: Config, role: str) -> None:
-    """Refuse a nested run on the same data that holds out other images: it would have learned validation images."""
+    """Refuse a nested run on the same data that holds out other images.
+
+    It would have learned validation images.
+    """
     for run in nested.chain():
         if METHODS[run.method].trains_head and overlap(run.dataset, config.dataset):
             raise Error(

@@ -19,7 +19,10 @@ if TYPE_CHECKING:  # it takes a second to load, and a stored result needs none
 
 
 def make_fabric(config: Config) -> "Fabric":
-    """lightning-fabric for the config's device and precision; a device that is not there is an `Error`."""
+    """Make a Fabric of lightning for the config's device and precision.
+
+    A device that is not there is an `Error`.
+    """
     kind, _, index = config.device.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (index and (kind != "cuda" or not index.isdigit())):
         raise Error(f"device={config.device!r}: choose auto, cpu, cuda, cuda:0, cuda:1, ..., or mps")
@@ -34,7 +37,10 @@ def make_fabric(config: Config) -> "Fabric":
 
 
 def check_precision(config: Config, device: torch.device) -> None:
-    """Refuse 16-mixed but on CUDA: elsewhere other numbers would be computed, and kept under its name."""
+    """Refuse 16-mixed but on CUDA.
+
+    Elsewhere other numbers would be computed, and kept under its name.
+    """
     if config.precision == "16-mixed" and device.type != "cuda":
         raise Error(
             f"precision='16-mixed' is for CUDA only, and this run would train on {device.type}: give bf16-mixed or "
@@ -43,7 +49,10 @@ def check_precision(config: Config, device: torch.device) -> None:
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """Return what a run on `device` was measured on: versions, device, threads, and the commit of the package."""
+    """Return what a run on `device` was measured on.
+
+    That is: versions, device, threads, and the commit of the package.
+    """
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -55,7 +64,10 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def _commit(root: Path) -> str | None:
-    """The commit of kdlab's own repository; None where `root` is part of another one, or of none."""
+    """Return the commit of kdlab's own repository.
+
+    None where `root` is part of another one, or of none.
+    """
     about = root / "pyproject.toml"
     if not (root / ".git").exists() or not about.is_file() or 'name = "kdlab"' not in about.read_text(encoding="utf-8"):
         return None
@@ -68,7 +80,9 @@ def _commit(root: Path) -> str | None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch computes on one thread inside, so that numbers do not depend on how many cores there are.
+    """Let torch compute on one thread inside this context.
+
+    So numbers do not depend on how many cores there are.
 
     Networks of a laptop's size lose little by it; on a GPU it changes nothing.
     """
@@ -84,7 +98,9 @@ SAFE_SIDE = 32  # pixels up to which AVX-512 code was seen to be right
 
 
 def layout(method: nn.Module, side: int, device: torch.device | str) -> torch.memory_format:
-    """How the weights of a method lie in memory, for images of `side` pixels: channels last, as is fastest.
+    """Choose the memory format of a method's weights, for images of `side` pixels.
+
+    It is channels last, which is fastest.
 
     Not so where oneDNN would write past its workspace, which ends the process or gives wrong gradients: on CPUs, in
     1 x 1 convolutions with a stride that read fewer channels than fit into a register (oneDNN's issue 6035, open in

@@ -18,7 +18,9 @@ FIELDS = ("momentum", "nesterov")  # what Config has fields of its own for
 
 
 class LARS(SGD):
-    """SGD with momentum whose step is scaled, layer by layer, to the norm of the weights (You, Gitman & Ginsburg 2017).
+    """SGD with momentum whose step is scaled, layer by layer, to the weights' norm.
+
+    You, Gitman & Ginsburg 2017.
 
     For every parameter of two or more dimensions the gradient g, with weight decay wd, becomes
     `local * (g + wd * p)` with `local = eta * |p| / (|g| + wd * |p| + 1e-8)`; as in solo-learn's recipes `local / lr`
@@ -34,7 +36,10 @@ class LARS(SGD):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """One step; the gradients are scaled in place, and the weight decay of matrices is put into them."""
+        """Make one step.
+
+        The gradients are scaled in place, and the weight decay of matrices is put into them.
+        """
         decays = [group["weight_decay"] for group in self.param_groups]
         for group in self.param_groups:
             matrices = [p for p in group["params"] if p.ndim > 1 and p.grad is not None]
@@ -85,8 +90,11 @@ def lars(
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adamw": adamw, "adam": adam, "sgd": sgd, "lars": lars}
 
 
-def optimizer_options(name: str, given: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
-    """The keyword arguments of the optimiser `name`: those of `fields` that it knows, and `given`, checked."""
+def optimizer_options(name: str, chosen: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
+    """Return the checked keyword arguments of the optimiser `name`.
+
+    They are those of `fields` that it knows, and `chosen`.
+    """
     optimizer = OPTIMIZERS[known("optimizer", name, OPTIMIZERS)]
-    options = hyper(name, optimizer, given, apart=FIELDS)
+    options = hyper(name, optimizer, chosen, apart=FIELDS)
     return options | {n: value for n, value in fields.items() if n in hyper_parameters(optimizer)}

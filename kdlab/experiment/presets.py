@@ -1,4 +1,7 @@
-"""Presets: from a name, and from what a published experiment varies, to the Config fields of all its stages."""
+"""Presets: from a name to the Config fields of all runs of a chain.
+
+What a published experiment varies may be given.
+"""
 
 import inspect
 import textwrap
@@ -43,19 +46,22 @@ def complete(fields: Fields) -> dict[str, Any]:
     The fields of TASK that are given reach every stage but a Config. A method of two phases hands a teacher that is
     given on to its first.
     """
-    given = {name: value for name, value in fields.items() if name != "preset"}
-    method = given.get("method", "supervised")
-    given = _teacher_to_first_phase(METHODS[known("method", method, METHODS)], given)
-    return _laid(recipe(method, fields["preset"], given), given, {})
+    values = {name: value for name, value in fields.items() if name != "preset"}
+    method = values.get("method", "supervised")
+    values = _teacher_to_first_phase(METHODS[known("method", method, METHODS)], values)
+    return _laid(recipe(method, fields["preset"], values), values, {})
 
 
-def recipe(method: str, preset: str = "paper", given: Fields | None = None) -> Recipe:
-    """The recipe of a method by the name `preset`, for the models and the data set in the Config fields `given`."""
+def recipe(method: str, preset: str = "paper", chosen: Fields | None = None) -> Recipe:
+    """Return a method's recipe by the name `preset`, for the fields that you choose.
+
+    These are the models and the data set.
+    """
     if known("preset", preset, presets_of(method)) == "smoke":
         return SMOKE
     by_default = benchmark.pair if METHODS[method].needs_teacher else benchmark.classifier
     make = RECIPES.get(method, {}).get(preset, by_default)
-    offered, wanted = _varied(given or {}), inspect.signature(make).parameters
+    offered, wanted = _varied(chosen or {}), inspect.signature(make).parameters
     return make(**{name: value for name, value in offered.items() if name in wanted and value is not None})
 
 
@@ -64,62 +70,65 @@ def presets_of(method: str) -> list[str]:
     return sorted({*PRESETS, *RECIPES.get(method, {})})
 
 
-def _varied(given: Fields) -> dict[str, Any]:
-    """What published experiments vary, as far as it is given."""
-    teacher = given.get("teacher") or _of(given.get("init"), "teacher")
+def _varied(chosen: Fields) -> dict[str, Any]:
+    """Return what published experiments vary, as far as it is chosen."""
+    teacher = chosen.get("teacher") or _of(chosen.get("init"), "teacher")
     return {
-        "model": given.get("model"),
+        "model": chosen.get("model"),
         "teacher": _of(teacher, "model"),
-        "dataset": given.get("dataset"),
+        "dataset": chosen.get("dataset"),
         "ssl": _of(_of(teacher, "init"), "method"),
     }
 
 
 def _of(stage: Any, field: str) -> Any:
-    """A field of a stage, which is a Config, some of its fields, or nothing."""
+    """Return a field of a nested run: a Config, some of its fields, or nothing."""
     return stage.get(field) if isinstance(stage, Mapping) else getattr(stage, field, None)
 
 
-def _teacher_to_first_phase(method: type[Method], given: dict[str, Any]) -> dict[str, Any]:
-    """A second phase asks no teacher; one that is given beside it is the first phase's."""
+def _teacher_to_first_phase(method: type[Method], chosen: dict[str, Any]) -> dict[str, Any]:
+    """Hand a teacher that is given beside a second phase on to the first phase.
+
+    A second phase asks no teacher.
+    """
     taught_before = method.first_phase is not None and METHODS[method.first_phase].needs_teacher
-    init = given.get("init", {})
-    if "teacher" not in given or method.needs_teacher or not taught_before or not isinstance(init, Mapping):
-        return given
-    rest = {name: value for name, value in given.items() if name != "teacher"}
-    return {**rest, "init": {"teacher": given["teacher"], **init}}
+    init = chosen.get("init", {})
+    if "teacher" not in chosen or method.needs_teacher or not taught_before or not isinstance(init, Mapping):
+        return chosen
+    rest = {name: value for name, value in chosen.items() if name != "teacher"}
+    return {**rest, "init": {"teacher": chosen["teacher"], **init}}
 
 
-def _laid(made: Fields, given: Fields, task: Fields) -> dict[str, Any]:
-    """Fields of a stage: the recipe's, over them those of the task, over them those that are given."""
-    task = {**task, **{name: given[name] for name in TASK if name in given}}
-    fields = {**made, **task, **given}
+def _laid(made: Fields, chosen: Fields, task: Fields) -> dict[str, Any]:
+    """Lay fields over each other: the recipe's, the task's, those chosen."""
+    task = {**task, **{name: chosen[name] for name in TASK if name in chosen}}
+    fields = {**made, **task, **chosen}
     for name in ("hp", "weights"):
         if name in fields and isinstance(fields[name], Mapping):
-            fields[name] = {**made.get(name, {}), **given.get(name, {})}
+            fields[name] = {**made.get(name, {}), **chosen.get(name, {})}
     for role in STAGES:
-        stage, own = made.get(role), given.get(role, {})
-        if not isinstance(own, Mapping):
+        stage, values = made.get(role), chosen.get(role, {})
+        if not isinstance(values, Mapping):
             continue
         method = "supervised" if stage is None else stage.get("method", "supervised")
-        if stage is not None and "preset" not in own and own.get("method", method) == method:
-            fields[role] = _laid(stage, own, task)
-        elif role in given:
+        if stage is not None and "preset" not in values and values.get("method", method) == method:
+            fields[role] = _laid(stage, values, task)
+        elif role in chosen:
             network = {name: value for name, value in (stage or {}).items() if name in ("model", "width")}
-            fields[role] = {**network, **{name: fields[name] for name in TASK if name in fields}, **own}
+            fields[role] = {**network, **{name: fields[name] for name in TASK if name in fields}, **values}
     return fields
 
 
 def describe(method: str, preset: str = "paper") -> str:
-    """A preset as a chain to read: each stage with its fields, grouped by the source that they have."""
+    """Describe a preset as a chain, the fields of each run grouped by source."""
     lines = []
     for role, stage in _stages("", recipe(method, preset)):
         name = stage.get("method", "supervised") if role else method
         lines.append(f"{role or 'run'}: {name}, {stage['model']}" if "model" in stage else f"{role or 'run'}: {name}")
         for source in dict.fromkeys(stage.sources.values()):
-            said = [f"{n}={_short(v)}" for n, v in stage.items() if stage.sources[n] == source and n not in NAMED]
-            if said:
-                text = textwrap.fill(", ".join(said), 108, initial_indent="    ", subsequent_indent="    ")
+            fields = [f"{n}={_short(v)}" for n, v in stage.items() if stage.sources[n] == source and n not in NAMED]
+            if fields:
+                text = textwrap.fill(", ".join(fields), 108, initial_indent="    ", subsequent_indent="    ")
                 lines += [f"  {source}", text]
     varied = [f"{student}{f' of {teacher}' if teacher else ''}" for student, teacher in PAIRS.get(method, ())]
     if varied:
@@ -135,5 +144,5 @@ def _stages(role: str, stage: Recipe) -> Iterator[tuple[str, Recipe]]:
 
 
 def _short(value: Any) -> str:
-    """A value as one would type it, shares of training with three digits."""
+    """Format a value as you would type it, shares of training with three digits."""
     return f"({', '.join(f'{v:.3g}' for v in value)})" if isinstance(value, tuple) else str(value)

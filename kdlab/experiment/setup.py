@@ -1,4 +1,7 @@
-"""`assemble(config) -> Setup`: data, networks, method and batches of a run; nothing is written or trained."""
+"""`assemble(config) -> Setup`: data, networks, method and batches of a run.
+
+Nothing is written or trained.
+"""
 
 import copy
 import unicodedata
@@ -52,7 +55,9 @@ class Foundation(NamedTuple):
 
 @dataclass
 class Setup:
-    """Everything that training and evaluation of a run need. `kdlab.assemble(config)` makes it.
+    """What training and evaluation of a run need.
+
+    `kdlab.assemble(config)` makes it.
 
     `nested` holds the setups of the teacher run and the initial run, by role ("teacher", "init").
     """
@@ -85,7 +90,10 @@ class Setup:
         return Foundation(self.method.model, self.method.parts)
 
     def part(self, name: str) -> tuple[Pixels, Tensor]:
-        """Return uint8 images (n, C, H, W) and labels (n,) of one of PARTS; "train" has the images with a label."""
+        """Return uint8 images (n, C, H, W) and labels (n,) of one of PARTS.
+
+        "train" has the images with a label.
+        """
         match known("part", name, PARTS):
             case "train":
                 rows = self.data.labelled
@@ -95,7 +103,10 @@ class Setup:
         return self.images.test_x, self.images.test_y
 
     def features(self, part: str) -> Features:
-        """Compute pooled features (n, D) and logits (n, classes) of a part's images, in order; `maps` is empty."""
+        """Compute pooled features (n, D) and logits (n, classes) of a part's images.
+
+        They are in order, and `maps` is empty.
+        """
         return self.once(("features", part), lambda: extract(self.method.model, self.part(part)[0], self.normalise))
 
     def teacher_features(self, part: str) -> Features:
@@ -107,7 +118,7 @@ class Setup:
 
     @contextmanager
     def cached(self) -> "Iterator[Setup]":
-        """Cache the results of `once` inside this context, where the weights do not change."""
+        """Cache results of `once` inside this context, where weights do not change."""
         outer, self._cache = self._cache, {} if self._cache is None else self._cache
         try:
             yield self
@@ -124,7 +135,10 @@ class Setup:
 
 
 def extract(net: Network, images: Pixels, normalise: Normalise, batch: int = 512) -> Features:
-    """Compute pooled features and logits of uint8 images (n, C, H, W) in eval mode; on the CPU, `maps` is empty."""
+    """Compute pooled features and logits of uint8 images (n, C, H, W) in eval mode.
+
+    They are on the CPU; `maps` is empty.
+    """
     with evaluating(net) as device:
         chunks = [net.features(normalise(chunk.to(device)))[1:] for chunk in images.split(batch)]
     pooled, logits = (torch.cat(part).float().cpu() for part in zip(*chunks, strict=True))
@@ -132,7 +146,7 @@ def extract(net: Network, images: Pixels, normalise: Normalise, batch: int = 512
 
 
 def assemble(config: Config, images: Images | None = None) -> Setup:
-    """Put a run together, and the runs that it stands on, with untrained networks throughout.
+    """Put a run and the runs that it stands on together, with untrained networks.
 
     What cannot work is refused here: data that are not there, networks that do not fit, a label budget that is too
     small; and images that somebody has written into since they were loaded. Give `images` to use others than those that
@@ -148,7 +162,10 @@ def assemble(config: Config, images: Images | None = None) -> Setup:
 
 
 def chain_images(config: Config) -> Images:
-    """Load the images of a run and of the runs that it stands on: the only place where a run reads data."""
+    """Load the images of all runs of a chain.
+
+    This is the only place where a run reads data.
+    """
     if not isinstance(config, Config):
         raise Error(f"{config!r} describes no run: give a Config, such as Config(method='supervised', labels=100)")
     wanted = dict.fromkeys((each.dataset, each.size) for each in config.chain())
@@ -206,7 +223,10 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
 
 
 def untrained(config: Config, images: Images) -> Network:
-    """Build the network that training starts from without `init`, with the mean and deviation that the run goes by."""
+    """Build the network that training starts from without `init`.
+
+    It has the mean and deviation that the run goes by.
+    """
     net = build_network(config, images[config.dataset, config.size])
     net.mean, net.std = _statistics(config, images[config.start.dataset, config.start.size])
     return net
@@ -218,7 +238,10 @@ def _statistics(config: Config, images: ImageSet) -> tuple[tuple[float, ...], tu
 
 
 def build_network(config: Config, images: ImageSet) -> Network:
-    """Build the network that training starts from without `init`, on the CPU; it carries its classes and statistics."""
+    """Build the network that training starts from without `init`, on the CPU.
+
+    It carries the classes, mean and deviation of its own images.
+    """
     net = build(
         config.model,
         max(1, len(images.classes)),
@@ -239,7 +262,7 @@ def build_method(
     foundations: Mapping[str, Foundation],
     device: torch.device | str = "cpu",
 ) -> Method:
-    """Build the method of a run on `device`, for training images with these labels (-1: none).
+    """Build a run's method on `device`, for images with these labels (-1: none).
 
     `foundations` are what the teacher run and the initial run left, by role.
     """
@@ -289,7 +312,7 @@ def _without_numbers(module: M) -> M:
 
 
 def check_room(name: str, blank: Method, device: torch.device | str) -> None:
-    """Refuse method `name` if what it holds for its images does not fit into memory; warn if that is large.
+    """Refuse a method whose tables do not fit into memory; warn of large ones.
 
     `blank` is the method on the meta device, so that nothing is allocated before. The advice is the method's `instead`.
     """
@@ -305,7 +328,9 @@ def check_room(name: str, blank: Method, device: torch.device | str) -> None:
 
 
 def _start_from(model: Network, source: Network) -> None:
-    """Load the weights of another network, which reads images by its mean and deviation from then on.
+    """Load the weights of another network, and its mean and deviation.
+
+    The network reads images by these from then on.
 
     A head for other classes, or for another order of them, stays new.
     """
@@ -322,7 +347,7 @@ def _start_from(model: Network, source: Network) -> None:
 
 
 def _check_images(config: Config, images: ImageSet, data: Split) -> None:
-    """Refuse too few labels for the method, no images for `patience`, and images that are too small for a network."""
+    """Refuse too few labels, nothing to watch for `patience`, or too small images."""
     method = METHODS[config.method]
     if not len(data.labelled) and (method.sampling != "all" or method.trains_head):
         able = ", ".join(key for key, each in METHODS.items() if each.sampling == "all" and not each.trains_head)
@@ -341,7 +366,7 @@ def _check_images(config: Config, images: ImageSet, data: Split) -> None:
 
 
 def _check_nested(config: Config, images: ImageSet, nested: Mapping[str, Setup]) -> None:
-    """Refuse a teacher run or an initial run whose images do not go with those of the run."""
+    """Refuse a teacher or initial run whose images do not go with those of the run."""
     if "teacher" in nested:
         _check_teacher(nested["teacher"], images, config)
     if "init" in nested and "model" in METHODS[config.method].frozen:
@@ -352,7 +377,10 @@ def _check_nested(config: Config, images: ImageSet, nested: Mapping[str, Setup])
 
 
 def _check_teacher(teacher: Setup, images: ImageSet, config: Config) -> None:
-    """Refuse a teacher of other classes or channels, which no loss could compare, or of another size of one image."""
+    """Refuse a teacher of other classes or channels, which no loss could compare.
+
+    One of another size of the same images is refused too.
+    """
     known_images = teacher.images
     if difference := _difference(known_images.classes, images.classes):
         counts = f"{len(known_images.classes)} classes and {config.dataset} has {len(images.classes)}"
@@ -374,7 +402,10 @@ def _check_teacher(teacher: Setup, images: ImageSet, config: Config) -> None:
 
 
 def _check_kept_classes(init: Setup, images: ImageSet, config: Config) -> None:
-    """Refuse other classes for a network that stays as its initial run has left it, classifier included."""
+    """Refuse other classes for a network that stays as its initial run left it.
+
+    Its classifier stays too.
+    """
     if difference := _difference(init.images.classes, images.classes):
         raise Error(
             f"method {config.method!r} leaves the network as its init trained it: give it an init of the same classes "
@@ -389,7 +420,7 @@ def _same_pictures(name: str, other: str) -> bool:
 
 
 def _check_apart(config: Config, earlier: Config, role: str) -> None:
-    """Refuse a run of the chain that learned labels of images which `config` validates or tests on.
+    """Refuse an earlier run that learned labels of images which `config` holds out.
 
     Data sets of other names count too, where their files are the same.
     """
@@ -405,7 +436,7 @@ def _check_apart(config: Config, earlier: Config, role: str) -> None:
 
 
 def _shared_files(name: str, other: str) -> Shared | None:
-    """What two data sets that lie in different places have in common; None where no files say it."""
+    """Return what two data sets in different folders share; None if no files say it."""
     if origin(name) == origin(other):
         return None
     with suppress(Error, OSError):  # what is wrong with files their reader says
@@ -415,7 +446,10 @@ def _shared_files(name: str, other: str) -> Shared | None:
 
 
 def _difference(first: Sequence[str], second: Sequence[str]) -> str:
-    """How two lists of classes differ; empty where they are the same, also as other systems write them."""
+    """Describe how two lists of classes differ; return "" where they are the same.
+
+    Names are compared as other systems write them, too.
+    """
     here, there = ([unicodedata.normalize("NFC", name) for name in names] for names in (second, first))
     if there == here:
         return ""
@@ -424,7 +458,7 @@ def _difference(first: Sequence[str], second: Sequence[str]) -> str:
 
 
 def _listed(names: Sequence[str], others: Sequence[str]) -> str:
-    """The names, or of many those from the first on that differs."""
+    """Return the names, or of many those from the first on that differs."""
     if len(names) <= NAMED:
         return f"({', '.join(names)})"
     pairs = zip(names, others, strict=False)

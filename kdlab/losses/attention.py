@@ -10,7 +10,9 @@ from .features import pairs, pool_to_match
 
 
 def attention_map(f: Tensor) -> Tensor:
-    """How strongly a map (B, C, H, W) responds at each position, as one row per image: (B, H W), of Euclidean length 1.
+    """Compute where a map (B, C, H, W) responds, as rows (B, H W) of length 1.
+
+    A row says how strongly the map responds at each position; its Euclidean length is 1.
 
     The mean over channels of the squared map, divided by its length. A map of zeros gives zeros.
     """
@@ -18,7 +20,9 @@ def attention_map(f: Tensor) -> Tensor:
 
 
 def at(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
-    """The student is to look where the teacher looks: squared differences of their attention maps.
+    """Compare attention maps: the student is to look where the teacher looks.
+
+    The loss is the squared difference of the maps.
 
     Mean over batch and positions of (attention_map(student) - attention_map(teacher))^2, summed over the pairs of maps
     (B, C, H, W). Channels may differ in number; of unequal sizes the larger is pooled. No gradient reaches the
@@ -31,7 +35,9 @@ def at(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
 
 
 def factor_transfer(student: Tensor, teacher: Tensor) -> Tensor:
-    """The student learns a summary of the teacher's last map, its factor: absolute difference of their attention maps.
+    """Compare the student's summary of the teacher's last map with its factor.
+
+    The loss is the absolute difference of their attention maps.
 
     Mean over batch and positions of |attention_map(student) - attention_map(teacher)|, for factors (B, C, H, W); of
     unequal sizes the larger is pooled. The factors come from trained modules, a paraphraser of the teacher's map and a

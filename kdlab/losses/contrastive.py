@@ -10,7 +10,7 @@ from .relations import similarity
 
 
 def nt_xent(a: Tensor, b: Tensor, T: float = 0.5) -> Tensor:
-    """Of all embeddings in the batch, each is to find the other view of its own image: a classification.
+    """Classify: each embedding of the batch is to find its image's other view.
 
     Normalised-temperature cross-entropy, in nats, of two views' embeddings (B, D), mean over the 2B rows: the logits of
     a row are its cosines with the 2B - 1 other rows, divided by T. One of these is its positive, the same image in the
@@ -27,7 +27,9 @@ def nt_xent(a: Tensor, b: Tensor, T: float = 0.5) -> Tensor:
 
 
 def info_nce(q: Tensor, k: Tensor, queue: Tensor, T: float = 0.2) -> Tensor:
-    """Each query is to find its own key among the older keys of a queue: a classification of 1 + K candidates.
+    """Classify: each query is to find its key among the older keys of a queue.
+
+    There are 1 + K candidates.
 
     Cross-entropy, in nats, mean over the B queries; the logits of a query are its cosines with its key and with the K
     columns of the queue, divided by T. Queries q and keys k (B, C) are normalised here; `queue` (C, K) holds unit
@@ -42,7 +44,7 @@ def info_nce(q: Tensor, k: Tensor, queue: Tensor, T: float = 0.2) -> Tensor:
 
 
 def byol(p: Tensor, z: Tensor) -> Tensor:
-    """The prediction made from one view is to point where the target network puts the other view.
+    """Compare directions: one view's prediction and the target of the other view.
 
     2 - 2 cos(p, z) of predictions p and target projections z (B, D), which is |p - z|^2 for unit vectors; mean over
     rows, in [0, 4]. No gradient reaches z.

@@ -12,7 +12,9 @@ from ..core.errors import Error
 
 
 def pool_to_match(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Two maps (B, C, H, W) at the same H and W: the larger one is average-pooled to the smaller one's size.
+    """Bring two maps (B, C, H, W) to the same H and W.
+
+    The larger one is average-pooled to the smaller one's size.
 
     Maps of equal size, and vectors (B, D), come back as they are.
     """
@@ -22,7 +24,10 @@ def pool_to_match(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pairs(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-    """The maps of two networks, stage by stage, at equal sizes and in single precision; the teacher's detached."""
+    """Pair the maps of two networks, stage by stage, at equal sizes.
+
+    They are in single precision, the teacher's detached.
+    """
     if len(students) != len(teachers):
         raise Error(
             f"{len(students)} student maps cannot be paired with {len(teachers)} teacher maps: give equally many"
@@ -31,7 +36,9 @@ def pairs(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Iterator[tu
 
 
 def feature_cosine(student: Tensor, teacher: Tensor) -> Tensor:
-    """At every position of the map the student's channels are to point where the teacher's do; lengths do not count.
+    """Compare the directions of channels at every position; lengths do not count.
+
+    The student's channels are to point where the teacher's do.
 
     2 - 2 cos over the channels of two maps (B, C, H, W), mean over batch and positions, in [0, 4]; vectors (B, D) are
     maps of one position. The student's map must have the teacher's channels; of unequal sizes the larger is pooled. No
@@ -44,7 +51,7 @@ def feature_cosine(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def feature_mse(student: Tensor, teacher: Tensor) -> Tensor:
-    """The student is to have the teacher's features, number by number: their squared difference.
+    """Compare features number by number: the squared difference from the teacher's.
 
     Mean over all elements of two maps (B, C, H, W) or vectors (B, D). The student's must have the teacher's channels;
     of unequal sizes the larger map is pooled. No gradient reaches the teacher.
@@ -54,7 +61,9 @@ def feature_mse(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def nst(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
-    """The student's channels are to respond at the same positions as the teacher's, whichever channel does.
+    """Compare where channels respond, whichever channel does.
+
+    The student's channels are to respond at the same positions as the teacher's.
 
     A channel is a vector over the H W positions, brought to unit length. Student and teacher are two sets of such
     vectors, and the squared maximum mean discrepancy says how far the sets are apart: mean k(t, t') + mean k(s, s') -
@@ -75,7 +84,9 @@ def nst(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
 
 
 def fsp(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
-    """How a network gets from one map to the next is to be the teacher's way: squared difference of flow matrices.
+    """Compare how networks get from one map to the next: flow matrices.
+
+    The loss is their squared difference.
 
     The flow matrix (B, C, C') of consecutive maps (B, C, H, W) and (B, C', H', W') is the mean over positions of the
     products of their channels, the larger map pooled first. Mean over batch and entries, summed over the pairs of
@@ -95,7 +106,9 @@ def fsp(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
 
 
 def ab(students: Sequence[Tensor], teachers: Sequence[Tensor], margin: float = 1.0) -> Tensor:
-    """The student's neurons are to be active where the teacher's are: its pre-activations to lie on the same side of 0.
+    """Compare activity: neurons are to be active where the teacher's are.
+
+    The student's pre-activations are to lie on the same side of 0.
 
     A squared hinge on maps (B, C, H, W) before the ReLU: max(0, margin - s)^2 where the teacher is positive, and
     max(0, margin + s)^2 elsewhere, so that a student `margin` beyond 0 pays nothing. Summed over elements, divided by
@@ -112,7 +125,9 @@ def ab(students: Sequence[Tensor], teachers: Sequence[Tensor], margin: float = 1
 
 
 def byot_feature(branch: Tensor, deepest: Tensor) -> Tensor:
-    """A branch's pooled feature is to be that of the deepest classifier: their squared difference.
+    """Compare a branch's pooled feature with that of the deepest classifier.
+
+    The loss is their squared difference.
 
     Summed, not averaged, over batch and channels of two features (B, C), where either is positive. No gradient reaches
     the deepest feature.

@@ -11,7 +11,9 @@ from ..core.errors import known
 
 
 def joint_labels(y: Tensor, M: int = 4) -> Tensor:
-    """One label for the class of an image and the transform it was put through, so that a network learns both.
+    """Combine class and transform of an image to one label.
+
+    A network that is given it learns both.
 
     y M + j for the transforms j = 0 .. M-1 of images labelled y (B,), as (B M,): the M versions of an image stand
     together. -1 stays -1.
@@ -23,7 +25,9 @@ def joint_labels(y: Tensor, M: int = 4) -> Tensor:
 
 
 def class_logits(joint: Tensor, M: int = 4) -> Tensor:
-    """A score per class from joint logits: the sum of the M logits of every class, from (B, K M) to (B, K).
+    """Sum joint logits (B, K M) to a score per class (B, K).
+
+    The M logits of every class are added.
 
     HSAKD (Yang et al. 2021) measures the accuracy of a branch with it. The logits of the transforms that the image does
     not have count as much as the one that it has; `class_log_probabilities` weighs them.
@@ -32,7 +36,9 @@ def class_logits(joint: Tensor, M: int = 4) -> Tensor:
 
 
 def class_log_probabilities(joint: Tensor, M: int = 4) -> Tensor:
-    """What a branch says about the class when the transform is ignored, from joint logits (B, K M) to (B, K).
+    """Compute what joint logits say of the class alone: (B, K M) to (B, K).
+
+    The transform is ignored.
 
     The logarithm of the summed probabilities of a class's M joint labels, in nats: log-softmax over all K M logits,
     then log-sum-exp over the M of each class. They are logits again, as their exponentials sum to 1.
@@ -42,7 +48,9 @@ def class_log_probabilities(joint: Tensor, M: int = 4) -> Tensor:
 
 
 def smooth(y: Tensor, K: int, eps: float = 0.1, over: Literal["all", "others"] = "all") -> Tensor:
-    """Labels that leave a little doubt: 1 - eps on the label, eps spread evenly; a target of `soft_cross_entropy`.
+    """Return targets with a little doubt: 1 - eps on the label, eps spread evenly.
+
+    They are for `soft_cross_entropy`.
 
     From labels (B,) to probabilities (B, K); rows with y = -1 are 0. Over `all` classes, the label too (Szegedy et al.
     2016, section 7; PyTorch, timm), the label gets 1 - eps + eps / K and every other class eps / K. Over the `others`
@@ -55,7 +63,9 @@ def smooth(y: Tensor, K: int, eps: float = 0.1, over: Literal["all", "others"] =
 
 
 def soften(y: Tensor, past: Tensor, alpha: float) -> Tensor:
-    """A label mixed with what the network itself predicted earlier; a target of `soft_cross_entropy`.
+    """Mix a label with the network's own earlier prediction.
+
+    The result is a target of `soft_cross_entropy`.
 
     (1 - alpha) onehot(y) + alpha past, for labels y (B,) and past probabilities (B, K); rows with y = -1 are 0. No
     gradient reaches `past`.

@@ -16,7 +16,9 @@ WARM = 20.0  # above this temperature `kd` takes care of rounding errors: at 20 
 def cross_entropy(
     logits: Tensor, y: Tensor, partner: Tensor | None = None, kept: Tensor | float | None = None
 ) -> Tensor:
-    """How little the network expected the label: -log of the probability that it gives to the right class.
+    """Return how little the network expected the label.
+
+    That is -log of the probability that it gives to the right class.
 
     -log softmax(logits)[y] in nats, for logits (B, K) and labels y (B,), mean over the labelled rows; rows with y = -1
     do not count. In a mixed image (CutMix) two labels are right: every row gives kept CE(y) + (1 - kept)
@@ -32,7 +34,9 @@ def cross_entropy(
 
 
 def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy with a probability for every class in place of one label; `smooth` and `soften` make such targets.
+    """Compute the cross-entropy with a probability for every class.
+
+    These take the place of one label; `smooth` and `soften` make such targets.
 
     -sum over classes of target log softmax(logits) in nats, both (B, K), mean over rows; rows of zeros do not count. No
     gradient reaches `target`.
@@ -45,7 +49,9 @@ def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def tfkd_reg(logits: Tensor, y: Tensor, T: float = 20.0, correct: float = 0.99) -> Tensor:
-    """Distillation from a teacher that is made up: it knows every label and finds all other classes equally likely.
+    """Distil from a made-up teacher that knows every label.
+
+    It finds all other classes equally likely.
 
     KL(softmax(u / T) || softmax(logits)) in nats, summed over classes, mean over the labelled rows of (B, K), with the
     virtual teacher u: `correct` on the label, the rest spread evenly.
@@ -59,7 +65,9 @@ def tfkd_reg(logits: Tensor, y: Tensor, T: float = 20.0, correct: float = 0.99) 
 
 
 def kd(student: Tensor, teacher: Tensor, T: float = 4.0) -> Tensor:
-    """The student is to give all classes the teacher's probabilities, softened by T so that the small ones count.
+    """Compare class probabilities, softened by T so that small ones count.
+
+    The student is to give all classes the teacher's.
 
     T^2 KL(softmax(teacher / T) || softmax(student / T)) in nats, summed over classes, mean over the rows of (B, K)
     logits. T^2 keeps the size of the gradient: for large T it approaches (student - teacher) / (B K) after centring,
@@ -76,7 +84,9 @@ def kd(student: Tensor, teacher: Tensor, T: float = 4.0) -> Tensor:
 
 
 def _warm(difference: Tensor, target: Tensor, T: float) -> Tensor:
-    """Compute `kd` from the student's logits minus the teacher's, and the teacher's log-probabilities at T, (B, K).
+    """Compute `kd` from logit differences and the teacher's log-probabilities at T.
+
+    The differences are the student's logits minus the teacher's; both are (B, K).
 
     At large T both distributions agree in all but their last digits, and T^2 would magnify the rounding errors of
     subtracting them. KL(p || q) = sum of p (exp(d) - 1 - d) with d = log(q / p), which follows from the difference.
@@ -91,7 +101,9 @@ def _warm(difference: Tensor, target: Tensor, T: float) -> Tensor:
 
 
 def dkd(student: Tensor, teacher: Tensor, y: Tensor, T: float = 4.0, alpha: float = 1.0, beta: float = 8.0) -> Tensor:
-    """`kd` in two parts, each with its own weight: how probable the label is, and how the other classes compare.
+    """Split `kd` in two parts, each with its own weight.
+
+    They are how probable the label is, and how the other classes compare.
 
     alpha KL of (label, all others together) + beta KL among the others alone, each in nats at temperature T, times T^2,
     mean over the labelled rows of logits (B, K). In `kd` the weight of the second part is the probability that the
@@ -132,7 +144,9 @@ def pseudo_label(logits: Tensor, reference: Tensor, threshold: float = 0.95) -> 
 
 
 def consistency(logits: Tensor, reference: Tensor, form: Literal["kl", "mse"] = "kl") -> Tensor:
-    """Two views of an image are to be classified alike; no gradient reaches `reference`, the weaker view.
+    """Compare two views of an image, which are to be classified alike.
+
+    No gradient reaches `reference`, the weaker view.
 
     From logits (B, K). `kl`: KL(softmax(reference) || softmax(logits)) in nats, summed over classes, mean over rows:
     distillation from the network to itself, across views, at temperature 1 (UDA, Xie et al. 2020, without sharpening).

@@ -1,4 +1,7 @@
-"""Losses on the relations between the images of a batch; student and teacher may differ in width."""
+"""Losses on the relations between the images of a batch.
+
+Student and teacher may differ in width.
+"""
 
 import math
 
@@ -12,7 +15,9 @@ SHORTEST = 1e-6  # differences of two embeddings shorter than this count as 0: a
 
 
 def similarity(a: Tensor, b: Tensor) -> Tensor:
-    """How alike rows are: the cosines of all rows of a (N, D) with all rows of b (M, D), as (N, M), in [-1, 1].
+    """Compute the cosines of all rows of a (N, D) with all of b (M, D), as (N, M).
+
+    They say how alike rows are, in [-1, 1].
 
     1 for rows of one direction, 0 for orthogonal ones and for a row of zeros.
     """
@@ -20,13 +25,18 @@ def similarity(a: Tensor, b: Tensor) -> Tensor:
 
 
 def gram(f: Tensor) -> Tensor:
-    """Inner products of the features (B, ...) of all pairs of images, as (B, B); not normalised."""
+    """Compute inner products (B, B) of the features (B, ...) of all pairs of images.
+
+    They are not normalised.
+    """
     f = f.flatten(1)
     return product(f, f.T)
 
 
 def sp(student: Tensor, teacher: Tensor) -> Tensor:
-    """Images that are alike to the teacher are to be alike to the student: difference of their Gram matrices.
+    """Compare which images are alike: the difference of Gram matrices.
+
+    Images that are alike to the teacher are to be alike to the student.
 
     Squared difference of the two matrices `gram` (B, B), every row brought to unit length, mean over all B^2 entries,
     for maps (B, C, H, W) of any shape. No gradient reaches the teacher.
@@ -38,7 +48,9 @@ def sp(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def cc(student: Tensor, teacher: Tensor) -> Tensor:
-    """The student's embeddings are to be the teacher's; the errors of two neighbours in the batch are multiplied.
+    """Compare embeddings, the errors of neighbours in the batch multiplied.
+
+    The student's are to be the teacher's.
 
     With the errors d = student - teacher (B, D): sum over dimensions of |d_i| |d_i+1|, mean over the B - 1 pairs of
     neighbours. It depends on the order of the batch. Gradients reach both sides, because both are trained projections.
@@ -50,7 +62,9 @@ def cc(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def cc_kernel(student: Tensor, teacher: Tensor, gamma: float = 0.4, order: int = 2) -> Tensor:
-    """Images are to be as close to each other for the student as for the teacher, closeness being a Gaussian kernel.
+    """Compare how close images are, by a Gaussian kernel.
+
+    They are to be as close to each other for the student as for the teacher.
 
     Squared difference of two matrices of exp(-gamma |x - y|^2) for the embeddings (B, D) of all pairs, brought to unit
     length; mean over all B^2 entries. For unit vectors that is exp(-2 gamma) exp(2 gamma cos), and the second factor is
@@ -67,7 +81,9 @@ def cc_kernel(student: Tensor, teacher: Tensor, gamma: float = 0.4, order: int =
 
 
 def pkt(student: Tensor, teacher: Tensor, eps: float = 1e-7) -> Tensor:
-    """Each image picks a neighbour in the batch, likelier an image that is alike; both networks are to pick alike.
+    """Compare how each image picks a neighbour in the batch.
+
+    An image that is alike is likelier; both networks are to pick alike.
 
     Row i of p is (cos + 1) / 2 of embedding i with all B embeddings (B, D), over the row's sum: the probabilities of
     the picks, itself included. p_t ln((p_t + eps) / (p_s + eps)), mean over all B^2 entries: a KL in nats, divided by B
@@ -85,7 +101,7 @@ def pkt(student: Tensor, teacher: Tensor, eps: float = 1e-7) -> Tensor:
 
 
 def rkd_distance(student: Tensor, teacher: Tensor) -> Tensor:
-    """Images are to lie as far from each other for the student as for the teacher, each in its own unit of length.
+    """Compare distances between images, each network in its own unit of length.
 
     Smooth L1 of two matrices of the Euclidean distances of all pairs of embeddings (B, D), each divided by its own mean
     off the diagonal; mean over all B^2 entries, the zeros of the diagonal included. No gradient reaches the teacher.
@@ -103,7 +119,7 @@ def rkd_distance(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def rkd_angle(student: Tensor, teacher: Tensor) -> Tensor:
-    """Any three images are to form a triangle of the same angles for the student as for the teacher.
+    """Compare the angles of the triangles that any three images form.
 
     Smooth L1 of the cosines of the angles at embedding i between j and k, for embeddings (B, D); mean over all B^3
     triplets, also where two of the three are one image. No gradient reaches the teacher, and none comes from images
@@ -122,7 +138,10 @@ def rkd_angle(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def differences(x: Tensor) -> tuple[Tensor, Tensor]:
-    """From embeddings (B, D): x_j - x_i for all pairs, (B, B, D), and their lengths (B, B), at least `SHORTEST`."""
+    """Compute x_j - x_i for all pairs (B, B, D) of embeddings, and their lengths.
+
+    Lengths (B, B) are at least `SHORTEST`.
+    """
     x = full(x).flatten(1)
     difference = x[None] - x[:, None]
     return difference, difference.square().sum(2).clamp(min=SHORTEST**2).sqrt()

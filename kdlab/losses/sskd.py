@@ -1,4 +1,6 @@
-"""Self-supervision as knowledge: Xu et al. 2020 (SSKD), on three transformed versions of each normal image.
+"""Self-supervision as knowledge (SSKD, Xu et al. 2020).
+
+The losses read three transformed versions of each normal image.
 
 The three versions of an image stand together: row i of a tensor (3B, ...) belongs to image i // 3. A transformed
 version should be most alike to its own normal image, and how alike it is to the others says what a network knows. The
@@ -15,12 +17,17 @@ from ..core.errors import Error
 
 
 def own_column(A: Tensor) -> Tensor:
-    """The column of every row's own image in a matrix (rB, B), r versions of each image: i // r for row i, as (rB,)."""
+    """Return the column of every row's own image in a matrix (rB, B), as (rB,).
+
+    With r versions of each image it is i // r for row i.
+    """
     return torch.arange(len(A), device=A.device) // (len(A) // A.shape[1])
 
 
 def own_image(A: Tensor) -> Tensor:
-    """Each transformed version is to find its own image: a classification with the cosines as logits.
+    """Classify: each transformed version is to find its own image.
+
+    The cosines are the logits.
 
     Cross-entropy, in nats, of each row of cosines (3B, B) with its own column, mean over rows. It trains the teacher's
     projection head; the temperature is 1, as the authors' code divides by none there.
@@ -30,7 +37,9 @@ def own_image(A: Tensor) -> Tensor:
 
 
 def select(reference: Tensor, target: Tensor, ratio: float) -> Tensor:
-    """The rows that are worth learning from: all where the teacher is right, and the least wrong of the others.
+    """Select the rows that are worth learning from.
+
+    They are all where the teacher is right, and the least wrong of the others.
 
     `reference` (R, K) are the teacher's logits or cosines, `target` (R,) the true columns. The rank of a row is the
     number of entries above that of its target. All rows of rank 0 are kept, and of the n others the int(n * ratio) with

@@ -1,4 +1,7 @@
-"""Losses on the outputs of modules that are trained beside the student: regressors, queries and keys, projections."""
+"""Losses on modules that are trained beside the student.
+
+These are regressors, queries and keys, projections.
+"""
 
 from collections.abc import Sequence
 
@@ -11,7 +14,9 @@ from .features import pairs
 
 
 def vid(mean: Tensor, target: Tensor, raw: Tensor) -> Tensor:
-    """The teacher's map is to be predictable from the student's; channels that are hard to predict count less.
+    """Predict the teacher's map from the student's.
+
+    Channels that are hard to predict count less.
 
     Gaussian negative log-likelihood of the target in nats, ((mean - target)^2 / variance + ln variance) / 2, mean over
     all elements, without the constant ln(2 pi) / 2. `mean` (B, C, H, W) is regressed from the student's map,
@@ -26,7 +31,7 @@ def vid(mean: Tensor, target: Tensor, raw: Tensor) -> Tensor:
 
 
 def semckd_attention(queries: Tensor, keys: Tensor) -> Tensor:
-    """Which of the teacher's stages each of the student's stages should learn from, image by image.
+    """Weigh which teacher stages each student stage should learn from, by image.
 
     Softmax over the teacher's n_t stages of the cosines of queries (B, n_s, D) and keys (B, n_t, D): shares
     (B, n_s, n_t) that sum to 1 over the last axis. Queries and keys are made from the rows of `gram` of a stage's map,
@@ -38,7 +43,9 @@ def semckd_attention(queries: Tensor, keys: Tensor) -> Tensor:
 
 
 def semckd(attention: Tensor, projected: Sequence[Sequence[Tensor]], teachers: Sequence[Tensor]) -> Tensor:
-    """Every student map learns from every teacher map, as much as `semckd_attention` says.
+    """Compare every student map with every teacher map.
+
+    `semckd_attention` says how much each pair counts.
 
     Squared errors of all pairs of stages, mean over channels and positions, weighted by `attention` (B, n_s, n_t) and
     summed over n_t, then mean over B and n_s. `projected[i][j]` is student map i, pooled to teacher map j if larger and
@@ -52,7 +59,9 @@ def semckd(attention: Tensor, projected: Sequence[Sequence[Tensor]], teachers: S
 
 
 def crd_scores(v: Tensor, memory: Tensor, rows: Tensor, T: float = 0.07) -> Tensor:
-    """How well an embedding fits the other network's embedding of the same image, and of images of other classes.
+    """Score how well an embedding fits the other network's embeddings.
+
+    These are of the same image, and of images of other classes.
 
     exp(<memory[row], v> / T) of embeddings v (B, D), the other network's memory (n, D) of all n training images, and
     `rows` (B, 1 + K) of it, as (B, 1 + K); column 0 is the image's own. No gradient reaches the memory.
@@ -65,7 +74,9 @@ def crd_scores(v: Tensor, memory: Tensor, rows: Tensor, T: float = 0.07) -> Tens
 
 
 def crd_constant(scores: Tensor, n: int) -> Tensor:
-    """What turns scores into probabilities, roughly: mean(scores) n, for n training images, without gradient.
+    """Estimate what turns scores into probabilities: mean(scores) n, no gradient.
+
+    n is the number of training images.
 
     It is taken from the first batch, and divides the scores from then on (Tian et al. 2020, as in RepDistiller).
     """
@@ -73,7 +84,9 @@ def crd_constant(scores: Tensor, n: int) -> Tensor:
 
 
 def crd(scores: Tensor, n: int, eps: float = 1e-7) -> Tensor:
-    """Tell the pair that is one image from K pairs that are not: as many yes-or-no questions, with the scores P.
+    """Tell the pair that is one image from K pairs that are not.
+
+    These are as many yes-or-no questions, with the scores P.
 
     Noise-contrastive loss in nats of scores (B, 1 + K) over their constant, the true pair first, with c = K / n for n
     training images: -log(P / (P + c + eps)) of the true pair, -log(c / (P + c + eps)) of each other; summed over the

@@ -1,4 +1,6 @@
-"""Training methods, by name. A new method is one file and one line here; a notebook adds its own to the same table.
+"""Training methods, by name.
+
+A new method is one file, its import and its line in METHODS; a notebook adds its own to the same table.
 
 What the texts of the methods take for granted: B images a batch, K classes, T a temperature, E epochs; logits z (B, K),
 feature maps F (B, C, H, W); `ce` is the cross-entropy with the labels, mean over labelled images; KL sums over classes
@@ -90,7 +92,9 @@ METHODS: dict[str, type[Method]] = {
 
 
 def keepers(part: str) -> list[str]:
-    """Keys of the methods that keep `part` beside a network whose classifier is trained, in the order of METHODS.
+    """Return the keys of the methods that keep `part` and train a classifier.
+
+    They come in the order of METHODS.
 
     A method that names this part in `needs_parts` can be taught by each of them. The first needs no teacher itself.
     """

@@ -1,4 +1,4 @@
-"""AB: the student first learns on which side of zero the teacher's neurons are, then the labels."""
+"""AB: learn first where the teacher's neurons are active, then the labels."""
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from .supervised import Supervised
 
 
 class ABInit(Distill):
-    """First phase: each neuron learns whether the teacher's is active, and not how strongly it is.
+    """First phase: each neuron learns whether the teacher's is active, not how much.
 
         ab = 3/1000 sum over stages i = 1 .. n of 2^(i - n) times the mean over images of the sum of h^2
 

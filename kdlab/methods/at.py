@@ -10,7 +10,9 @@ from .common.adapters import equal_stages
 
 
 class AT(Distill):
-    """The student should look where the teacher looks: its channels together respond at the same places of an image.
+    """The student should look where the teacher looks.
+
+    Its channels together should respond at the same positions of an image.
 
         at = sum over stages of the mean over images and positions of (A_s - A_t)^2
 

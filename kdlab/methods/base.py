@@ -1,4 +1,7 @@
-"""The contract of a training method: a batch becomes named, unweighted loss terms; the loop does everything else."""
+"""The contract of a training method: a batch becomes named loss terms.
+
+The terms are unweighted; the training loop does everything else.
+"""
 
 import inspect
 import math
@@ -21,7 +24,9 @@ ROUNDING = 1e-6  # of an epoch: progress is a rounded quotient, and 15 / 22 * 22
 
 
 class Method(nn.Module):
-    """Everything that is trained, and how a batch becomes losses. A subclass is class data and two functions:
+    """What is trained, and how a batch becomes losses.
+
+    A subclass is class data and two functions:
 
     - `build(self, *, name=default, ...)`: hyper-parameters are the keyword arguments of this signature, annotated with
       their type and range (`kdlab.core.hyper`); adapters, heads, queues and EMA copies are made here and belong to the
@@ -71,9 +76,12 @@ class Method(nn.Module):
         shape: tuple[int, int, int] = (3, 32, 32),
         **hyper: Any,
     ) -> None:
-        """Everything comes from a run: the network to train, a trained teacher and what its method kept, changed loss
-        weights, the labels (n,) of all training images, images a batch (without partners and unlabelled ones), epochs,
-        the shape of an image, and hyper-parameters."""
+        """Take everything from a run and build the method.
+
+        That is: the network to train, a trained teacher and what its method kept, changed loss weights, the labels (n,)
+        of all training images, images a batch (without partners and unlabelled ones), epochs, the shape of an image,
+        and hyper-parameters.
+        """
         super().__init__()
         self.weights = self.check_weights(weights or {})
         self.model, self.batch, self.epochs, self.shape = model, batch, epochs, shape
@@ -89,32 +97,41 @@ class Method(nn.Module):
     # What a method defines
 
     def build(self) -> None:
-        """Make what the method needs beside the model. The keyword arguments are the method's hyper-parameters."""
+        """Make what the method needs beside the model.
+
+        The keyword arguments are the method's hyper-parameters.
+        """
 
     def augmentations(self, family: Mapping[str, View]) -> list[View]:
-        """One augmentation per view, from those of the roles in a `family`; what changes views by a setting adds it."""
+        """Return one augmentation per view, from those of the roles in a `family`.
+
+        A method whose views depend on a setting changes them here.
+        """
         return [family[role] for role in self.views]
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        """The unweighted loss terms of one batch, at `progress` in [0, 1]."""
+        """Compute the unweighted loss terms of one batch, at `progress` in [0, 1]."""
         raise NotImplementedError
 
     def factors(self, progress: float) -> dict[str, float]:
-        """What multiplies the weights at `progress`, for terms whose weight is scheduled; 1 where not named."""
+        """Return factors on the weights at `progress`, for scheduled terms; 1 if missing."""
         return {}
 
     def after_step(self, progress: float) -> None:
-        """Called after every optimiser step, with the progress that its `terms` had."""
+        """Update state after an optimiser step, with the progress that `terms` had."""
 
     def after_epoch(self, progress: float) -> None:
-        """Called after every epoch, with the progress made by then."""
+        """Update state after an epoch, with the progress made by then."""
 
     def may_stop(self, progress: float) -> bool:
         """Whether early stopping (`patience`) may end training at `progress`."""
         return True
 
     def embed(self, x: Tensor) -> Tensor | None:
-        """The embeddings (B, D) that a self-supervised loss compares, for the collapse diagnostics; else None."""
+        """Return the embeddings (B, D) that a self-supervised loss compares, else None.
+
+        The collapse diagnostics read them.
+        """
         return None
 
     # What it finds ready
@@ -135,7 +152,7 @@ class Method(nn.Module):
         return self._teacher[1]
 
     def ce(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Cross-entropy with the labels of the batch, mixed ones where CutMix mixed the images."""
+        """Compute the cross-entropy with the labels of the batch, mixed ones for CutMix."""
         return cross_entropy(logits, batch.y, batch.partner, batch.kept)
 
     def uses(self, term: str) -> bool:
@@ -143,7 +160,7 @@ class Method(nn.Module):
         return term in self.weights
 
     def epoch(self, progress: float) -> int:
-        """The epoch, counted from 0, at `progress`; `self.epochs` at the end."""
+        """Return the epoch, counted from 0, at `progress`; `self.epochs` at the end."""
         return int(progress * self.epochs + ROUNDING)
 
     # What others ask of it
@@ -155,7 +172,10 @@ class Method(nn.Module):
 
     @property
     def held_megabytes(self) -> float:
-        """What it holds beside the network that it trains, in MB: heads, branches, copies, queues, tables, banks."""
+        """Megabytes held beside the trained network.
+
+        That is: heads, branches, copies, queues, tables and banks.
+        """
         of_model = {*self.model.parameters(), *self.model.buffers()}
         return sum(tensor.nbytes for tensor in {*self.parameters(), *self.buffers()} - of_model) / 1e6
 
@@ -166,7 +186,7 @@ class Method(nn.Module):
         return self
 
     def forward(self, batch: Batch, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum of the terms, and the terms themselves without gradient."""
+        """Return the weighted sum of the terms, and the terms without gradient."""
         terms = self.terms(batch, progress)
         if missing := set(self.weights) - set(terms):
             raise Error(f"{type(self).__name__}.terms gave no {', '.join(sorted(missing))}: its weights name them")
@@ -178,7 +198,10 @@ class Method(nn.Module):
 
     @classmethod
     def check_weights(cls, changed: Mapping[str, float]) -> dict[str, float]:
-        """The term weights with `changed` laid over them; zeros are left out, unknown terms refused."""
+        """Return the term weights with `changed` laid over them, without zeros.
+
+        Unknown terms are refused.
+        """
         for name, weight in changed.items():
             known(f"loss term of {cls.__name__}", name, cls.weights)
             if not 0 <= weight < math.inf:
@@ -196,12 +219,17 @@ class Method(nn.Module):
 
     @classmethod
     def check_hyper(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All hyper-parameters, `given` laid over the defaults; unknown names and values out of range are refused."""
+        """Return all hyper-parameters: `given` laid over the defaults.
+
+        Unknown names and values out of range are refused.
+        """
         return checked_hyper(cls.__name__, cls.build, given)
 
 
 class Distill(Method):
-    """A method that compares a student with a frozen teacher on the same batch. A subclass defines `compare`:
+    """A method that compares a student with a frozen teacher on the same batch.
+
+    A subclass defines `compare`:
 
         class Logits(Distill):
             weights = {"ce": 1.0, "match": 1.0}
@@ -227,7 +255,7 @@ class Distill(Method):
 
     @torch.no_grad()
     def ask_teacher(self, x: Tensor) -> Features:
-        """The teacher's features of one view (B, C, H, W), without gradient."""
+        """Return the teacher's features of one view (B, C, H, W), without gradient."""
         return self.teacher.features(x)
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
@@ -238,5 +266,5 @@ class Distill(Method):
         return terms
 
     def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
-        """The distillation terms."""
+        """Compute the distillation terms."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""BYOL: predict the embedding that a slowly moving copy of the network gives to the other view."""
+"""BYOL: predict how a slowly moving copy of the network embeds the other view."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,9 @@ from .common.selfsupervised import SelfSupervised, follow, momentum_copy
 
 
 class BYOL(SelfSupervised):
-    """From one view of an image the network predicts what a slow copy of it, the target, makes of the other view.
+    """From one view the network predicts a slow copy's embedding of the other view.
+
+    That slow copy is called the target.
 
         byol = l(p_1, t_2) + l(p_2, t_1),    l(p, t) = mean over images of 2 - 2 cos(p, t)
 
@@ -47,7 +49,7 @@ class BYOL(SelfSupervised):
 
     @torch.no_grad()
     def target(self, x: Tensor) -> Tensor:
-        """The target's embeddings (B, D) of one view."""
+        """Return the target's embeddings (B, D) of one view."""
         return self.target_projector(self.target_model.features(x).pooled)
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:

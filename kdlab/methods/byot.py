@@ -1,4 +1,4 @@
-"""BYOT: the deepest classifier teaches classifiers on the earlier stages of the same network."""
+"""BYOT: the deepest classifier teaches classifiers on earlier stages."""
 
 from torch import Tensor, nn
 
@@ -11,7 +11,9 @@ from .base import Method
 
 
 class BYOT(Method):
-    """Be your own teacher: classifiers on the earlier stages learn from the labels and from the last stage.
+    """Be your own teacher: earlier stages learn from the labels and the last stage.
+
+    Each earlier stage has a classifier for that.
 
         loss = (1 - a) (ce + deep) + a soft + b feature,    a = 0.1, b = 1e-6
 
@@ -39,13 +41,13 @@ class BYOT(Method):
         self.heads = nn.ModuleList(nn.Linear(width, self.model.num_classes) for _ in shallow)
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        seen = self.model.features(batch.x[0])
-        pooled = [b(m).mean((2, 3)) for b, m in zip(self.bottlenecks, seen.maps, strict=False)]
+        features = self.model.features(batch.x[0])
+        pooled = [b(m).mean((2, 3)) for b, m in zip(self.bottlenecks, features.maps, strict=False)]
         logits = [head(p) for head, p in zip(self.heads, pooled, strict=True)]
-        target = (seen.logits.detach() / self.T).softmax(1)
-        deepest = seen.maps[-1].mean((2, 3))
+        target = (features.logits.detach() / self.T).softmax(1)
+        deepest = features.maps[-1].mean((2, 3))
         return {
-            "ce": self.ce(seen.logits, batch),
+            "ce": self.ce(features.logits, batch),
             "deep": total(self.ce(z, batch) for z in logits),
             "soft": total(losses.soft_cross_entropy(z / self.T, target) for z in logits) * self.T**2,
             "feature": total(losses.byot_feature(p, deepest) for p in pooled),
@@ -53,7 +55,10 @@ class BYOT(Method):
 
 
 def bottleneck(inp: int, out: int, stride: int) -> nn.Sequential:
-    """Three convolutions with bias, batch norm and ReLU after each; the middle one shrinks the map by `stride`."""
+    """Build three convolutions, of which the middle one shrinks the map by `stride`.
+
+    They have biases; batch norm and ReLU follow each.
+    """
     middle = max(1, out // 4)
     convs = nn.Conv2d(inp, middle, 1), nn.Conv2d(middle, middle, stride, stride), nn.Conv2d(middle, out, 1)
     return nn.Sequential(*(layer for c in convs for layer in (c, nn.BatchNorm2d(c.out_channels), nn.ReLU())))

@@ -12,7 +12,9 @@ from .base import Distill
 
 
 class CC(Distill):
-    """The images of a batch should correlate in the student as they do in the teacher; there are two readings of it.
+    """The images of a batch should correlate in the student as in the teacher.
+
+    There are two readings of it.
 
         form="code":   cc = mean over i of the sum over dimensions of |d_i| |d_(i+1)|,    d = e_s - e_t
         form="paper":  cc = mean over all B^2 entries of (C_s - C_t)^2

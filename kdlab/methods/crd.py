@@ -1,4 +1,4 @@
-"""CRD: contrast each sample's embedding with the other network's memory of samples of other classes."""
+"""CRD: contrast embeddings with the other network's memory of other classes."""
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,9 @@ from .common.past import last_of_each
 
 
 class CRD(Distill):
-    """Student and teacher should recognise the same image in each other's features, among images of other classes.
+    """Student and teacher should recognise an image in each other's features.
+
+    It stands among images of other classes.
 
         crd = mean over images of  -log(p / (p + c)) - sum over negatives of log(c / (q + c)), for both networks
         p, q = exp(<v, m> / T) / Z,    c = negatives / n
@@ -57,14 +59,17 @@ class CRD(Distill):
         self.others = OtherClasses(self.labels)
 
     def compare(self, student: Features, teacher: Features, batch: Batch) -> dict[str, Tensor]:
-        ours, theirs = (normalize(e, dim=1) for e in (self.embed_s(student.pooled), self.embed_t(teacher.pooled)))
+        student_rows, teacher_rows = (
+            normalize(e, dim=1) for e in (self.embed_s(student.pooled), self.embed_t(teacher.pooled))
+        )
         rows = torch.cat([batch.index[:, None], self.others.sample(batch.y, self.negatives)], 1)
         scores = [
-            losses.crd_scores(v, m, rows, self.T) for v, m in zip((ours, theirs), self.memory.flip(0), strict=True)
+            losses.crd_scores(v, m, rows, self.T)
+            for v, m in zip((student_rows, teacher_rows), self.memory.flip(0), strict=True)
         ]
         fresh = torch.stack([losses.crd_constant(s, self.samples) for s in scores])
         constants = torch.where(self.constant > 0, self.constant, fresh)
-        self.pending = batch, torch.stack([ours.detach(), theirs.detach()]), constants
+        self.pending = batch, torch.stack([student_rows.detach(), teacher_rows.detach()]), constants
         return {"crd": total(losses.crd(s / Z, self.samples) for s, Z in zip(scores, constants, strict=True))}
 
     @torch.no_grad()
@@ -77,7 +82,9 @@ class CRD(Distill):
 
 
 class OtherClasses(nn.Module):
-    """Draws labelled training images whose class is not a sample's, by their positions in the training set.
+    """A sampler of labelled training images whose class is not a sample's.
+
+    It draws positions in the training set.
 
     Its buffers are made from the labels whenever a run starts or continues, so no checkpoint holds them.
     """
@@ -94,11 +101,14 @@ class OtherClasses(nn.Module):
         self.register_buffer("starts", starts, persistent=False)
 
     def sample(self, y: Tensor, count: int) -> Tensor:
-        """(B, count) positions for samples labelled y (B,): none twice in a row unless there are fewer than `count`."""
+        """Draw `count` positions (B, count) for samples labelled y (B,).
+
+        None comes twice in a row unless there are fewer than `count`.
+        """
         pools = len(self.by_class) - self.counts[y]  # the host waits for their sizes: a permutation needs its length
-        place = torch.stack([_distinct(pool, count, y.device) for pool in pools.tolist()])
-        start, own = self.starts[y, None], self.counts[y, None]
-        return self.by_class[place + own * (place >= start)]  # jump over the own class
+        position = torch.stack([_distinct(pool, count, y.device) for pool in pools.tolist()])
+        start, class_size = self.starts[y, None], self.counts[y, None]
+        return self.by_class[position + class_size * (position >= start)]  # jump over the own class
 
 
 def _distinct(pool: int, count: int, device: torch.device) -> Tensor:

@@ -10,7 +10,7 @@ from .base import Method
 
 
 class CSKD(Method):
-    """What the network says of one image of a class is the soft target for another image of that class.
+    """The prediction for one image is the soft target of another of its class.
 
         loss = ce + kd,    kd = T^2 KL(softmax(z' / T) || softmax(z / T)), mean over images
 

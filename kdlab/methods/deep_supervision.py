@@ -9,7 +9,9 @@ from .base import Method
 
 
 class DeepSupervision(Method):
-    """Early stages get the labels at first hand: each has a classifier of its own, used in training only.
+    """Early stages learn from the labels directly, by classifiers of their own.
+
+    These are used in training only.
 
         loss = ce + deep,    deep = sum over all earlier stages of the cross-entropy of their classifiers
 
@@ -28,6 +30,6 @@ class DeepSupervision(Method):
         self.heads = nn.ModuleList(nn.Linear(width, self.model.num_classes) for width in self.model.widths[:-1])
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        seen = self.model.features(batch.x[0])
-        shallow = [head(m.mean((2, 3))) for head, m in zip(self.heads, seen.maps, strict=False)]
-        return {"ce": self.ce(seen.logits, batch), "deep": total(self.ce(logits, batch) for logits in shallow)}
+        features = self.model.features(batch.x[0])
+        shallow = [head(m.mean((2, 3))) for head, m in zip(self.heads, features.maps, strict=False)]
+        return {"ce": self.ce(features.logits, batch), "deep": total(self.ce(logits, batch) for logits in shallow)}

@@ -10,7 +10,9 @@ from .base import Distill
 
 
 class DKD(Distill):
-    """KD in two parts with weights of their own: how sure the teacher is of the label, and how it ranks the others.
+    """KD in two parts, each with a weight of its own.
+
+    The parts: how sure the teacher is of the label, and how it ranks the others.
 
         loss = ce + dkd,    dkd = alpha T^2 KL(b_t || b_s) + beta T^2 KL(o_t || o_s), mean over images
 

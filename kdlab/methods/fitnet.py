@@ -12,7 +12,9 @@ from .common.adapters import regressor
 
 
 class FitNet(Distill):
-    """The student's map of one stage must allow a small trained module to rebuild the teacher's map of that stage.
+    """The student's map of one stage should predict the teacher's map of that stage.
+
+    A small trained module makes the prediction.
 
         hint = mean over all elements of (r(F_s) - F_t)^2
 

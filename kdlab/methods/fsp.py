@@ -1,4 +1,4 @@
-"""FSP: the student first learns how the teacher's features flow from layer to layer, then the labels."""
+"""FSP: learn how the teacher's features flow between layers, then the labels."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,9 @@ from .supervised import Supervised
 
 
 class FSPInit(Distill):
-    """First phase: the student's neighbouring layers should be related as the teacher's are, whatever they contain.
+    """First phase: neighbouring layers should be related as the teacher's are.
+
+    What the layers contain does not count.
 
         fsp = sum over neighbouring maps of the mean over images and entries of (G_s - G_t)^2
 
@@ -41,7 +43,9 @@ class FSPInit(Distill):
 
 
 class FSP(Supervised):
-    """Second phase: the labels alone, from weights whose layers are related as the teacher's are.
+    """Second phase: the labels alone.
+
+    It starts from weights whose layers are related as the teacher's are.
 
     Cross-entropy, from the weights of a run of `fsp_init`; the teacher is not asked any more.
     """
@@ -53,6 +57,6 @@ class FSP(Supervised):
 
 
 def flow_maps(net: Network, x: Tensor) -> tuple[Tensor, ...]:
-    """The maps of stem and stages."""
+    """Return the maps of stem and stages."""
     stem = net.stem(x)
     return (stem, *net.features_after_stem(stem).maps)

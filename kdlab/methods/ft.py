@@ -1,4 +1,4 @@
-"""Factor transfer: the teacher's features are paraphrased before the student imitates them."""
+"""Factor transfer: the student imitates a summary of the teacher's features."""
 
 from itertools import pairwise
 
@@ -14,7 +14,9 @@ from .base import Distill, Method
 
 
 class FTParaphraser(Method):
-    """First phase: an autoencoder learns to say the teacher's last map in fewer channels, its factor.
+    """First phase: an autoencoder compresses the teacher's last map to a factor.
+
+    The factor has fewer channels than the map.
 
         reconstruction = mean over all entries of (decoder(encoder(f)) - f)^2
 
@@ -37,12 +39,14 @@ class FTParaphraser(Method):
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         with torch.no_grad():
-            seen = self.model.features(batch.x[0]).maps[-1]
-        return {"reconstruction": losses.feature_mse(self.decoder(self.encoder(seen)), seen)}
+            features = self.model.features(batch.x[0]).maps[-1]
+        return {"reconstruction": losses.feature_mse(self.decoder(self.encoder(features)), features)}
 
 
 class FT(Distill):
-    """The student's own encoder, the translator, is to bring its last map to the teacher's factor.
+    """The student's translator should bring its last map to the teacher's factor.
+
+    The translator is an encoder of the student's own.
 
         loss = ce + 200 factor,    factor = mean over images and positions of |a(translator(f_s)) - a(paraphraser(f_t))|
 
@@ -70,7 +74,10 @@ class FT(Distill):
 
 
 def convolutions(kind: type[nn.Module], widths: list[int], norm: bool = False) -> nn.Sequential:
-    """3 x 3 convolutions that keep the size, each followed by batch norm if `norm` and by LeakyReLU (0.1)."""
+    """Build 3 x 3 convolutions that keep the size.
+
+    Batch norm, if `norm`, and LeakyReLU (0.1) follow each.
+    """
     layers: list[nn.Module] = []
     for inp, out in pairwise(widths):
         layers += [kind(inp, out, 3, padding=1), *([nn.BatchNorm2d(out)] if norm else []), nn.LeakyReLU(0.1)]

@@ -1,4 +1,7 @@
-"""HSAKD: branches learn class and rotation jointly; a teacher with branches, its student, and two networks online."""
+"""HSAKD: branches classify class and rotation jointly, and teach branches.
+
+A teacher with branches, its student, and two networks online.
+"""
 
 from torch import Tensor
 
@@ -14,7 +17,9 @@ from .common.layered import ROTATIONS, Layered, through
 
 
 class HSAKDTeacher(Layered):
-    """Network and branches learn together from scratch: the network learns classes, each branch classes and rotations.
+    """Network and branches learn together from scratch.
+
+    The network learns classes, each branch classes and rotations.
 
         loss = ce + joint,    joint = sum over branches of the cross-entropy with joint labels
 
@@ -31,7 +36,9 @@ class HSAKDTeacher(Layered):
 
 
 class HSAKDBranches(HSAKDTeacher):
-    """Branches are added to a network that is already trained: the cross-entropy with joint labels (`joint`) alone.
+    """Branches are added to a network that is already trained.
+
+    Its loss is the cross-entropy with joint labels (`joint`) alone.
 
     The network of `init` stays as it is, batch statistics included. The 100 epochs of preset "paper" are the authors'.
     """
@@ -46,7 +53,9 @@ class HSAKDBranches(HSAKDTeacher):
 
 
 class HSAKD(Distill, Layered):
-    """At every stage the student imitates what the teacher says there about class and rotation at once.
+    """At every stage the student imitates the teacher's joint distribution.
+
+    It covers class and rotation at once.
 
         loss = ce + branches + kd
 
@@ -66,26 +75,28 @@ class HSAKD(Distill, Layered):
     def build(self, *, T: Positive = 3.0) -> None:
         super().build()
         self.T = T
-        theirs = list(self.teacher_parts["branches"].children())
-        if len(self.branches) != len(theirs):
+        teacher_branches = list(self.teacher_parts["branches"].children())
+        if len(self.branches) != len(teacher_branches):
             raise Error(
                 f"hsakd pairs branches one to one: the student has {len(self.branches)} stages, "
-                f"the teacher {len(theirs)}"
+                f"the teacher {len(teacher_branches)}"
             )
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        student, ours = self.see_rotations(batch.x[0])
+        student, student_outs = self.see_rotations(batch.x[0])
         teacher = self.ask_teacher(ops.rotations(batch.x[0]))
-        theirs = through(self.teacher_parts["branches"], teacher)
+        teacher_outs = through(self.teacher_parts["branches"], teacher)
         return {
             "ce": self.ce(student.logits[::ROTATIONS], batch),
-            "branches": total(kd(s.logits, t.logits, self.T) for s, t in zip(ours, theirs, strict=True)),
+            "branches": total(kd(s.logits, t.logits, self.T) for s, t in zip(student_outs, teacher_outs, strict=True)),
             "kd": kd(student.logits, teacher.logits, self.T),
         }
 
 
 class HSAKDOnline(HSAKDTeacher):
-    """Two networks learn the labels at the same time, and every classifier of one from its counterpart, both ways.
+    """Two networks learn the labels at the same time, and from each other.
+
+    Every classifier of one learns from its counterpart, both ways.
 
         loss = ce + joint + kd + branches,    kd = m(z_1, z_2),    branches = sum over branches of m(a_1, a_2)
         m(a, b) = T^2 KL(softmax(b / T) || softmax(a / T)) + T^2 KL(softmax(a / T) || softmax(b / T))
@@ -106,15 +117,18 @@ class HSAKDOnline(HSAKDTeacher):
         self.partner_branches = branches(self.partner, ROTATIONS * self.partner.num_classes)
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        mine, my_outs = self.see_rotations(batch.x[0])
-        theirs = self.partner.features(ops.rotations(batch.x[0]))
-        their_outs = through(self.partner_branches, theirs)
-        my_terms, their_terms = self.hard_terms(batch, mine, my_outs), self.hard_terms(batch, theirs, their_outs)
+        first, first_outs = self.see_rotations(batch.x[0])
+        second = self.partner.features(ops.rotations(batch.x[0]))
+        second_outs = through(self.partner_branches, second)
+        first_terms, second_terms = (
+            self.hard_terms(batch, first, first_outs),
+            self.hard_terms(batch, second, second_outs),
+        )
         return {
-            "ce": my_terms["ce"] + their_terms["ce"],
-            "joint": my_terms["joint"] + their_terms["joint"],
-            "kd": self.mutual(mine.logits, theirs.logits),
-            "branches": total(self.mutual(a.logits, b.logits) for a, b in zip(my_outs, their_outs, strict=True)),
+            "ce": first_terms["ce"] + second_terms["ce"],
+            "joint": first_terms["joint"] + second_terms["joint"],
+            "kd": self.mutual(first.logits, second.logits),
+            "branches": total(self.mutual(a.logits, b.logits) for a, b in zip(first_outs, second_outs, strict=True)),
         }
 
     def mutual(self, a: Tensor, b: Tensor) -> Tensor:

@@ -10,7 +10,9 @@ from .base import Distill
 
 
 class KD(Distill):
-    """The student imitates the teacher's class probabilities, which also say what an image resembles besides its class.
+    """The student imitates the teacher's class probabilities.
+
+    They also say what an image resembles besides its class.
 
         kd = T^2 KL(softmax(z_t / T) || softmax(z_s / T)),    sum over classes, mean over images
 

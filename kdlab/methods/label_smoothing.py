@@ -12,7 +12,9 @@ from .common.cutmix import mix_targets
 
 
 class LabelSmoothing(Method):
-    """The target is never quite sure of the label, so the network need not become infinitely sure of it either.
+    """The target is never quite sure of the label.
+
+    So the network need not become infinitely sure of it either.
 
         ce = mean over labelled images of -sum over classes of q log softmax(z)
 

@@ -1,4 +1,4 @@
-"""LiteNet-SSD: a compact student taught by a self-supervised teacher, with few labels and many images."""
+"""LiteNet-SSD: a compact student of a self-supervised teacher, with few labels."""
 
 from typing import Literal
 
@@ -18,8 +18,9 @@ STAGES = {"both": (1, 2), "second": (1,), "third": (2,)}
 
 
 class LiteNetSSD(Distill):
-    """The teacher explains all images, labelled or not, and the student should say the same of an image however it is
-    distorted.
+    """The student learns the teacher's answers for all images, labelled or not.
+
+    It should say the same of an image however it is distorted.
 
         loss = ce + kd + feature + r(t) (0.5 consistency + pseudo)
 
@@ -83,8 +84,8 @@ class LiteNetSSD(Distill):
                 for s, adapter in zip(self.stages, self.adapters, strict=True)
             )
         if len(strong):
-            own = self.average(weak) if self.pseudo_from == "ema" else of_weak
-            guesses = teacher.logits if self.pseudo_from == "teacher" else own
+            student_logits = self.average(weak) if self.pseudo_from == "ema" else of_weak
+            guesses = teacher.logits if self.pseudo_from == "teacher" else student_logits
             terms["consistency"] = losses.consistency(of_strong, of_weak[unlabelled], self.consistency_as)
             terms["pseudo"] = losses.pseudo_label(of_strong, guesses[unlabelled], self.threshold)
         return terms

@@ -1,4 +1,7 @@
-"""LSSKD: a network that teaches its own layers, with rotations, branches and its own past; no teacher."""
+"""LSSKD: a network that teaches its own layers, without a teacher.
+
+It uses rotations, branches and its own past.
+"""
 
 from typing import Literal
 
@@ -14,8 +17,9 @@ from .common.past import Snapshot, Tables
 
 
 class LSSKD(Layered):
-    """The network learns from itself three times: from what it said an epoch ago, and, layer by layer, from its deepest
-    branch and from its own features.
+    """The network learns from itself three times.
+
+    It learns from its predictions an epoch ago, and, layer by layer, from its deepest branch and from its own features.
 
         loss = ce + joint + kl + 0.1 feature
 
@@ -77,11 +81,11 @@ class LSSKD(Layered):
         return self.alpha * ((self.epoch(progress) + 1) / self.epochs if self.schedule == "linear" else 1.0)
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        seen, outs = self.see_rotations(batch.x[0])
-        terms = self.hard_terms(batch, seen, outs)
+        features, outs = self.see_rotations(batch.x[0])
+        terms = self.hard_terms(batch, features, outs)
         if self.alpha:
-            terms |= self.soft_terms(batch, seen, outs, self.weight_of_past(progress))
-        return terms | {"kl": self.between_branches(seen, outs), "feature": self.between_features(seen, outs)}
+            terms |= self.soft_terms(batch, features, outs, self.weight_of_past(progress))
+        return terms | {"kl": self.between_branches(features, outs), "feature": self.between_features(features, outs)}
 
     def soft_terms(self, batch: Batch, seen: Features, outs: list[BranchOutput], alpha: float) -> dict[str, Tensor]:
         """Equations 1 to 5: cross-entropies with labels that the past softens."""
@@ -100,7 +104,10 @@ class LSSKD(Layered):
         return kl
 
     def between_features(self, seen: Features, outs: list[BranchOutput]) -> Tensor:
-        """Equation 8: squared distances of the branches' pooled features to a common reference."""
+        """Compute equation 8: squared distances of pooled features to a common reference.
+
+        The features are the branches'.
+        """
         *others, deepest = outs
         pupils, reference = (outs, seen) if self.feature_to == "network" else (others, deepest)
         return total(losses.feature_mse(pupil.pooled, reference.pooled) for pupil in pupils)

@@ -1,4 +1,7 @@
-"""MoCo v2: contrast each image with a long queue of embeddings from a slowly moving copy of the network."""
+"""MoCo v2: contrast each image with a long queue of embeddings.
+
+They come from a slowly moving copy of the network.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +18,9 @@ from .common.selfsupervised import SelfSupervised, follow, momentum_copy
 
 
 class MoCo(SelfSupervised):
-    """The embedding of one view of an image (the query) should match that of its other view (the key) better than those
-    of many other images, which a queue remembers from earlier batches.
+    """A view's embedding (the query) should match the other view's (the key) best.
+
+    The other candidates are embeddings of many other images, which a queue remembers from earlier batches.
 
         info_nce = mean over images of -log softmax of (cos(q, k), cos with each key of the queue) / T, at k
 
@@ -62,7 +66,10 @@ class MoCo(SelfSupervised):
 
     @torch.no_grad()
     def keys(self, x: Tensor) -> Tensor:
-        """Embeddings of x (B, D) from the key encoder, which sees the images in random order."""
+        """Return embeddings of x (B, D) from the key encoder.
+
+        It sees the images in random order.
+        """
         order = torch.randperm(len(x), device=x.device)
         return normalize(self.key_projector(self.key_model.features(x[order]).pooled), dim=1)[order.argsort()]
 
@@ -77,8 +84,8 @@ class MoCo(SelfSupervised):
     @torch.no_grad()
     def after_step(self, progress: float) -> None:
         size = self.queue.shape[1]
-        places = (self.pointer + torch.arange(len(self.new_keys), device=self.queue.device)) % size
-        self.queue.index_copy_(1, places, self.new_keys.T.to(self.queue.dtype))
+        columns = (self.pointer + torch.arange(len(self.new_keys), device=self.queue.device)) % size
+        self.queue.index_copy_(1, columns, self.new_keys.T.to(self.queue.dtype))
         self.pointer.add_(len(self.new_keys)).remainder_(size)
         momentum = cosine_between(progress, *self.momentum)
         follow(self.key_model, self.model, momentum)
@@ -86,7 +93,9 @@ class MoCo(SelfSupervised):
 
 
 class SplitBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm that in training normalises each of `splits` interleaved parts of the batch by itself.
+    """Batch norm over each of `splits` interleaved parts of a training batch.
+
+    It stands in for the many devices that MoCo's shuffling needs.
 
     The running statistics are the mean over the parts; eval mode is that of plain batch norm, and so are the names of
     parameters and buffers.
@@ -111,7 +120,9 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
 
 
 def split_batch_norm(net: nn.Module, splits: int, batch: int = 0) -> None:
-    """Let every BatchNorm2d inside `net` normalise `splits` parts of the batch separately; weights stay as they are.
+    """Let every BatchNorm2d in `net` normalise `splits` parts of a batch separately.
+
+    Weights stay as they are.
 
     A `batch`, if it is given, that has no such parts of two images and more is refused.
     """

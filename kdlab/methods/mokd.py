@@ -1,4 +1,7 @@
-"""MOKD, in brief: two networks learn without labels, each from its own and the other's moving average."""
+"""MOKD, in brief: two networks learn without labels, from momentum copies.
+
+Each learns from its own copy and the other's.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +17,9 @@ from .common.selfsupervised import SelfSupervised, follow, momentum_copy
 
 
 class MOKD(SelfSupervised):
-    """Two networks sort images into groups of their own making, and views of one image should fall into the same group:
-    in the opinion of a network's own slow copy (`own`) and in that of the other network's (`cross`).
+    """Two networks sort images into groups; views of one image should share a group.
+
+    A network's own slow copy gives the target of `own`, the other network's that of `cross`.
 
         own = h(1, 1) + h(2, 2),    cross = h(1, 2) + h(2, 1)
         h(i, j) = cross-entropy of softmax(s_i / T) with softmax((t_j - c_j) / T_teacher), mean over images and views
@@ -53,14 +57,14 @@ class MOKD(SelfSupervised):
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         x = batch.x.flatten(0, 1)
-        said = [head(net.features(x).pooled).chunk(2) for net, head in self.students]
+        students = [head(net.features(x).pooled).chunk(2) for net, head in self.students]
         with torch.no_grad():
-            taught = torch.stack([head(net.features(x).pooled) for net, head in self.teachers])
-            self.mean = taught.mean(1).float()
-            soft = [((z - c) / self.T_teacher).softmax(1).chunk(2) for z, c in zip(taught, self.centre, strict=True)]
+            teachers = torch.stack([head(net.features(x).pooled) for net, head in self.teachers])
+            self.mean = teachers.mean(1).float()
+            soft = [((z - c) / self.T_teacher).softmax(1).chunk(2) for z, c in zip(teachers, self.centre, strict=True)]
 
         def across(student: int, teacher: int) -> Tensor:
-            return total(soft_cross_entropy(said[student][v] / self.T, soft[teacher][1 - v]) for v in (0, 1)) / 2
+            return total(soft_cross_entropy(students[student][v] / self.T, soft[teacher][1 - v]) for v in (0, 1)) / 2
 
         return {"own": across(0, 0) + across(1, 1), "cross": across(0, 1) + across(1, 0)}
 

@@ -10,7 +10,9 @@ from .common.adapters import equal_stages
 
 
 class NST(Distill):
-    """A channel fires at certain places of an image; the student's channels should show the same variety of patterns.
+    """The student's channels should show the teacher's variety of patterns.
+
+    A channel fires at certain positions of an image.
 
         nst = sum over stages of the mean over images of  k(t, t') + k(s, s') - 2 k(s, t),    k(a, b) = (a . b)^2
 

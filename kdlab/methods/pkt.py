@@ -9,7 +9,9 @@ from .base import Distill
 
 
 class PKT(Distill):
-    """If an image picked a neighbour from the batch, student and teacher should give each other image the same chance.
+    """Student and teacher should pick neighbours in the batch with equal probability.
+
+    Each image picks one of the other images.
 
         pkt = mean over all B^2 entries of p_t log(p_t / p_s)
 

@@ -1,4 +1,4 @@
-"""PS-KD: the labels are softened by what the network said an epoch ago, more and more."""
+"""PS-KD: labels are softened more and more by predictions of an epoch ago."""
 
 from torch import Tensor
 
@@ -9,7 +9,9 @@ from .common.past import Tables
 
 
 class PSKD(Method):
-    """The network is its own teacher: its prediction for an image an epoch ago becomes part of the image's target.
+    """The network is its own teacher, an epoch later.
+
+    Its prediction for an image an epoch ago becomes part of the image's target.
 
         ce = mean over images of -sum over classes of q log softmax(z),    q = (1 - a) onehot(y) + a p
 

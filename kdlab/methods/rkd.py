@@ -9,7 +9,9 @@ from .base import Distill
 
 
 class RKD(Distill):
-    """The student should arrange the images of a batch as the teacher does: alike in relative distances and in angles.
+    """The student should arrange the images of a batch as the teacher does.
+
+    Relative distances and angles should be alike.
 
         distance = mean over pairs of smooth L1(d_s - d_t),    d = |x_i - x_j|, divided by its mean in the batch
         angle = mean over triplets of smooth L1(c_s - c_t),    c = cosine of the angle at i between j and k

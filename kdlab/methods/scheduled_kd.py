@@ -1,4 +1,4 @@
-"""SS-KD: distillation whose weight grows while the student trains, with early stopping."""
+"""SS-KD: the weight of distillation grows in training; with early stopping."""
 
 from typing import Literal
 
@@ -16,7 +16,7 @@ ROUNDING = 1e-9  # of training: shares are rounded, and 1 / 5 + 2 / 5 comes out 
 
 
 class ScheduledKD(Distill):
-    """The student starts with the labels alone and listens to the teacher more and more.
+    """The student starts with labels alone and listens to the teacher more and more.
 
         loss = (1 - alpha) ce + alpha kd,    kd = T^2 KL(softmax(z_t / T) || softmax(z_s / T)), mean over images
 
@@ -59,7 +59,7 @@ class ScheduledKD(Distill):
         self.settled = warmup + ramp  # the progress from which on alpha stays
 
     def alpha(self, progress: float) -> float:
-        """The weight of distillation, constant within an epoch."""
+        """Return the weight of distillation, constant within an epoch."""
         return ramp_up(self.epoch(progress) / self.epochs, **self.ramp)
 
     def factors(self, progress: float) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""SemCKD: every student stage learns from the teacher stages that attention finds closest in meaning."""
+"""SemCKD: attention chooses teacher stages that each student stage learns from."""
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,9 @@ from .common.adapters import mlp
 
 
 class SemCKD(Distill):
-    """Which teacher stage suits a student stage is not fixed but learnt: attention weighs all pairs of stages.
+    """Attention weighs all pairs of student and teacher stages.
+
+    So which teacher stage suits a student stage is learnt.
 
         semckd = mean over images and student stages i of  sum over teacher stages j of a_ij e_ij
         a_ij = softmax over j of cos(q_i, k_j),    e_ij = mean over elements of (r_ij(F_i) - F_j)^2
@@ -52,12 +54,18 @@ class SemCKD(Distill):
 
 
 def embed(perceptrons: nn.ModuleList, maps: tuple[Tensor, ...]) -> Tensor:
-    """Queries or keys (B, stages, B / 4): a perceptron a stage reads each image's similarities to the batch."""
+    """Return queries or keys (B, stages, B / 4).
+
+    A perceptron a stage reads each image's similarities to the batch.
+    """
     return torch.stack([read(losses.gram(m)) for read, m in zip(perceptrons, maps, strict=True)], 1)
 
 
 def bottleneck(inp: int, out: int) -> nn.Sequential:
-    """1 x 1, 3 x 3 and 1 x 1 convolutions without bias, batch norm and ReLU between them."""
+    """Build 1 x 1, 3 x 3 and 1 x 1 convolutions with batch norm and ReLU between.
+
+    They have no bias.
+    """
     wide = 2 * out
     return nn.Sequential(
         nn.Conv2d(inp, wide, 1, bias=False),

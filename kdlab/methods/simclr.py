@@ -1,4 +1,4 @@
-"""SimCLR: learn features without labels by telling two views of an image from those of all others."""
+"""SimCLR: tell two views of an image from those of all others, without labels."""
 
 from torch import Tensor
 
@@ -10,7 +10,9 @@ from .common.selfsupervised import SelfSupervised
 
 
 class SimCLR(SelfSupervised):
-    """Two strongly augmented views of one image should have similar embeddings, views of different images should not.
+    """Two views of one image should have similar embeddings, other views should not.
+
+    The views are strongly augmented.
 
         nt_xent = mean over the 2B views i of -log softmax over the 2B - 1 others j of cos(z_i, z_j) / T,
                   at the other view of the same image

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def show(*things: Any) -> "Markdown":
-    """The source of functions, classes or modules, highlighted: `show(kdlab.losses.kd)`.
+    """Show the source of functions, classes or modules: `show(kdlab.losses.kd)`.
 
     A method key shows its class, and its docstring folded away below.
     """
@@ -40,5 +40,5 @@ def _of_method(key: str) -> str:
     if ast.get_docstring(node) is not None:
         del lines[node.body[0].lineno - 1 : node.body[0].end_lineno]
     code = "\n".join(lines).replace(":\n\n", ":\n", 1)
-    told = f"<details><summary>what it computes</summary>\n\n{inspect.getdoc(cls)}\n\n</details>"
-    return f"{_block(cls, code)}\n\n{told}"
+    text = f"<details><summary>what it computes</summary>\n\n{inspect.getdoc(cls)}\n\n</details>"
+    return f"{_block(cls, code)}\n\n{text}"

@@ -1,4 +1,4 @@
-"""SSKD: the student also learns how the teacher relates rotated images to normal ones."""
+"""SSKD: the student also learns the teacher's relations of rotated images."""
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,9 @@ from .common.pretext import relations, split_versions
 
 
 class SSKDHead(Method):
-    """Shown a rotated version of an image, the head should tell which of the batch's normal images it was made from.
+    """The head should tell which normal image a rotated version was made from.
+
+    The candidates are the normal images of the batch.
 
         own_image = mean over the 3B transformed versions i of -log softmax over the B normal images j of cos(h_i, h_j)
                     at the true j
@@ -47,7 +49,9 @@ class SSKDHead(Method):
 
 
 class SSKD(Distill):
-    """A teacher knows more than classes: it also knows which images look related, and rotated ones bring that to light.
+    """The student also learns which images look related to the teacher.
+
+    A teacher knows more than classes, and rotated images bring that to light.
 
         loss = 0.1 ce + 0.9 kd + 2.7 tf + 10 ss
 
@@ -100,8 +104,8 @@ class SSKD(Distill):
             "tf": losses.kd(s_turned[tf], t_turned[tf], self.T),
         }
         if self.uses("ss"):
-            ours = relations(self.projector(student.pooled))
-            theirs = relations(self.teacher_parts["projector"](teacher.pooled))
-            ss = losses.select(theirs, losses.own_column(theirs), self.ratio_ss)
-            terms["ss"] = losses.kd(ours[ss], theirs[ss], self.T_ss)
+            student_relations = relations(self.projector(student.pooled))
+            teacher_relations = relations(self.teacher_parts["projector"](teacher.pooled))
+            ss = losses.select(teacher_relations, losses.own_column(teacher_relations), self.ratio_ss)
+            terms["ss"] = losses.kd(student_relations[ss], teacher_relations[ss], self.T_ss)
         return terms

@@ -1,4 +1,7 @@
-"""SSKD with another pretext task, or with the transformations that its paper lists: the head, and its student."""
+"""SSKD with another pretext task, or with the transformations its paper lists.
+
+The head, and its student.
+"""
 
 from collections.abc import Mapping
 
@@ -15,7 +18,9 @@ from .sskd import SSKD, SSKDHead
 
 
 class SSKDPretextHead(SSKDHead):
-    """A head on a frozen network learns to answer a question about versions of an image: the cross-entropy of `task`.
+    """A head on a frozen network answers a question about versions of an image.
+
+    Its loss is the cross-entropy of `task`.
 
         pretext = mean over the rows asked about of -log softmax(logits)[right answer]
 
@@ -50,7 +55,9 @@ class SSKDPretextHead(SSKDHead):
 
 
 class SSKDPretext(SSKD):
-    """SSKD's student with the task and the transform of its teacher, a run of `sskd_pretext_head`.
+    """SSKD's student, with the task and the transform of its teacher.
+
+    The teacher is a run of `sskd_pretext_head`.
 
         loss = 0.1 ce + 0.9 kd + 2.7 tf + 10 ss
 
@@ -76,9 +83,9 @@ class SSKDPretext(SSKD):
     ) -> None:
         square("sskd_pretext", self.shape)
         self.T, self.T_ss, self.ratio_tf, self.ratio_ss = T, T_ss, ratio_tf, ratio_ss
-        theirs = self.teacher_parts["pretext"]
-        assert isinstance(theirs, Pretext)
-        self.pretext = theirs.for_student(self.model.feature_width, self.samples)
+        teacher_pretext = self.teacher_parts["pretext"]
+        assert isinstance(teacher_pretext, Pretext)
+        self.pretext = teacher_pretext.for_student(self.model.feature_width, self.samples)
         if not self.uses("ss"):
             self.pretext.head = nn.Identity()  # the images are shown all the same, for `tf`
 
@@ -99,7 +106,10 @@ class SSKDPretext(SSKD):
             "tf": losses.kd(s_changed[tf], t_changed[tf], self.T),
         }
         if self.uses("ss"):
-            ours, theirs = self.pretext(student.pooled), self.teacher_parts["pretext"](teacher.pooled)
-            ss = losses.select(theirs, answers, self.ratio_ss)
-            terms["ss"] = losses.kd(ours[ss], theirs[ss], self.T_ss)
+            student_answers, teacher_answers = (
+                self.pretext(student.pooled),
+                self.teacher_parts["pretext"](teacher.pooled),
+            )
+            ss = losses.select(teacher_answers, answers, self.ratio_ss)
+            terms["ss"] = losses.kd(student_answers[ss], teacher_answers[ss], self.T_ss)
         return terms

@@ -1,4 +1,7 @@
-"""Tf-KD: distillation without a stronger teacher, from a virtual one or from another training of the same network."""
+"""Tf-KD: distillation without a stronger teacher.
+
+The teacher is a virtual one, or another training of the same network.
+"""
 
 from torch import Tensor
 
@@ -10,7 +13,9 @@ from .base import Distill, Method
 
 
 class TfKDReg(Method):
-    """A teacher that nobody trained, 99 % sure of the label and indifferent to the rest, keeps the network unsure.
+    """A virtual teacher keeps the network unsure.
+
+    It is 99 % sure of the label and indifferent to the rest.
 
         loss = 0.9 ce + 0.1 reg,    reg = multiplier KL(softmax(u / T) || softmax(z)) / K
 
@@ -35,7 +40,7 @@ class TfKDReg(Method):
 
 
 class TfKDSelf(Distill):
-    """KD needs no stronger teacher: here it is the same network, trained normally before.
+    """The teacher is the same network, trained normally before.
 
         loss = 0.05 ce + 0.95 kd,    kd = multiplier T^2 KL(softmax(z_t / T) || softmax(z_s / T)) / K
 

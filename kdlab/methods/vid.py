@@ -1,4 +1,4 @@
-"""VID: as much information about the teacher's maps as a Gaussian regressor can find in the student's."""
+"""VID: maximise the information in the student's maps about the teacher's."""
 
 import math
 
@@ -18,7 +18,9 @@ INITIAL = 5.0  # the variance at the start, as in RepDistiller
 
 
 class VID(Distill):
-    """The student's maps should tell as much as possible about the teacher's, which a trained module reads from them.
+    """A regressor should predict the teacher's maps from the student's.
+
+    So these should tell as much as possible about those.
 
         vid = sum over stages of the mean over all elements of  (log v + (m(F_s) - F_t)^2 / v) / 2
 
@@ -48,7 +50,10 @@ class VID(Distill):
 
 
 def three_convolutions(inp: int, out: int) -> nn.Sequential:
-    """1 x 1 convolutions without bias, ReLU between them, from `inp` to `out` channels."""
+    """Build three 1 x 1 convolutions from `inp` to `out` channels.
+
+    They have no bias, and ReLU between them.
+    """
     return nn.Sequential(
         nn.Conv2d(inp, out, 1, bias=False),
         nn.ReLU(),

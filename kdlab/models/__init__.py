@@ -37,7 +37,9 @@ MODELS: dict[str, Callable[..., Network]] = {
 def build(
     name: str, num_classes: int, channels: int = 3, width: float = 1.0, seed: int = 0, pretrained: bool = False
 ) -> Network:
-    """A freshly initialised network; the same seed gives the same weights, and the global generator is left alone.
+    """Build a freshly initialised network; the same seed gives the same weights.
+
+    The global generator is left alone.
 
     `pretrained` lays torchvision's ImageNet weights over it, for the networks of `TORCHVISION`; over the head only
     where it has 1,000 classes too.
@@ -53,13 +55,13 @@ def build(
 
 
 def _made(name: str, make: Callable[..., object], num_classes: int, channels: int, width: float) -> Network:
-    """What a builder makes, if it is a network of so many classes."""
-    asked: dict[str, float] = {"num_classes": num_classes, "channels": channels, "width": width}
+    """Return what a builder makes, if it is a network of so many classes."""
+    arguments: dict[str, float] = {"num_classes": num_classes, "channels": channels, "width": width}
     try:
-        signature(make).bind(**asked)
+        signature(make).bind(**arguments)
     except TypeError as error:
         raise Error(f"the builder of {name!r} must take num_classes, channels and width ({error})") from error
-    net = make(**asked)
+    net = make(**arguments)
     if not isinstance(net, Network):
         raise Error(
             f"the builder of {name!r} gives a {type(net).__name__} and must give a kdlab.models.Network: make one of a "

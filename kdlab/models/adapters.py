@@ -1,4 +1,4 @@
-"""Networks from ready modules: a newcomer's network is one function, and one line in `MODELS`.
+"""Networks from ready modules: one function, and one line in `MODELS`.
 
     def tiny(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
         a, b, c = (scaled(n, width) for n in (16, 32, 64))
@@ -31,7 +31,9 @@ def from_stages(
     dropout: float = 0.0,
     init: bool = True,
 ) -> Network:
-    """A network of ready modules, each from a map (B, C, H, W) to a map: a stem, stages, and a neck if there is one.
+    """Build a network of ready modules: a stem, stages, and a neck if there is one.
+
+    Each goes from a map (B, C, H, W) to a map.
 
     Pooling and the linear head are added. The stem must take `channels` channels, and the whole images from 8 x 8 up.
     The channels of the maps are found by a forward pass. No part may change its input in place, which is a map of the
@@ -54,7 +56,9 @@ def from_stages(
 
 
 def from_module(module: nn.Module, stages: Sequence[str], num_classes: int | None = None, channels: int = 3) -> Network:
-    """A network cut, weights and all, from a module that calls its children in order, such as torchvision's ResNets.
+    """Cut a network, weights and all, from a module that calls its children in order.
+
+    torchvision's ResNets are such.
 
     `stages` names the children that end a stage: ("layer1", "layer2", "layer3", "layer4"). What comes before the first
     is the stem, what stands between two belongs to the later one. Behind the last, dropout and the linear head are kept
@@ -79,7 +83,10 @@ def from_module(module: nn.Module, stages: Sequence[str], num_classes: int | Non
 
 
 def trace(parts: Sequence[nn.Module], channels: int, side: int) -> list[Tensor]:
-    """The maps (1, C, H, W) behind every part for one image of zeros; an `Error` if it does not pass."""
+    """Return the maps (1, C, H, W) behind every part for one image of zeros.
+
+    An image that does not pass is an `Error`.
+    """
     maps, what = [], f"images of {channels} x {side} x {side}"
     with evaluating(nn.ModuleList(parts)) as device:
         x = torch.zeros(1, channels, side, side, device=device)
@@ -96,7 +103,9 @@ def trace(parts: Sequence[nn.Module], channels: int, side: int) -> list[Tensor]:
 
 
 def again(part: nn.Module, takes: int, inp: int, stride: int) -> nn.Module:
-    """A copy of `part` with fresh weights, for maps of `inp` channels, that keeps their size if `stride` is 1.
+    """Copy `part` with fresh weights, for maps of `inp` channels.
+
+    It keeps their size if `stride` is 1.
 
     For that, convolutions step by one pixel and pools do nothing. A part cannot be made wider: where it `takes` other
     channels than `inp`, as behind the last stage, a 1 x 1 convolution, batch norm and ReLU come before it.
@@ -111,7 +120,10 @@ def again(part: nn.Module, takes: int, inp: int, stride: int) -> nn.Module:
 
 
 def agree(module: nn.Module, net: Network, channels: int) -> bool:
-    """Whether both give the same logits for an image; believed on the meta device, which has no numbers."""
+    """Whether both give the same logits for an image.
+
+    On the meta device, which has no numbers, they do.
+    """
     image, logits = torch.linspace(-1, 1, channels * 64 * 64).view(1, channels, 64, 64), []
     for each in (module, net):
         with evaluating(each) as device:

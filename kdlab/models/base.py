@@ -1,4 +1,4 @@
-"""The contract of a network: logits from `net(x)`, everything else from `net.features(x)`.
+"""The contract of a network: `net(x)` gives logits, `net.features(x)` the rest.
 
 Every network is a row of parts: a stem, stages, an optional neck, the mean over positions, dropout, a linear head.
 
@@ -28,7 +28,10 @@ class Features(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """A blueprint: how to build a stage or a neck, so that branches can build it again with fresh weights."""
+    """A blueprint of a stage or a neck, for branches that build it again.
+
+    Their weights are fresh.
+    """
 
     build: Callable[[int, int], nn.Module]  # (channels of the incoming map, stride) -> module
     width: int  # channels of its map
@@ -36,7 +39,9 @@ class Stage(NamedTuple):
 
 
 class Network(nn.Module):
-    """A stem, stages, an optional neck, global average pooling, optional dropout, and a linear head.
+    """A stem, stages, an optional neck, average pooling, dropout, a linear head.
+
+    Pooling is over all positions, and dropout optional.
 
     `stem` is a module whose map has `stem_width` channels; the stages and the neck are blueprints, which are built
     here. Networks take images of 1 or 3 channels and of any size from 8 x 8 up.
@@ -87,7 +92,10 @@ class Network(nn.Module):
         return self.features_after_stem(self.stem(x))
 
     def features_after_stem(self, x: Tensor) -> Features:
-        """`features` from the stem's map (B, C, H, W) on, for losses that read that map as well."""
+        """Compute `features` from the stem's map (B, C, H, W) on.
+
+        Losses that read that map as well call it.
+        """
         maps = []
         for stage in self.stages:
             x = stage(x)
@@ -96,7 +104,10 @@ class Network(nn.Module):
         return Features(tuple(maps), pooled, full(self.head(self.dropout(pooled))))
 
     def preactivations(self, x: Tensor) -> tuple[Tensor, ...]:
-        """One map per stage as it is before the stage's last ReLU; the map itself where a stage ends without one."""
+        """Return one map per stage as it is before the stage's last ReLU.
+
+        Where a stage ends without one it is the map itself.
+        """
         x, maps = self.stem(x), []
         for stage in self.stages:
             before, x = unactivated(stage, x)
@@ -109,7 +120,10 @@ class Network(nn.Module):
 
 
 def start_head(net: Network, std: float | None = None) -> Network:
-    """The network, its head's biases 0 and, if `std` is given, its head's weights drawn from N(0, std^2)."""
+    """Set the head's biases to 0 and, if `std` is given, draw its weights.
+
+    They are drawn from N(0, std^2). Returns the network.
+    """
     nn.init.zeros_(net.head.bias)
     if std is not None:
         nn.init.normal_(net.head.weight, 0, std)
@@ -118,12 +132,17 @@ def start_head(net: Network, std: float | None = None) -> Network:
 
 @torch.fx.wrap  # one step for whoever traces a network, not a choice
 def full(x: Tensor) -> Tensor:
-    """At least single precision: a KL divergence of half-precision logits may come out below 0."""
+    """Return at least single precision.
+
+    A KL divergence of half-precision logits may come out below 0.
+    """
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def unactivated(module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """A module's output before its last ReLU, and its output; both the same where it does not end in a ReLU.
+    """Return a module's output before its last ReLU, and its output.
+
+    Both are the same where it does not end in a ReLU.
 
     Looks into `nn.Sequential`. A block of another class that ends in a ReLU says what comes before by a method
     `preactivation(x)`.
@@ -143,14 +162,19 @@ def unactivated(module: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def map_shapes(net: Network, shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
-    """(channels, height, width) of every stage's map, for images of `shape`; nothing in `net` changes."""
+    """Return (channels, height, width) of every stage's map, for images of `shape`.
+
+    Nothing in `net` changes.
+    """
     with evaluating(net) as device:
         maps = net.features(torch.zeros(1, *shape, device=device)).maps
         return [(m.shape[1], m.shape[2], m.shape[3]) for m in maps]
 
 
 def fresh_copy(module: Module) -> Module:
-    """The same network, stage or other module with other weights, drawn from the global generator.
+    """Copy a module with other weights, drawn from the global generator.
+
+    It may be a network, a stage or another module.
 
     Every module in it is asked to `reset_parameters`, as PyTorch's own layers can; convolutions then start as in
     `Network`. A parameter that no such module holds keeps its value.
@@ -173,19 +197,25 @@ def kaiming(net: nn.Module) -> None:
 
 
 def scaled(channels: float, width: float, multiple: int = 4) -> int:
-    """`channels` times the width multiplier, to the nearest multiple of 4 (at least 4), to keep kernels aligned."""
+    """Multiply `channels` by `width`, to the nearest multiple of 4 (at least 4).
+
+    That keeps kernels aligned.
+    """
     return max(multiple, multiple * round(channels * width / multiple))
 
 
 def conv_bn_relu(inp: int, out: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-    """Convolution without bias, batch norm, ReLU: the layers, for `nn.Sequential(*...)`."""
+    """Return convolution without bias, batch norm, ReLU, for `nn.Sequential(*...)`."""
     conv = nn.Conv2d(inp, out, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
     return [conv, nn.BatchNorm2d(out), nn.ReLU(inplace=True)]
 
 
 @contextmanager
 def evaluating(net: nn.Module) -> Iterator[torch.device]:
-    """A context with `net` in eval mode and without gradients; yields its device, and puts its old mode back."""
+    """Put `net` in eval mode without gradients inside this context.
+
+    It yields the device of `net`, and puts its old mode back.
+    """
     training = net.training
     net.eval()
     try:
@@ -196,5 +226,5 @@ def evaluating(net: nn.Module) -> Iterator[torch.device]:
 
 
 def parameter_count(net: nn.Module) -> int:
-    """Number of trainable and frozen parameters (buffers not counted)."""
+    """Count trainable and frozen parameters, but no buffers."""
     return sum(p.numel() for p in net.parameters())

@@ -1,4 +1,7 @@
-"""Auxiliary branches behind every stage: HSAKD (Yang et al., IJCAI 2021), and what is built on it."""
+"""Auxiliary branches behind every stage: HSAKD, and what is built on it.
+
+HSAKD is of Yang et al., IJCAI 2021.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,7 +20,9 @@ class BranchOutput(NamedTuple):
 
 
 class Branch(nn.Module):
-    """Stages, a neck, global average pooling and a linear classifier behind a stage's map of `inp` channels.
+    """Stages, a neck, average pooling and a linear classifier behind a stage's map.
+
+    The map has `inp` channels.
 
     `branch(map)` takes (B, inp, H, W) and gives a `BranchOutput` with `outputs` logits. Convolutions start as in
     `Network`, the biases of the classifier at 0.
@@ -40,7 +45,9 @@ class Branch(nn.Module):
 
 
 def branches(net: Network, outputs: int) -> nn.ModuleList:
-    """A second way from every stage of `net` to an answer: one `Branch` per stage, which reads that stage's map.
+    """Build a second way from every stage of `net` to an answer.
+
+    There is one `Branch` per stage, which reads that stage's map.
 
     A branch is a copy of the stages that remain, with fresh weights, then a classifier with `outputs` logits; behind
     the last stage stands one more copy of that stage at stride 1. The copy of a neck (WRN's last BN and ReLU, a light

@@ -1,4 +1,7 @@
-"""LiteNet-DSC: the compact student of LiteNet-SSD (ICCEIC 2025), built from depthwise-separable convolutions."""
+"""LiteNet-DSC: the compact student of LiteNet-SSD (ICCEIC 2025).
+
+It is built from depthwise-separable convolutions.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -25,7 +28,8 @@ def _stage(outs: Sequence[int], inp: int, stride: int) -> nn.Sequential:
 
 
 def litenet_dsc(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """LiteNet-DSC: ten depthwise-separable layers in four stages of 64, 128, 256 and 384 channels.
+    """LiteNet-DSC: ten depthwise-separable layers in four stages of 64, 128, 256 and
+    384 channels.
 
     A 3 x 3 convolution with a weight for every pair of channels is replaced by two cheaper ones: 3 x 3 within each
     channel (depthwise), then 1 x 1 across channels, each with batch norm and ReLU. The stem is an ordinary 3 x 3 to 32

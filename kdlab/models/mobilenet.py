@@ -23,7 +23,9 @@ STAGES = (
 
 
 class Inverted(nn.Module):
-    """The inverted residual: wide inside, narrow at the ends, which carry no ReLU (Sandler et al. 2018).
+    """The inverted residual: wide inside, narrow at the ends, which carry no ReLU.
+
+    Sandler et al. 2018.
 
     1 x 1 to `expansion` times the channels, 3 x 3 depthwise, linear 1 x 1; plus the input where shapes agree.
     """
@@ -50,7 +52,10 @@ def _stage(
 
 
 def _half(stem_stride: int, num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """MobileNetV2 (Sandler et al. 2018) at half width with a neck of 1280 channels; stages end without a ReLU."""
+    """Build MobileNetV2 (Sandler et al. 2018) at half width.
+
+    Its neck has 1280 channels; stages end without a ReLU.
+    """
     stem, last = scaled(16, width), scaled(1280, width)
     stages = []
     for i, full_width in enumerate(STAGES):
@@ -69,7 +74,10 @@ def _biased(
 
 
 class BiasedInverted(nn.Module):
-    """The inverted residual with biases before its batch norms, which need none, and ReLU6."""
+    """The inverted residual with ReLU6, and biases before its batch norms.
+
+    The batch norms need none.
+    """
 
     def __init__(self, inp: int, out: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -86,7 +94,8 @@ def _biased_neck(out: int, inp: int, stride: int) -> nn.Sequential:
 
 
 def mobilenet_v2_cifar(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """MobileNetV2 of Tf-KD (weiaicunzai's pytorch-cifar100): full width, four stages, a neck of 1280 channels.
+    """MobileNetV2 of Tf-KD (weiaicunzai's pytorch-cifar100): full width, four stages,
+    a neck of 1280 channels.
 
     The stem is a 1 x 1 convolution with a padding of 1, so that an image of 32 pixels becomes a map of 34; weights
     start from PyTorch's defaults. 2,369,380 parameters and 64,947,264 MACs at 100 classes and 3 x 32 x 32.

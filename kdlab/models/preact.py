@@ -1,4 +1,6 @@
-"""Networks for small images whose blocks begin with batch norm and ReLU: WRN, pre-activation ResNet-18, DenseNet.
+"""Networks for small images whose blocks begin with batch norm and ReLU.
+
+WRN, pre-activation ResNet-18, DenseNet.
 
 A stage then ends with a sum or a concatenation, which the next stage, or a neck, begins by normalising.
 """
@@ -14,10 +16,15 @@ from .base import Network, Stage, conv_bn_relu, scaled, start_head
 
 
 class PreActNetwork(Network):
-    """A network whose stage maps are sums or concatenations, which the next stage begins by normalising."""
+    """A network whose next stage begins by normalising a stage's map.
+
+    Stage maps are sums or concatenations.
+    """
 
     def preactivations(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Stage maps after the batch norm that follows each, before its ReLU (Heo et al. 2019).
+        """Return maps after the batch norm that follows each stage, before its ReLU.
+
+        Heo et al. 2019.
 
         The batch norm's running statistics do not move a second time.
         """
@@ -26,7 +33,10 @@ class PreActNetwork(Network):
 
 
 def _normalised(x: Tensor, following: nn.Module) -> Tensor:
-    """`x` after the batch norm that `following` begins with, if it has one; its statistics stay as they are."""
+    """Apply the batch norm that `following` begins with to `x`, if it has one.
+
+    Its statistics stay as they are.
+    """
     norm = next((m for m in following.modules() if isinstance(m, nn.BatchNorm2d)), None)
     if norm is None:
         return x
@@ -35,7 +45,10 @@ def _normalised(x: Tensor, following: nn.Module) -> Tensor:
 
 
 class PreActBlock(nn.Module):
-    """BN, ReLU, 3 x 3, BN, ReLU, 3 x 3, added to the input, or to a 1 x 1 of the activated input (He et al. 2016b)."""
+    """BN, ReLU, 3 x 3, BN, ReLU, 3 x 3, added to the input (He et al. 2016b).
+
+    Or added to a 1 x 1 of the activated input.
+    """
 
     def __init__(self, inp: int, out: int, stride: int) -> None:
         super().__init__()
@@ -58,7 +71,9 @@ def _bn_relu(inp: int, stride: int) -> nn.Sequential:
 
 
 def _wrn(depth: int, k: int, num_classes: int, channels: int = 3, width: float = 1.0) -> PreActNetwork:
-    """WRN-`depth`-`k`, a wide ResNet of three stages of n blocks, k times 16, 32 and 64 channels; depth = 6n + 4.
+    """Build WRN-`depth`-`k`: three stages of n blocks, depth = 6n + 4.
+
+    It is a wide ResNet, with k times 16, 32 and 64 channels.
 
     Zagoruyko and Komodakis 2016, without dropout; the stem is a bare convolution, BN and ReLU stand before pooling.
     """
@@ -71,7 +86,8 @@ def _wrn(depth: int, k: int, num_classes: int, channels: int = 3, width: float =
 
 
 def preact_resnet18(num_classes: int, channels: int = 3, width: float = 1.0) -> PreActNetwork:
-    """Pre-activation ResNet-18 (He et al. 2016b): four stages of two blocks, 64-128-256-512 channels.
+    """Pre-activation ResNet-18 (He et al. 2016b): four stages of two blocks,
+    64-128-256-512 channels.
 
     The backbone of CS-KD and PS-KD, whose stem has BN and ReLU, and which has none before pooling.
     11,217,444 parameters and 555,468,800 MACs at 100 classes and 3 x 32 x 32.
@@ -82,7 +98,10 @@ def preact_resnet18(num_classes: int, channels: int = 3, width: float = 1.0) -> 
 
 
 class DenseLayer(nn.Module):
-    """BN, ReLU, 1 x 1 to four times the growth, BN, ReLU, 3 x 3 to the growth, concatenated with the input."""
+    """BN, ReLU, 1 x 1, BN, ReLU, 3 x 3, concatenated with the input.
+
+    The 1 x 1 has four times the growth, the 3 x 3 the growth.
+    """
 
     def __init__(self, inp: int, growth: int) -> None:
         super().__init__()
@@ -95,7 +114,10 @@ class DenseLayer(nn.Module):
 
 
 def _dense_stage(count: int, growth: int, transition: bool, inp: int, stride: int) -> nn.Sequential:
-    """`count` dense layers, behind a transition to half the channels that pools if the stride is 2."""
+    """Build `count` dense layers, behind a transition to half the channels.
+
+    It pools if the stride is 2.
+    """
     layers: list[nn.Module] = []
     current = inp
     if transition:
@@ -106,7 +128,8 @@ def _dense_stage(count: int, growth: int, transition: bool, inp: int, stride: in
 
 
 def densenet121(num_classes: int, channels: int = 3, width: float = 1.0) -> PreActNetwork:
-    """DenseNet-121 (Huang et al. 2017): every layer sees the maps of all before it, and adds 32 channels of its own.
+    """DenseNet-121 (Huang et al. 2017): every layer sees the maps of all before it,
+    and adds 32 channels of its own.
 
     Four stages of 6, 12, 24 and 16 layers behind a bare 3 x 3 stem; a stage begins with the transition, which halves
     channels and map.

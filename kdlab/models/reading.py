@@ -10,7 +10,10 @@ from .base import Network
 
 
 class Renormalised(nn.Module):
-    """Images (B, C, H, W) normalised by one mean and deviation a channel, as another mean and deviation give them."""
+    """Images (B, C, H, W) normalised by other numbers than they came with.
+
+    The numbers are one mean and deviation a channel.
+    """
 
     scale: Tensor  # (C, 1, 1), as is `shift`
     shift: Tensor
@@ -26,12 +29,14 @@ class Renormalised(nn.Module):
         self.register_buffer("shift", ((m - new_m) / new_s).float())
 
     def forward(self, x: Tensor) -> Tensor:
-        """The images by the new numbers."""
+        """Normalise the images by the new numbers."""
         return x * self.scale + self.shift
 
 
 def reading_as(net: Network, mean: Sequence[float], std: Sequence[float]) -> Network:
-    """A network that is shown images normalised by `mean` and `std`, and reads them by its own numbers.
+    """Return a network that reads images normalised by `mean` and `std`.
+
+    It goes on reading them by its own numbers.
 
     It shares every module, weights that are loaded later included; only its stem begins with one step more. Where the
     numbers are its own it is `net` itself.

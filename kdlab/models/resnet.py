@@ -1,4 +1,7 @@
-"""ResNets for small images: torchvision's residual blocks behind a 3 x 3, stride-1 stem without max-pooling."""
+"""ResNets for small images: residual blocks behind a 3 x 3, stride-1 stem.
+
+The blocks are torchvision's; there is no max-pooling.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,10 +13,13 @@ from .base import Network, Stage, conv_bn_relu, scaled
 
 
 class Basic(torchvision_resnet.BasicBlock):
-    """torchvision's basic block, two 3 x 3 convolutions and a shortcut; also gives the sum before its last ReLU."""
+    """torchvision's basic block, which also gives the sum before its last ReLU.
+
+    Two 3 x 3 convolutions and a shortcut.
+    """
 
     def preactivation(self, x: Tensor) -> Tensor:
-        """The sum of both paths."""
+        """Return the sum of both paths."""
         out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
         out += x if self.downsample is None else self.downsample(x)
         return out
@@ -23,10 +29,13 @@ class Basic(torchvision_resnet.BasicBlock):
 
 
 class Bottleneck(torchvision_resnet.Bottleneck):
-    """torchvision's bottleneck, 1 x 1, 3 x 3 (with the stride), 1 x 1; also gives the sum before its last ReLU."""
+    """torchvision's bottleneck, which also gives the sum before its last ReLU.
+
+    1 x 1, 3 x 3 (with the stride), 1 x 1.
+    """
 
     def preactivation(self, x: Tensor) -> Tensor:
-        """The sum of both paths."""
+        """Return the sum of both paths."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn3(self.conv3(self.relu(self.bn2(self.conv2(out)))))
         out += x if self.downsample is None else self.downsample(x)
@@ -40,7 +49,10 @@ Block = type[Basic] | type[Bottleneck]
 
 
 def _stage(block: Block, planes: int, count: int, groups: int, inp: int, stride: int) -> nn.Sequential:
-    """`count` blocks, the first of them with the stride and, where shapes differ, a 1 x 1 shortcut with BN."""
+    """Build `count` blocks, the first of them with the stride.
+
+    Where shapes differ it has a 1 x 1 shortcut with BN.
+    """
     out, shortcut = planes * block.expansion, None
     if stride != 1 or inp != out:
         shortcut = nn.Sequential(torchvision_resnet.conv1x1(inp, out, stride), nn.BatchNorm2d(out))
@@ -49,7 +61,10 @@ def _stage(block: Block, planes: int, count: int, groups: int, inp: int, stride:
 
 
 def residual_stages(block: Block, planes: Sequence[int], counts: Sequence[int], groups: int = 1) -> list[Stage]:
-    """One stage of `counts[i]` blocks of `planes[i]` channels per entry; every one but the first halves the map."""
+    """Describe one stage of `counts[i]` blocks of `planes[i]` channels per entry.
+
+    Every stage but the first halves the map.
+    """
     return [
         Stage(partial(_stage, block, p, n, groups), p * block.expansion, stride=2 if i else 1)
         for i, (p, n) in enumerate(zip(planes, counts, strict=True))
@@ -72,7 +87,8 @@ def _resnet(
 
 
 def resnet18(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """ResNet-18 for small images (He et al. 2016): four stages of two basic blocks, 64-128-256-512 channels.
+    """ResNet-18 for small images (He et al. 2016): four stages of two basic blocks,
+    64-128-256-512 channels.
 
     A block adds its input to what two 3 x 3 convolutions make of it. The stem is a 3 x 3 convolution of stride 1 and
     padding 1, without max-pooling, as MoCo's and lightly's CIFAR code have it.
@@ -82,12 +98,14 @@ def resnet18(num_classes: int, channels: int = 3, width: float = 1.0) -> Network
 
 
 def _deep(block: Block, counts: Sequence[int]) -> Callable[..., Network]:
-    """The ResNets of four stages that He et al. 2016 made for ImageNet, with the stem for small images."""
+    """Build a ResNet of four stages (He et al. 2016), with the stem for small images."""
     return partial(_resnet, block, 64, (64, 128, 256, 512), counts)
 
 
 def _narrow(depth: int, stem: int = 16, first: int = 16) -> Callable[..., Network]:
-    """ResNet-`depth` of He et al. 2016, section 4.2: three stages of n blocks, 16-32-64 channels, depth = 6n + 2.
+    """Build ResNet-`depth` of He et al. 2016, section 4.2; depth = 6n + 2.
+
+    Three stages of n blocks, 16-32-64 channels.
 
     RepDistiller's "x4" has four times the channels, and a stem of 32.
     """

@@ -1,4 +1,6 @@
-"""ShuffleNets for small images: a 1 x 1 stem and three stages, as in the benchmark of CRD (Tian et al. 2020).
+"""ShuffleNets for small images: a 1 x 1 stem and three stages.
+
+As in the benchmark of CRD (Tian et al. 2020).
 
 1 x 1 convolutions are what light networks spend most on. Both versions let each see only some of the channels, and then
 shuffle these, so that the next one sees others. Weights start from PyTorch's defaults, as in the benchmark.
@@ -15,7 +17,7 @@ from .base import Network, Stage, conv_bn_relu, scaled
 
 
 class GroupedUnit(nn.Module):
-    """ShuffleNetV1's unit (Zhang et al. 2018): its 1 x 1 convolutions work within groups of channels.
+    """ShuffleNetV1's unit (Zhang et al. 2018), with 1 x 1 convolutions in groups.
 
     Grouped 1 x 1 to a quarter of the channels, shuffle, 3 x 3 depthwise, grouped 1 x 1 back. At stride 2 the
     average-pooled input is concatenated, at stride 1 the input is added. As in the benchmark's network, a ReLU follows
@@ -33,7 +35,7 @@ class GroupedUnit(nn.Module):
         self.pool = nn.AvgPool2d(3, stride, padding=1)
 
     def preactivation(self, x: Tensor) -> Tensor:
-        """The output before its ReLU."""
+        """Return the output before its ReLU."""
         out = self.expand(self.depthwise(channel_shuffle(self.reduce(x), self.groups)))
         return torch.cat([out, self.pool(x)], 1) if self.stride > 1 else out + x
 
@@ -42,25 +44,36 @@ class GroupedUnit(nn.Module):
 
 
 class SplitUnit(InvertedResidual):
-    """ShuffleNetV2's unit (Ma et al. 2018), torchvision's: one half of the channels passes, convolutions see the other.
+    """ShuffleNetV2's unit (Ma et al. 2018), torchvision's.
+
+    One half of the channels passes, convolutions see the other.
 
     It also gives its output before the last ReLU of each half.
     """
 
     def preactivation(self, x: Tensor) -> Tensor:
-        """The output before the last ReLU of each half; at stride 1 the half that passes is as it came."""
+        """Return the output before the last ReLU of each half.
+
+        At stride 1 the half that passes is as it came.
+        """
         kept, x = x.chunk(2, 1) if self.stride == 1 else (self.branch1[:-1](x), x)
         return channel_shuffle(torch.cat([kept, self.branch2[:-1](x)], 1), 2)
 
 
 def _grouped_stage(out: int, count: int, groups: int, first_groups: int, inp: int, stride: int) -> nn.Sequential:
-    """`count` units of ShuffleNetV1, the first of them with the stride and with `first_groups` in its first 1 x 1."""
+    """Build `count` units of ShuffleNetV1, the first of them with the stride.
+
+    It has `first_groups` in its first 1 x 1.
+    """
     first = GroupedUnit(inp, out, stride, groups, first_groups)
     return nn.Sequential(first, *(GroupedUnit(out, out, 1, groups, groups) for _ in range(count - 1)))
 
 
 def split_stage(out: int, count: int, inp: int, stride: int) -> nn.Sequential:
-    """`count` units of ShuffleNetV2; both halves of the first see the whole input, at stride 1 as well."""
+    """Build `count` units of ShuffleNetV2.
+
+    Both halves of the first see the whole input, at stride 1 as well.
+    """
     first = SplitUnit(inp, out, stride=2)
     for layer in first.modules():
         if isinstance(layer, nn.Conv2d) and layer.stride == (2, 2):  # the depthwise ones, one in each half
@@ -69,12 +82,13 @@ def split_stage(out: int, count: int, inp: int, stride: int) -> nn.Sequential:
 
 
 def pointwise(out: int, inp: int, stride: int) -> nn.Sequential:
-    """A neck: 1 x 1 convolution, BN, ReLU."""
+    """Describe a neck: 1 x 1 convolution, BN, ReLU."""
     return nn.Sequential(*conv_bn_relu(inp, out, 1, stride))
 
 
 def shufflenet_v1(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """ShuffleNetV1 (Zhang et al. 2018) with 3 groups: 240-480-960 channels in stages of 4, 8 and 4 units.
+    """ShuffleNetV1 (Zhang et al. 2018) with 3 groups: 240-480-960 channels in stages
+    of 4, 8 and 4 units.
 
     Widths are multiples of 12, for the groups: a quarter of them, in the bottleneck, divides by 3. 949,258 parameters
     and 38,691,456 MACs at 100 classes and 3 x 32 x 32.
@@ -88,7 +102,8 @@ def shufflenet_v1(num_classes: int, channels: int = 3, width: float = 1.0) -> Ne
 
 
 def shufflenet_v2(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """ShuffleNetV2 (Ma et al. 2018), 1x: 116-232-464 channels in stages of 4, 8 and 4 units, a neck of 1024.
+    """ShuffleNetV2 (Ma et al. 2018), 1x: 116-232-464 channels in stages of 4, 8 and 4
+    units, a neck of 1024.
 
     1,355,528 parameters and 44,504,448 MACs at 100 classes and 3 x 32 x 32.
     """

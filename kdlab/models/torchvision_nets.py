@@ -1,4 +1,6 @@
-"""torchvision's ImageNet networks as stages, one per resolution, with its ImageNet weights on demand.
+"""torchvision's ImageNet networks as stages, one per resolution.
+
+Their ImageNet weights are loaded on demand.
 
 Every stem halves the side of the image, the ResNets' and ShuffleNetV2's twice. The networks are torchvision's layer by
 layer, so that its weights fit.
@@ -50,7 +52,8 @@ def _inverted(groups: Sequence[tuple[int, int, int]], inp: int, stride: int) -> 
 
 
 def mobilenet_v2(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """MobileNetV2 (Sandler et al. 2018): inverted residuals in five stages, 16-24-32-96-320 channels, a neck of 1280.
+    """MobileNetV2 (Sandler et al. 2018): inverted residuals in five stages,
+    16-24-32-96-320 channels, a neck of 1280.
 
     The map of a stage is a linear bottleneck's, without a ReLU.
     2,236,682 parameters and 55,021,952 MACs at 10 classes and 3 x 96 x 96.
@@ -66,7 +69,10 @@ def mobilenet_v2(num_classes: int, channels: int = 3, width: float = 1.0) -> Net
 def _mbconv(
     groups: Sequence[tuple[int, int, int, int]], dropped: Sequence[float], inp: int, stride: int
 ) -> nn.Sequential:
-    """MBConv blocks; block i of the stage is left out of a training step with probability `dropped[i]`."""
+    """Build MBConv blocks, of which block i is dropped with probability `dropped[i]`.
+
+    A dropped block is left out of a training step.
+    """
     blocks: list[nn.Module] = []
     for expansion, kernel, out, count in groups:
         for _ in range(count):
@@ -77,7 +83,8 @@ def _mbconv(
 
 
 def efficientnet_b0(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """EfficientNet-B0 (Tan and Le 2019): five stages of MBConv blocks, 16-24-40-112-320 channels, and a neck of 1280.
+    """EfficientNet-B0 (Tan and Le 2019): five stages of MBConv blocks,
+    16-24-40-112-320 channels, and a neck of 1280.
 
     In training a block is left out with a probability that grows from 0 to nearly 0.2 (stochastic depth); stages end
     without an activation.
@@ -106,7 +113,7 @@ def _light(
     num_classes: int,
     activation: Callable[..., nn.Module],
 ) -> Network:
-    """What MobileNetV2 and EfficientNet have in common: stem, 1 x 1 neck, dropout of 0.2.
+    """Build what MobileNetV2 and EfficientNet share: stem, 1 x 1 neck, dropout 0.2.
 
     The head starts from PyTorch's default, as one does that is put in the place of torchvision's, which it is for any
     number of classes but ImageNet's.
@@ -126,7 +133,8 @@ def _resnet(block: Block, counts: Sequence[int], num_classes: int, channels: int
 
 
 def shufflenet_v2_x1_0(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """ShuffleNetV2 1x (Ma et al. 2018): 116-232-464 channels in stages of 4, 8 and 4 units, a neck of 1024.
+    """ShuffleNetV2 1x (Ma et al. 2018): 116-232-464 channels in stages of 4, 8 and 4
+    units, a neck of 1024.
 
     torchvision leaves the initial weights at PyTorch's defaults.
     """
@@ -147,7 +155,9 @@ TORCHVISION: dict[str, Callable[..., Network]] = {
 
 
 def imagenet_weights(name: str, channels: int, width: float) -> dict[str, Tensor]:
-    """torchvision's first ImageNet weights of `name` (IMAGENET1K_V1), by torchvision's names, downloaded once.
+    """Return torchvision's first ImageNet weights of `name` (IMAGENET1K_V1).
+
+    They have torchvision's names, and are downloaded once.
 
     The first, because the scripts of their time, SS-KD's among them, loaded these by `pretrained=True`.
 
@@ -168,7 +178,10 @@ def imagenet_weights(name: str, channels: int, width: float) -> dict[str, Tensor
 
 
 def _check_file(file: Path) -> None:
-    """An `Error` unless the SHA-256 of a file begins with what its name ends with, as in resnet18-5c106cde.pth."""
+    """Check a file's SHA-256 against the end of its name, as in resnet18-5c106cde.pth.
+
+    A file that fails is an `Error`.
+    """
     named = file.stem.rpartition("-")[2]
     try:
         with file.open("rb") as opened:
@@ -183,15 +196,17 @@ def _check_file(file: Path) -> None:
 
 
 def load_imagenet(net: Network, name: str, weights: dict[str, Tensor]) -> None:
-    """Lay torchvision's weights over everything, in place; over the head only where it has as many classes, 1,000.
+    """Lay torchvision's weights over the network, in place.
+
+    Over the head only where it has as many classes, 1,000.
 
     They are matched by position: both networks hold their tensors in the same order, under other names.
     """
     with torch.device("meta"):
-        theirs = get_model(name.removesuffix("_imagenet")).state_dict()
-    own = net.state_dict()
-    for ours, their in zip(own, theirs, strict=True):
-        fits = not ours.startswith("head.") or weights[their].shape == own[ours].shape
-        if fits and not ours.endswith("num_batches_tracked"):  # older files lack the counters
-            own[ours] = weights[their]
-    net.load_state_dict(own)
+        their_names = get_model(name.removesuffix("_imagenet")).state_dict()
+    state = net.state_dict()
+    for name_here, name_there in zip(state, their_names, strict=True):
+        fits = not name_here.startswith("head.") or weights[name_there].shape == state[name_here].shape
+        if fits and not name_here.endswith("num_batches_tracked"):  # older files lack the counters
+            state[name_here] = weights[name_there]
+    net.load_state_dict(state)

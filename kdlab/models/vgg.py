@@ -15,7 +15,10 @@ CONVOLUTIONS = {8: (1, 1, 1, 1, 1), 11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16
 
 
 def _block(out: int, count: int, inp: int, stride: int) -> nn.Sequential:
-    """Max-pooling if the stride is 2, then `count` times 3 x 3 convolution with bias, BN, ReLU."""
+    """Build `count` times 3 x 3 convolution with bias, BN, ReLU.
+
+    Max-pooling comes first if the stride is 2.
+    """
     layers: list[nn.Module] = [nn.MaxPool2d(stride)] if stride > 1 else []
     for _ in range(count):
         layers += [nn.Conv2d(inp, out, 3, padding=1), nn.BatchNorm2d(out), nn.ReLU(inplace=True)]
@@ -24,7 +27,9 @@ def _block(out: int, count: int, inp: int, stride: int) -> nn.Sequential:
 
 
 def _vgg(depth: int, num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """VGG-`depth` in four stages, 128-256-512-512 channels, as in the benchmark of CRD (Tian et al. 2020).
+    """Build VGG-`depth` in four stages, 128-256-512-512 channels.
+
+    As in the benchmark of CRD (Tian et al. 2020).
 
     The first block, of 64 channels, is the stem; max-pooling halves the map before all others but the last.
     """
@@ -35,7 +40,8 @@ def _vgg(depth: int, num_classes: int, channels: int = 3, width: float = 1.0) ->
 
 
 def vgg13_by_resolution(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
-    """The layers of `vgg13`, cut where the resolution changes: one convolution as the stem, stages of 1, 2, 2 and 4.
+    """The layers of `vgg13`, cut where the resolution changes: one convolution as the
+    stem, stages of 1, 2, 2 and 4.
 
     The four stages have 64, 128, 256 and 512 channels. HSAKD (Yang et al. 2021) branches VGG-13 there: 37,049,664
     parameters in four branches of 400 outputs.

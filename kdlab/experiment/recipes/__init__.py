@@ -1,4 +1,7 @@
-"""Published recipes by method and preset. A recipe is a function of what its paper varies (networks, data set)."""
+"""Published recipes by method and preset.
+
+A recipe is a function of what its paper varies (networks, data set).
+"""
 
 from functools import partial
 

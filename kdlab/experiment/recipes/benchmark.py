@@ -1,4 +1,7 @@
-"""The benchmark on CIFAR-100 of CRD (Tian et al. 2020), by which most teacher-student methods are compared."""
+"""The benchmark on CIFAR-100 of CRD (Tian et al. 2020).
+
+Most teacher-student methods are compared by it.
+"""
 
 from typing import Any
 
@@ -24,24 +27,30 @@ OPTIMIZER = Recipe(
 
 
 def task(model: str, dataset: str, source: str = SOURCE) -> Recipe:
-    """Network and data: every training image, none held out; cropped with padding and flipped, unless it is a digit."""
+    """Set network and data: every training image, none held out.
+
+    Images are cropped with padding and flipped, unless they are digits.
+    """
     weak = "digits" if dataset in ("digits", "mnist") else "colour"
     return Recipe(source, model=model, dataset=dataset, validation=0.0, width=1.0, augment=weak)
 
 
 def rate(model: str) -> Recipe:
-    """The learning rate: 0.05, of light networks 0.01."""
+    """Set the learning rate: 0.05, of light networks 0.01."""
     return Recipe(f"{SOURCE}: light networks", lr=0.01) if model in LIGHT else Recipe(SOURCE, lr=0.05)
 
 
 def classifier(model: str = "wrn_16_2", dataset: str = "cifar100") -> Recipe:
-    """A network by labels alone."""
+    """Train a network by labels alone."""
     return OPTIMIZER | task(model, dataset) | rate(model)
 
 
-def pair(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100", **own: Any) -> Recipe:
-    """A student and its teacher, both by the benchmark's recipe; `own`: fields of the method's own, for the student."""
-    return classifier(model, dataset) | Recipe(SOURCE, teacher=classifier(teacher, dataset), **own)
+def pair(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100", **fields: Any) -> Recipe:
+    """Train a student and its teacher, both by the benchmark's recipe.
+
+    `fields` are the method's own, for the student.
+    """
+    return classifier(model, dataset) | Recipe(SOURCE, teacher=classifier(teacher, dataset), **fields)
 
 
 # beta of DKD where it is not 8
@@ -62,13 +71,19 @@ def decoupled(model: str = "resnet8x4", teacher: str = "resnet32x4", dataset: st
 
 
 def first_phase(method: str, model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
-    """First phase of a method of two: 30 epochs at the student's learning rate, which stays as it is."""
+    """Train the first phase of two: 30 epochs at a constant learning rate.
+
+    It is the student's learning rate.
+    """
     constant = Recipe(f"{SOURCE} (helper/pretrain.py)", method=method, epochs=30, schedule="constant")
     return pair(model, teacher, dataset) | constant
 
 
 def second_phase(first: str, model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
-    """Second phase: labels alone, from the weights that the method `first` reached in the first."""
+    """Train the second phase: labels alone, from the weights of the first.
+
+    The method `first` reached these.
+    """
     return classifier(model, dataset) | Recipe(SOURCE, init=first_phase(first, model, teacher, dataset))
 
 

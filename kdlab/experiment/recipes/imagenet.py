@@ -28,23 +28,29 @@ def _task(model: str, dataset: str) -> Recipe:
 
 
 def classifier(model: str = "resnet18_imagenet", dataset: str = "imagenet") -> Recipe:
-    """A network by labels alone."""
+    """Train a network by labels alone."""
     return _task(model, dataset) | Recipe(EXAMPLE, method="supervised")
 
 
 def teacher(model: str = "resnet34_imagenet", dataset: str = "imagenet") -> Recipe:
-    """The teacher of all tables: torchvision's weights, as they are (ResNet-34: 73.31 %)."""
+    """Take the teacher of all tables: torchvision's weights as they are.
+
+    ResNet-34 has 73.31 %.
+    """
     return classifier(model, dataset) | Recipe("torchvision, IMAGENET1K_V1", pretrained=True, epochs=0)
 
 
 def kd(model: str = "resnet18_imagenet", teacher: str = "resnet34_imagenet", dataset: str = "imagenet") -> Recipe:
-    """A student of that teacher by KD at T = 1, half of it labels."""
-    own = Recipe(KD, hp={"T": 1.0}, weights={"ce": 0.5, "kd": 0.5}, teacher=_teacher(teacher, dataset))
-    return _task(model, dataset) | own
+    """Train a student of that teacher by KD at T = 1, half of it labels."""
+    settings = Recipe(KD, hp={"T": 1.0}, weights={"ce": 0.5, "kd": 0.5}, teacher=_teacher(teacher, dataset))
+    return _task(model, dataset) | settings
 
 
 def sskd_head(model: str = "resnet34_imagenet", dataset: str = "imagenet") -> Recipe:
-    """SSKD's head on the teacher: 30 epochs, 85 images (340 with their versions) a batch."""
+    """Train SSKD's head on the teacher: 30 epochs of 85 images a batch.
+
+    With their versions these are 340.
+    """
     return _task(model, dataset) | Recipe(
         SSKD,
         method="sskd_head",

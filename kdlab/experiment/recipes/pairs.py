@@ -1,4 +1,7 @@
-"""The pairs of student and teacher, and the networks without a teacher, for which results were published."""
+"""The networks for which results were published: pairs, and without a teacher.
+
+A pair is a student and its teacher.
+"""
 
 # student, teacher: Tian et al. 2020 (CRD), tables 1 and 2
 CRD = (

@@ -65,7 +65,10 @@ LONG: dict[str, dict[str, Any]] = {
 
 
 def short(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Recipe:
-    """lightly's benchmark: 200 epochs of 512 images, lr 0.06 per 128 images, cosine, no warm-up, no blur."""
+    """Pre-train by lightly's benchmark: 200 epochs of 512 images.
+
+    lr 0.06 per 128 images, cosine, no warm-up, no blur.
+    """
     source = f"{GUESS}, on {LIGHTLY}" if method == "mokd" else LIGHTLY
     return _task(source, model, dataset) | Recipe(
         source,
@@ -87,7 +90,7 @@ def short(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Rec
 
 def long(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Recipe:
     """solo-learn's recipe: 1,000 epochs of 256 images, 10 of them warm-up, cosine."""
-    own = {**LONG[method], "augment": _views(dataset, LONG[method]["augment"])}
+    settings = {**LONG[method], "augment": _views(dataset, LONG[method]["augment"])}
     return _task(SOLO_LEARN, model, dataset) | Recipe(
         SOLO_LEARN,
         method=method,
@@ -97,7 +100,7 @@ def long(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Reci
         nesterov=False,
         schedule="cosine",
         warmup=0.01,
-        **own,
+        **settings,
     )
 
 
@@ -111,7 +114,10 @@ def _views(dataset: str, family: str) -> str:
 
 
 def fine_tuning(dataset: str = "cifar10") -> Recipe:
-    """LiteNet-SSD's teacher on the labels: its new classifier learns ten times faster, its best epoch is kept."""
+    """Fine-tune LiteNet-SSD's teacher on the labels.
+
+    Its new classifier learns ten times faster, its best epoch is kept.
+    """
     return _litenet_task("resnet18", dataset) | Recipe(
         GUESS,
         method="supervised",
@@ -131,7 +137,10 @@ def fine_tuning(dataset: str = "cifar10") -> Recipe:
 
 
 def litenet(dataset: str = "cifar10", ssl: str = "byol") -> Recipe:
-    """LiteNet-SSD: pre-training by `ssl` on all images, fine-tuning on the labels, the student of that."""
+    """Train LiteNet-SSD: pre-training by `ssl`, fine-tuning, the student of that.
+
+    Pre-training sees all images, fine-tuning the labels.
+    """
     pretraining = short(known("pre-training method of litenet_ssd", ssl, SHORT), dataset=dataset) | _litenet_task(
         "resnet18", dataset
     )

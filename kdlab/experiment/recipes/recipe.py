@@ -5,7 +5,7 @@ from typing import Any
 
 
 class Recipe(dict[str, Any]):
-    """Config fields and where they stand: `Recipe("RepDistiller", epochs=240, lr=0.05)`.
+    """Config fields and their source: `Recipe("RepDistiller", epochs=240, lr=0.05)`.
 
     `a | b` lays b over a, and every field keeps its source. The stages of a chain (`teacher`, `init`) are recipes
     themselves, or None where there is none.

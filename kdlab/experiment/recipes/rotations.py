@@ -1,4 +1,7 @@
-"""Recipes of the methods that turn images: SSKD, HSAKD, LSSKD; all on the CIFAR-100 benchmark."""
+"""Recipes of the methods that turn images: SSKD, HSAKD, LSSKD.
+
+All are on the CIFAR-100 benchmark.
+"""
 
 from typing import Any
 
@@ -17,18 +20,18 @@ def sskd_head(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
     return classifier(model, dataset) | phase
 
 
-def sskd(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100", **own: Any) -> Recipe:
-    """SSKD's third phase, the student, on the other two; `own`: fields of a variant."""
-    return classifier(model, dataset) | Recipe(SSKD, teacher=sskd_head(teacher, dataset), **own)
+def sskd(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100", **fields: Any) -> Recipe:
+    """SSKD's third phase, the student, on the other two; `fields`: those of a variant."""
+    return classifier(model, dataset) | Recipe(SSKD, teacher=sskd_head(teacher, dataset), **fields)
 
 
 def sskd_pretext_head(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
-    """The head of another pretext task, trained as SSKD's own."""
+    """Train the head of another pretext task, as SSKD's own."""
     return sskd_head(model, dataset) | Recipe("reconstruction: as SSKD's own task", method="sskd_pretext_head")
 
 
 def sskd_pretext(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
-    """The student of that head."""
+    """Train the student of that head."""
     phase = Recipe("reconstruction: as SSKD's own task", teacher=sskd_pretext_head(teacher, dataset))
     return sskd(model, teacher, dataset) | phase
 
@@ -38,12 +41,18 @@ def _nesterov(model: str, dataset: str) -> Recipe:
 
 
 def joint_teacher(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
-    """HSAKD's teacher with its branches, from scratch (the teacher of the rows HSAKD*)."""
+    """Train HSAKD's teacher with its branches, from scratch.
+
+    It is the teacher of the rows HSAKD*.
+    """
     return _nesterov(model, dataset) | Recipe(HSAKD, method="hsakd_teacher")
 
 
 def frozen_teacher(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
-    """Branches on a network that the benchmark's recipe trained (the teacher of the rows HSAKD)."""
+    """Train branches on a network that the benchmark's recipe trained.
+
+    It is the teacher of the rows HSAKD.
+    """
     phase = Recipe(
         HSAKD, method="hsakd_branches", epochs=100, lr=0.05, milestones=(0.3, 0.6, 0.9), init=classifier(model, dataset)
     )
@@ -51,12 +60,12 @@ def frozen_teacher(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe
 
 
 def hsakd(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
-    """The student of a frozen teacher."""
+    """Train the student of a frozen teacher."""
     return _nesterov(model, dataset) | Recipe(HSAKD, teacher=frozen_teacher(teacher, dataset))
 
 
 def hsakd_joint(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
-    """The student of a joint teacher (HSAKD*)."""
+    """Train the student of a joint teacher (HSAKD*)."""
     return _nesterov(model, dataset) | Recipe(HSAKD, teacher=joint_teacher(teacher, dataset))
 
 
@@ -82,6 +91,6 @@ def lsskd(model: str = "wrn_16_2", dataset: str = "cifar100") -> Recipe:
 
 
 def lsskd_coc(model: str = "wrn_16_2", dataset: str = "cifar100") -> Recipe:
-    """The same with Cutout and CutMix, announced in the text; no table has it."""
+    """Train LSSKD with Cutout and CutMix, announced in the text; no table has it."""
     mixing = Recipe("reconstruction: the constants of Cutout and of CutMix on CIFAR-100", cutout=8, cutmix=0.5)
     return lsskd(model, dataset) | mixing

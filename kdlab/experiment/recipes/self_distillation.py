@@ -24,7 +24,10 @@ SGD = {"optimizer": "sgd", "momentum": 0.9, "decay_all": True, "schedule": "step
 
 
 def cskd(model: str = "preact_resnet18", dataset: str = "cifar100") -> Recipe:
-    """CS-KD: 128 images and as many partners a batch; its script lowers the learning rate behind epochs 101 and 151."""
+    """Train CS-KD: 128 images and as many partners a batch.
+
+    Its script lowers the learning rate behind epochs 101 and 151.
+    """
     return task(model, dataset, "CS-KD, train.py") | Recipe(
         "CS-KD, train.py",
         **SGD,
@@ -56,7 +59,10 @@ def pskd(model: str = "preact_resnet18", dataset: str = "cifar100") -> Recipe:
 
 
 def tfkd(model: str = "resnet18", dataset: str = "cifar100", batch: int | None = None) -> Recipe:
-    """What Tf-KD's trainings share: turned images, one epoch of warm-up, learning rates in proportion to the batch."""
+    """Set what Tf-KD's trainings share.
+
+    That is: turned images, one epoch of warm-up, learning rates in proportion to the batch.
+    """
     batch = batch or (64 if model in TFKD_HALF_BATCH else 128)
     return task(model, dataset, "Tf-KD, main.py") | Recipe(
         "Tf-KD, main.py",
@@ -79,19 +85,22 @@ def _constants(term: str, alpha: float, T: float, multiplier: float) -> Recipe:
 
 
 def tfkd_self(model: str = "resnet18", dataset: str = "cifar100") -> Recipe:
-    """A network taught by another training of its kind."""
+    """Train a network taught by another training of its kind."""
     *constants, batch = TFKD_SELF.get(model, TFKD_SELF["resnet18"])
     teacher = Recipe("Tf-KD, main.py", teacher=tfkd(model, dataset))
     return tfkd(model, dataset, batch) | _constants("kd", *constants) | teacher
 
 
 def tfkd_reg(model: str = "resnet18", dataset: str = "cifar100") -> Recipe:
-    """A network taught by a virtual teacher."""
+    """Train a network taught by a virtual teacher."""
     return tfkd(model, dataset) | _constants("reg", *TFKD_REG.get(model, TFKD_REG["resnet18"]))
 
 
 def byot(model: str = "resnet18", dataset: str = "cifar100") -> Recipe:
-    """BYOT, whose authors published no code, and deep supervision, which is its plainest form."""
+    """Train BYOT, and deep supervision, which is its plainest form.
+
+    BYOT's authors published no code.
+    """
     return task(model, dataset, "luanyunteng's BYOT") | Recipe(
         "luanyunteng's BYOT",
         **SGD,

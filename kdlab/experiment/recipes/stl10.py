@@ -1,4 +1,7 @@
-"""Recipes of SS-KD (2025), from its released script, in the clean form and as released."""
+"""Recipes of SS-KD (2025), from its released script.
+
+There is a clean form, and one as released.
+"""
 
 from .recipe import Recipe
 
@@ -18,15 +21,20 @@ OPTIMIZER = Recipe(
 
 
 def clean_teacher(model: str = "mobilenet_v2") -> Recipe:
-    """The teacher, with ImageNet weights, on all 5,000 labels."""
-    own = Recipe(SCRIPT, method="supervised", model=model, pretrained=True, epochs=25, lr=5e-4)
-    return OPTIMIZER | own | Recipe(PAPER, validation=0.0, labels=None) | Recipe(CLEAN, normalise=True)
+    """Train the teacher, with ImageNet weights, on all 5,000 labels."""
+    settings = Recipe(SCRIPT, method="supervised", model=model, pretrained=True, epochs=25, lr=5e-4)
+    return OPTIMIZER | settings | Recipe(PAPER, validation=0.0, labels=None) | Recipe(CLEAN, normalise=True)
 
 
 def paper(model: str = "efficientnet_b0", teacher: str = "mobilenet_v2") -> Recipe:
-    """The student on all 5,000 labels (or as many as `labels` says): none is left to stop on, the last epoch counts."""
-    own = Recipe(SCRIPT, model=model, pretrained=False, epochs=30, lr=1e-3, teacher=clean_teacher(teacher))
-    return OPTIMIZER | own | Recipe(PAPER, validation=0.0, labels=None) | Recipe(CLEAN, normalise=True, patience=None)
+    """Train the student on all 5,000 labels (or as many as `labels` says).
+
+    None is left to stop on, so the last epoch counts.
+    """
+    settings = Recipe(SCRIPT, model=model, pretrained=False, epochs=30, lr=1e-3, teacher=clean_teacher(teacher))
+    return (
+        OPTIMIZER | settings | Recipe(PAPER, validation=0.0, labels=None) | Recipe(CLEAN, normalise=True, patience=None)
+    )
 
 
 def early_stopping(model: str = "efficientnet_b0", teacher: str = "mobilenet_v2") -> Recipe:
@@ -45,11 +53,14 @@ def _stopped(recipe: Recipe, labels: int, validation: float) -> Recipe:
 
 
 def released_teacher(model: str = "mobilenet_v2") -> Recipe:
-    """The teacher, its images not normalised."""
+    """Train the teacher, its images not normalised."""
     return clean_teacher(model) | Recipe(SCRIPT, normalise=False)
 
 
 def as_released(model: str = "efficientnet_b0", teacher: str = "mobilenet_v2") -> Recipe:
-    """The script with its flaws: it stops on the test set, and trains in eval mode from the second epoch on."""
+    """Train by the script with its flaws.
+
+    It stops on the test set, and trains in eval mode from the second epoch on.
+    """
     flaws = Recipe(SCRIPT, normalise=False, patience=5, select="test", hp={"as_released": True})
     return paper(model, teacher) | flaws | Recipe(SCRIPT, teacher=released_teacher(teacher))

@@ -1,4 +1,7 @@
-"""Small modules that methods train beside a network, and the checks that networks and images fit; training only."""
+"""Small modules that methods train beside a network, and checks that shapes fit.
+
+The modules serve training only.
+"""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -16,7 +19,7 @@ HeadNorm = Literal["none", "hidden", "all"]
 
 
 def mlp(inp: int, hidden: int, out: int, norm: HeadNorm = "hidden") -> nn.Sequential:
-    """A perceptron with one hidden layer: linear, batch norm, ReLU, linear.
+    """Build a perceptron with one hidden layer: linear, batch norm, ReLU, linear.
 
     `norm`: batch norm behind "none" of the linear layers, the "hidden" one, or "all", the last too (He et al. 2020 have
     none, Grill et al. 2020 the hidden one, lightly's SimCLR all). A linear layer before batch norm has no bias.
@@ -28,7 +31,9 @@ def mlp(inp: int, hidden: int, out: int, norm: HeadNorm = "hidden") -> nn.Sequen
 
 
 def stage_adapters(student: Network, teacher: Network, stages: Sequence[int], plain: bool = False) -> nn.ModuleList:
-    """A 1 x 1 convolution without bias and batch norm for each of `stages`, from the student's to the teacher's width.
+    """Build an adapter for each of `stages`, from student width to teacher width.
+
+    An adapter is a 1 x 1 convolution without bias and batch norm.
 
     `plain` gives identities, for losses that compare maps of any number of channels ("at"). Networks without these
     stages raise an `Error`.
@@ -55,7 +60,9 @@ FEATURE_LOSSES = {"cosine": losses.feature_cosine, "mse": losses.feature_mse, "a
 
 
 def regressor(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequential:
-    """Brings a student's map to a teacher's shape: convolution with bias, batch norm, and ReLU unless `relu=False`.
+    """Build a regressor that brings a student's map to a teacher's shape.
+
+    It is a convolution with bias, batch norm, and ReLU unless `relu=False`.
 
     FitNet's regressor as in RepDistiller. It halves a map of twice the size (3 x 3, stride 2), doubles one of half the
     size (transposed 4 x 4, stride 2) and otherwise shrinks without padding. A smaller map of any other size keeps its

@@ -1,4 +1,7 @@
-"""What CutMix means for a method: targets are mixed as the images were, and mixed images leave no trace in a memory."""
+"""CutMix in methods: targets are mixed as the images were.
+
+Mixed images leave no trace in a memory.
+"""
 
 import torch
 from torch import Tensor
@@ -8,7 +11,9 @@ from ...losses import joint_labels
 
 
 def mix_targets(targets: Tensor, batch: Batch, rows: int = 1) -> Tensor:
-    """Each image's targets averaged with its partner's, in the shares of the images; as they are without CutMix.
+    """Average each image's targets with its partner's, in the shares of the images.
+
+    Without CutMix they stay as they are.
 
     `targets` are (B * rows, K): `rows` of them, one after another, for each image of the batch.
     """
@@ -18,7 +23,9 @@ def mix_targets(targets: Tensor, batch: Batch, rows: int = 1) -> Tensor:
 
 
 def unless_mixed(kept: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
-    """What to write where a memory holds `old`: `new`, but `old` again for a mixed batch, whose images are nobody's.
+    """Choose what a memory stores: `new`, or `old` again for a mixed batch.
+
+    Mixed images are no images of the training set.
 
     `kept` is the batch's share of the own image: None without CutMix, 1 where it mixed nothing. The device decides by
     itself; asking it first would make the host wait.

@@ -1,4 +1,7 @@
-"""What HSAKD and LSSKD share: branches after every stage that classify class and rotation jointly."""
+"""Branches after every stage that classify class and rotation jointly.
+
+HSAKD and LSSKD share them.
+"""
 
 from torch import Tensor, nn
 
@@ -15,7 +18,9 @@ ROTATIONS = 4  # by 0, 90, 180 and 270 degrees
 
 
 class Layered(Method):
-    """A branch behind every stage sees each image in four rotations and says which class it is and how it is turned.
+    """A branch behind every stage classifies each image's class and rotation.
+
+    It sees the image in four rotations.
 
     Class and rotation together are one of `classes * 4` joint labels: class * 4 + rotation. A branch repeats the
     remaining stages with weights of its own and ends in a linear classifier of the joint labels. Branches belong to the
@@ -33,12 +38,15 @@ class Layered(Method):
         self.branches = branches(self.model, ROTATIONS * self.model.num_classes)
 
     def see_rotations(self, x: Tensor) -> tuple[Features, list[BranchOutput]]:
-        """What network and branches make of all rotations (4B rows) of images (B, C, H, W)."""
-        seen = self.model.features(ops.rotations(x))
-        return seen, through(self.branches, seen)
+        """Return features and branch outputs of all rotations (4B rows) of (B, C, H, W)."""
+        features = self.model.features(ops.rotations(x))
+        return features, through(self.branches, features)
 
     def hard_terms(self, batch: Batch, seen: Features, outs: list[BranchOutput]) -> dict[str, Tensor]:
-        """CE on the upright images, and the sum over branches of the CE with joint labels, mean over 4B rows."""
+        """Compute CE on the upright images, and the branches' CE with joint labels.
+
+        The second is summed over branches, a mean over 4B rows.
+        """
         partner = None if batch.partner is None else joint_labels(batch.partner, ROTATIONS)
         y = joint_labels(batch.y, ROTATIONS)
         return {
@@ -48,13 +56,16 @@ class Layered(Method):
 
 
 def behind_the_last(every: nn.ModuleList, stages: int | None) -> nn.ModuleList:
-    """The branches behind the last so many stages; None: all."""
+    """Return the branches behind the last `stages` stages; None: all."""
     if stages is not None and stages > len(every):
         raise Error(f"last={stages}: the network has {len(every)} stages to put a branch behind")
     return every[-(stages or len(every)) :]
 
 
 def through(modules: nn.Module, seen: Features) -> list[BranchOutput]:
-    """What each branch says to its stage's map; fewer branches than stages stand behind the last ones."""
+    """Apply each branch to its stage's map.
+
+    Fewer branches than stages stand behind the last ones.
+    """
     behind = list(modules.children())
     return [branch(stage_map) for branch, stage_map in zip(behind, seen.maps[-len(behind) :], strict=True)]

@@ -12,7 +12,9 @@ from .selfsupervised import momentum_copy
 
 
 class Past(nn.Module):
-    """Where the predictions of the epoch before come from: `Tables` remember them, a `Snapshot` makes them anew.
+    """A source of the predictions of the epoch before.
+
+    `Tables` remember them, a `Snapshot` computes them anew.
 
     A method calls `soft_cross_entropies` in its `terms`, and `after_step` and `after_epoch` in its own.
     """
@@ -20,7 +22,9 @@ class Past(nn.Module):
     def soft_cross_entropies(
         self, batch: Batch, logits: list[Tensor], labels: list[Tensor], alpha: float, T: float = 1.0
     ) -> list[Tensor]:
-        """For every output of a network, the cross-entropy with its labels, a share `alpha` of which the past replaces.
+        """Compute each output's cross-entropy with labels softened by the past.
+
+        A share `alpha` of the label is replaced by the past distribution.
 
             -sum over classes of q log softmax(z),    q = (1 - alpha) onehot(y) + alpha past
 
@@ -36,7 +40,9 @@ class Past(nn.Module):
         return terms
 
     def recall(self, batch: Batch, hard: list[Tensor]) -> list[Tensor]:
-        """The past distributions of every output for these images, shaped like `hard`, the labels as distributions.
+        """Return the past distributions of every output, shaped like `hard`.
+
+        `hard` are the labels as distributions.
 
         They are mixed where CutMix mixed the images. What has no past yet is taken from `hard`.
         """
@@ -46,10 +52,10 @@ class Past(nn.Module):
         """Take in what every output says of these images now, as distributions."""
 
     def after_step(self) -> None:
-        """Called after every optimiser step."""
+        """Store predictions after an optimiser step."""
 
     def after_epoch(self, method: Layered) -> None:
-        """Called after every epoch."""
+        """Take a snapshot after an epoch."""
 
 
 class PastPredictions(nn.Module):
@@ -73,7 +79,7 @@ class PastPredictions(nn.Module):
         self.register_buffer("places", None if whole else torch.zeros(rows, kept, dtype=torch.int16))
 
     def read(self, rows: Tensor, unseen: Tensor) -> Tensor:
-        """Distributions (R, classes) of `rows`; those never written are taken from `unseen`."""
+        """Return the distributions (R, classes) of `rows`; unwritten ones from `unseen`."""
         p = self.values[rows].float()
         if self.places is not None:
             rest = (1 - p.sum(1, keepdim=True)).clamp(min=0) / (self.classes - p.shape[1])
@@ -83,17 +89,19 @@ class PastPredictions(nn.Module):
 
     @torch.no_grad()
     def write(self, rows: Tensor, p: Tensor, kept: Tensor | None = None) -> None:
-        """Replace `rows` by the distributions `p` (R, classes); of a row that occurs twice the last counts.
+        """Replace `rows` by the distributions `p` (R, classes).
+
+        Of a row that occurs twice the last counts.
 
         With the `kept` of a mixed batch (see `unless_mixed`) nothing changes.
         """
         p = p[last_of_each(rows)]
         if self.places is not None:
-            p, places = p.topk(self.values.shape[1], dim=1)
-            self.places[rows] = unless_mixed(kept, places, self.places[rows])
+            p, classes = p.topk(self.values.shape[1], dim=1)
+            self.places[rows] = unless_mixed(kept, classes, self.places[rows])
         self.values[rows] = unless_mixed(kept, p, self.values[rows])
-        seen = self.seen[rows]
-        self.seen[rows] = unless_mixed(kept, torch.ones_like(seen), seen)
+        written = self.seen[rows]
+        self.seen[rows] = unless_mixed(kept, torch.ones_like(written), written)
 
 
 class Tables(Past):
@@ -111,8 +119,8 @@ class Tables(Past):
         self.tables = nn.ModuleList(self.each_table)  # a list alone would hide them from checkpoints
 
     def recall(self, batch: Batch, hard: list[Tensor]) -> list[Tensor]:
-        places = [each_row(batch.index, r) for r in self.rows]
-        past = [table.read(*where) for table, *where in zip(self.each_table, places, hard, strict=True)]
+        rows = [each_row(batch.index, r) for r in self.rows]
+        past = [table.read(*where) for table, *where in zip(self.each_table, rows, hard, strict=True)]
         return [mix_targets(p, batch, r) for p, r in zip(past, self.rows, strict=True)]
 
     def note(self, batch: Batch, now: list[Tensor]) -> None:
@@ -127,7 +135,9 @@ class Tables(Past):
 
 
 class Snapshot(Past):
-    """The network and its branches as they were at the end of the last epoch, asked about the current view.
+    """A copy of network and branches at the end of the last epoch.
+
+    It predicts the current view.
 
     For data whose tables would not fit: one more forward pass a step. The view is the present one here, and that of the
     epoch before in the tables.
@@ -144,8 +154,8 @@ class Snapshot(Past):
     def recall(self, batch: Batch, hard: list[Tensor]) -> list[Tensor]:
         if not self.taken:
             return [mix_targets(target, batch, len(target) // len(batch.y)) for target in hard]
-        seen = self.model.features(ops.rotations(batch.x[0]))
-        logits = [seen.logits[::ROTATIONS], *(out.logits for out in through(self.branches, seen))]
+        features = self.model.features(ops.rotations(batch.x[0]))
+        logits = [features.logits[::ROTATIONS], *(out.logits for out in through(self.branches, features))]
         return [(z / self.T).softmax(1) for z in logits]
 
     def after_epoch(self, method: Layered) -> None:
@@ -155,7 +165,7 @@ class Snapshot(Past):
 
 
 def last_of_each(rows: Tensor) -> Tensor:
-    """For every position in `rows` (R,), the last position that holds the same row number.
+    """Return, for each position in `rows` (R,), the last one with the same row number.
 
     Written from there, a row that occurs twice gets the same values twice. Different ones would race on a GPU.
     """
@@ -164,5 +174,8 @@ def last_of_each(rows: Tensor) -> Tensor:
 
 
 def each_row(index: Tensor, rows: int) -> Tensor:
-    """Where images stand in a table with `rows` of them for each: index * rows + 0 .. rows-1, image after image."""
+    """Return row numbers of images in a table with `rows` rows for each image.
+
+    That is index * rows + 0 .. rows-1, image after image.
+    """
     return joint_labels(index, rows)

@@ -1,4 +1,7 @@
-"""Pretext tasks: questions about versions of an image, the heads that answer, and the changes that make versions."""
+"""Pretext tasks: questions about versions of an image, and heads that answer.
+
+The changes that make the versions are here too.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -46,7 +49,10 @@ FOUR: tuple[View, ...] = (CHANGES["color_drop"], turn, CHANGES["crop"], CHANGES[
 
 
 def transformed(views: Sequence[View], transform: str) -> list[View]:
-    """The views with the transform behind all but the first; "rotation" turns images later, in `ops.turned`."""
+    """Append the transform to all views but the first.
+
+    "rotation" turns images later, in `ops.turned`.
+    """
     normal, *others = views
     return list(views) if transform == "rotation" else [normal, *(partial(_after, v, transform) for v in others)]
 
@@ -59,19 +65,25 @@ Task = Literal["contrastive", "rotation", "jigsaw", "exemplar"]
 
 
 def split_versions(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of four versions an image (4B, ...) -> those of the normal images (B, ...), of the transformed (3B, ...)."""
+    """Split rows of four versions an image (4B, ...) into normal and transformed.
+
+    The normal images are (B, ...), the transformed (3B, ...).
+    """
     x = x.unflatten(0, (-1, 4))
     return x[:, 0], x[:, 1:].flatten(0, 1)
 
 
 def relations(projected: Tensor) -> Tensor:
-    """Cosines (3B, B) of the transformed with the normal images, from the projections (4B, D) of both."""
+    """Compute cosines (3B, B) of transformed with normal images.
+
+    `projected` holds the projections (4B, D) of both.
+    """
     normal, transformed = split_versions(projected)
     return losses.similarity(transformed, normal)
 
 
 class Pretext(nn.Module):
-    """A question about four versions of each image, the first of which is the normal one.
+    """A question about four versions of each image; the first is the normal one.
 
     `show` gives the images that the network sees, (4B, C, H, W), the versions of an image together, and the right
     answers (R,) of the rows that are asked about; called with the pooled features (4B, D) it gives logits (R, K). The
@@ -90,22 +102,28 @@ class Pretext(nn.Module):
         raise NotImplementedError
 
     def augmentations(self, views: Sequence[View]) -> list[View]:
-        """The four views, transformed where the batch does it."""
+        """Return the four views, transformed where the batch does it."""
         return transformed(views, self.transform)
 
     def versions(self, batch: Batch) -> Tensor:
-        """The four views of a batch as rows (4B, C, H, W), turned by the number of the version, or transformed."""
+        """Return the four views of a batch as rows (4B, C, H, W).
+
+        They are turned by the number of the version, or transformed.
+        """
         return ops.turned(batch.x) if self.transform == "rotation" else torch.stack(tuple(batch.x), 1).flatten(0, 1)
 
     def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What the network sees, and the right answers."""
+        """Return the images that the network sees, and the right answers."""
         raise NotImplementedError
 
     def forward(self, pooled: Tensor) -> Tensor:
         return self.head(pooled)
 
     def for_student(self, width: int, samples: int) -> "Pretext":
-        """The same task with a new head, for features of `width` and `samples` training images."""
+        """Build the same task with a new head, for a student's features of `width`.
+
+        `samples` are its training images.
+        """
         if samples > self.samples:
             raise Error(
                 f"the teacher's head was trained on {self.samples:,} images and the student has {samples:,}: "
@@ -115,7 +133,9 @@ class Pretext(nn.Module):
 
 
 class Contrastive(Pretext):
-    """SSKD's own: which of the batch's normal images (K = B) was a transformed one made from? Asked of 3B rows.
+    """SSKD's task: from which normal image of the batch was a version made?
+
+    K = B answers, asked of 3B rows.
 
     The logits are cosines of projections as wide as the features.
     """
@@ -131,7 +151,10 @@ class Contrastive(Pretext):
 
 
 class Rotation(Pretext):
-    """By which of K = 4 quarter turns was the image turned (Gidaris et al. 2018)? Asked of all 4B rows."""
+    """By which of K = 4 quarter turns was the image turned (Gidaris et al. 2018)?
+
+    Asked of all 4B rows.
+    """
 
     changes = True
 
@@ -143,7 +166,9 @@ class Rotation(Pretext):
 
 
 class Jigsaw(Pretext):
-    """Which of all K = 24 permutations have 2 x 2 patches undergone (after Noroozi & Favaro 2016)? Asked of 3B rows.
+    """Which of all K = 24 permutations have 2 x 2 patches undergone?
+
+    After Noroozi & Favaro 2016; asked of 3B rows.
 
     Permutations are equally likely, that which changes nothing among them. The network sees the image put together
     again; the authors' has nine patches of larger images, with gaps between them, and sees one at a time.
@@ -171,7 +196,9 @@ class Jigsaw(Pretext):
 
 
 class Exemplar(Pretext):
-    """Which of all K = n training images is it a version of (after Dosovitskiy et al. 2014)? Asked of all 4B rows.
+    """Which of all K = n training images is it a version of?
+
+    After Dosovitskiy et al. 2014; asked of all 4B rows.
 
     Every training image is a class, the authors' take 8,000 patches; n outputs for features of D numbers are (D + 1) n
     weights. A classifier of the batch's images alone would be the contrastive task.
@@ -193,7 +220,7 @@ TASKS: dict[str, type[Pretext]] = {
 
 
 def pretext(task: Task, transform: Transform, width: int, samples: int, shape: Shape) -> Pretext:
-    """The task of that name for features of `width`, `samples` training images of this shape."""
+    """Build a task by name, for features of `width` and `samples` training images."""
     if TASKS[task].changes and transform != "rotation":
         raise Error(f"task={task!r} changes the images itself: leave transform={transform!r} out, or take another task")
     if task == "jigsaw" and shape[2] % 2:

@@ -1,4 +1,7 @@
-"""What SimCLR, MoCo, BYOL and MOKD share: two views without labels, a projection head, momentum copies."""
+"""Self-supervised training: two views, a projection head, momentum copies.
+
+SimCLR, MoCo, BYOL and MOKD share it.
+"""
 
 import copy
 from typing import TypeVar
@@ -10,7 +13,10 @@ from ..base import Method
 
 
 class SelfSupervised(Method):
-    """Learns features from two views of every training image, labelled or not; a subclass makes `projector`."""
+    """Features from two views of every training image, labelled or not.
+
+    A subclass makes `projector`.
+    """
 
     learns_from = "two views without labels"
     views = ("strong", "second")
@@ -20,7 +26,7 @@ class SelfSupervised(Method):
     projector: nn.Sequential
 
     def embed(self, x: Tensor) -> Tensor:
-        """What the projection head makes of one view's pooled features: (B, D)."""
+        """Return the projections (B, D) of one view's pooled features."""
         return self.projector(self.model.features(x).pooled)
 
 
@@ -28,7 +34,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def momentum_copy(module: Module) -> Module:
-    """A copy with the same weights and batch statistics that no gradient trains."""
+    """Copy a module with weights and batch statistics; no gradient trains the copy."""
     return copy.deepcopy(module).requires_grad_(False)
 
 
@@ -39,9 +45,9 @@ def follow(target: nn.Module, source: nn.Module, momentum: float, buffers: bool 
     Buffers stay the target's own, as in MoCo and BYOL, whose targets run in train mode and gather batch statistics
     themselves; `buffers=True` copies them from the source, for a target that stays in eval mode.
     """
-    own: list[Tensor] = list(target.parameters())
-    new: list[Tensor] = list(source.parameters())
-    torch._foreach_lerp_(own, new, 1 - momentum)
+    target_weights: list[Tensor] = list(target.parameters())
+    source_weights: list[Tensor] = list(source.parameters())
+    torch._foreach_lerp_(target_weights, source_weights, 1 - momentum)
     if buffers:
         for buffer, latest in zip(target.buffers(), source.buffers(), strict=True):
             buffer.copy_(latest)
