@@ -67,7 +67,11 @@ def _definition(function: types.FunctionType) -> ast.AST | None:
     """Return the tree of a function as it was loaded, if there is one."""
     file, loaded = function.__code__.co_filename, function.__code__
     for node, code in definitions("".join(linecache.getlines(file)), file):
-        if code.co_firstlineno == loaded.co_firstlineno and code.co_name == loaded.co_name and same(code, loaded):
+        if (
+            code.co_firstlineno == loaded.co_firstlineno
+            and code.co_name == loaded.co_name
+            and bytecode(code) == bytecode(loaded)
+        ):
             return node
     return None
 
@@ -277,11 +281,6 @@ def inner(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from inner(const)
 
 
-def same(a: types.CodeType, b: types.CodeType) -> bool:
-    """Return whether two code objects compute the same, wherever they stand in a file."""
-    return bytecode(a) == bytecode(b)
-
-
 def bytecode(code: types.CodeType) -> str:
     """Return a code object as text, docstrings of inner functions included."""
     consts = (bytecode(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts)
@@ -289,23 +288,16 @@ def bytecode(code: types.CodeType) -> str:
 
 
 @lru_cache(maxsize=4096)
-def global_names(code: types.CodeType) -> frozenset[str]:
-    """Return the global names that a function reads, inner functions included."""
-    steps = (step for each in inner(code) for step in dis.get_instructions(each))
-    return frozenset(step.argval for step in steps if step.opname == "LOAD_GLOBAL")
+def global_reads(code: types.CodeType) -> dict[str, set[tuple[str, ...]]]:
+    """Return the global names that a function reads, each with the attributes behind it.
 
-
-@lru_cache(maxsize=4096)
-def attribute_chains(code: types.CodeType, name: str) -> frozenset[tuple[str, ...]]:
-    """Return what a function reads behind a global name.
-
-    {("losses", "kd")} for `kdlab.losses.kd`.
+    {"kdlab": {("losses", "kd")}} for `kdlab.losses.kd`; inner functions and comprehensions are included.
     """
-    chains: set[tuple[str, ...]] = set()
+    reads: dict[str, set[tuple[str, ...]]] = {}
     for each in inner(code):
         steps = list(dis.get_instructions(each))
         for i, step in enumerate(steps):
-            if step.opname == "LOAD_GLOBAL" and step.argval == name:
+            if step.opname == "LOAD_GLOBAL":
                 behind = itertools.takewhile(lambda s: s.opname in ("LOAD_ATTR", "LOAD_METHOD"), steps[i + 1 :])
-                chains.add(tuple(s.argval for s in behind))
-    return frozenset(chains)
+                reads.setdefault(step.argval, set()).add(tuple(s.argval for s in behind))
+    return reads

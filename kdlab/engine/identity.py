@@ -27,7 +27,7 @@ from ..experiment.optimizers import OPTIMIZERS
 from ..methods import METHODS, Distill, Method
 from ..metrics import METRICS, monitored
 from ..models import MODELS
-from .code import attribute_chains, code_text, digest, file_digest, free_variables, global_names
+from .code import code_text, digest, file_digest, free_variables, global_reads
 
 VERSION = 3  # raise it when a default of Config's fields changes; a method's own defaults count with its code
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -361,9 +361,11 @@ def _read_by(function: types.FunctionType) -> list[tuple[str, Any]]:
     Globals, functions of modules, and variables of functions around it, which are numbered as in its text.
     """
     code, values = function.__code__, []
-    for name in sorted(global_names(code) & set(function.__globals__)):
+    for name, chains in sorted(global_reads(code).items()):
+        if name not in function.__globals__:  # a builtin
+            continue
         value = function.__globals__[name]
-        for chain in sorted(attribute_chains(code, name)):
+        for chain in sorted(chains):
             path, at, behind = name, value, list(chain)
             while isinstance(at, types.ModuleType) and behind:  # of `losses.kd` the function counts, not the module
                 path, at = f"{path}.{behind[0]}", getattr(at, behind.pop(0), None)

@@ -37,7 +37,11 @@ class RunLock:
 
         They warn after `silent` seconds, or raise a `Timeout` where they shall not `wait`.
         """
-        self._make_root()
+        root = self.file.parent
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_hold(root, error) from error
         try:
             self.held.append(self._acquire(silent))
         except Timeout:
@@ -113,13 +117,6 @@ class RunLock:
                 with suppress(OSError):
                     self.file.unlink()
         raise AssertionError("one of them was acquired, or has raised")
-
-    def _make_root(self) -> None:
-        root = self.file.parent
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise cannot_hold(root, error) from error
 
 
 def cannot_hold(root: Path, error: OSError) -> Error:

@@ -31,9 +31,10 @@ def run(config: Config, *, fresh: bool = False) -> Result:
     that want the same run train it once: the other one says that it waits. Config, data and networks that do not fit
     together are refused before anything trains, and nothing is written.
 
-    A run of an edited method or loss is a new run. A stored result of other networks, or of another loop, than today's
-    comes back with a warning; `fresh` removes what is stored of this run and of what it stands on, and trains anew.
-    What the machine refuses, room on a disk, a permission, memory, is an `Error` too; what is stored stays.
+    A run of an edited method or loss is a new run; comments, layout and names of local variables do not count. A stored
+    result of other networks, or of another loop, than today's comes back with a warning; `fresh` removes what is stored
+    of this run and of what it stands on, and trains anew. What the machine refuses, room on a disk, a permission,
+    memory, is an `Error` too; what is stored stays.
     """
     with machine_errors(runs_root()):
         folder = RunFolder(config, chain_images(config))
@@ -166,7 +167,7 @@ def track(epoch: int, setup: Setup) -> dict[str, float]:
 def tracked(log: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Return test accuracy after the last and the best epoch, from the lines of a log.
 
-    Columns are track/NAME/WHICH.     WHICH is `last`; `best_val`, the epoch that validation images would have chosen;
+    Columns are track/NAME/WHICH. WHICH is `last`; `best_val`, the epoch that validation images would have chosen;
     `best_test`, the one that the test images would, which is what many papers report, and too good. The first of equal
     epochs counts, by accuracy for both TRACKED; track/epoch/WHICH says which it is. Without validation images there is
     no `best_val`.

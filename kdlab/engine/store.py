@@ -40,7 +40,6 @@ from .reading import (
     digest_of,
     digests_of,
     load_into,
-    log_lines,
     parsed,
     read_object,
     read_result,
@@ -335,11 +334,3 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in tree.items():
         values |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
     return values
-
-
-__all__ = [
-    "CHECKPOINT_SECONDS",
-    "RunFolder",
-    "flat",
-    "log_lines",
-]

@@ -38,7 +38,7 @@ def transfer(
 ) -> pd.DataFrame:
     """Tabulate `transfer_scores` of a run, or of several by name.
 
-    A row each: mean, 95 % interval over draws, n.     With a `baseline` (one of the names) also the mean difference to
+    A row each: mean, 95 % interval over draws, n. With a `baseline` (one of the names) also the mean difference to
     it, paired by draw, with its own interval. An interval tells what other labelled images would give, not what another
     training of the network would.
     """
@@ -64,7 +64,7 @@ def transfer_scores(
 ) -> list[float]:
     """Return how often a classifier on frozen features is right, in percent, by draw.
 
-    It is measured on the test images of another data set.     The features are the pooled ones of the run's trained
+    It is measured on the test images of another data set. The features are the pooled ones of the run's trained
     network, of images brought to `size` x `size` pixels (None: those that it was trained at) and normalised as it knows
     it, with the mean and deviation of its own data set. The classifier, key of HEADS, learns from `shots` labelled
     training images a class; each of `seeds` draws others, the same ones for every network, and those of fewer shots are

@@ -20,7 +20,8 @@ from kdlab.core.places import environment
 from kdlab.engine import process as processes
 from kdlab.engine import store
 from kdlab.engine.process import Process
-from kdlab.engine.store import RunFolder, log_lines
+from kdlab.engine.reading import log_lines
+from kdlab.engine.store import RunFolder
 from kdlab.experiment.setup import chain_images
 
 DUE = store.CHECKPOINT_SECONDS  # of the processes; here `runs` makes it 0

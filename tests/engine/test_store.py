@@ -27,7 +27,7 @@ from kdlab.cli import app as cli
 from kdlab.core.places import environment
 from kdlab.engine import store
 from kdlab.engine.process import Process
-from kdlab.engine.store import log_lines
+from kdlab.engine.reading import log_lines
 
 SMALL = {"labels": 20, "width": 0.125, "epochs": 3, "steps": 1, "batch": 8, "model": "resnet8"}
 TEACHER = Config(**SMALL)
