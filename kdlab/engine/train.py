@@ -164,10 +164,6 @@ class Training:
         self.save()
         self.start()
 
-    def done(self, epoch: int) -> None:
-        """Count an epoch as over."""
-        self.epoch, self.within, self.epoch_seconds = epoch, None, 0.0
-
     def start(self) -> None:
         """Start the clock."""
         self._began = time.perf_counter(), time.process_time()
@@ -228,7 +224,7 @@ def fit(setup: Setup, folder: RunFolder | None = None, hooks: Sequence[Hook] = (
     for epoch in range(training.epoch + 1, 0 if training.stop else config.epochs + 1):
         line = {"epoch": epoch, **_one_epoch(training, module, bar)}
         last, elapsed = epoch == config.epochs, training.epoch_seconds
-        training.done(epoch)
+        training.epoch, training.within, training.epoch_seconds = epoch, None, 0.0
         if last or epoch % config.evaluate_every == 0:
             names = due(setup, "validation")
             line |= evaluate(setup, part, dict.fromkeys([*names, metric] if best else names))
