@@ -1,4 +1,4 @@
-"""The code keeps the rules, the layout and the types that pyproject.toml asks for."""
+"""The code keeps the rules, the layout, the types and the imports that pyproject.toml asks for."""
 
 import shlex
 import subprocess
@@ -22,6 +22,10 @@ CHECKS = {  # what is run, and what helps when it fails
     "types": (
         f"{TYPES} --output-format min-text --summary=none",
         f"{TYPES}\nshows them with their lines; they are mended by hand",
+    ),
+    "imports": (
+        f"{PYTHON} -c 'from importlinter import cli; cli.lint_imports_command()' --no-cache",
+        "a room imports only those below it, as [tool.importlinter] of pyproject.toml says; lint-imports shows it",
     ),
 }
 

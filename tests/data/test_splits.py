@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from kdlab.core.errors import Error
 from kdlab.data import Batches, load, sources, split
 from kdlab.data.augment import AUGMENTATIONS, Recipe
+from kdlab.data.splits import rows_by_class
 
 DIGITS = load("digits")
 
@@ -286,3 +287,10 @@ def test_size_mends_several_sizes_and_missing_folders_are_named(folder):
 def test_unknown_data_set():
     with pytest.raises(Error, match="did you mean 'digits'"):
         load("digit")
+
+
+def test_rows_by_class():
+    rows, counts, starts = rows_by_class(torch.tensor([2, 0, -1, 2, 0, -1, 0]))
+    assert (rows.tolist(), counts.tolist(), starts.tolist()) == ([1, 4, 6, 0, 3], [3, 0, 2], [0, 3, 3])
+    rows, counts, starts = rows_by_class(torch.full((3,), -1))
+    assert (rows.tolist(), counts.tolist(), starts.tolist()) == ([], [0], [0])

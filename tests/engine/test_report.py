@@ -1,18 +1,10 @@
 """Tables of groups of runs."""
 
-import numpy as np
 import pytest
 from making import TINY
 
 import kdlab
 from kdlab import Config, Error
-from kdlab.engine.report import interval
-
-
-def test_interval_against_a_hand_calculation():
-    mean, half = interval([1.0, 2.0, 3.0])
-    assert mean == 2 and half == pytest.approx(4.302653 / np.sqrt(3), rel=1e-5)
-    assert np.isnan(interval([5.0])[1])
 
 
 @pytest.mark.parametrize(

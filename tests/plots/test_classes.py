@@ -4,7 +4,6 @@ import matplotlib
 import pandas as pd
 import pytest
 import torch
-from scipy.stats import binomtest
 
 matplotlib.use("Agg")
 
@@ -20,15 +19,6 @@ def texts(axis):
 
 def labels(ticks):
     return [t.get_text() for t in ticks]
-
-
-def test_wilson_by_its_formula():
-    assert wilson(8, 10) == pytest.approx((49.02, 94.33), abs=0.01)
-    assert wilson(0, 10) == pytest.approx((0, 27.75), abs=0.01)
-    z2 = 1.959964**2
-    middle, half = (5 + z2 / 2) / (50 + z2), (z2 * (5 * 45 / 50 + z2 / 4)) ** 0.5 / (50 + z2)
-    assert wilson(5, 50) == pytest.approx((100 * (middle - half), 100 * (middle + half)), abs=1e-4)
-    assert wilson(7, 9, level=0.5)[1] == pytest.approx(100 * binomtest(7, 9).proportion_ci(0.5, "wilson").high)
 
 
 def test_confusion_in_percent_colours_what_is_wrong():

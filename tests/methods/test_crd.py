@@ -1,16 +1,10 @@
 """CRD and its kind: negatives of other classes, memories that move after the step."""
 
-from dataclasses import replace
-
 import pytest
 import torch
-from making import config_of, make, size_of
+from making import make
 from torch import nn
 
-from kdlab import METHODS, Error, assemble, models
-from kdlab.data import load
-from kdlab.data.splits import rows_by_class
-from kdlab.experiment import setup as setups
 from kdlab.methods.crd import OtherClasses
 
 
@@ -31,13 +25,6 @@ def test_negatives_come_from_the_labels_and_are_not_saved():
     method, _ = make("crd", negatives=8)
     assert not any(name.startswith("others.") for name in method.state_dict())
     assert {"others.by_class", "others.counts", "others.starts"} <= {name for name, _ in method.named_buffers()}
-
-
-def test_rows_by_class():
-    rows, counts, starts = rows_by_class(torch.tensor([2, 0, -1, 2, 0, -1, 0]))
-    assert (rows.tolist(), counts.tolist(), starts.tolist()) == ([1, 4, 6, 0, 3], [3, 0, 2], [0, 3, 3])
-    rows, counts, starts = rows_by_class(torch.full((3,), -1))
-    assert (rows.tolist(), counts.tolist(), starts.tolist()) == ([], [0], [0])
 
 
 def test_memories_move_halfway_after_the_step_and_constants_stay():
@@ -105,63 +92,6 @@ def test_half_precision_memory_and_mixed_images():
     loss, _ = method(batch, 0.0)
     method.after_step(0.0)
     assert loss.isfinite() and before.dtype == torch.float16 and torch.equal(method.memory, before)
-
-
-# What is asked before anything is allocated
-
-
-@pytest.mark.parametrize(
-    "key, options, bytes_an_image",
-    [
-        (
-            "crd",
-            {"negatives": 8},
-            2 * 128 * 4 + 8,
-        ),  # a row of floats in both memories, and a place in the index by class
-        ("pskd", {}, 10 * 2 + 1),  # a row of halves, and whether it was written
-        ("lsskd", {}, (1 + 4 * 4 * 4) * (10 * 2) + 1 + 4 * 4),  # and four turns, of 40 joint labels, in four branches
-    ],
-)
-def test_tables_say_their_size_before_they_are_allocated(key, options, bytes_an_image, monkeypatch):
-    def blank(images):
-        labels = torch.arange(images) % 10
-        with torch.device("meta"):
-            nets = [models.build(name, 10, 1, 0.125) for name in ("resnet18", "litenet_dsc")]
-            return METHODS[key](*nets, labels=labels, batch=16, shape=(1, 8, 8), **options)
-
-    monkeypatch.setenv("KDLAB_MEMORY", "1")
-    with pytest.warns(UserWarning, match=f"{key} keeps [0-9,]+ MB beside the network for 200,000 images") as messages:
-        setups.check_room(key, blank(200_000), "cpu")
-    megabytes = float(str(messages[0].message).split(" keeps ")[1].split(" MB")[0].replace(",", ""))
-    beside = blank(100).held_megabytes  # heads and branches
-    assert megabytes == pytest.approx(beside + 0.2 * bytes_an_image, abs=0.6)
-    monkeypatch.setattr(setups, "installed_memory", lambda: 10**6)
-    instead = {"crd": "hp half=True halves it", "lsskd": "hp past=snapshot", "pskd": "give it fewer images"}[key]
-    with pytest.raises(Error, match=rf"{key} keeps .* MB .*, and cpu has 1.* {instead}"):
-        setups.check_room(key, blank(200_000), "cpu")
-
-
-def of_many_images(key):
-    """A run of a method on 12,000 images, 10,800 of them to train on and 20 with a label."""
-    config, images = config_of(key), load("digits", size_of(key))
-    x, y = images.train_x[:1].expand(12_000, -1, -1, -1), torch.arange(12_000) // 1200
-    return assemble(
-        config, {("digits", size_of(key)): replace(images, train_x=x, train_y=y, mean=images.mean, std=images.std)}
-    )
-
-
-@pytest.mark.parametrize("key", METHODS)
-def test_every_method_is_put_together_for_many_images_of_which_few_have_a_label(key):
-    assert len(of_many_images(key).data.labelled) == 20
-
-
-def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch):
-    devices = []
-    held = property(lambda self: devices.append(self.memory.device.type) or 1e9)
-    monkeypatch.setattr(METHODS["crd"], "held_megabytes", held)
-    with pytest.raises(Error, match="crd keeps 1,000,000,000 MB beside the network for 10,800 images, and cpu has"):
-        of_many_images("crd")
-    assert devices == ["meta"]
 
 
 # What every method has
