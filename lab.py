@@ -56,7 +56,8 @@ def usable_as_is(words: list[str]) -> bool:
 
     # from this folder `import kdlab` always works: ask for an installed distribution, and elsewhere
     elsewhere = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
-    needed = ["torch", "papermill", *(["pytest", "nbval", "xdist", "ruff", "pyrefly", "importlinter"] if words[0] == "test" else [])]
+    of_tests = ["pytest", "nbval", "xdist", "ruff", "pyrefly", "importlinter"]
+    needed = ["torch", "papermill", *(of_tests if words[0] == "test" else [])]
     return any(distributions(name="kdlab", path=elsewhere)) and all(map(find_spec, needed))
 
 

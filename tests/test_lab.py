@@ -227,8 +227,8 @@ def test_suitable_environment_is_used_as_it_is(lab, monkeypatch):
         assert fresh.usable_as_is(["run"])
         assert not fresh.usable_as_is(["test"])  # pytest is missing
         installed["modules"] |= {"pytest", "nbval", "xdist", "ruff"}
-        assert not fresh.usable_as_is(["test"])  # and the checker of types
-        installed["modules"].add("pyrefly")
+        assert not fresh.usable_as_is(["test"])  # and the checkers of types and imports
+        installed["modules"] |= {"pyrefly", "importlinter"}
         assert fresh.usable_as_is(["test"])
         installed["distribution"] = False
         assert not fresh.usable_as_is(["run"])
