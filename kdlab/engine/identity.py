@@ -57,7 +57,6 @@ APART = (
     "core/output.py",
     "core/places.py",
     "core/settings.py",
-    "core/starting.py",
     "core/statistics.py",
     "engine/report.py",
     "engine/tables.py",
