@@ -47,16 +47,6 @@ class Survey(NamedTuple):
     problems: dict[str, str]  # file -> the sentence
 
 
-class Equal(NamedTuple):
-    """Images of a part that are equal to training images.
-
-    Pairs of positions, and how many have different labels. These come first.
-    """
-
-    pairs: list[tuple[int, int]]  # in the training images, in the part
-    other_label: int
-
-
 @dataclass(frozen=True)
 class Inspected:
     """A data set as it would be read, its files if they are yours, and their survey.
@@ -99,7 +89,9 @@ class Inspected:
         if unlabelled := int((self.images.train_y < 0).sum()):
             yield f"unlabelled: {unlabelled:,} of the {len(self.images.train_y):,} training images"
         yield f"sizes: {self._sizes()}"
-        yield f"modes: {self._modes()}"
+        ordered = self.survey.modes.most_common()
+        modes = [f"{count:,} {mode}{f' ({MODES[mode]})' if mode in MODES else ''}" for mode, count in ordered]
+        yield f"modes: {', '.join(modes)}"
         for problem in self.problems[:NAMED]:
             yield f"not readable: {self._name(problem)}"
         if len(self.problems) > NAMED:
@@ -123,10 +115,6 @@ class Inspected:
         side = min(max(min(often), LEAST), SIZE)
         return f"{text}: give size=, such as size={side} (here --size {side})" if self.several_sizes else text
 
-    def _modes(self) -> str:
-        ordered = self.survey.modes.most_common()
-        return ", ".join(f"{count:,} {mode}{f' ({MODES[mode]})' if mode in MODES else ''}" for mode, count in ordered)
-
     def _equal(self) -> Iterator[str]:
         digests = self._digests()
         if digests is None:
@@ -137,12 +125,12 @@ class Inspected:
             if part not in parts or not len(digests[part]):
                 continue
             of = f"{len(digests[part]):,} {word} images"
-            if not (count := len(parts[part].pairs)):
+            if not (count := len(parts[part])):
                 yield f"equal images: none of the {of} is a training image too"
             else:
                 are = "are training images" if count > 1 else "is a training image"
                 yield f"equal images: {count:,} of the {of} {are} too{self._examples(part, parts[part])}"
-        if count := len(parts["train"].pairs):
+        if count := len(parts["train"]):
             repeat = "images repeat others" if count > 1 else "image repeats another"
             yield f"equal images: {count:,} training {repeat}{self._examples('train', parts['train'])}"
 
@@ -163,15 +151,14 @@ class Inspected:
             if pairs is not None
         }
 
-    def _examples(self, part: str, matches: Equal) -> str:
-        shown = max(2, min(matches.other_label, PAIRS))
+    def _examples(self, part: str, matches: Sequence[tuple[int, int, bool]]) -> str:
+        other_label = sum(differ for *_, differ in matches)
+        shown = max(2, min(other_label, PAIRS))
         examples = "; ".join(
-            f"{self._image('train', a, i < matches.other_label)} = {self._image(part, b, i < matches.other_label)}"
-            for i, (a, b) in enumerate(matches.pairs[:shown])
+            f"{self._image('train', a, differ)} = {self._image(part, b, differ)}" for a, b, differ in matches[:shown]
         )
-        left = len(matches.pairs) - shown
-        more = f"; {left:,} more" if left > 0 else ""
-        return f"{f', {matches.other_label:,} with another label' if matches.other_label else ''} ({examples}{more})"
+        more = f"; {len(matches) - shown:,} more" if len(matches) > shown else ""
+        return f"{f', {other_label:,} with another label' if other_label else ''} ({examples}{more})"
 
     def _image(self, part: str, k: int, with_label: bool) -> str:
         """Return an image's name, and its class where that matters."""
@@ -287,22 +274,25 @@ def _problem(file: str) -> str | None:
     return None
 
 
-def equal(parts: Mapping[str, Sequence[str]], labels: Mapping[str, Sequence[int]]) -> dict[str, Equal]:
+def equal(
+    parts: Mapping[str, Sequence[str]], labels: Mapping[str, Sequence[int]]
+) -> dict[str, list[tuple[int, int, bool]]]:
     """Find the images of each part that are also training images.
 
-    Of "train" those that repeat an earlier one.
+    Returns, for each part, positions in the training images and in the part, and whether the labels differ; those that
+    do come first. Of "train" those that repeat an earlier image.
     """
     first: dict[str, int] = {}
     for k, each in enumerate(parts["train"]):
         first.setdefault(each, k)
     by_part = {}
     for part, digests in parts.items():
-        pairs = [(first[each], k) for k, each in enumerate(digests) if each in first]
-        pairs = [(a, k) for a, k in pairs if part != "train" or a != k]
-        both = [(labels["train"][a], labels[part][k]) for a, k in pairs]
-        differ = [one != other and min(one, other) >= 0 for one, other in both]
-        first_those = sorted(range(len(pairs)), key=lambda i: not differ[i])
-        by_part[part] = Equal([pairs[i] for i in first_those], sum(differ))
+        matches = []
+        for k, each in enumerate(digests):
+            if each in first and (part != "train" or first[each] != k):
+                one, other = labels["train"][first[each]], labels[part][k]
+                matches.append((first[each], k, one != other and min(one, other) >= 0))
+        by_part[part] = sorted(matches, key=lambda match: not match[2])
     return by_part
 
 

@@ -3,21 +3,8 @@
 import shutil
 
 import pytest
-from own_images import command, fill, image, pets
+from own_images import command, fill, image
 from PIL import Image
-
-from kdlab.data import load
-
-
-@pytest.fixture(autouse=True)
-def fresh():
-    yield
-    load.cache_clear()
-
-
-@pytest.fixture
-def root(tmp_path):
-    return pets(tmp_path / "pets")
 
 
 def inspected(*words):

@@ -40,17 +40,6 @@ HIDDEN_FILES = (
 )
 
 
-@pytest.fixture(autouse=True)
-def fresh():
-    yield
-    load.cache_clear()
-
-
-@pytest.fixture
-def root(tmp_path):
-    return pets(tmp_path / "pets")
-
-
 def quietly(name, size=None):
     """The data set, and the warnings of reading it."""
     with warnings.catch_warnings(record=True) as said:

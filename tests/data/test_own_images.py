@@ -21,13 +21,6 @@ SHARE = ("cat", "dog")
 def fresh(tmp_path, monkeypatch):
     monkeypatch.setenv("KDLAB_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("KDLAB_WORKERS", "0")
-    yield
-    load.cache_clear()
-
-
-@pytest.fixture
-def root(tmp_path):
-    return pets(tmp_path / "pets")
 
 
 def trained(**fields):

@@ -20,13 +20,6 @@ from kdlab.data.photographs import Stored
 DRAW = np.random.default_rng(0)
 
 
-@pytest.fixture(autouse=True)
-def nothing_loaded():
-    load.cache_clear()
-    yield
-    load.cache_clear()
-
-
 @pytest.fixture
 def even(tmp_path, monkeypatch):
     """Images of one size, enough to be kept."""
