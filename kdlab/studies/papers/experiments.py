@@ -3,7 +3,7 @@
 Of a table each row of published.csv is a cell; experiments without numbers list their cells here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -167,15 +167,32 @@ def figure_5(
 
     Which pair of networks the figure has is not known.
     """
-    task, plan = Task(dataset, None, budget), []
-    for data in (None,) if task.small or dataset else ("cifar100", "tiny-imagenet"):
-        data_field = {"dataset": data} if data else {}
+    task, groups = Task(dataset, None, budget), {}
+    for share in SHARES if task.small or dataset else ():
+        groups[f"{100 * share:.0f} % of the images"] = {"labels": share}
+    for data in () if groups else ("cifar100", "tiny-imagenet"):
         for share in SHARES:
-            group = f"{100 * share:.0f} % of the images{f' of {data}' if data else ''}"
-            for method in ("kd", "crd", "sskd", "lsskd"):
-                fields = fields_of(method, model, teacher, labels=share, of_teacher={"labels": None}, **data_field)
-                plan.append(Planned(Cell(group, method, f"{method}, {group}"), fields))
+            groups[f"{100 * share:.0f} % of the images of {data}"] = {"labels": share, "dataset": data}
+    plan = _varied(groups, {"labels": None}, ("kd", "crd", "sskd", "lsskd"), model, teacher)
     return replicate("lsskd/figure-5", plan, [(m, "kd") for m in ("crd", "sskd", "lsskd")], task)
+
+
+def _varied(
+    groups: Mapping[str, Mapping[str, Any]],
+    of_teacher: Mapping[str, Any],
+    methods: Sequence[str],
+    model: str,
+    teacher: str,
+) -> list[Planned]:
+    """Return a cell for each method in each group of student fields."""
+    return [
+        Planned(
+            Cell(group, method, f"{method}, {group}"),
+            fields_of(method, model, teacher, of_teacher=of_teacher, **fields),
+        )
+        for group, fields in groups.items()
+        for method in methods
+    ]
 
 
 def figure_6(dataset: str | None = None, labels: int | float | None = None, budget: str = "lab") -> Replication:
@@ -243,12 +260,8 @@ def few_shot(
     dataset: str | None = None, budget: str = "lab", model: str = "resnet20", teacher: str = "resnet56"
 ) -> Replication:
     """Give some of the labels to the student, all of them to its teacher."""
-    plan = []
-    for share in SHARES:
-        for method in SSKD_METHODS:
-            fields = fields_of(method, model, teacher, labels=share, of_teacher={"labels": None})
-            group = f"{100 * share:.0f} % of the labels"
-            plan.append(Planned(Cell(group, method, f"{method}, {group}"), fields))
+    groups = {f"{100 * share:.0f} % of the labels": {"labels": share} for share in SHARES}
+    plan = _varied(groups, {"labels": None}, SSKD_METHODS, model, teacher)
     return replicate("sskd/few-shot", plan, SSKD_RIVALS, Task(dataset, None, budget))
 
 
@@ -260,12 +273,8 @@ def noisy(
     teacher: str = "resnet56",
 ) -> Replication:
     """Make some of the student's labels wrong, none of its teacher's."""
-    plan = []
-    for noise in NOISES:
-        for method in SSKD_METHODS:
-            fields = fields_of(method, model, teacher, noise=noise, of_teacher={"noise": 0.0})
-            group = f"{100 * noise:.0f} % wrong labels"
-            plan.append(Planned(Cell(group, method, f"{method}, {group}"), fields))
+    groups = {f"{100 * noise:.0f} % wrong labels": {"noise": noise} for noise in NOISES}
+    plan = _varied(groups, {"noise": 0.0}, SSKD_METHODS, model, teacher)
     return replicate("sskd/noisy", plan, SSKD_RIVALS, Task(dataset, labels, budget))
 
 

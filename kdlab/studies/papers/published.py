@@ -36,8 +36,9 @@ def _tables() -> dict[bool, dict[str, Table]]:
     return tables
 
 
-TABLES = _tables()[True]
-ABSENT = _tables()[False]  # what the four papers speak of, and no row has; the note says what is known
+_TABLES = _tables()
+TABLES = _TABLES[True]
+ABSENT = _TABLES[False]  # what the four papers speak of, and no row has; the note says what is known
 UNITS = {
     "top-1": "%",
     "top-5": "%",
