@@ -15,9 +15,19 @@ Tian et al. 2020 (CRD), which most comparisons of distillation methods follow.
 
 from types import FunctionType
 
-from .attention import at, attention_map, factor_transfer
 from .contrastive import byol, info_nce, nt_xent
-from .features import ab, byot_feature, feature_cosine, feature_mse, fsp, nst, pool_to_match
+from .features import (
+    ab,
+    at,
+    attention_map,
+    byot_feature,
+    factor_transfer,
+    feature_cosine,
+    feature_mse,
+    fsp,
+    nst,
+    pool_to_match,
+)
 from .labels import class_log_probabilities, class_logits, joint_labels, smooth, soften
 from .logits import consistency, cross_entropy, dkd, kd, pseudo_label, soft_cross_entropy, tfkd_reg
 from .relations import cc, cc_kernel, gram, pkt, rkd_angle, rkd_distance, similarity, sp

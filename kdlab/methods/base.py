@@ -218,12 +218,12 @@ class Method(nn.Module):
         return hyper_parameters(cls.build)
 
     @classmethod
-    def check_hyper(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return all hyper-parameters: `given` laid over the defaults.
+    def check_hyper(cls, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all hyper-parameters: `chosen` laid over the defaults.
 
         Unknown names and values out of range are refused.
         """
-        return checked_hyper(cls.__name__, cls.build, given)
+        return checked_hyper(cls.__name__, cls.build, chosen)
 
 
 class Distill(Method):

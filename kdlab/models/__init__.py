@@ -11,12 +11,22 @@ import torch
 
 from ..core.errors import Error, lookup
 from .adapters import from_module, from_stages
-from .base import Features, Network, Stage, conv_bn_relu, evaluating, fresh_copy, map_shapes, parameter_count, scaled
+from .base import (
+    Features,
+    Network,
+    Stage,
+    conv_bn_relu,
+    evaluating,
+    fresh_copy,
+    map_shapes,
+    parameter_count,
+    reading_as,
+    scaled,
+)
 from .branches import Branch, BranchOutput, branches, several_stages
 from .litenet import litenet_dsc
 from .mobilenet import MOBILENETS
 from .preact import PREACT
-from .reading import reading_as
 from .resnet import RESNETS
 from .shufflenet import shufflenet_v1, shufflenet_v2
 from .torchvision_nets import TORCHVISION, imagenet_weights, load_imagenet

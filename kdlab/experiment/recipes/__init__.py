@@ -6,7 +6,6 @@ A recipe is a function of what its paper varies (networks, data set).
 from functools import partial
 
 from . import benchmark, imagenet, pretraining, rotations, self_distillation, stl10
-from .pairs import PAIRS
 from .recipe import Preset, Recipe
 
 # Method -> preset -> recipe. A method of which nothing was published needs no entry: its preset "paper" is the
@@ -70,4 +69,107 @@ RECIPES: dict[str, dict[str, Preset]] = {
     "byot": {"paper": self_distillation.byot},
     "hsakd_online": {"paper": rotations.hsakd_online},
     "lsskd": {"paper": rotations.lsskd, "coc": rotations.lsskd_coc, "imagenet": imagenet.lsskd},
+}
+
+
+# The networks for which results were published: pairs of student and teacher, and networks without a teacher
+
+# student, teacher: Tian et al. 2020 (CRD), tables 1 and 2
+CRD = (
+    ("wrn_16_2", "wrn_40_2"),
+    ("wrn_40_1", "wrn_40_2"),
+    ("resnet20", "resnet56"),
+    ("resnet20", "resnet110"),
+    ("resnet32", "resnet110"),
+    ("resnet8x4", "resnet32x4"),
+    ("vgg8", "vgg13"),
+    ("mobilenet_v2_half", "vgg13"),
+    ("mobilenet_v2_half", "resnet50"),
+    ("vgg8", "resnet50"),
+    ("shufflenet_v1", "resnet32x4"),
+    ("shufflenet_v2", "resnet32x4"),
+    ("shufflenet_v1", "wrn_40_2"),
+)
+# Xu et al. 2020 (SSKD): eleven of these
+SSKD = tuple(pair for pair in CRD if pair[1] != "resnet110")
+# Yang et al. 2021 (HSAKD), with a MobileNetV2 of higher resolution
+HSAKD = (
+    ("wrn_16_2", "wrn_40_2"),
+    ("wrn_40_1", "wrn_40_2"),
+    ("resnet20", "resnet56"),
+    ("resnet8x4", "resnet32x4"),
+    ("mobilenet_v2_half_highres", "vgg13_by_resolution"),
+    ("mobilenet_v2_half_highres", "resnet50"),
+    ("shufflenet_v1", "wrn_40_2"),
+    ("shufflenet_v2", "resnet32x4"),
+)
+HSAKD_ONLINE = (
+    "wrn_40_2",
+    "wrn_40_1",
+    "resnet56",
+    "resnet32x4",
+    "vgg13_by_resolution",
+    "mobilenet_v2_half_highres",
+    "shufflenet_v1",
+    "shufflenet_v2",
+)
+# LSSKD, tables II to IV
+LSSKD = (
+    "wrn_16_2",
+    "wrn_40_1",
+    "resnet20",
+    "resnet8x4",
+    "shufflenet_v1",
+    "shufflenet_v2",
+    "resnet18",
+    "resnet101",
+    "mobilenet_v2_cifar",
+    "resnet56",
+    "wrn_40_2",
+    "resnet50",
+)
+PSKD = ("preact_resnet18", "resnet101", "densenet121", "resnext29_8x64d")
+# Tf-KD's ShuffleNetV2 is another network than CRD's
+TFKD = ("resnet18", "mobilenet_v2_cifar", "densenet121", "resnext29_8x64d")
+# Where stem and stages have equal channels
+FSP = tuple(
+    pair for pair in CRD if pair[0] in ("wrn_16_2", "resnet20", "resnet32", "resnet8x4") or pair == ("vgg8", "vgg13")
+)
+# Zhao et al. 2022
+DKD = tuple(pair for pair in CRD if pair not in (("resnet20", "resnet110"), ("vgg8", "resnet50")))
+
+_TEACHERS = tuple(dict.fromkeys(teacher for _, teacher in CRD))
+_STUDENTS = tuple(dict.fromkeys(student for student, _ in CRD))
+_CRD_METHODS = ("kd", "fitnet", "at", "nst", "ab", "vid", "rkd", "sp", "cc", "pkt", "crd", "ft", "semckd")
+Pair = tuple[str, str | None]
+
+
+def _alone(models: tuple[str, ...]) -> tuple[Pair, ...]:
+    return tuple((model, None) for model in models)
+
+
+# Method -> (student, teacher or None)
+PAIRS: dict[str, tuple[Pair, ...]] = {
+    "supervised": _alone(tuple(dict.fromkeys(_STUDENTS + _TEACHERS))),
+    **dict.fromkeys(_CRD_METHODS, CRD),
+    "ab_init": CRD,
+    "fsp": FSP,
+    "fsp_init": FSP,
+    "dkd": DKD,
+    "ft_paraphraser": _alone(_TEACHERS),
+    "sskd": SSKD,
+    "sskd_head": _alone(tuple(dict.fromkeys(teacher for _, teacher in SSKD))),
+    "sskd_pretext": (),
+    "sskd_pretext_head": (),  # for which pair the paper has them is not known
+    "hsakd": HSAKD,
+    "hsakd_online": _alone(HSAKD_ONLINE),
+    **dict.fromkeys(("hsakd_teacher", "hsakd_branches"), _alone(tuple(dict.fromkeys(t for _, t in HSAKD)))),
+    "lsskd": _alone(LSSKD),
+    **dict.fromkeys(("pskd", "cskd", "label_smoothing"), _alone(PSKD)),
+    "tfkd_self": _alone((*TFKD, "resnet50")),
+    "tfkd_reg": _alone(TFKD),
+    **dict.fromkeys(("byot", "deep_supervision"), _alone(("resnet18", "resnet50"))),
+    **dict.fromkeys(("simclr", "moco", "byol", "mokd"), _alone(("resnet18",))),
+    "litenet_ssd": (("litenet_dsc", "resnet18"),),
+    "scheduled_kd": (("efficientnet_b0", "mobilenet_v2"),),
 }
