@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from .style import PALETTE, PICTURES, STYLE, bare, picture, show_image
-from .texts import CLASS, legible
+from .texts import CLASS, styled
 
+ROWS = {**PICTURES, "figure.constrained_layout.use": False}
 LINE, LETTER = 0.2, 0.09  # inches: of a line of text, and of a letter of a row's name
 FRAMES: dict[bool | None, dict[str, Any]] = {  # by whether an image is what it should be, where that is asked
     None: {"ec": "0.85", "lw": 0.8},
@@ -22,18 +23,17 @@ FRAMES: dict[bool | None, dict[str, Any]] = {  # by whether an image is what it 
 }
 
 
-@legible(CLASS, 40)
+@styled({**STYLE, "axes.grid": False}, CLASS, 40)
 def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[str]) -> plt.Figure:
     """Draw t-SNE maps of features (n, D), each class in its colour, with its name."""
     from sklearn.manifold import TSNE
 
-    with plt.rc_context({**STYLE, "axes.grid": False}):
-        figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.6), squeeze=False)
-        for axis, (title, features) in zip(axes[0], panels.items(), strict=True):
-            perplexity = min(25, max(1, (len(features) - 1) // 3))
-            tsne = TSNE(init="pca", perplexity=perplexity, max_iter=500, random_state=0, n_jobs=1)
-            draw_map(axis, tsne.fit_transform(features.numpy()), y.numpy(), classes)
-            axis.set_title(title)
+    figure, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels), 4.6), squeeze=False)
+    for axis, (title, features) in zip(axes[0], panels.items(), strict=True):
+        perplexity = min(25, max(1, (len(features) - 1) // 3))
+        tsne = TSNE(init="pca", perplexity=perplexity, max_iter=500, random_state=0, n_jobs=1)
+        draw_map(axis, tsne.fit_transform(features.numpy()), y.numpy(), classes)
+        axis.set_title(title)
     return figure
 
 
@@ -79,7 +79,7 @@ class _Row(NamedTuple):
     box: tuple[float, float, float, float] | None = None  # top, left, bottom, right, in pixels
 
 
-@legible(18)
+@styled(ROWS, 18)
 def plot_images(images: Tensor, captions: Sequence[str], columns: int = 8, title: str = "") -> plt.Figure:
     """Draw uint8 images (n, C, H, W) in a grid, a caption above each."""
     starts = range(0, len(images), columns)
@@ -87,7 +87,7 @@ def plot_images(images: Tensor, captions: Sequence[str], columns: int = 8, title
     return _draw_rows(rows, min(1.2, 10 / columns), title)
 
 
-@legible(18, 40)
+@styled(ROWS, 18, 40)
 def plot_strips(
     rows: Mapping[str, Tensor],
     columns: Sequence[str] = (),
@@ -108,7 +108,7 @@ def plot_strips(
     return _draw_rows(drawn, min(1.1, 8.4 / max(map(len, rows.values()))), title)
 
 
-@legible(20)
+@styled(ROWS, 20)
 def plot_versions(
     images: Tensor, rows: Sequence[str], columns: Sequence[str], notes: Sequence[str] = (), title: str = ""
 ) -> plt.Figure:
@@ -129,36 +129,35 @@ def _draw_rows(rows: Sequence[_Row], side: float, title: str) -> plt.Figure:
     A row is one picture: an axis for each image would take ten times as long.
     """
     left = LETTER * max(len(row.name) for row in rows) + 0.1
-    with plt.rc_context({**PICTURES, "figure.constrained_layout.use": False}):
-        figure, axis = plt.subplots()
-        figure.subplots_adjust(0, 0, 1, 1)
-        axis.text(0.06, 0.06, title, va="top", fontsize=12, fontweight="bold")
-        y, frames = 0.06 + 0.3 * bool(title), []
-        for row in rows:
-            count, _, H, W = row.images.shape
-            gap = _gap(W)
-            unit = side / (W + gap)  # inches of a pixel
-            y += _height(row.above)
-            end = y + H * unit
-            axis.text(left - 0.06, (y + end) / 2, row.name, ha="right", va="center", fontsize=10.5)
-            show_image(axis, joined(row.images, 1), (left, left + count * side, end + gap * unit, y))
-            for i in range(count):
-                x = left + i * side
-                answer = row.right[i] if i < len(row.right) else None
-                frames.append(Rectangle((x, y), W * unit, H * unit, fill=False, **FRAMES[answer]))
-                if row.box:
-                    top, edge, bottom, right = (unit * each for each in row.box)
-                    corner = x + edge, y + top
-                    frames.append(Rectangle(corner, right - edge, bottom - top, fill=False, ec=PALETTE[1], lw=1.6))
-            for texts, at, align in ((row.above, y - 0.04, "bottom"), (row.below, end + 0.04, "top")):
-                for i, text in enumerate(texts):
-                    axis.text(left + i * side + W * unit / 2, at, text, ha="center", va=align, fontsize=9)
-            y = end + _height(row.below) + 0.06
-        axis.add_collection(PatchCollection(frames, match_original=True))
-        width = left + max(len(row.images) for row in rows) * side
-        figure.set_size_inches(width, y)
-        axis.set(xlim=(0, width), ylim=(y, 0), aspect="auto")
-        bare(axis)
+    figure, axis = plt.subplots()
+    figure.subplots_adjust(0, 0, 1, 1)
+    axis.text(0.06, 0.06, title, va="top", fontsize=12, fontweight="bold")
+    y, frames = 0.06 + 0.3 * bool(title), []
+    for row in rows:
+        count, _, H, W = row.images.shape
+        gap = _gap(W)
+        unit = side / (W + gap)  # inches of a pixel
+        y += _height(row.above)
+        end = y + H * unit
+        axis.text(left - 0.06, (y + end) / 2, row.name, ha="right", va="center", fontsize=10.5)
+        show_image(axis, joined(row.images, 1), (left, left + count * side, end + gap * unit, y))
+        for i in range(count):
+            x = left + i * side
+            answer = row.right[i] if i < len(row.right) else None
+            frames.append(Rectangle((x, y), W * unit, H * unit, fill=False, **FRAMES[answer]))
+            if row.box:
+                top, edge, bottom, right = (unit * each for each in row.box)
+                corner = x + edge, y + top
+                frames.append(Rectangle(corner, right - edge, bottom - top, fill=False, ec=PALETTE[1], lw=1.6))
+        for texts, at, align in ((row.above, y - 0.04, "bottom"), (row.below, end + 0.04, "top")):
+            for i, text in enumerate(texts):
+                axis.text(left + i * side + W * unit / 2, at, text, ha="center", va=align, fontsize=9)
+        y = end + _height(row.below) + 0.06
+    axis.add_collection(PatchCollection(frames, match_original=True))
+    width = left + max(len(row.images) for row in rows) * side
+    figure.set_size_inches(width, y)
+    axis.set(xlim=(0, width), ylim=(y, 0), aspect="auto")
+    bare(axis)
     return figure
 
 

@@ -11,12 +11,12 @@ from ..engine.report import interval
 from ..engine.result import Result
 from ..metrics import METRICS
 from .style import PALETTE, STYLE, Scored, bare, colours, label_of
-from .texts import NAME, SENTENCE, cut, legible, name_all, visible
+from .texts import NAME, SENTENCE, cut, name_all, styled, visible
 
 VERDICTS = {"yes": PALETTE[2], "no, worse": PALETTE[3], "at most": "0.35", "the same": "0.35", "open": PALETTE[1]}
 
 
-@legible(12)
+@styled(STYLE, 12)
 def plot_seeds(
     differences: "Sequence[float] | pd.Series[float]", label: str = "difference, points", few: int = 3
 ) -> plt.Figure:
@@ -33,20 +33,19 @@ def plot_seeds(
     starts = range(0, len(values) - few + 1, few)
     rows = {f"seeds {', '.join(map(str, seeds[i : i + few]))}": values[i : i + few] for i in starts}
     rows[f"all {len(values)}"] = values
-    with plt.rc_context(STYLE):
-        figure, axis = _rows(rows, 8, 0.42)
-        for row, group in enumerate(rows.values()):
-            mean, half = interval(group)
-            colour = VERDICTS["open" if not abs(mean) > half else "yes" if mean > 0 else "no, worse"]
-            axis.plot([mean - half, mean + half], [row, row], color=colour, lw=8, alpha=0.35, solid_capstyle="round")
-            axis.plot(group, [row] * len(group), "o", color=colour, mec="white", ms=6)
-            axis.plot([mean, mean], [row - 0.25, row + 0.25], color=colour, lw=3)
-        reach = 1.15 * max(abs(np.array(values)).max(), 1)
-        axis.set_xlabel(label)
-        axis.set_xlim(min(-reach / 3, 1.15 * min(values)), reach)  # wider intervals are cut off
-        axis.set_title(
-            "dots: seeds   line: mean   bar: 95 % interval, orange with 0 in it", fontsize=10, fontweight="normal"
-        )
+    figure, axis = _rows(rows, 8, 0.42)
+    for row, group in enumerate(rows.values()):
+        mean, half = interval(group)
+        colour = VERDICTS["open" if not abs(mean) > half else "yes" if mean > 0 else "no, worse"]
+        axis.plot([mean - half, mean + half], [row, row], color=colour, lw=8, alpha=0.35, solid_capstyle="round")
+        axis.plot(group, [row] * len(group), "o", color=colour, mec="white", ms=6)
+        axis.plot([mean, mean], [row - 0.25, row + 0.25], color=colour, lw=3)
+    reach = 1.15 * max(abs(np.array(values)).max(), 1)
+    axis.set_xlabel(label)
+    axis.set_xlim(min(-reach / 3, 1.15 * min(values)), reach)  # wider intervals are cut off
+    axis.set_title(
+        "dots: seeds   line: mean   bar: 95 % interval, orange with 0 in it", fontsize=10, fontweight="normal"
+    )
     return figure
 
 
@@ -59,28 +58,27 @@ def _rows(names: Collection[str], width: float, height: float) -> tuple[plt.Figu
     return figure, axis
 
 
-@legible()
+@styled(STYLE)
 def plot_answers(answers: pd.DataFrame) -> plt.Figure:
     """Draw a study's answers: differences with 95 % intervals, coloured by verdict."""
-    with plt.rc_context(STYLE):
-        figure, axis = _rows(answers["question"], 9, 0.42)
-        for row, answer in enumerate(answers.to_dict("records")):
-            colour = next(c for verdict, c in VERDICTS.items() if answer["verdict"].startswith(verdict))
-            half = np.nan_to_num(answer["± 95 %"])
-            axis.errorbar(answer["difference"], row, xerr=half, fmt="o", color=colour, ms=8, lw=2.5, capsize=4)
-            axis.annotate(
-                answer["verdict"].partition(":")[0],
-                (1.01, row),
-                xycoords=("axes fraction", "data"),
-                va="center",
-                color=colour,
-                fontsize=10,
-            )
-        axis.set_xlabel("difference in points, with its 95 % interval")
+    figure, axis = _rows(answers["question"], 9, 0.42)
+    for row, answer in enumerate(answers.to_dict("records")):
+        colour = next(c for verdict, c in VERDICTS.items() if answer["verdict"].startswith(verdict))
+        half = np.nan_to_num(answer["± 95 %"])
+        axis.errorbar(answer["difference"], row, xerr=half, fmt="o", color=colour, ms=8, lw=2.5, capsize=4)
+        axis.annotate(
+            answer["verdict"].partition(":")[0],
+            (1.01, row),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            color=colour,
+            fontsize=10,
+        )
+    axis.set_xlabel("difference in points, with its 95 % interval")
     return figure
 
 
-@legible()
+@styled(STYLE)
 def plot_worth(table: pd.DataFrame) -> plt.Figure:
     """Draw what parts are worth, left out and added alone, beside their cost.
 
@@ -88,52 +86,50 @@ def plot_worth(table: pd.DataFrame) -> plt.Figure:
     """
     titles = {"left out": "worth in the whole", "added": "worth alone"}
     ways = [way for way in titles if f"points, {way}" in table]
-    with plt.rc_context(STYLE):
-        figure, axis = _rows(table.index, 9, 0.62)
-        for i, way in enumerate(ways):
-            heights = np.arange(len(table)) + 0.2 * (i - (len(ways) - 1) / 2)
-            axis.errorbar(
-                table[f"points, {way}"],
-                heights,
-                xerr=np.nan_to_num(table[f"± 95 %, {way}"]),
-                fmt="os"[i],
-                color=PALETTE[(0, 4)[i]],
-                ms=7,
-                lw=2.2,
-                capsize=3,
-                label=titles[way],  # orange is "open" elsewhere
-            )
-        for row, cost in enumerate(table.to_dict("records")):
-            words = f"{cost['CPU time, %']:+.0f} % time\n{cost['parameters']:+,} parameters"
-            axis.annotate(words, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=9, color="0.3")
-        axis.set_xlabel("points of test accuracy, with 95 % intervals")
-        name_all(axis, loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=2)
+    figure, axis = _rows(table.index, 9, 0.62)
+    for i, way in enumerate(ways):
+        heights = np.arange(len(table)) + 0.2 * (i - (len(ways) - 1) / 2)
+        axis.errorbar(
+            table[f"points, {way}"],
+            heights,
+            xerr=np.nan_to_num(table[f"± 95 %, {way}"]),
+            fmt="os"[i],
+            color=PALETTE[(0, 4)[i]],
+            ms=7,
+            lw=2.2,
+            capsize=3,
+            label=titles[way],  # orange is "open" elsewhere
+        )
+    for row, cost in enumerate(table.to_dict("records")):
+        words = f"{cost['CPU time, %']:+.0f} % time\n{cost['parameters']:+,} parameters"
+        axis.annotate(words, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=9, color="0.3")
+    axis.set_xlabel("points of test accuracy, with 95 % intervals")
+    name_all(axis, loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=2)
     return figure
 
 
-@legible()
+@styled({**STYLE, "axes.grid": False})
 def plot_cells(table: pd.DataFrame, label: str = "test accuracy, %") -> plt.Figure:
     """Draw a grid of two settings (`studies.ablation.cells_of`) as a heat map."""
     from seaborn import heatmap  # it takes a second to load
 
-    with plt.rc_context({**STYLE, "axes.grid": False}):
-        figure, axis = plt.subplots(figsize=(1.3 * len(table.columns) + 2.4, 0.8 * len(table) + 1.4))
-        names = [[f"{value:g}" for value in values] for values in (table.columns, table.index)]
-        heatmap(
-            table,
-            cmap="cividis",
-            annot=True,
-            fmt=".1f",
-            cbar_kws={"label": label},
-            xticklabels=names[0],
-            yticklabels=names[1],
-            ax=axis,
-        )
-        axis.tick_params(axis="y", rotation=0)
+    figure, axis = plt.subplots(figsize=(1.3 * len(table.columns) + 2.4, 0.8 * len(table) + 1.4))
+    names = [[f"{value:g}" for value in values] for values in (table.columns, table.index)]
+    heatmap(
+        table,
+        cmap="cividis",
+        annot=True,
+        fmt=".1f",
+        cbar_kws={"label": label},
+        xticklabels=names[0],
+        yticklabels=names[1],
+        ax=axis,
+    )
+    axis.tick_params(axis="y", rotation=0)
     return figure
 
 
-@legible()
+@styled(STYLE)
 def plot_comparison(
     groups: Mapping[str, Sequence[Scored]],
     metric: str = "test/accuracy",
@@ -151,49 +147,48 @@ def plot_comparison(
     kinds = {name: (families or {}).get(name, name) for name in groups}
     by_kind = colours(list(dict.fromkeys(kinds.values())))
     palette = {name: by_kind[kind] for name, kind in kinds.items()}
-    with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(8, 0.55 * len(groups) + 1.1))
-        for row, (name, results) in enumerate(groups.items()):
-            values = [result[metric] for result in results]
-            mean, half = interval(values)
-            if np.isfinite(half):  # one run has no interval
-                axis.plot(
-                    [mean - half, mean + half], [row, row], color=palette[name], lw=6, alpha=0.3, solid_capstyle="round"
-                )
-            many = len(values) > 6
+    figure, axis = plt.subplots(figsize=(8, 0.55 * len(groups) + 1.1))
+    for row, (name, results) in enumerate(groups.items()):
+        values = [result[metric] for result in results]
+        mean, half = interval(values)
+        if np.isfinite(half):  # one run has no interval
             axis.plot(
-                values,
-                [row] * len(values),
-                "o",
-                color=palette[name],
-                mec="white",
-                ms=6 if many else 8,
-                alpha=0.6 if many else 1,
+                [mean - half, mean + half], [row, row], color=palette[name], lw=6, alpha=0.3, solid_capstyle="round"
             )
-            axis.plot([mean, mean], [row - 0.22, row + 0.22], color=palette[name], lw=3)
-            now = [result[metric] for result in (live or {}).get(name, ())]
-            axis.plot(now, [row] * len(now), "*", color="0.15", mec="white", ms=14, zorder=5)
-            axis.annotate(
-                f"{mean:.1f}",
-                (mean, row - 0.25),
-                ha="center",
-                va="bottom",
-                fontsize=10,
-                bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
-            )
-        if beside:
-            axis.axvline(interval([result[metric] for result in groups[beside]])[0], color="0.4", lw=1.2, ls="--")
-        if families:
-            for kind, colour in by_kind.items():
-                axis.plot([], [], "o", color=colour, label=kind)
-            name_all(figure, loc="outside lower center", ncols=len(by_kind), columnspacing=1, handletextpad=0.1)
-        axis.set(yticks=range(len(groups)), yticklabels=groups, ylim=(len(groups) - 0.5, -0.75))
-        axis.set_xlabel(label or label_of(metric))
-        axis.set_xlim(right=min(axis.get_xlim()[1], 101))
-        axis.grid(axis="y", visible=False)
-        stars = not {*groups}.isdisjoint(live or {})
-        words = "dots: seeds   line: mean   bar: 95 % interval" + ("   star: trained here" if stars else "")
-        axis.set_title(words, fontsize=10, fontweight="normal")
+        many = len(values) > 6
+        axis.plot(
+            values,
+            [row] * len(values),
+            "o",
+            color=palette[name],
+            mec="white",
+            ms=6 if many else 8,
+            alpha=0.6 if many else 1,
+        )
+        axis.plot([mean, mean], [row - 0.22, row + 0.22], color=palette[name], lw=3)
+        now = [result[metric] for result in (live or {}).get(name, ())]
+        axis.plot(now, [row] * len(now), "*", color="0.15", mec="white", ms=14, zorder=5)
+        axis.annotate(
+            f"{mean:.1f}",
+            (mean, row - 0.25),
+            ha="center",
+            va="bottom",
+            fontsize=10,
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
+        )
+    if beside:
+        axis.axvline(interval([result[metric] for result in groups[beside]])[0], color="0.4", lw=1.2, ls="--")
+    if families:
+        for kind, colour in by_kind.items():
+            axis.plot([], [], "o", color=colour, label=kind)
+        name_all(figure, loc="outside lower center", ncols=len(by_kind), columnspacing=1, handletextpad=0.1)
+    axis.set(yticks=range(len(groups)), yticklabels=groups, ylim=(len(groups) - 0.5, -0.75))
+    axis.set_xlabel(label or label_of(metric))
+    axis.set_xlim(right=min(axis.get_xlim()[1], 101))
+    axis.grid(axis="y", visible=False)
+    stars = not {*groups}.isdisjoint(live or {})
+    words = "dots: seeds   line: mean   bar: 95 % interval" + ("   star: trained here" if stars else "")
+    axis.set_title(words, fontsize=10, fontweight="normal")
     return figure
 
 
@@ -202,7 +197,7 @@ def plot_curves(groups: Mapping[str, Sequence[Result]], column: str = "val/accur
     return plot_diagnostics(groups, {column: label or label_of(column)})
 
 
-@legible(NAME, SENTENCE)  # keys of `columns` are looked for in logs
+@styled(STYLE, NAME, SENTENCE)  # keys of `columns` are looked for in logs
 def plot_diagnostics(groups: Mapping[str, Sequence[Result]], columns: Mapping[str, str]) -> plt.Figure:
     """Draw columns of the logs, {column: label}, against images seen, in panels.
 
@@ -212,27 +207,26 @@ def plot_diagnostics(groups: Mapping[str, Sequence[Result]], columns: Mapping[st
     wide = min(2, len(columns))
     rows = -(-len(columns) // wide)
     size = (4.8 * wide, 2.9 * rows + 0.5) if wide > 1 else (8, 4.4)
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(rows, wide, figsize=size, sharex=True, squeeze=False)
-        for axis in axes.flat[len(columns) :]:
-            axis.remove()
-        for axis, (column, label) in zip(axes.flat, columns.items(), strict=False):
-            for i, (name, colour) in enumerate(colours(list(groups)).items()):
-                logs = [run.log().dropna(subset=column) for run in groups[name]]
-                per_epoch = groups[name][0]["images_seen"] / groups[name][0]["epochs"] / 1000
-                images, curves = logs[0].epoch.to_numpy() * per_epoch, np.stack([log[column] for log in logs])
-                axis.plot(images, curves.T, color=colour, lw=0.9, alpha=0.3)
-                axis.plot(images, curves.mean(0), color=colour, lw=2.5, ls=dashes[i % 5], label=cut(name, NAME))
-            axis.set_ylabel(label)
-        for axis in axes.flat[max(0, len(columns) - wide) : len(columns)]:
-            axis.set_xlabel("images seen in this stage, thousands")
-            axis.tick_params(labelbottom=True)
-        beside = int(11 * size[0] / (7 + min(NAME, max(map(len, groups)))))  # names that fit above the panels
-        name_all(figure, [axes[0, 0]], loc="outside upper center", ncols=max(1, beside))
+    figure, axes = plt.subplots(rows, wide, figsize=size, sharex=True, squeeze=False)
+    for axis in axes.flat[len(columns) :]:
+        axis.remove()
+    for axis, (column, label) in zip(axes.flat, columns.items(), strict=False):
+        for i, (name, colour) in enumerate(colours(list(groups)).items()):
+            logs = [run.log().dropna(subset=column) for run in groups[name]]
+            per_epoch = groups[name][0]["images_seen"] / groups[name][0]["epochs"] / 1000
+            images, curves = logs[0].epoch.to_numpy() * per_epoch, np.stack([log[column] for log in logs])
+            axis.plot(images, curves.T, color=colour, lw=0.9, alpha=0.3)
+            axis.plot(images, curves.mean(0), color=colour, lw=2.5, ls=dashes[i % 5], label=cut(name, NAME))
+        axis.set_ylabel(label)
+    for axis in axes.flat[max(0, len(columns) - wide) : len(columns)]:
+        axis.set_xlabel("images seen in this stage, thousands")
+        axis.tick_params(labelbottom=True)
+    beside = int(11 * size[0] / (7 + min(NAME, max(map(len, groups)))))  # names that fit above the panels
+    name_all(figure, [axes[0, 0]], loc="outside upper center", ncols=max(1, beside))
     return figure
 
 
-@legible()
+@styled(STYLE)
 def plot_log(result: Result) -> plt.Figure:
     """Draw the log of a run: its loss terms, and its metrics, a panel for each unit.
 
@@ -243,26 +237,25 @@ def plot_log(result: Result) -> plt.Figure:
     names = [str(name) for name in log.columns]
     terms = {cut(visible(name.removeprefix("loss/")), NAME): log[name] for name in names if name.startswith("loss/")}
     panels = metric_panels(names)
-    with plt.rc_context(STYLE):
-        columns = min(3, 1 + len(panels))
-        rows = -(-(1 + len(panels)) // columns)
-        figure, axes = plt.subplots(rows, columns, figsize=(1 + 4 * columns, 3.4 * rows), squeeze=False)
-        first, *others = axes.flat
-        for name, colour in colours(list(terms)).items():
-            first.plot(log.epoch, terms[name], color=colour, lw=2, label=name)
-        if len(terms) > 1:
-            first.plot(log.epoch, log.loss, color="0.35", lw=1, ls="--", label="weighted sum")
-        first.set(xlabel="epoch", ylabel="loss", title="Loss terms")
-        name_all(first)
-        for axis, (label, names) in zip(others, panels.items(), strict=False):
-            for name, colour in colours(names).items():
-                score = log.dropna(subset=name)
-                axis.plot(score.epoch, score[name], color=colour, lw=2, marker="o", ms=4, label=name.partition("/")[2])
-            axis.set(xlabel="epoch", ylabel=label, title="Validation" if names[0].startswith("val/") else "Test")
-            if len(names) > 1:
-                name_all(axis)
-        for axis in others[len(panels) :]:
-            bare(axis)
+    columns = min(3, 1 + len(panels))
+    rows = -(-(1 + len(panels)) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(1 + 4 * columns, 3.4 * rows), squeeze=False)
+    first, *others = axes.flat
+    for name, colour in colours(list(terms)).items():
+        first.plot(log.epoch, terms[name], color=colour, lw=2, label=name)
+    if len(terms) > 1:
+        first.plot(log.epoch, log.loss, color="0.35", lw=1, ls="--", label="weighted sum")
+    first.set(xlabel="epoch", ylabel="loss", title="Loss terms")
+    name_all(first)
+    for axis, (label, names) in zip(others, panels.items(), strict=False):
+        for name, colour in colours(names).items():
+            score = log.dropna(subset=name)
+            axis.plot(score.epoch, score[name], color=colour, lw=2, marker="o", ms=4, label=name.partition("/")[2])
+        axis.set(xlabel="epoch", ylabel=label, title="Validation" if names[0].startswith("val/") else "Test")
+        if len(names) > 1:
+            name_all(axis)
+    for axis in others[len(panels) :]:
+        bare(axis)
     return figure
 
 

@@ -16,7 +16,7 @@ from ..core.places import figures_root
 from ..engine.result import Result
 from ..metrics import METRICS
 
-# Load the backend now: what it sets inside one of the rc_contexts below would be undone on leaving
+# Load the backend now: what it sets inside the style of `texts.styled` would be undone on leaving
 plt.switch_backend(plt.get_backend())
 Scored = Result | Mapping[str, Any]  # a run, or what a row of evidence says of it: x[metric] is a number
 PART_NAMES = {"val": "validation", "train": "training"}

@@ -33,8 +33,10 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:head]}…{text[head + 1 - most :]}"
 
 
-def legible(classes: int = NAME, names: int = NAME) -> Callable[[Callable[P, plt.Figure]], Callable[P, plt.Figure]]:
-    """Decorate a function of a figure so that it can draw any name.
+def styled(
+    style: Mapping[str, Any], classes: int = NAME, names: int = NAME
+) -> Callable[[Callable[P, plt.Figure]], Callable[P, plt.Figure]]:
+    """Decorate a function of a figure: it draws in a style, and can draw any name.
 
     Names in lists, and the rows and columns of tables, have at most `classes` characters, keys of mappings
     `names`. Names that differ stay apart; the same one is drawn alike in all arguments.
@@ -49,10 +51,11 @@ def legible(classes: int = NAME, names: int = NAME) -> Callable[[Callable[P, plt
                     limits[name] = min(most, limits.get(name, most))
             drawn_as = _apart({name: cut(visible(name), most) for name, most in limits.items()})
             renamed: Any = draw
-            return renamed(
-                *(_renamed(value, drawn_as) for value in args),
-                **{name: _renamed(value, drawn_as) for name, value in kwargs.items()},
-            )
+            with plt.rc_context(dict(style)):
+                return renamed(
+                    *(_renamed(value, drawn_as) for value in args),
+                    **{name: _renamed(value, drawn_as) for name, value in kwargs.items()},
+                )
 
         return drawn
 

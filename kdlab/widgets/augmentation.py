@@ -8,8 +8,7 @@ import torch
 from ..data import ImageSet
 from ..data.augment import AUGMENTATIONS, Recipe
 from ..plots import plot_strips
-from .frame import Explorer, Slider, explore
-from .gallery import in_gallery
+from .frame import Explorer, Slider, explore, in_gallery
 
 PREDICT = (
     "Turn up one range at a time until you can no longer read the image. Which of them can a network be asked to "

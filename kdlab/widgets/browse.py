@@ -13,8 +13,7 @@ from ..engine.reading import log_lines, read_run
 from ..engine.report import table
 from ..experiment.config import Config
 from ..plots.explorers import is_number, plot_browsed
-from .frame import Explorer, Slider, Words, explore
-from .gallery import in_gallery
+from .frame import Explorer, Slider, Words, explore, in_gallery
 
 PREDICT = "Filter for one method, and look from seed to seed: how far apart do curves end that differ in nothing else?"
 MOST = 40  # curves in a picture

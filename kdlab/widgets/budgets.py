@@ -9,8 +9,7 @@ import pandas as pd
 from ..core.errors import Error
 from ..plots.explorers import plot_budgets
 from ..studies import STUDIES
-from .frame import Choice, Explorer, Slider, explore
-from .gallery import in_gallery
+from .frame import Choice, Explorer, Slider, explore, in_gallery
 
 PREDICT = (
     "Where do the curves of the student with and without a teacher meet? And with how many seeds would you have seen "

@@ -15,8 +15,7 @@ from torch.nn.functional import normalize
 
 from .. import losses
 from ..plots.explorers import plot_circle
-from .frame import Choice, Explorer, Slider, explore
-from .gallery import in_gallery
+from .frame import Choice, Explorer, Slider, explore, in_gallery
 
 IMAGES, NOISE, QUEUE = 64, 0.2, 64
 PREDICT = (

@@ -16,8 +16,7 @@ from ..core.errors import Error
 from ..data import Normalise
 from ..engine.result import Result
 from ..plots.explorers import plot_readings
-from .frame import Explorer
-from .gallery import in_gallery
+from .frame import Explorer, in_gallery
 
 PREDICT = "Draw a 7, then a bar through its middle. Who changes its mind first, the teacher or the student?"
 SIDE = 8  # the built-in digits have so many pixels a side, each a mean over ink

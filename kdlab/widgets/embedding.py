@@ -19,8 +19,7 @@ from ..losses import similarity as cosines_of
 from ..methods import Method
 from ..metrics import extract
 from ..plots.explorers import plot_map
-from .frame import Explorer, Slider, explore
-from .gallery import in_gallery
+from .frame import Explorer, Slider, explore, in_gallery
 
 PREDICT = (
     "Set the moment to 0 and move on: which two classes will be the last to part? And are the nearest neighbours of "

@@ -12,8 +12,7 @@ from ..engine.result import Result
 from ..engine.watch import watch
 from ..experiment.setup import Setup
 from ..plots.explorers import plot_feature_maps
-from .frame import Choice, Explorer, Slider, explore
-from .gallery import in_gallery
+from .frame import Choice, Explorer, Slider, explore, in_gallery
 
 PREDICT = (
     "The student's own channels are in no order that the teacher knows. Will they look like the teacher's once they "

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import anywidget
 import ipywidgets
@@ -254,3 +254,31 @@ def explore(draw: Draw, /, call: str = "explore(draw, {})", predict: str = "", *
     `call` is the code that makes it, with {} for its state; `predict` asks for a prediction before anything is moved.
     """
     return Explorer(draw, controls, call, predict)
+
+
+Make = TypeVar("Make", bound=Callable[..., Shown])
+
+
+class Entry(NamedTuple):
+    """An explorer in the list: its function, its runs, the notebook with its words."""
+
+    make: Callable[..., Shown]
+    subjects: tuple[str, ...]
+    chapter: str
+
+
+EXPLORERS: dict[str, Entry] = {}  # by title
+
+
+def in_gallery(title: str, chapter: str, *subjects: str) -> Callable[[Make], Make]:
+    """List a function that makes an explorer in the gallery.
+
+    `chapter` is the notebook that explains its words; `subjects` are what it is made of: runs by their role
+    ("teacher"), or what is theirs ("teacher.images").
+    """
+
+    def register(make: Make) -> Make:
+        EXPLORERS[title] = Entry(make, subjects, chapter)
+        return make
+
+    return register

@@ -1,8 +1,8 @@
 """A gallery of all explorers, on small runs that are trained at their first use."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from html import escape
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 import ipywidgets
 
@@ -11,7 +11,7 @@ from ..engine.result import Result
 from ..engine.run import run
 from ..experiment.config import Config
 from ..plots.texts import visible
-from .frame import Explorer, Shown
+from .frame import EXPLORERS, Explorer, Shown
 
 SMALL = {"dataset": "digits", "labels": 50, "size": 10, "width": 0.25, "steps": 10, "epochs": 10}
 TEACHER = Config(**SMALL, model="resnet18", batch=64, lr=1e-2)
@@ -36,32 +36,6 @@ TITLE = (
     "what a teacher adds, what images without labels add, and how much several seeds can say. Choose one, guess, move."
 )
 WIDE = {"width": "560px", "max_width": "100%"}
-Make = TypeVar("Make", bound=Callable[..., Shown])
-
-
-class Entry(NamedTuple):
-    """An explorer in the list: its function, its runs, the notebook with its words."""
-
-    make: Callable[..., Shown]
-    subjects: tuple[str, ...]
-    chapter: str
-
-
-EXPLORERS: dict[str, Entry] = {}  # by title
-
-
-def in_gallery(title: str, chapter: str, *subjects: str) -> Callable[[Make], Make]:
-    """List a function that makes an explorer in the gallery.
-
-    `chapter` is the notebook that explains its words; `subjects` are what it is made of: runs by their role
-    ("teacher"), or what is theirs ("teacher.images").
-    """
-
-    def register(make: Make) -> Make:
-        EXPLORERS[title] = Entry(make, subjects, chapter)
-        return make
-
-    return register
 
 
 class Gallery(Shown):

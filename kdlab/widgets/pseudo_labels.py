@@ -11,8 +11,7 @@ from ..engine.watch import watch
 from ..experiment.setup import Setup
 from ..metrics import extract
 from ..plots.explorers import plot_threshold
-from .frame import Choice, Explorer, Slider, explore
-from .gallery import in_gallery
+from .frame import Choice, Explorer, Slider, explore, in_gallery
 
 PREDICT = "A threshold of 0.95 sounds strict. How many of what it lets pass will be wrong in the first epochs?"
 COUNT = 1000

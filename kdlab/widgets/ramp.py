@@ -8,8 +8,7 @@ from ..core.errors import Error
 from ..core.schedules import ramp_up
 from ..engine.result import Result
 from ..plots.explorers import plot_ramp
-from .frame import Choice, Explorer, Slider, explore
-from .gallery import in_gallery
+from .frame import Choice, Explorer, Slider, explore, in_gallery
 
 PREDICT = (
     "Alpha is the weight of the teacher's answers; stopping waits until it has risen. With a patience of 1, how early "

@@ -7,8 +7,7 @@ import numpy as np
 from ..core.errors import Error
 from ..plots.explorers import plot_interval
 from ..studies import STUDIES
-from .frame import Explorer, Slider, explore
-from .gallery import in_gallery
+from .frame import Explorer, Slider, explore, in_gallery
 
 PREDICT = "How many seeds will it take until the band leaves 0 and stays away? Write the number down, then draw."
 LABEL = "difference, points"

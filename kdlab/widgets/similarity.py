@@ -13,8 +13,7 @@ from ..metrics.embeddings import embeds
 from ..models import evaluating
 from ..plots.explorers import plot_batch
 from .embedding import MOMENTS, methods_at
-from .frame import Explorer, Slider, explore
-from .gallery import in_gallery
+from .frame import Explorer, Slider, explore, in_gallery
 
 PREDICT = (
     "Two views of one image meet on the diagonal. At T = 0.1 it holds more of the probability than an equal share. "

@@ -14,8 +14,7 @@ from ..engine.watch import watch
 from ..experiment.setup import Setup
 from ..metrics import accuracy, branch_accuracy, extract
 from ..plots.explorers import plot_soft_target
-from .frame import Choice, Explorer, Slider, explore
-from .gallery import in_gallery
+from .frame import Choice, Explorer, Slider, explore, in_gallery
 
 PREDICT = (
     "In the first epoch the target is the label alone, by the last one four fifths of it are what the network said of "

@@ -10,8 +10,7 @@ from ..core.errors import Error
 from ..engine.result import Result
 from ..losses import kd
 from ..plots.explorers import plot_temperature
-from .frame import Choice, Explorer, Slider, explore
-from .gallery import in_gallery
+from .frame import Choice, Explorer, Slider, explore, in_gallery
 
 PREDICT = (
     "The teacher hesitates between two classes. At which temperature will a third one have a tenth of the probability? "

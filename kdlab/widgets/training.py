@@ -15,8 +15,8 @@ from ..experiment.config import Config
 from ..metrics import monitored
 from ..plots.explorers import is_number, plot_training
 from ..plots.texts import visible
-from .frame import Shown, picture_of, show
-from .gallery import CONFIGS, in_gallery
+from .frame import Shown, in_gallery, picture_of, show
+from .gallery import CONFIGS
 
 EVERY = 0.5  # seconds between two looks
 
