@@ -76,7 +76,7 @@ class Toy:
         self.predictor = small if predictor and method == "BYOL" else nn.Identity()
         self.slow = copy.deepcopy(self.net).requires_grad_(False)
         weights = [*self.net.parameters(), *self.predictor.parameters()]
-        self.optimizer = torch.optim.SGD(weights, lr=0.1, momentum=0.9, foreach=True)
+        self.optimizer = torch.optim.SGD(weights, lr=0.1, momentum=0.9)
         self.draw = torch.Generator().manual_seed(1)
         self.seen, self.history, self.losses = list[Tensor](), list[float](), [math.nan]  # after 0, 1, 2, ... steps
         self.look()
