@@ -448,11 +448,13 @@ def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **envi
     bar = {"desc": path.stem, "unit": "cell", "bar_format": BAR, "disable": bars()}
     with quiet_kernels(**environment), ended_by_signals():
         part = _unfinished(path, output)
+        # papermill takes single braces in a path for parameters
+        source, target = (str(file).replace("{", "{{").replace("}", "}}") for file in (path, part))
         try:
             with kernel_failures(path):
                 papermill.execute_notebook(
-                    _literal(path),
-                    _literal(part),
+                    source,
+                    target,
                     dict(parameters),
                     kernel_name="python3",
                     language="python",
@@ -468,11 +470,6 @@ def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **envi
             raise
         os.replace(part, output)
     return output
-
-
-def _literal(path: Path) -> str:
-    """Write a path as papermill takes it: braces would be parameters."""
-    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 # The commands

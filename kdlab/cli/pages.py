@@ -137,7 +137,6 @@ def studies() -> dict[str, str]:
 @cache
 def parts() -> dict[str, str]:
     """Return every generated part by its name."""
-    presets = sorted({name for method in METHODS for name in presets_of(method)})
     fields = [
         [f"`{name}`", f"`{field.default!r}`", field.description or ""] for name, field in Config.model_fields.items()
     ]
@@ -147,7 +146,7 @@ def parts() -> dict[str, str]:
         "methods": catalogue.markdown(catalogue.catalogue()),
         "networks": networks(),
         "fields": rows("field | default | meaning", fields),
-        "presets": keys(presets),
+        "presets": keys(sorted({name for method in METHODS for name in presets_of(method)})),
         "datasets": rows("key | what it is", named(DATASETS)),
         "noises": keys(NOISES),
         "augmentations": keys(AUGMENTATIONS),

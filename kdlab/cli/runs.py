@@ -16,7 +16,6 @@ app = typer.Typer()
 Settings = Annotated[
     list[str] | None, typer.Argument(help="field=value, such as method=kd labels=20 teacher.method=simclr hp.T=2")
 ]
-MOST_CLASSES, MOST_SAMPLES = 1_000_000, 1_000_000_000
 
 
 @app.command(name="run")
@@ -77,7 +76,7 @@ def methods(
     if key is not None:
         _describe(key, preset)
         return
-    for option, number, most in (("--classes", classes, MOST_CLASSES), ("--samples", samples, MOST_SAMPLES)):
+    for option, number, most in (("--classes", classes, 1_000_000), ("--samples", samples, 1_000_000_000)):
         if not 1 <= number <= most:
             raise Error(f"{option} {number}: give a number from 1 to {most:,}")
     frame = catalogue.catalogue(student, teacher, classes, samples)
