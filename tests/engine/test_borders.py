@@ -206,7 +206,7 @@ def test_half_precision_without_cuda_is_refused_before_anything_is_written(where
 def test_what_was_trained_elsewhere_is_read_anywhere(runs):
     config = Config(**SHORT, precision="16-mixed", device="cpu")
     with pytest.MonkeyPatch.context() as patch:  # a machine that has CUDA
-        for name in ("train", "experiment"):
+        for name in ("train", "run"):
             patch.setattr(f"kdlab.engine.{name}.check_precision", lambda *_: None, raising=False)
         trained = run(config)
     assert run(config).folder == trained.folder and run(config)["test/knn"] >= 0
