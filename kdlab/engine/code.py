@@ -289,7 +289,7 @@ def bytecode(code: types.CodeType) -> str:
 
 @lru_cache(maxsize=4096)
 def global_reads(code: types.CodeType) -> dict[str, set[tuple[str, ...]]]:
-    """Return the global names that a function reads, each with the attributes behind it.
+    """Return the global names that a function reads, with the attributes behind them.
 
     {"kdlab": {("losses", "kd")}} for `kdlab.losses.kd`; inner functions and comprehensions are included.
     """
