@@ -27,7 +27,7 @@ from ..metrics import METRICS
 
 KEY = ["system", "seed", "settings"]  # one row each: what is measured anew under other code takes the old one's place
 SAME = [*KEY, "identity"]  # the same experiment, repeated: the first measurement stands
-DATA = re.compile(r"(?:^|; )(.+?) (\d+|local) (\S+) ([0-9a-f]{16})(?=; |$)")  # name, size, style, fingerprint
+DATA = re.compile(r"(?:^|; )(.+?) (\d+|own) (\S+) ([0-9a-f]{16})(?=; |$)")  # name, size, style, fingerprint
 SETTINGS = 2  # how the settings of a row are made: as part of identities of that version
 TEXTS = ("system", "dataset", "data", "settings", "identity", "code", "device", "budget")
 ALWAYS = ("accuracy", "knn")  # what no row lacks where another one of its system has it
