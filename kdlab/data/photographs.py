@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -96,8 +97,9 @@ class Stored(Streamed):
 
     def read(self, rows: Tensor) -> Tensor:
         file = str(self.pixels.filename)
-        if os.path.getsize(file) < self.pixels.offset + self.pixels.nbytes:  # noqa: PTH202  # else the system ends us
-            raise Error(f"{file} has become shorter than it was: kdlab data clear")
+        with suppress(FileNotFoundError):  # a file that was removed stays mapped; one that was cut short ends us
+            if os.path.getsize(file) < self.pixels.offset + self.pixels.nbytes:  # noqa: PTH202
+                raise Error(f"{file} has become shorter than it was: kdlab data clear")
         return torch.from_numpy(np.array(self.pixels[rows.numpy()]))
 
 

@@ -94,6 +94,13 @@ def test_a_file_that_was_cut_short_is_decoded_anew_or_named(even, monkeypatch):
     assert kept.stat().st_size == size and again.fingerprint() == images.fingerprint()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a mapped file cannot be removed there")
+def test_what_streams_is_read_on_when_the_cache_is_cleared(even, monkeypatch):
+    whole = load(f"folder:{even}").train_x.clone()
+    images = streamed(even, monkeypatch)
+    assert cache.clear() > 0 and torch.equal(images.train_x[:], whole)
+
+
 @pytest.mark.parametrize("given", ["much", "-3", "0", "", "inf", "nan"])
 def test_a_limit_that_is_none(given, monkeypatch):
     monkeypatch.setenv("KDLAB_MEMORY", given)
