@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from kdlab.core import __version__
+from kdlab import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 TOML = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -22,7 +22,6 @@ LOCK = (ROOT / "requirements.lock").read_text()
 CONDA = (ROOT / "environment.yml").read_text()
 
 GROUPS = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
-GROUPS += [TOML["tool"]["uv"]["constraint-dependencies"]]
 DECLARED = [Requirement(text) for group in GROUPS for text in group]
 # one entry of the lock: "name[extra, ...]==1.0 ; marker \", then its hashes on lines of their own
 ENTRIES = re.findall(r"^(\S+(?:, \S+)*==[^\\\n]+)((?:\\\n +--hash=sha256:[0-9a-f]{64} ?)*)", LOCK, flags=re.MULTILINE)
@@ -52,12 +51,6 @@ def test_lock_satisfies_every_requirement(system, minor):
     for need in DECLARED:
         pinned = pins.get(canonicalize_name(need.name))
         assert pinned and need.specifier.contains(pinned), f"{need} is declared, the lock has {pinned}: make it again"
-
-
-def test_uv_takes_its_constraints_beside_hashes():
-    """`uv pip install --require-hashes`, as lab.py calls it in this folder, refuses any constraint but one version."""
-    for text in TOML["tool"]["uv"]["constraint-dependencies"]:
-        assert [each.operator for each in Requirement(text).specifier] == ["=="], text
 
 
 def test_every_pin_has_a_hash():
@@ -106,7 +99,7 @@ def test_what_builds_the_package_is_pinned_too():
 
 def test_what_the_package_imports_is_declared():
     """Not only brought along by another library, which may drop it."""
-    declared = {canonicalize_name(Requirement(text).name) for group in GROUPS[:-1] for text in group}
+    declared = {canonicalize_name(Requirement(text).name) for group in GROUPS for text in group}
     homes = metadata.packages_distributions()
     missing = {}
     for file in sorted((ROOT / "kdlab").rglob("*.py")):
