@@ -1,4 +1,4 @@
-"""The rooms of the package are in order; that imports run downwards is tested with the rules of pyproject.toml."""
+"""The rooms of the package are in order, and its English; imports are ruled in pyproject.toml (see test_lint)."""
 
 import ast
 import subprocess
@@ -9,64 +9,71 @@ import pytest
 import kdlab
 
 PACKAGE = Path(kdlab.__file__).parent
-FILES = sorted(PACKAGE.rglob("*.py"))
+TREES = {file: ast.parse(file.read_text(encoding="utf-8")) for file in sorted(PACKAGE.rglob("*.py"))}
+ROOMS = {
+    *("core", "losses", "models", "data", "methods", "experiment", "metrics", "engine", "studies", "plots"),
+    *("widgets", "cli"),
+}
+# Variables are nouns of the field; these say nothing of what they hold
+VAGUE = {"told", "found", "asked", "seen", "own", "place", "places", "said", "given", "theirs", "ours"}
 
 
-def module_of(file):
-    """("kdlab", "engine", "train")"""
-    parts = ("kdlab", *file.relative_to(PACKAGE).with_suffix("").parts)
-    return parts[:-1] if parts[-1] == "__init__" else parts
+def nodes(*kinds):
+    """Every node of these kinds, and where it stands."""
+    for file, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, kinds):
+                yield node, f"{file.relative_to(PACKAGE.parent)}:{getattr(node, 'lineno', 1)}"
 
 
-MODULES = {module_of(file) for file in FILES}
+def test_rooms():
+    entries = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
+    assert entries == {*ROOMS, "__init__.py", "__main__.py", "py.typed"}
 
 
-def imports(file):
-    """Modules of the package that a file imports, wherever in it, and the names it takes from each."""
-    here = module_of(file) if file.name == "__init__.py" else module_of(file)[:-1]
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("kdlab")):
-            base = here[: len(here) - node.level + 1] if node.level else ()
-            base = (*base, *(node.module.split(".") if node.module else ()))
-            for alias in node.names:
-                module = (*base, alias.name) if (*base, alias.name) in MODULES else base
-                yield module, alias.name
+def test_no_line_escapes_the_formatter():
+    assert not [file for file in TREES if "fmt: " + "skip" in file.read_text(encoding="utf-8")]
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PACKAGE)))
-def test_private_names_stay_at_home(file):
-    taken = {name for _, name in imports(file) if name.startswith("_") and not name.startswith("__")}
-    assert not taken
-    tree, modules = ast.parse(file.read_text(encoding="utf-8")), {name for _, name in imports(file)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
-            assert not node.attr.startswith("_") or node.attr.startswith("__"), f"{node.value.id}.{node.attr}"
+def test_private_names_stay_at_home():
+    """Ruff looks at attributes of other objects (SLF001); its rule for imports passes over those of one package."""
+    taken = [f"{where} {alias.name}" for node, where in nodes(ast.ImportFrom) for alias in node.names]
+    assert not [name for name in taken if name.split()[1].startswith("_") and not name.endswith("__")]
 
 
-def test_images_are_loaded_in_one_place():
-    found = [
-        f.name
-        for f in FILES
-        if module_of(f) != ("kdlab", "data")
-        and any(name == "load" and module == ("kdlab", "data") for module, name in imports(f))
-    ]
-    assert found == ["setup.py"]
+def test_images_are_loaded_and_methods_made_in_one_place():
+    loaded = {
+        where.split(":")[0]
+        for node, where in nodes(ast.ImportFrom)
+        if node.module == "data" and "load" in {alias.name for alias in node.names}
+    }
+    made = {
+        where.split(":")[0]
+        for node, where in nodes(ast.Call)
+        if isinstance(node.func, ast.Subscript) and ast.unparse(node.func.value) == "METHODS"
+    }
+    assert loaded == made == {str(Path("kdlab/experiment/setup.py"))}
 
 
-def test_methods_are_made_in_one_place():
-    """Nobody calls METHODS[key](...) but the engine."""
-    calls = []
-    for file in FILES:
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            entry = node.func if isinstance(node, ast.Call) else None
-            if isinstance(entry, ast.Subscript) and ast.unparse(entry.value) == "METHODS":
-                calls.append(file.name)
-    assert calls == ["setup.py"]
+@pytest.mark.xfail
+def test_first_lines_of_docstrings_are_short():
+    texts = {
+        where: ast.get_docstring(node) or ""
+        for node, where in nodes(ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    }
+    assert not [f"{where} {text}" for where, text in texts.items() if len(text.partition("\n")[0]) > 80]
+
+
+@pytest.mark.xfail
+def test_variables_are_nouns_of_the_field():
+    stored = [f"{where} {node.id}" for node, where in nodes(ast.Name) if isinstance(node.ctx, ast.Store)]
+    stored += [f"{where} {node.arg}" for node, where in nodes(ast.arg)]
+    assert not [name for name in stored if name.split()[1] in VAGUE]
 
 
 def test_nothing_large_is_kept_in_git():
-    found = subprocess.run(["git", "ls-files", "-z"], cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
-    if found.returncode:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+    if listed.returncode:
         pytest.skip("this is no checkout")
-    files = [PACKAGE.parent / name for name in found.stdout.split("\0") if name]
+    files = [PACKAGE.parent / name for name in listed.stdout.split("\0") if name]
     assert not [file.name for file in files if file.is_file() and file.stat().st_size > 2_000_000]

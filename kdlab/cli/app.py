@@ -87,7 +87,7 @@ def _leave(code: int) -> NoReturn:
     With torch loaded the interpreter would take itself apart for two seconds. The code is 120 where output cannot be
     written, as Python's is; a reader that has closed its pipe is no error.
     """
-    atexit._run_exitfuncs()
+    atexit._run_exitfuncs()  # noqa: SLF001  # there is no public way
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream and not stream.closed:  # a process may have none

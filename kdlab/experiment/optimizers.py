@@ -46,7 +46,7 @@ class LARS(SGD):
             if not matrices or group["lr"] == 0:
                 continue
             decay, gradients = group["weight_decay"], [p.grad for p in matrices]
-            of_weights, of_gradients = (torch.stack(torch._foreach_norm(ts)) for ts in (matrices, gradients))
+            of_weights, of_gradients = (torch.stack(torch._foreach_norm(ts)) for ts in (matrices, gradients))  # noqa: SLF001
             local = self.eta * of_weights / (of_gradients + decay * of_weights + 1e-8)
             local = torch.where((of_weights > 0) & (of_gradients > 0), (local / group["lr"]).clamp(max=1.0), 1.0)
             torch._foreach_add_(gradients, matrices, alpha=decay)

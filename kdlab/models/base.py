@@ -18,9 +18,8 @@ from torch import Tensor, nn
 
 from ..core.arithmetic import full
 
-torch.fx.wrap("full")  # one step for whoever traces a network, not a choice
-
 Module = TypeVar("Module", bound=nn.Module)
+torch.fx.wrap("full")  # one step for whoever traces a network, not a choice
 
 
 class Features(NamedTuple):
@@ -261,6 +260,6 @@ def reading_as(net: Network, mean: Sequence[float], std: Sequence[float]) -> Net
         return net
     net.eval()  # the two are one network: no mode of one may be put back by the other
     twin = copy.copy(net)
-    twin.__dict__["_modules"] = dict(net._modules)
+    twin.__dict__["_modules"] = dict(net._modules)  # noqa: SLF001
     twin.stem = nn.Sequential(Renormalised(mean, std, net.mean, net.std).to(next(net.parameters()).device), net.stem)
     return twin

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from ..core.arithmetic import full
 from ..core.errors import Error
-from .base import Network, Stage, full, kaiming
+from .base import Network, Stage, kaiming
 
 
 class BranchOutput(NamedTuple):
