@@ -1,4 +1,4 @@
-"""Hyper-parameters: keyword arguments of a function, with annotations that say which values are allowed.
+"""Hyper-parameters: keyword arguments whose annotations say what they may be.
 
 Annotate one with its range: `T: Positive = 4.0`, or `hidden: Count | None = None` where it may be left open. A Config
 refuses what lies outside, and infinity and NaN whatever the annotation.
@@ -22,25 +22,26 @@ Count = Annotated[int, Field(gt=0)]  # widths, numbers of negatives, stages coun
 
 
 def hyper_parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Return the keyword-only arguments of a function: name -> parameter, with default and annotation."""
+    """Return the keyword-only arguments of a function: name -> parameter."""
     arguments = inspect.signature(function).parameters
     return {name: parameter for name, parameter in arguments.items() if parameter.kind is parameter.KEYWORD_ONLY}
 
 
 def hyper(
-    owner: str, function: Callable[..., Any], given: Mapping[str, Any], apart: Collection[str] = ()
+    owner: str, function: Callable[..., Any], changed: Mapping[str, Any], apart: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Return all hyper-parameters of `function` but those `apart`: `given` laid over the defaults, and checked.
+    """Return the hyper-parameters of `function`: `changed` over its defaults, checked.
 
-    Errors call the function by the name of its `owner`. A value comes back in the type of its annotation.
+    Those `apart` are left out. Errors call the function by the name of its `owner`. A value comes back in the type of
+    its annotation.
     """
     allowed = {name: parameter for name, parameter in hyper_parameters(function).items() if name not in apart}
-    for name in given:
+    for name in changed:
         known(f"hyper-parameter of {owner}", name, allowed)
     checks = _adapters(function)
     values = {}
     for name, parameter in allowed.items():
-        value = plain(given[name]) if name in given else parameter.default
+        value = plain(changed[name]) if name in changed else parameter.default
         if value is parameter.empty:
             raise Error(f"{owner} needs a value for its hyper-parameter {name}: give hp={{{name!r}: ...}}")
         try:
@@ -55,7 +56,7 @@ def hyper(
 
 @cache  # one is made in the time of a thousand checks
 def _adapters(function: Callable[..., Any]) -> dict[str, TypeAdapter[Any]]:
-    """Return what checks each hyper-parameter of a function; one without an annotation may be anything."""
+    """Return name -> adapter; a hyper-parameter without annotation may be anything."""
     return {
         name: TypeAdapter(Any if parameter.annotation is parameter.empty else parameter.annotation)
         for name, parameter in hyper_parameters(function).items()
@@ -63,7 +64,10 @@ def _adapters(function: Callable[..., Any]) -> dict[str, TypeAdapter[Any]]:
 
 
 def _not_a_number(value: Any, checked: Any) -> str:
-    """Return what is wrong with a value of the right type: true for 1, infinity or NaN; "" if nothing is."""
+    """Return what is wrong with a value of the right type, or "": it is no number.
+
+    True counts as 1 in Python; infinity and NaN are floats.
+    """
     if is_truth_for_number(value, checked):
         return NO_NUMBERS
     try:
@@ -74,9 +78,10 @@ def _not_a_number(value: Any, checked: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return numbers and arrays of numpy and torch, also those in lists and dicts, as Python's numbers and lists.
+    """Return numbers and arrays of numpy and torch as Python's numbers and lists.
 
-    Anything else comes back as it is. Numbers keep their value: np.float32(0.1) is 0.10000000149011612.
+    Also those in lists and dicts. Anything else comes back as it is. Numbers keep their value: np.float32(0.1) is
+    0.10000000149011612.
     """
     if is_array(value):
         return value.tolist()
@@ -88,12 +93,15 @@ def plain(value: Any) -> Any:
 
 
 def is_array(value: Any) -> bool:
-    """Whether a value is an array, a tensor, or a scalar of numpy's."""
+    """Return whether a value is an array, a tensor, or a scalar of numpy's."""
     return not isinstance(value, type) and hasattr(value, "tolist") and hasattr(value, "ndim")
 
 
 def is_deep(value: Any, most: int) -> bool:
-    """Whether more than so many lists, tuples and dicts lie within each other; one that holds itself is deep."""
+    """Return whether lists, tuples and dicts are nested more than `most` deep.
+
+    One that holds itself is.
+    """
     level = [value]
     for _ in range(most + 1):
         inside = [each for one in level for each in (one.values() if isinstance(one, dict) else one)]
@@ -103,15 +111,15 @@ def is_deep(value: Any, most: int) -> bool:
     return True
 
 
-def is_truth_for_number(given: Any, taken: Any) -> bool:
-    """Whether True or False was given where a number was taken: Python would count them as 1 and 0.
+def is_truth_for_number(value: Any, taken: Any) -> bool:
+    """Return whether True or False stands for a number: Python takes it for 1 or 0.
 
-    `taken` is what a check of types has made of `given`, lists and dicts included.
+    `taken` is what a check of types has made of `value`, lists and dicts included.
     """
-    if isinstance(given, bool):
+    if isinstance(value, bool):
         return isinstance(taken, int | float) and not isinstance(taken, bool)
-    if isinstance(given, list | tuple) and isinstance(taken, list | tuple):
-        return any(is_truth_for_number(*pair) for pair in zip(given, taken, strict=False))
-    if isinstance(given, dict) and isinstance(taken, dict):
-        return any(is_truth_for_number(value, taken[name]) for name, value in given.items() if name in taken)
+    if isinstance(value, list | tuple) and isinstance(taken, list | tuple):
+        return any(is_truth_for_number(*pair) for pair in zip(value, taken, strict=False))
+    if isinstance(value, dict) and isinstance(taken, dict):
+        return any(is_truth_for_number(each, taken[name]) for name, each in value.items() if name in taken)
     return False

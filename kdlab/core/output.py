@@ -1,4 +1,4 @@
-"""Output: text on a terminal that no name can disturb, and files that are whole or not there."""
+"""Output: text that disturbs no terminal, and files that are whole or not there."""
 
 import os
 import sys
@@ -11,9 +11,10 @@ from pathlib import Path
 
 
 def shown(text: object, keep: str = "") -> str:
-    r"""`text` with everything that does not print, or that moves the cursor, written as an escape: \n, \x1b, \u202e.
+    r"""Return `text` with escapes for what does not print: \n, \x1b, \u202e.
 
-    A byte of a file's name that is not UTF-8 is written as that byte, \xe9. Characters in `keep` stay.
+    So nothing in it moves the cursor. A byte of a file's name that is not UTF-8 is written as that byte, \xe9.
+    Characters in `keep` stay.
     """
     return "".join(each if _prints(each) or each in keep else _escaped(each) for each in str(text))
 
@@ -24,7 +25,7 @@ def say(text: object = "") -> None:
 
 
 def write_anything() -> None:
-    """Let this process print what the encoding of its output lacks: as escapes, in place of an end by an error."""
+    """Print what the encoding of the output lacks as escapes, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
@@ -44,7 +45,7 @@ def _escaped(character: str) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a new file beside `path` to write to; at the end it takes the place of `path`.
+    """Yield a new file beside `path` to write to, which replaces `path` at the end.
 
     After an error, such as a full disk, `path` is as it was and nothing is left beside it. Several processes may
     replace one path at a time: the last one wins. The new file has the permissions that the umask leaves, whatever

@@ -196,7 +196,7 @@ def pixel_limit() -> int:
 
 
 def _positive(text: str) -> float | None:
-    """Return the number that a text is; None if it is none, or not positive and finite."""
+    """Return a text as a number; None if it is none, or not positive and finite."""
     try:
         number = float(text)
     except ValueError:
@@ -239,9 +239,9 @@ def _group_limits() -> Iterator[Path]:
 
 
 def workers() -> int:
-    """Return how many threads decode photographs: $KDLAB_WORKERS, else one a processor.
+    """Return how many threads decode photographs.
 
-    0: the thread that trains decodes them.
+    $KDLAB_WORKERS, else one a processor. 0: the thread that trains decodes them.
     """
     text = os.environ.get("KDLAB_WORKERS", str(processors()))
     if not text.isdecimal() or int(text) > MOST:

@@ -14,12 +14,12 @@ ROUNDING = 1e-9
 
 
 def constant(progress: float) -> float:
-    """1 throughout."""
+    """Stay at 1."""
     return 1.0
 
 
 def cosine(progress: float) -> float:
-    """Slow, fast, slow: half a cosine from 1 at the start to 0 at the end.
+    """Fall from 1 to 0 along half a cosine: slow, fast, slow.
 
     (1 + cos(pi progress)) / 2: SGDR without restarts (Loshchilov & Hutter 2017). 1/2 in the middle.
     """
@@ -27,12 +27,12 @@ def cosine(progress: float) -> float:
 
 
 def linear(progress: float) -> float:
-    """A straight line from 1 to 0."""
+    """Fall from 1 to 0 in a straight line."""
     return 1.0 - progress
 
 
 def step(progress: float, milestones: Sequence[float] = (150 / 240, 180 / 240, 210 / 240), decay: float = 0.1) -> float:
-    """1, multiplied by `decay` at every milestone that is reached.
+    """Start at 1 and multiply by `decay` at every milestone.
 
     The defaults are the CIFAR recipe of Tian et al. 2020 (CRD): a tenth at epochs 150, 180 and 210 of 240.
     """
@@ -43,12 +43,15 @@ SCHEDULES: dict[str, Callable[..., float]] = {"constant": constant, "cosine": co
 
 
 def warm_up(progress: float, share: float) -> float:
-    """A straight line from 0 to 1 over the first `share` of training, then 1; `share=0` means no warm-up."""
+    """Rise from 0 to 1 in a straight line over the first `share` of training.
+
+    Then it is 1; `share=0` means no warm-up.
+    """
     return min(1.0, progress / share) if share > 0 else 1.0
 
 
 def cosine_between(progress: float, start: float, end: float) -> float:
-    """From `start` to `end` along half a cosine, half-way in the middle.
+    """Move from `start` to `end` along half a cosine, half-way in the middle.
 
     The momentum of BYOL's target network (Grill et al. 2020), and of MoCo v2+.
     """
@@ -63,7 +66,7 @@ def ramp_up(
     ramp: float,
     curve: Literal["linear", "cosine", "step"] = "linear",
 ) -> float:
-    """How a teacher's weight grows: 0 for a while, then from `start` to `end`, then `end`.
+    """Return a teacher's weight: 0, then from `start` to `end`, then `end`.
 
     `warmup` and `ramp` are the shares of training of the first two parts; with ramp = 0 `end` follows at once. `curve`:
     linear, half a cosine (both half-way in the middle), or a step at the end of the ramp.
@@ -78,9 +81,9 @@ def ramp_up(
 
 
 def sigmoid_ramp(progress: float, share: float = 0.2) -> float:
-    """How the weight of a loss without labels grows while predictions get better: slowly first, 1 from `share` on.
+    """Return the weight of a loss without labels: slow to rise, 1 from `share` on.
 
-    exp(-5 (1 - s)^2) with s = progress / share, at most 1.
+    It grows as predictions get better. exp(-5 (1 - s)^2) with s = progress / share, at most 1.
     Laine & Aila 2017, for consistency in semi-supervised learning; share = 0.2 is our *reconstruction* for LiteNet-SSD.
     e^-5 = 0.0067 at the start, e^-1.25 = 0.2865 half-way up.
     """

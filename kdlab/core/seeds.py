@@ -1,4 +1,4 @@
-"""Where random numbers come from: every generator is seeded by what it is for, never by what ran before it."""
+"""Random generators: each is seeded by its purpose, never by what ran before it."""
 
 from hashlib import blake2b
 
@@ -8,11 +8,11 @@ from .hyper import plain
 
 
 def derive(*parts: int | str) -> int:
-    """A 63-bit seed that is a function of `parts` alone, such as `derive(seed, "epoch", 3)`."""
+    """Return a 63-bit seed, a function of `parts` alone: `derive(seed, "epoch", 3)`."""
     parts = tuple(plain(part) for part in parts)  # numpy's 3 is written in another way, and is the same seed
     return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest(), "big") >> 1
 
 
 def generator(*parts: int | str, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator on `device`, seeded by `derive(*parts)`."""
+    """Return a generator on `device`, seeded by `derive(*parts)`."""
     return torch.Generator(device).manual_seed(derive(*parts))

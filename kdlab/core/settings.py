@@ -1,4 +1,4 @@
-"""Settings: field=value on a command line, fields in a file, parameters in the cells of a notebook.
+"""Settings: words of a command line, fields in a file, parameters of a notebook.
 
 papermill only warns of a misspelt parameter and then runs the default, so `parameters` checks them. A notebook has one
 namespace: later cells set variables beside the parameters, and any cell may be run again. What is a parameter is
@@ -29,7 +29,10 @@ INJECTED = "# Parameters"  # the first line of the cell that papermill writes be
 
 
 def parse(settings: list[str]) -> dict[str, Any]:
-    """`["lr=0.1", "teacher.method=kd"]` as nested dicts; values are JSON where they are, else text."""
+    """Return `["lr=0.1", "teacher.method=kd"]` as nested dicts.
+
+    Values that are JSON are read as such, others are text.
+    """
     fields: dict[str, Any] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
@@ -38,17 +41,17 @@ def parse(settings: list[str]) -> dict[str, Any]:
         *path, last = name.split(".")
         if len(path) > DEEPEST:
             raise Error(f"{setting[:40]!r}...: fields are nested at most {DEEPEST} deep, not {len(path)}")
-        place = fields
+        inner = fields
         for part in path:
-            place = place.setdefault(part, {})
-            if not isinstance(place, dict):
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
                 raise Error(f"{setting!r}: {part} was given a value before, it cannot hold {last} as well")
-        place[last] = _value(name, text)
+        inner[last] = _value(name, text)
     return fields
 
 
 def read(file: Path) -> dict[str, Any]:
-    """The fields in a JSON or YAML file in UTF-8, or of the run whose config.json it is."""
+    """Read the fields in a JSON or YAML file, or of the run whose config.json it is."""
     text = _text(file)
     try:
         fields = _yaml(text) if file.suffix.lower() in (".yaml", ".yml") else json.loads(text)
@@ -67,7 +70,10 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def laid_over(fields: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """`others` laid over `fields`, nested ones field by field: `teacher.lr=0.1` leaves the teacher's other fields."""
+    """Return `others` laid over `fields`, nested ones field by field.
+
+    `teacher.lr=0.1` leaves the teacher's other fields.
+    """
     result = dict(fields)
     for name, value in others.items():
         below = result.get(name)
@@ -77,6 +83,7 @@ def laid_over(fields: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str,
 
 
 def _text(file: Path) -> str:
+    """Read a file of fields, in UTF-8."""
     try:
         with file.open("rb") as opened:
             content = opened.read(LONGEST + 1)
@@ -93,7 +100,10 @@ def _text(file: Path) -> str:
 
 
 def _yaml(text: str) -> Any:
-    """YAML by the rules of version 1.2: 1e-3 is a number; on, off and dates are text. An alias is refused."""
+    """Read YAML by the rules of version 1.2, and refuse aliases.
+
+    1e-3 is a number; on, off and dates are text.
+    """
     import re
 
     import yaml
@@ -122,13 +132,16 @@ def _yaml(text: str) -> Any:
 
 
 def _brief(error: ValueError) -> str:
-    """What is wrong with a value, without Python's advice on its limit of digits."""
+    """Return what is wrong with a value, without Python's advice on digits."""
     text = str(error)
     return "a number has more than 4,300 digits" if "integer string conversion" in text else text
 
 
 def _check(where: str, value: Any, depth: int = 0) -> None:
-    """An `Error` where values are nested too deeply, or text is none: a lone surrogate, which nothing can write."""
+    """Raise an `Error` where values are nested too deeply, or text cannot be written.
+
+    Nothing can write a lone surrogate, half a character.
+    """
     if depth > DEEPEST:
         raise Error(f"{where}: fields are nested at most {DEEPEST} deep")
     if isinstance(value, str):
@@ -148,7 +161,7 @@ def _check(where: str, value: Any, depth: int = 0) -> None:
 
 
 def typed(fields: Mapping[str, Any], prefix: str = "") -> str:
-    """Nested fields as one would type them, what `parse` reads: "method=kd teacher.model=resnet56"."""
+    """Return nested fields as `parse` reads them: "method=kd teacher.model=resnet56"."""
     words = []
     for name, value in fields.items():
         if isinstance(value, Mapping):
@@ -160,6 +173,7 @@ def typed(fields: Mapping[str, Any], prefix: str = "") -> str:
 
 
 def _value(name: str, text: str) -> Any:
+    """Return a value as typed: none, true, false, JSON, else the text."""
     special = {"none": None, "true": True, "false": False}
     if text.lower() in special:
         return special[text.lower()]
@@ -176,12 +190,13 @@ def _value(name: str, text: str) -> Any:
 
 
 def parameters(namespace: dict[str, Any], allowed: Iterable[str]) -> dict[str, Any]:
-    """Return the parameters among a notebook's variables: call it with `globals()` right below the parameters cell.
+    """Return the parameters among a notebook's variables.
 
-    A variable of an allowed name is a parameter whatever its value. Of the other names those of numbers, text, paths,
-    lists and their kin are refused by an `Error`, and so is a value of another kind than the parameters cell says
-    (`seeds: list = [0]`); a number may be given for a number, a path for text, a range or an array for a list. The cell
-    may be run again, after others too: variables of later cells are no parameters.
+    Call it with `globals()` right below the parameters cell. A variable of an allowed name is a parameter whatever its
+    value. Of the other names those of numbers, text, paths, lists and their kin are refused by an `Error`, and so is a
+    value of another kind than the parameters cell says (`seeds: list = [0]`); a number may be given for a number, a
+    path for text, a range or an array for a list. The cell may be run again, after others too: variables of later cells
+    are no parameters.
     """
     allowed = list(allowed)
     values = {
@@ -206,14 +221,14 @@ def parameters(namespace: dict[str, Any], allowed: Iterable[str]) -> dict[str, A
         unsure = names.beside if names else set(values)
         new = (unsure & set(values)) - chosen - checked - set(allowed)
         chosen |= {name for name in new if _misspelt(name, values, annotated, allowed)} | (checked & set(allowed))
-    given = {known("parameter", name, allowed): plain(value) for name, value in values.items() if name in chosen}
-    given = {name: _of_kind(name, value, annotated.get(name, object)) for name, value in given.items()}
-    namespace[CHECKED] = id(namespace), set(given)
-    return given
+    result = {known("parameter", name, allowed): plain(value) for name, value in values.items() if name in chosen}
+    result = {name: _of_kind(name, value, annotated.get(name, object)) for name, value in result.items()}
+    namespace[CHECKED] = id(namespace), set(result)
+    return result
 
 
 def _of_kind(name: str, value: Any, kind: Any) -> Any:
-    """A parameter's value as the kind that its cell says, or an `Error`."""
+    """Return a parameter's value as the kind that its cell says, or raise an `Error`."""
     kinds = get_args(kind) or (kind,)
     if isinstance(value, bool) and {int, float} & {*kinds} and bool not in kinds:
         raise Error(f"parameter {name}={value!r}: {NO_NUMBERS}")
@@ -229,7 +244,7 @@ def _of_kind(name: str, value: Any, kind: Any) -> Any:
 
 
 class _Names(NamedTuple):
-    """Names that cells have set: in cells of parameters, in cells like these beside them, and in all other cells."""
+    """Names that cells of parameters set, cells like these beside them, and others."""
 
     parameters: set[str]
     beside: set[str]
@@ -237,7 +252,7 @@ class _Names(NamedTuple):
 
 
 class _Cell(NamedTuple):
-    """What a cell that has been run sets."""
+    """The names that a cell sets which has been run."""
 
     text: str
     annotated: set[str]
@@ -248,7 +263,7 @@ class _Cell(NamedTuple):
 
 
 def _cell(text: str) -> _Cell:
-    """What a cell sets; one that is no Python sets nothing."""
+    """Return what a cell sets; one that is no Python sets nothing."""
     try:
         tree = ast.parse(text)
     except SyntaxError:
@@ -270,23 +285,24 @@ def _cell(text: str) -> _Cell:
 
 
 def _names(history: Sequence[str], allowed: Collection[str]) -> _Names:
-    """Sort the names that the cells of `history` have set; its last cell is the one that asks.
+    """Sort the names that the cells of `history` have set.
 
-    A cell of parameters annotates an allowed name, or does nothing but set names, an allowed one among them, or was
-    injected. An earlier one counts only for what later ones do not set: its misspelt names may have been corrected.
+    Its last cell is the one that asks for parameters. A cell of parameters annotates an allowed name, or does nothing
+    but set names, an allowed one among them, or was injected. An earlier one counts only for what later ones do not
+    set: its misspelt names may have been corrected.
     """
     *before, here = (_cell(text) for text in history)
     parameters, beside, others, open_names = set(here.annotated), set[str](), set[str](), set(allowed)
-    found = bool(here.annotated & open_names)
+    complete = bool(here.annotated & open_names)
     for cell in reversed(before):
         sets_allowed = cell.annotated & open_names or (cell.settings and cell.set & open_names)
-        injected = not found and cell.text.lstrip().startswith(INJECTED)
+        injected = not complete and cell.text.lstrip().startswith(INJECTED)
         if sets_allowed or injected:
             parameters |= cell.annotated if cell.asks else cell.set
             others |= cell.set
             open_names -= cell.set
-            found = found or bool(sets_allowed and cell.annotated)
-        elif cell.settings and not found:
+            complete = complete or bool(sets_allowed and cell.annotated)
+        elif cell.settings and not complete:
             beside |= cell.set
         else:
             others |= cell.set
@@ -297,7 +313,7 @@ def _names(history: Sequence[str], allowed: Collection[str]) -> _Names:
 
 
 def _misspelt(name: str, values: dict[str, Any], annotated: dict[str, Any], allowed: Collection[str]) -> bool:
-    """Whether a name is nearly that of a parameter whose kind of value it has."""
+    """Return whether a name is nearly that of a parameter of the same kind."""
     near = get_close_matches(name, allowed, n=1, cutoff=0.8)
     if not near:
         return False

@@ -1,4 +1,4 @@
-"""Statistics of runs: means with confidence intervals, and tables of them for reading."""
+"""Statistics of runs: means, confidence intervals, and tables of them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +20,7 @@ def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float
 
 
 def wilson(right: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Return both ends of the confidence interval of the share `right / n`, in percent.
+    """Return both ends of the confidence interval of `right / n`, in percent.
 
     Wilson 1927: what other images of the same kind might give. Unlike mean ± width it stays within 0 and 100.
     """
@@ -48,7 +48,7 @@ def summary(
 
 
 def tidy(frame: pd.DataFrame, digits: int = 1) -> pd.DataFrame:
-    """Format a table for reading: 12,345 for integers, `digits` decimals for other numbers, blanks for nothing."""
+    """Format a table for reading: 12,345, or `digits` decimals, or blanks for nothing."""
     return pd.DataFrame({name: _texts(column, digits) for name, column in frame.items()}, index=frame.index)
 
 

@@ -184,3 +184,62 @@ def test_methods_of_another_pair_and_one_method(kdlab):
     assert code == 0 and "hp.negatives     4096" in out and "0.8 crd" in out
     code, _, err = kdlab("methods", "crdd")
     assert code == 2 and "unknown method 'crdd': did you mean 'crd'" in err
+
+
+# How a command ends
+
+BUFFERED = {**os.environ, "PYTHONUNBUFFERED": ""}
+LEAVING = """
+import atexit, sys
+from kdlab.cli.app import _leave
+atexit.register(print, "at the end")
+print("written", end=" ")
+_leave({code})
+"""
+
+
+def left(code, returns=0):
+    """What a process prints that ends by such code."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == returns and not done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_who_leaves_has_written_everything(code):
+    assert left(LEAVING.format(code=code), returns=code) == "written at the end\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_who_cannot_write_says_so():
+    code = "from kdlab.cli.app import _leave\nprint('data')\n_leave(0)"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=BUFFERED, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 120 and done.stderr == "kdlab: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize("without", ["sys.stdout = None", "sys.stdout.close()"])
+def test_who_has_no_output_leaves_all_the_same(without):
+    assert left(f"import sys\nfrom kdlab.cli.app import _leave\n{without}\n_leave(5)", returns=5) == ""
+
+
+UNREAD = """
+import sys
+from kdlab.cli.app import _leave
+print("first", flush=True)
+print("nobody reads this")
+sys.stdin.read()
+_leave(1)
+"""
+
+
+def test_who_leaves_without_a_reader_says_nothing():
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    child = subprocess.Popen([sys.executable, "-c", UNREAD], env=BUFFERED, **pipes)
+    with child:
+        assert child.stdout.readline() == b"first\n"
+        child.stdout.close()
+        child.stdin.close()
+        assert child.wait(60) == 1 and child.stderr.read() == b""
