@@ -65,38 +65,31 @@ def small_files(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def stages():
-    """What `shared_stages` has put together for the tests of a module."""
+def networks():
+    """Networks that the runs of a module share, by what they are built from."""
     return {}
 
 
 @pytest.fixture
-def shared_stages(stages, monkeypatch):
-    """Stages that several runs stand on are put together once, with weights that nobody sets, in the layout they have.
+def shared_stages(networks, monkeypatch):
+    """A network is built once for all runs of a module, and keeps its layout: weights of large ones take long to write.
 
-    To write and to copy them is most of the time that large networks take.
+    For tests that only put runs together.
     """
     import torch
 
-    from kdlab.experiment import setup as assembling
+    from kdlab.experiment import setup
 
-    original = assembling._assemble
+    build = setup.build_network
 
-    def shared(config, images, splits):
-        own = {role: shared_stage(stage, images, splits) for role, stage in config.nested.items()}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(assembling, "_assemble", lambda stage, *_: next(s for s in own.values() if s.config == stage))
-            return original(config, images, splits)
+    def shared(config, images):
+        key = (config.model, config.width, config.pretrained, config.normalise, images.classes, images.mean)
+        if key not in networks:
+            networks[key] = build(config, images)
+        return networks[key]
 
-    def shared_stage(config, images, splits):
-        if config not in stages:
-            stages[config] = shared(config, images, splits)
-        return stages[config]
-
-    monkeypatch.setattr(assembling, "_assemble", shared)
-    for name in ("normal_", "uniform_"):
-        monkeypatch.setattr(torch.Tensor, name, lambda self, *_, **__: self)
-    monkeypatch.setattr(assembling, "layout", lambda *_: torch.contiguous_format)
+    monkeypatch.setattr(setup, "build_network", shared)
+    monkeypatch.setattr(setup, "layout", lambda *_: torch.contiguous_format)
 
 
 @pytest.fixture
