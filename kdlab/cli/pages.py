@@ -98,7 +98,7 @@ def metrics() -> str:
             m.unit or "-",
             m.better,
             "no" if m.due == "request" else f"{m.due}, where no classifier is trained" if m.features_only else m.due,
-            first_sentence(m.measure),
+            m.about.rstrip(".") or first_sentence(m.measure),
             m.for_,
         ]
         for key, m in METRICS.items()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 from ..core.errors import Error, lookup
 from ..experiment.config import Config
@@ -25,25 +26,83 @@ FEATURES = {"suits": teacher.has_a_teachers_features, "for_": "methods with a te
 METRICS: dict[str, Metric] = {
     # of a classifier
     "accuracy": Metric(classifier.of_accuracy, "%", due="validation"),
-    "top5": Metric(classifier.of_top5, "%"),
+    "top5": Metric(
+        partial(classifier.of_logits, accuracy, k=5),
+        "%",
+        about="How often the right class is among the five largest logits.",
+    ),
     "per_class": Metric(classifier.of_per_class, "%", due="request"),
-    "nll": Metric(classifier.of_nll, "nats", "lower"),
+    "nll": Metric(
+        partial(classifier.of_logits, nll),
+        "nats",
+        "lower",
+        about="Mean negative log-likelihood of the right classes.",
+    ),
     "omitted": Metric(classifier.of_omitted, "%"),
-    "ece": Metric(classifier.of_ece, "%", "lower"),
-    "adaptive_ece": Metric(classifier.of_adaptive_ece, "%", "lower"),
+    "ece": Metric(
+        partial(classifier.of_logits, calibration_error),
+        "%",
+        "lower",
+        about="Expected calibration error of the confidence, 15 bins of equal width.",
+    ),
+    "adaptive_ece": Metric(
+        partial(classifier.of_logits, calibration_error, adaptive=True),
+        "%",
+        "lower",
+        about="Expected calibration error, 15 bins of equally many images.",
+    ),
     # of features
     "knn": Metric(probes.of_knn, "%", due="validation", **ANY, features_only=True),
     "probe": Metric(probes.of_probe, "%", **ANY, features_only=True),
     # of embeddings
-    "std": Metric(embeddings.of_std, "", due="validation", **EMBEDDINGS),
-    "alignment": Metric(embeddings.of_alignment, "", "lower", "validation", **EMBEDDINGS),
-    "uniformity": Metric(embeddings.of_uniformity, "", "lower", "validation", **EMBEDDINGS),
+    "std": Metric(
+        partial(embeddings.of_two_views, "std"),
+        due="validation",
+        **EMBEDDINGS,
+        about="Spread of the embeddings of different images.",
+    ),
+    "alignment": Metric(
+        partial(embeddings.of_two_views, "alignment"),
+        better="lower",
+        due="validation",
+        **EMBEDDINGS,
+        about="Mean squared distance of the embeddings of two views of an image.",
+    ),
+    "uniformity": Metric(
+        partial(embeddings.of_two_views, "uniformity"),
+        better="lower",
+        due="validation",
+        **EMBEDDINGS,
+        about="Log of the mean of exp(-2 d^2) over pairs of different images.",
+    ),
     # of branches, and of a student beside its teacher
     "branch": Metric(branches.of_branches, "%", **BRANCHES),
-    "agreement": Metric(teacher.of_agreement, "%", **TEACHER),
-    "kl_1": Metric(teacher.of_kl_1, "nats", "lower", **TEACHER),
-    "kl_4": Metric(teacher.of_kl_4, "nats", "lower", **TEACHER),
-    "cka": Metric(teacher.of_cka, "", due="request", **FEATURES),
+    "agreement": Metric(
+        partial(teacher.beside_teacher, agreement),
+        "%",
+        **TEACHER,
+        about="How often student and teacher predict the same class.",
+    ),
+    "kl_1": Metric(
+        partial(teacher.beside_teacher, divergence),
+        "nats",
+        "lower",
+        **TEACHER,
+        about="KL divergence of the student's probabilities from the teacher's.",
+    ),
+    "kl_4": Metric(
+        partial(teacher.beside_teacher, divergence, T=4.0),
+        "nats",
+        "lower",
+        **TEACHER,
+        about="KL divergence of both, softened at T = 4.",
+    ),
+    "cka": Metric(
+        partial(teacher.beside_teacher, cka, output="pooled"),
+        due="request",
+        **FEATURES,
+        about="Linear centred kernel alignment of the pooled features of student and teacher.",
+    ),
 }
 
 

@@ -25,8 +25,9 @@ class Metric:
     """A number that rates a trained network on a part of the data.
 
     `measure(setup, part)` computes it for "train", "val" or "test" (`setup.PARTS`), where `suits(method)`; `for_` says
-    in words which methods these are. `due` says when a run computes it by itself: at every "validation", once at the
-    "end", or only on "request". With `features_only` it does so only for methods whose classifier stays untrained.
+    in words which methods these are, and `about` what it measures where `measure` has no docstring of its own. `due`
+    says when a run computes it by itself: at every "validation", once at the "end", or only on "request". With
+    `features_only` it does so only for methods whose classifier stays untrained.
     """
 
     measure: Callable[[Setup, str], Measured]
@@ -36,6 +37,7 @@ class Metric:
     suits: Callable[[Method], bool] = classifies
     for_: str = "methods that train a classifier"
     features_only: bool = False
+    about: str = ""
 
     @property
     def sign(self) -> int:

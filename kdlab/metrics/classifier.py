@@ -1,7 +1,8 @@
 """Metrics of logits: accuracy, accuracy by class, likelihood, calibration."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -63,14 +64,14 @@ def calibration_error(logits: Tensor, y: Tensor, bins: int = 15, adaptive: bool 
     return 100.0 * torch.zeros(bins, dtype=torch.float64).index_add_(0, index, gap).abs().sum().item() / len(y)
 
 
+def of_logits(measure: Callable[..., float], setup: Setup, part: str, **options: Any) -> float:
+    """Measure the logits of a part of the data beside its classes."""
+    return measure(setup.features(part).logits, setup.part(part)[1], **options)
+
+
 def of_accuracy(setup: Setup, part: str) -> float:
     """How often the largest logit is that of the right class."""
     return accuracy(setup.features(part).logits, setup.part(part)[1])
-
-
-def of_top5(setup: Setup, part: str) -> float:
-    """How often the right class is among the five largest logits."""
-    return accuracy(setup.features(part).logits, setup.part(part)[1], k=5)
 
 
 def of_per_class(setup: Setup, part: str) -> dict[str, float]:
@@ -94,18 +95,3 @@ def of_omitted(setup: Setup, part: str) -> float | None:
     y = setup.part(part)[1]
     rows = torch.isin(y, torch.tensor(setup.config.omit))
     return accuracy(setup.features(part).logits[rows], y[rows]) if rows.any() else None
-
-
-def of_nll(setup: Setup, part: str) -> float:
-    """Mean negative log-likelihood of the right classes."""
-    return nll(setup.features(part).logits, setup.part(part)[1])
-
-
-def of_ece(setup: Setup, part: str) -> float:
-    """Expected calibration error of the confidence, 15 bins of equal width."""
-    return calibration_error(setup.features(part).logits, setup.part(part)[1])
-
-
-def of_adaptive_ece(setup: Setup, part: str) -> float:
-    """Expected calibration error, 15 bins of equally many images."""
-    return calibration_error(setup.features(part).logits, setup.part(part)[1], adaptive=True)

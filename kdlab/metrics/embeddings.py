@@ -33,8 +33,8 @@ def embeds(method: Method) -> bool:
     return type(method).embed is not Method.embed
 
 
-def of_two_views(setup: Setup, part: str) -> dict[str, float]:
-    """Compute `collapse` of two views of a part's first images, always the same."""
+def of_two_views(name: str, setup: Setup, part: str) -> float | None:
+    """Return a number of `collapse` of two views of a part's first images, always the same."""
 
     def compute() -> dict[str, float]:
         draw = generator(setup.config.seed, "diagnostics", device=setup.device)
@@ -44,25 +44,4 @@ def of_two_views(setup: Setup, part: str) -> dict[str, float]:
         first, second = (view for view in views if view is not None)
         return collapse(first, second)
 
-    return setup.once(("collapse", part), compute)
-
-
-def of_std(setup: Setup, part: str) -> float:
-    """Spread of the embeddings of different images.
-
-    1 for a uniform sphere, 0 for collapse.
-    """
-    return of_two_views(setup, part)["std"]
-
-
-def of_alignment(setup: Setup, part: str) -> float:
-    """Mean squared distance of the embeddings of two views of an image."""
-    return of_two_views(setup, part)["alignment"]
-
-
-def of_uniformity(setup: Setup, part: str) -> float | None:
-    """Log of the mean of exp(-2 d^2) over pairs of different images.
-
-    -4 at best, 0 for collapse.
-    """
-    return of_two_views(setup, part).get("uniformity")
+    return setup.once(("collapse", part), compute).get(name)

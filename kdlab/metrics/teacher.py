@@ -1,5 +1,8 @@
 """How alike student and teacher are, which accuracy hides (Stanton et al. 2021)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -47,24 +50,9 @@ def has_a_teachers_features(method: Method) -> bool:
     return method.teacher is not None
 
 
-def of_agreement(setup: Setup, part: str) -> float:
-    """How often student and teacher predict the same class."""
-    return agreement(setup.features(part).logits, setup.teacher_features(part).logits)
-
-
-def of_kl_1(setup: Setup, part: str) -> float:
-    """KL divergence of the student's probabilities from the teacher's."""
-    return divergence(setup.features(part).logits, setup.teacher_features(part).logits, T=1.0)
-
-
-def of_kl_4(setup: Setup, part: str) -> float:
-    """KL divergence of both, softened at T = 4."""
-    return divergence(setup.features(part).logits, setup.teacher_features(part).logits, T=4.0)
-
-
-def of_cka(setup: Setup, part: str) -> float:
-    """Linear centred kernel alignment of the pooled features of student and teacher.
-
-    From 0 to 1.
-    """
-    return cka(setup.features(part).pooled, setup.teacher_features(part).pooled)
+def beside_teacher(
+    measure: Callable[..., float], setup: Setup, part: str, output: str = "logits", **options: Any
+) -> float:
+    """Measure the student's `output` ("logits" or "pooled") on a part of the data beside the teacher's."""
+    student, teacher = (getattr(features(part), output) for features in (setup.features, setup.teacher_features))
+    return measure(student, teacher, **options)
