@@ -1,4 +1,4 @@
-"""Losses on feature maps, and on attention maps: where a network looks, whatever its channels mean."""
+"""Losses on feature maps and on attention maps, which say where a network looks."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
