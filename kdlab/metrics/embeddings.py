@@ -34,7 +34,7 @@ def embeds(method: Method) -> bool:
 
 
 def of_two_views(name: str, setup: Setup, part: str) -> float | None:
-    """Return a number of `collapse` of two views of a part's first images, always the same."""
+    """Return a number of `collapse` of two fixed views of a part's first images."""
 
     def compute() -> dict[str, float]:
         draw = generator(setup.config.seed, "diagnostics", device=setup.device)

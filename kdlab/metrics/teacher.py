@@ -53,6 +53,9 @@ def has_a_teachers_features(method: Method) -> bool:
 def beside_teacher(
     measure: Callable[..., float], setup: Setup, part: str, output: str = "logits", **options: Any
 ) -> float:
-    """Measure the student's `output` ("logits" or "pooled") on a part of the data beside the teacher's."""
+    """Measure the student's `output` on a part of the data beside the teacher's.
+
+    `output` is "logits" or "pooled".
+    """
     student, teacher = (getattr(features(part), output) for features in (setup.features, setup.teacher_features))
     return measure(student, teacher, **options)
