@@ -27,7 +27,7 @@ COMMANDS = {
 SCRIPT = """
 import contextlib, io, json, os, sys
 from pathlib import Path
-from kdlab import cli
+from kdlab.cli import app as cli
 
 for name, words in json.loads(sys.argv[1]).items():
     out, err, sys.argv = io.StringIO(), io.StringIO(), ["kdlab", *words]
