@@ -162,9 +162,8 @@ def parts() -> dict[str, str]:
     }
 
 
-def pages() -> dict[Path, str]:
-    """Return README.md and the pages of docs/ as they should be."""
-    generated = parts()
+def pages(generated: Mapping[str, str]) -> dict[Path, str]:
+    """Return README.md and the pages of docs/ with the generated `parts` in their places."""
 
     def filled(mark: re.Match[str]) -> str:
         opening, name, line_break, closing = mark.groups()
@@ -181,7 +180,7 @@ def write() -> list[Path]:
     """
     if checkout() is None:
         raise Error(f"the pages are those of a checkout of the repository, and {PACKAGE} is not in one")
-    changed = {path: text for path, text in pages().items() if path.read_text(encoding="utf-8") != text}
+    changed = {path: text for path, text in pages(parts()).items() if path.read_text(encoding="utf-8") != text}
     for path, text in changed.items():
         path.write_text(text, encoding="utf-8", newline="\n")
     return list(changed)
