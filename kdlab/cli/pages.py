@@ -163,7 +163,7 @@ def parts() -> dict[str, str]:
 
 
 def pages(generated: Mapping[str, str]) -> dict[Path, str]:
-    """Return README.md and the pages of docs/ with the generated `parts` in their places."""
+    """Return README.md and the pages of docs/ with the generated parts filled in."""
 
     def filled(mark: re.Match[str]) -> str:
         opening, name, line_break, closing = mark.groups()
