@@ -26,7 +26,7 @@ import typer
 
 from ..core.errors import Error, known, lookup
 from ..core.output import write_bytes, write_text
-from ..core.places import PACKAGE, bars, checkout, shipped
+from ..core.places import PACKAGE, bars, checkout, environment, shipped
 from ..core.settings import parse
 
 HERE = shipped()  # of notebooks, and of the figures that they save
@@ -83,50 +83,22 @@ def read(path: Path) -> Any:
     return notebook
 
 
-def copy(folder: Path, names: Sequence[Path] | None = None) -> list[Path]:
-    """Copy notebooks, by default all of kdlab, into a folder; return the copies.
-
-    Raise an `Error`, and copy nothing, where one of them is there already: it may hold somebody's work.
-    """
-    copies = {path: folder / path.name for path in find(names)}
-    if folder.exists() and not folder.is_dir():
-        raise Error(f"{folder} is a file: give a folder")
-    if there := [path for path in copies.values() if path.exists()]:
-        raise Error(f"{there[0]} is there already: move it, or give another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, target in copies.items():
-        write_bytes(target, path.read_bytes())
-    return list(copies.values())
-
-
 # Kernels
 
 
 @contextmanager
-def quiet_kernels(**environment: str) -> Iterator[None]:
-    """Start kernels inside with `environment`, and quiet ones.
+def quiet_kernels(**variables: str) -> Iterator[None]:
+    """Start kernels inside with these environment variables, and quiet ones.
 
     They read no start-up files of the user and show no bars, no widgets and no warnings of their own.
     """
-    before = os.environ.copy()
     with tempfile.TemporaryDirectory() as folder:
         profile = Path(folder, "profile_default")
         profile.mkdir()
         (profile / "ipython_kernel_config.py").write_text(QUIET)
-        os.environ.update(
-            {
-                "IPYTHONDIR": folder,
-                "KDLAB_PROGRESS": "0",
-                "KDLAB_WIDGETS": "0",
-                "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-                **environment,
-            }
-        )
-        try:
+        quiet = {"KDLAB_PROGRESS": "0", "KDLAB_WIDGETS": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+        with environment(IPYTHONDIR=folder, **quiet, **variables):
             yield
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
 
 
 @contextmanager
@@ -219,17 +191,13 @@ def machine() -> str:
 
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
     capability, version = torch.backends.cpu.get_cpu_capability(), torch.__version__.partition("+")[0]
-    return f"{_processor()}, {capability}, {device}, torch {version}, 1 thread"
-
-
-def _processor() -> str:
-    """Return the system's name of its processor, on Linux with family and model."""
-    with suppress(OSError):
+    facts: dict[str, str] = {}
+    with suppress(OSError):  # Linux alone has it
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
         facts = dict(re.findall(r"^(model name|cpu family|model)\s*: (.*)$", text.partition("\n\n")[0], re.MULTILINE))
-        if facts:
-            return " ".join(facts[name] for name in ("model name", "cpu family", "model") if name in facts)
-    return platform.processor() or platform.machine()
+    names = " ".join(facts[name] for name in ("model name", "cpu family", "model") if name in facts)
+    processor = names or platform.processor() or platform.machine()
+    return f"{processor}, {capability}, {device}, torch {version}, 1 thread"
 
 
 def made_elsewhere(notebook: Any) -> bool:
@@ -238,7 +206,7 @@ def made_elsewhere(notebook: Any) -> bool:
     return made is not None and made != machine()
 
 
-# Execute, clean and check
+# Execute
 
 
 def execute(path: Path) -> None:
@@ -278,14 +246,6 @@ def execute(path: Path) -> None:
             cell.outputs = outputs  # timings differ from run to run: they stay as first measured
     notebook.metadata["kdlab"] = {"machine": machine()}
     write(path, notebook)
-
-
-def clean(path: Path) -> bool:
-    """Write a notebook in canonical form, not run; return whether that changed it."""
-    _check_writable(path)
-    before = path.read_bytes()
-    write(path, read(path))
-    return path.read_bytes() != before
 
 
 def write(path: Path, notebook: Any) -> None:
@@ -332,44 +292,20 @@ def normalise(notebook: Any) -> None:
         cell.metadata = nbformat.from_dict({key: value for key, value in cell.metadata.items() if key == "tags"})
         if cell.cell_type != "code":
             continue
-        cell.outputs = _joined(cell.outputs)
-        for output in cell.outputs:
+        outputs: list[Any] = []
+        for output in cell.outputs:  # join texts of one stream: where the kernel cuts them depends on the moment
+            if output.output_type == "stream" and outputs and outputs[-1].get("name") == output.name:
+                outputs[-1].text += output.text
+            else:
+                outputs.append(output)
+        cell.outputs = outputs
+        for output in outputs:
             output.get("data", {}).pop(WIDGET_VIEW, None)
             output.pop("metadata", None)
             if output.output_type in ("display_data", "execute_result"):
                 output["metadata"] = {}
             if output.output_type == "stream":
                 output.text = re.sub(r"\S*ipykernel_\d+[/\\]\d+\.py", "<cell>", output.text)
-
-
-def _joined(outputs: Sequence[Any]) -> list[Any]:
-    """Join texts of one stream that follow each other."""
-    joined: list[Any] = []  # where the kernel cuts a text depends on the moment
-    for output in outputs:
-        if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
-            joined[-1].text += output.text
-        else:
-            joined.append(output)
-    return joined
-
-
-def check(paths: Sequence[Path], strict: bool = False) -> int:
-    """Run notebooks under nbval and return pytest's exit code.
-
-    `kdlab.cli.strictness` sees to it that it is the same in every folder.
-    """
-    if find_spec("pytest") is None or find_spec("nbval") is None:
-        raise Error("notebooks are checked with pytest and nbval: pip install 'kdlab[test]'")
-    for path in paths:
-        read(path)  # pytest would say at length what is wrong with one that is none
-    mode = "--nbval" if strict else "--nbval-lax"
-    options = f"-o addopts= -p no:cacheprovider -p kdlab.cli.strictness {mode} --nbval-current-env"
-    options += f" --nbval-cell-timeout={CELL_SECONDS}"
-    command = [sys.executable, "-P", "-m", "pytest", *options.split(), *(str(path.resolve()) for path in paths)]
-    # this kdlab, also for the kernels, and none that lies in the folder where the command was typed
-    package = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
-    with ended_by_signals(), clean_kernels():
-        return subprocess.call(command, env={**os.environ, "PYTHONPATH": package})
 
 
 # Run with parameters
@@ -428,7 +364,7 @@ def _unfinished(path: Path, output: Path) -> Path:
     return part
 
 
-def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **environment: str) -> Path:
+def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **variables: str) -> Path:
     """Run a notebook through papermill into `output`, with a progress bar.
 
     Parameters that the notebook does not have are refused (papermill only warns), and so is an output that cannot be
@@ -446,7 +382,7 @@ def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **envi
         known(f"parameter of {path.name}", name, allowed)
     logging.getLogger("papermill").setLevel(logging.ERROR)  # its own reading of the parameters cell misses some names
     bar = {"desc": path.stem, "unit": "cell", "bar_format": BAR, "disable": bars()}
-    with quiet_kernels(**environment), ended_by_signals():
+    with quiet_kernels(**variables), ended_by_signals():
         part = _unfinished(path, output)
         # papermill takes single braces in a path for parameters
         source, target = (str(file).replace("{", "{{").replace("}", "}}") for file in (path, part))
@@ -488,28 +424,51 @@ def execute_(names: Names = None) -> None:
         execute(path)
 
 
-@app.command(name="clean")
-def clean_(names: Names = None) -> None:
+@app.command()
+def clean(names: Names = None) -> None:
     """Write notebooks in canonical form without running them; outputs stay."""
     for path in find(names):
-        if clean(path):
+        _check_writable(path)
+        before = path.read_bytes()
+        write(path, read(path))
+        if path.read_bytes() != before:
             print(path)
 
 
-@app.command(name="check")
-def check_(
+@app.command()
+def check(
     names: Names = None,
     strict: Annotated[bool, typer.Option("--strict", help="compare every output, not check cells alone")] = False,
 ) -> None:
     """Run notebooks under nbval and tell which outputs differ from the committed ones."""
-    raise typer.Exit(check(find(names), strict))
+    if find_spec("pytest") is None or find_spec("nbval") is None:
+        raise Error("notebooks are checked with pytest and nbval: pip install 'kdlab[test]'")
+    paths = find(names)
+    for path in paths:
+        read(path)  # pytest would say at length what is wrong with one that is none
+    # the plugin sees to it that the same cells are compared in every folder
+    mode = "--nbval" if strict else "--nbval-lax"
+    options = f"-o addopts= -p no:cacheprovider -p kdlab.cli.strictness {mode} --nbval-current-env"
+    options += f" --nbval-cell-timeout={CELL_SECONDS}"
+    command = [sys.executable, "-P", "-m", "pytest", *options.split(), *(str(path.resolve()) for path in paths)]
+    # this kdlab, also for the kernels, and none that lies in the folder where the command was typed
+    package = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
+    with ended_by_signals(), clean_kernels():
+        raise typer.Exit(subprocess.call(command, env={**os.environ, "PYTHONPATH": package}))
 
 
-@app.command(name="copy")
-def copy_(folder: Annotated[Path, typer.Argument(help="made where it is missing")], names: Names = None) -> None:
+@app.command()
+def copy(folder: Annotated[Path, typer.Argument(help="made where it is missing")], names: Names = None) -> None:
     """Copy notebooks into a folder, to work with; no file there is replaced."""
-    for path in copy(folder, names):
-        print(path)
+    copies = {path: folder / path.name for path in find(names)}
+    if folder.exists() and not folder.is_dir():
+        raise Error(f"{folder} is a file: give a folder")
+    if there := [path for path in copies.values() if path.exists()]:
+        raise Error(f"{there[0]} is there already: move it, or give another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, target in copies.items():
+        write_bytes(target, path.read_bytes())
+        print(target)
 
 
 @app.command(name="run")
@@ -531,10 +490,6 @@ def tour(parameter: Parameters = None) -> None:
 
     began = time.perf_counter()
     folder = runs_root() / "tour"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Error(f"{folder} cannot be made ({error.strerror}): set KDLAB_RUNS to another folder") from None
     parameters, output = parse(parameter or []), folder / "00_tour.ipynb"
     run_notebook(find([Path("00_tour")])[0], output, parameters, KDLAB_FIGURES=str(folder))
     frame = pd.read_csv(folder / "data" / "00_tour.csv", index_col=0)
@@ -580,8 +535,15 @@ def gallery(
         raise Error(f"--port {port}: give a number from 1 to 65,535")
     if find_spec("voila") is None:
         raise Error("a page without code needs voila: pip install 'kdlab[app]', or open 08_explorers with kdlab lab")
+    from traitlets.config import Config
     from voila.app import Voila
 
+    settings: Any = Config()
+    settings.Voila.tornado_settings = {"allow_remote_access": False}  # a page elsewhere may give our address a name
+    settings.VoilaConfiguration.prelaunch_hook = _admit
+    settings.VoilaConfiguration.kernel_spec_manager_class = own_kernelspecs()
+    settings.MappingKernelManager.cull_idle_timeout = IDLE_SECONDS  # a page that was closed loses its kernel
+    settings.MappingKernelManager.cull_interval = IDLE_SECONDS // 5
     cell = nbformat.v4.new_code_cell("import kdlab\n\nkdlab.widgets.gallery()", id="gallery")
     metadata = {**METADATA, "title": "kdlab: explorers"}
     # the server is this process: whatever ends it ends the kernels of the pages too
@@ -589,20 +551,7 @@ def gallery(
         path = Path(folder, "explorers.ipynb")
         nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=metadata), path)
         words = [str(path), f"--port={port}", *([] if browser else ["--no-browser"])]
-        Voila.launch_instance(words, config=_server_settings())
-
-
-def _server_settings() -> Any:
-    """Return settings by which only browsers on this machine get a kernel."""
-    from traitlets.config import Config
-
-    config: Any = Config()
-    config.Voila.tornado_settings = {"allow_remote_access": False}  # a page elsewhere may give our address a name
-    config.VoilaConfiguration.prelaunch_hook = _admit
-    config.VoilaConfiguration.kernel_spec_manager_class = own_kernelspecs()
-    config.MappingKernelManager.cull_idle_timeout = IDLE_SECONDS  # a page that was closed loses its kernel
-    config.MappingKernelManager.cull_interval = IDLE_SECONDS // 5
-    return config
+        Voila.launch_instance(words, config=settings)
 
 
 def _admit(request: Any, **_: Any) -> None:

@@ -58,17 +58,6 @@ def keys(table: Iterable[str]) -> str:
     return ", ".join(f"`{key}`" for key in table)
 
 
-def there_are() -> str:
-    """Return what there is by name, for the README."""
-    lines = [
-        ["data", keys(DATASETS), "[configuration](docs/configuration.md)"],
-        ["methods", keys(METHODS), "[methods](docs/methods.md)"],
-        ["networks", keys(MODELS), "[networks](docs/networks.md)"],
-        ["metrics", keys(METRICS), "[metrics](docs/metrics.md)"],
-    ]
-    return rows("there are | by these names | more", lines)
-
-
 def networks() -> str:
     """Return all networks with what they cost, for 100 classes and 3 x 32 x 32 pixels."""
     lines = []
@@ -141,8 +130,14 @@ def parts() -> dict[str, str]:
         [f"`{name}`", f"`{field.default!r}`", field.description or ""] for name, field in Config.model_fields.items()
     ]
     columns = [[f"`{name}`", ", ".join(others)] for name, *others in (FILES, LABELS, SPLITS)]
+    there_are = [
+        ["data", keys(DATASETS), "[configuration](docs/configuration.md)"],
+        ["methods", keys(METHODS), "[methods](docs/methods.md)"],
+        ["networks", keys(MODELS), "[networks](docs/networks.md)"],
+        ["metrics", keys(METRICS), "[metrics](docs/metrics.md)"],
+    ]
     return {
-        "tables": there_are(),
+        "tables": rows("there are | by these names | more", there_are),
         "methods": catalogue.markdown(catalogue.catalogue()),
         "networks": networks(),
         "fields": rows("field | default | meaning", fields),

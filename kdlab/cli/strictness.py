@@ -46,14 +46,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         cell.parent.skip_compare = (*cell.parent.skip_compare, "stderr")
         cell.output_timeout = OUTPUT_SECONDS
         if cell.parent in elsewhere:
-            cell.options["check"] = _has_check_tag(cell.cell)
+            from nbval.plugin import find_comment_markers, find_metadata_tags
 
-
-def _has_check_tag(cell: Any) -> bool:
-    """Return whether a cell itself asks to be compared."""
-    from nbval.plugin import find_comment_markers, find_metadata_tags
-
-    return bool({**dict(find_metadata_tags(cell.metadata)), **dict(find_comment_markers(cell.source))}.get("check"))
+            markers = [*find_metadata_tags(cell.cell.metadata), *find_comment_markers(cell.cell.source)]
+            cell.options["check"] = bool(dict(markers).get("check"))  # what the cell itself asks for
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

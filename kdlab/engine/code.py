@@ -34,6 +34,7 @@ NAMING: dict[type[ast.AST], str] = {
     ast.MatchMapping: "rest",
     ast.Nonlocal: "names",
 }
+Variable = tuple[ast.AST | None, str]  # a local one: its scope (None: one around the text) and its name
 # What reads local variables by their names: without any word, or out of a text that it is called with
 READS_ALL = {"locals", "vars", "dir", "eval", "exec"}
 READS_TEXTS = {"eval", "exec", "query", "evaluate"}  # those of pandas and numexpr too
@@ -44,36 +45,23 @@ def digest(text: str) -> str:
     return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-def code_text(function: types.FunctionType) -> str:
+def code_text(function: types.FunctionType) -> tuple[str, dict[str, str]]:
     """Return the syntax tree of a function, or its bytecode where no source fits it.
 
-    The source must be the one that was loaded: a file that was edited since then says nothing about this process.
+    The source must be the one that was loaded: a file that was edited since then says nothing about this process. Also
+    return the names that the text has for variables of outer functions, by name, in the order of the text.
     """
-    node = _definition(function)
-    return bytecode(function.__code__) if node is None else _numbered(node, function.__code__.co_freevars)[0]
-
-
-def free_variables(function: types.FunctionType) -> dict[str, str]:
-    """Return the names that `code_text` has for variables of outer functions, by name.
-
-    They stand in the order in which the text has them.
-    """
-    free, node = function.__code__.co_freevars, _definition(function)
-    numbers = {} if node is None else _numbered(node, free)[1]
-    return {**numbers, **{name: name for name in free if name not in numbers}}
-
-
-def _definition(function: types.FunctionType) -> ast.AST | None:
-    """Return the tree of a function as it was loaded, if there is one."""
-    file, loaded = function.__code__.co_filename, function.__code__
-    for node, code in definitions("".join(linecache.getlines(file)), file):
+    loaded, text, numbers = function.__code__, "", dict[str, str]()
+    for node, code in definitions("".join(linecache.getlines(loaded.co_filename)), loaded.co_filename):
         if (
             code.co_firstlineno == loaded.co_firstlineno
             and code.co_name == loaded.co_name
             and bytecode(code) == bytecode(loaded)
         ):
-            return node
-    return None
+            text, numbers = _numbered(node, loaded.co_freevars)
+            break
+    names = {**numbers, **{name: name for name in loaded.co_freevars if name not in numbers}}
+    return text or bytecode(loaded), names
 
 
 @lru_cache(maxsize=4096)
@@ -83,9 +71,9 @@ def _numbered(node: ast.AST, free: tuple[str, ...]) -> tuple[str, dict[str, str]
     Cached by node, which nothing changes.
     """
     writer = _Writer(node)
-    variables = {} if writer.keeps_names else {name: Variable(None, name) for name in free}
+    variables: dict[str, Variable] = {} if writer.keeps_names else {name: (None, name) for name in free}
     text = writer.text(node, Scope(variables, variables))
-    return text, {variable.name: f"#{n}" for variable, n in writer.numbers.items() if variable.scope is None}
+    return text, {name: f"#{n}" for (scope, name), n in writer.numbers.items() if scope is None}
 
 
 @lru_cache(maxsize=512)
@@ -120,13 +108,6 @@ def canonical(node: ast.AST) -> str:
     names, by which they are called, and so do functions, classes and imports.
     """
     return _Writer(node).text(node, Scope({}, {}))
-
-
-class Variable(NamedTuple):
-    """A local variable: its scope (None: one around the text) and its name."""
-
-    scope: ast.AST | None
-    name: str
 
 
 class Scope(NamedTuple):
@@ -182,7 +163,7 @@ class _Writer:
         local, named = _bound(node)
         if isinstance(node, ast.ClassDef):  # its names are attributes
             return Scope(scope.without(local | named).here, scope.inherited)
-        variables = {name: Variable(node, name) for name in local - named}
+        variables = {name: (node, name) for name in local - named}
         names = {**scope.without(local | named).inherited, **variables}
         return Scope(names, names)
 

@@ -27,7 +27,7 @@ from ..experiment.optimizers import OPTIMIZERS
 from ..methods import METHODS, Distill, Method
 from ..metrics import METRICS, monitored
 from ..models import MODELS
-from .code import code_text, digest, file_digest, free_variables, global_reads
+from .code import code_text, digest, file_digest, global_reads
 
 VERSION = 3  # raise it when a default of Config's fields changes; a method's own defaults count with its code
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -89,30 +89,25 @@ def identity(
     Fields of the Config at their defaults are left out, so that a new field changes no hash; so is the device. `stages`
     holds the identities of its teacher run and initial run where they are known already.
     """
-    image_set = images[config.dataset, config.size]
+    image_set, start = (images[each.dataset, each.size] for each in (config, config.start))
     if stages is None:
         stages = {role: identity(stage, images) for role, stage in config.nested.items()}
+    normalised: dict[str, Any] = {}  # by which numbers, where they are not its images'; unknown of recorded ones
+    if (
+        config.normalise
+        and isinstance(image_set, ImageSet)
+        and isinstance(start, ImageSet)
+        and (start.mean, start.std) != (image_set.mean, image_set.std)
+    ):
+        normalised = {"normalised": (start.mean, start.std)}
     return {
         "version": VERSION,
         "config": decisive(config),
         "data": image_set.fingerprint(),
         "code": loss_code(config, image_set.style),
-        **_normalised(config, images),
+        **normalised,
         **stages,
     }
-
-
-def _normalised(
-    config: Config, images: Mapping[tuple[str, int | None], ImageSet | Recorded]
-) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
-    """Return the numbers that a run normalises by, where they are not its images'.
-
-    Of recorded images they are not known.
-    """
-    last, first = (images[each.dataset, each.size] for each in (config, config.start))
-    if not config.normalise or not (isinstance(last, ImageSet) and isinstance(first, ImageSet)):
-        return {}
-    return {"normalised": (first.mean, first.std)} if (first.mean, first.std) != (last.mean, last.std) else {}
 
 
 def decisive(config: Config) -> dict[str, Any]:
@@ -268,9 +263,10 @@ def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
 
     def add_function(name: str, function: types.FunctionType) -> None:
         if is_near(function, rooms):
-            key = labels[id(function)] = note(function.__qualname__, code_text(function))
+            text, variables_of = code_text(function)
+            key = labels[id(function)] = note(function.__qualname__, text)
             add(f"{key} defaults", [function.__defaults__, function.__kwdefaults__])
-            variables.update({f"{key} {n}": f"{key} {name}" for name, n in free_variables(function).items()})
+            variables.update({f"{key} {n}": f"{key} {name}" for name, n in variables_of.items()})
             for read, value in _read_by(function):
                 add(f"{key} {read}", value)
         add(name, getattr(function, "__wrapped__", None) or ())  # what a decorator wraps
@@ -284,7 +280,10 @@ def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
         for each in (*cls.__bases__, type(cls)):
             add(key, each)
         for name, value in sorted(vars(cls).items()):
-            for member in _behind(value):
+            # of a property or a class or static method its functions count, else the member itself
+            parts = ("func",) if isinstance(value, functools.cached_property) else ("fget", "fset", "__func__")
+            inner = [getattr(value, part, None) for part in parts]
+            for member in [each for each in inner if each is not None] or [value]:
                 computes = isinstance(member, types.FunctionType)
                 if name in BASES.get(cls, (name,)) if computes else name not in DESCRIBES and not name.startswith("__"):
                     add(f"{key}.{name}", member)
@@ -346,14 +345,6 @@ def _state(value: Any) -> dict[str, Any] | None:
     return {**{name: getattr(value, name, None) for name in slots}, **getattr(value, "__dict__", {})}
 
 
-def _behind(member: Any) -> list[Any]:
-    """Return the functions of a property or a class or static method, else the member."""
-    if isinstance(member, functools.cached_property):
-        return [member.func]
-    inner = [getattr(member, part, None) for part in ("fget", "fset", "__func__")]
-    return [each for each in inner if each is not None] or [member]
-
-
 def _read_by(function: types.FunctionType) -> list[tuple[str, Any]]:
     """Return what a function reads from outside, by name.
 
@@ -370,7 +361,7 @@ def _read_by(function: types.FunctionType) -> list[tuple[str, Any]]:
                 path, at = f"{path}.{behind[0]}", getattr(at, behind.pop(0), None)
             values.append((path, at))
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
-    for name, written in free_variables(function).items():
+    for name, written in code_text(function)[1].items():
         with suppress(ValueError):  # not filled yet
             values.append((written, cells[name].cell_contents))
     return values

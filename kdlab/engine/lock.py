@@ -13,6 +13,7 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from ..core.errors import KEPT, Error
 
+SILENT_SECONDS = 2.0  # a process that waits longer for another says so
 NAMES = ("ENOSYS", "ENOLCK", "ENOTSUP", "EOPNOTSUPP")  # what disks without flock say; Windows knows not all of them
 NO_LOCKS = {getattr(errno, name) for name in NAMES if hasattr(errno, name)}
 # Since then who waits for a lock sees that its file was removed meanwhile, and asks for the new one
@@ -32,10 +33,10 @@ class RunLock:
         self.held: list[Held] = []  # the last one counts
 
     @contextmanager
-    def hold(self, silent: float, wait: bool = True) -> Iterator[None]:
-        """Own the lock inside the block; others wait for it.
+    def hold(self, wait: bool = True) -> Iterator[None]:
+        """Own the lock inside the block; others wait for it, and find the result.
 
-        They warn after `silent` seconds, or raise a `Timeout` where they shall not `wait`.
+        They warn after SILENT_SECONDS, or raise a `Timeout` at once where they shall not `wait`.
         """
         root = self.file.parent
         try:
@@ -43,7 +44,7 @@ class RunLock:
         except OSError as error:
             raise cannot_hold(root, error) from error
         try:
-            self.held.append(self._acquire(silent))
+            self.held.append(self._acquire(SILENT_SECONDS if wait else 0.0))
         except Timeout:
             if not wait:
                 raise

@@ -53,7 +53,7 @@ class Process:
     @property
     def elsewhere(self) -> bool:
         """Whether another process trains this run or a stage of it, so that this waits."""
-        return any(folder.owner() not in ("", self.name) for folder in self.folders)
+        return any(folder.lock.owner() not in ("", self.name) for folder in self.folders)
 
     @property
     def failure(self) -> str:
@@ -61,7 +61,11 @@ class Process:
         if self.child is None or (code := self.child.poll()) in (None, 0, 130):
             return ""
         if code < 0:  # by a signal: it had no time to say anything
-            return _ended_by(-code)
+            if code == -9:
+                ended = "the system ended it (SIGKILL), most likely as memory ran out"
+            else:
+                ended = f"a signal ended it ({signal.strsignal(-code)})"
+            return f"{ended}: start goes on from the last checkpoint"
         lines = self.output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return (lines or [f"ended with code {code}"])[-1].removeprefix("kdlab: ")
 
@@ -111,7 +115,7 @@ class Process:
         self.go_on()
         if not self.alive or self.child is None:
             return
-        if any(folder.owner() == self.name for folder in self.folders) and self.child.stdin is not None:
+        if any(folder.lock.owner() == self.name for folder in self.folders) and self.child.stdin is not None:
             with suppress(OSError, subprocess.TimeoutExpired):
                 self.child.stdin.close()  # at which `end_with_parent` interrupts it
                 self.child.wait(10)
@@ -139,14 +143,3 @@ def end_with_parent() -> None:
 def _interrupt_at_end_of_input() -> None:
     sys.stdin.read()
     _thread.interrupt_main()
-
-
-def _ended_by(number: int) -> str:
-    """Explain the signal that ended a process."""
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        name = f"signal {number}"
-    if name == "SIGKILL":
-        return "the system ended it (SIGKILL), most likely as memory ran out: start goes on from the last checkpoint"
-    return f"it was ended by {name}: start goes on from the last checkpoint"

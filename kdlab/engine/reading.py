@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from ..core.errors import Error
 from ..experiment.config import Config
@@ -17,6 +17,7 @@ from .identity import VERSION, hash_of
 STORED = "stored"  # in result.json: digests of the other files, and of result.json itself
 ITSELF = "result.json"
 SINCE = "methods"  # a room whose code results name since they have digests
+NAMED = 5  # of the folders that cannot be read
 ANEW = "fresh=True (kdlab run --fresh) trains it anew"
 
 
@@ -43,15 +44,12 @@ class Stored:
     result: dict[str, Any]
 
 
-def read_runs(root: Path) -> tuple[list[Stored], dict[str, str]]:
-    """Return the finished runs under `root`, newest last, and unreadable folders.
-
-    Of these it says why, by name.
-    """
+def read_runs(root: Path) -> list[Stored]:
+    """Return the finished runs under `root`, newest last; warn once of unreadable folders."""
     try:
         folders = sorted(folder for folder in root.iterdir() if not folder.name.startswith("."))
     except FileNotFoundError:
-        return [], {}
+        return []
     runs, unreadable = list[tuple[float, Stored]](), dict[str, str]()
     for folder in folders:
         try:
@@ -61,15 +59,11 @@ def read_runs(root: Path) -> tuple[list[Stored], dict[str, str]]:
             unreadable[folder.name] = str(error).removeprefix(str(folder))[1:].partition(":")[0]
         except OSError as error:
             unreadable[folder.name] = error.strerror or type(error).__name__
-    return [about for _, about in sorted(runs, key=lambda run: run[0])], unreadable
-
-
-def warn_of(unreadable: Mapping[str, str], most: int = 5) -> None:
-    """Warn once about folders that cannot be read, if there are any."""
     if unreadable:
-        names = [f"{name} ({why})" for name, why in list(unreadable.items())[:most]]
-        more = f" and {len(unreadable) - most} more" if len(unreadable) > most else ""
+        names = [f"{name} ({why})" for name, why in list(unreadable.items())[:NAMED]]
+        more = f" and {len(unreadable) - NAMED} more" if len(unreadable) > NAMED else ""
         warnings.warn(f"left out, as no finished run can be read there: {', '.join(names)}{more}", stacklevel=3)
+    return [about for _, about in sorted(runs, key=lambda run: run[0])]
 
 
 def read_run(folder: Path) -> Stored | None:
@@ -185,19 +179,14 @@ def load_into(module: nn.Module, file: Path) -> None:
         tensors = load(content)
     except (SafetensorError, ValueError, KeyError) as error:
         raise Error(f"{file} is damaged ({str(error).splitlines()[0]}): {ANEW}") from None
-    if odd := _odd(tensors, module.state_dict()):
-        raise Error(f"{file} holds the weights of another network ({odd}): {ANEW}")
-    module.load_state_dict(tensors)
-
-
-def _odd(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
-    """Return the first difference in names or shapes, in words."""
+    wanted, another = module.state_dict(), f"{file} holds the weights of another network"
     for name in sorted({*tensors, *wanted}):
         if name not in tensors or name not in wanted:
-            return f"{name} is {'missing' if name in wanted else 'too much'}"
-        if tensors[name].shape != wanted[name].shape:
-            return f"{name} is {tuple(tensors[name].shape)}, not {tuple(wanted[name].shape)}"
-    return ""
+            raise Error(f"{another} ({name} is {'missing' if name in wanted else 'too much'}): {ANEW}")
+        shape, right = tuple(tensors[name].shape), tuple(wanted[name].shape)
+        if shape != right:
+            raise Error(f"{another} ({name} is {shape}, not {right}): {ANEW}")
+    module.load_state_dict(tensors)
 
 
 def log_lines(folder: Path) -> list[dict[str, Any]]:
@@ -219,9 +208,8 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     """Read the log of a finished run; warn where it is not as it was written."""
     file = folder / "log.jsonl"
     known = digests_of(folder).get(file.name)
-    if known is None:  # of a run of no epochs, or of version 0.2.0
-        return log_lines(folder)
-    if not file.exists() or digest_of(file.read_bytes()) != known:
+    # no digest: a run of no epochs, or of version 0.2.0
+    if known is not None and (not file.exists() or digest_of(file.read_bytes()) != known):
         warnings.warn(f"{file} is not as it was written: lines are missing or changed; {ANEW}", stacklevel=4)
     return log_lines(folder)
 

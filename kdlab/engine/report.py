@@ -12,7 +12,7 @@ from ..core.places import runs_root
 from ..core.statistics import interval, summary, tidy, wilson
 from ..metrics import METRICS
 from .identity import changed_rooms, metric_code
-from .reading import Stored, read_runs, warn_of
+from .reading import Stored, read_runs
 from .result import Result, trusted
 
 # What the table of all runs shows of each config, left to right
@@ -22,14 +22,13 @@ FIELDS = ("dataset", "labels", "method", "model", "width", "seed", "epochs", "lr
 def table(root: Path | str | None = None) -> pd.DataFrame:
     """Tabulate all finished runs under `root`, a row each, newest last.
 
-    `root` is the runs folder unless you give another.     `kdlab` is the version that trained it; runs of version 0.1,
+    `root` is the runs folder unless you give another. `kdlab` is the version that trained it; runs of version 0.1,
     whose identity said nothing of the package's code, are shown but never returned by `run`. `other code` names rooms
     of the package that have changed since. Folders whose files are damaged are left out, and named in a warning.
     """
     folder, now = Path(root or runs_root()), metric_code()
     with machine_errors(folder):
-        runs, unreadable = read_runs(folder)
-    warn_of(unreadable)
+        runs = read_runs(folder)
     return pd.DataFrame([_row(each, now) for each in runs])
 
 

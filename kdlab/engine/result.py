@@ -97,19 +97,16 @@ class Result:
         """Assemble the run with its trained network and parts, and its trained teacher."""
         setup = assemble(self.config, self.chain)
         folder = RunFolder(self.config, self.chain, self.folder.parent)
-        self._load(setup, folder, "result.config")
+        runs = {"result.config": (setup, folder)}
         if teacher and "teacher" in setup.nested:
-            self._load(setup.nested["teacher"], folder.stages["teacher"], "result.config.teacher")
+            runs["result.config.teacher"] = setup.nested["teacher"], folder.stages["teacher"]
+        for config, (untrained_setup, stored) in runs.items():
+            with machine_errors(stored.path):
+                if stored.result() is None:
+                    raise Error(f"{stored.path.name} is gone, or a part of it: kdlab.run({config}) brings it back")
+                stored.load_weights(*untrained_setup.foundation)
+            untrained_setup.method.eval()
         return setup
-
-    @staticmethod
-    def _load(setup: Setup, folder: RunFolder, config: str) -> None:
-        """Load the trained weights of a run, which an `Error` calls `config`."""
-        with machine_errors(folder.path):
-            if folder.result() is None:
-                raise Error(f"{folder.path.name} is gone, or a part of it: kdlab.run({config}) brings it back")
-            folder.load_weights(*setup.foundation)
-        setup.method.eval()
 
     def network(self, trained: bool = True) -> Network:
         """Return the trained network, or the untrained one; on the CPU, in eval mode.

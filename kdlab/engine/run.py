@@ -43,7 +43,7 @@ def run(config: Config, *, fresh: bool = False) -> Result:
         setup = assemble(config, folder.images)
         _check_runs(setup, folder, fresh)
         for each in folder.chain() if fresh else ():
-            with each.locked():
+            with each.lock.hold():
                 each.clear()
         return _complete(setup, folder)
 
@@ -71,24 +71,16 @@ def _check_runs(setup: Setup, folder: RunFolder, fresh: bool) -> None:
 def with_trained_stages(setup: Setup, folder: RunFolder) -> Setup:
     """Rebuild `setup` on its trained stages, training those first if needed."""
     for role, stage in setup.nested.items():
-        _load_trained(stage, folder.stages[role])
+        for last in (False, False, True):
+            _complete(stage, folder.stages[role])
+            try:
+                folder.stages[role].load_weights(*stage.foundation)
+                break
+            except MissingError:  # another process has just removed them, and trains this run again
+                if last:
+                    raise
     trained = {role: stage.foundation for role, stage in setup.nested.items()}
     return replace(setup, method=build_method(setup.config, setup.images, setup.data.y, trained, setup.device))
-
-
-def _load_trained(setup: Setup, folder: RunFolder) -> None:
-    """Run a stage unless it is done, and load its weights.
-
-    Another process may train it anew meanwhile.
-    """
-    for last in (False, False, True):
-        _complete(setup, folder)
-        try:
-            folder.load_weights(*setup.foundation)
-            break
-        except MissingError:  # another process has just removed them, and trains this run again
-            if last:
-                raise
 
 
 def _complete(setup: Setup, folder: RunFolder) -> Result:
@@ -96,7 +88,7 @@ def _complete(setup: Setup, folder: RunFolder) -> Result:
     if result := _stored(folder):
         return result
     setup = with_trained_stages(setup, folder)
-    with folder.locked():
+    with folder.lock.hold():
         if result := _stored(folder):  # another process was faster
             return result
         try:

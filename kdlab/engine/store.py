@@ -16,7 +16,7 @@ import time
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,6 @@ from .reading import (
 CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill, plus the epoch that it began
 WITHIN_SECONDS = 60.0  # and of that at most this much
 CHECKPOINT_SHARE = 0.05  # but writing large states takes no more than this share of the time
-SILENT_SECONDS = 2.0  # a process that waits longer for another says so
 CHECKPOINTS = ("checkpoint.pt", "checkpoint.previous.pt")  # the newest first
 STATE = {"method", "optimizer", "best", "precision", "epoch", "stop", "seconds"}  # what each of them has
 
@@ -57,7 +56,7 @@ STATE = {"method", "optimizer", "best", "precision", "epoch", "stop", "seconds"}
 class RunFolder:
     """The folder of a run, and those of its stages (teacher run, initial run) by role.
 
-    Use `with folder.locked():` around everything that writes.
+    Use `with folder.lock.hold():` around everything that writes.
     """
 
     def __init__(self, config: Config, images: Images, root: Path | None = None) -> None:
@@ -77,16 +76,6 @@ class RunFolder:
         yield self
         for stage in self.stages.values():
             yield from stage.chain()
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the lock of this run; other processes warn, wait, and find the result."""
-        with self.lock.hold(SILENT_SECONDS):
-            yield
-
-    def owner(self) -> str:
-        """Return the name of the process that trains this run; empty where none does."""
-        return self.lock.owner()
 
     def result(self) -> dict[str, Any] | None:
         """Return the stored result, or None while the run is not done.
@@ -112,7 +101,12 @@ class RunFolder:
         except FileExistsError:
             raise Error(f"{self.path} is no folder: move or delete it; {KEPT}") from None
         if (stored := self.path / ITSELF).exists():
-            warnings.warn(f"{self.path.name}: {self._why_undone()}, so this run is trained anew", stacklevel=5)
+            try:
+                read_result(self.path)
+                why = f"{self._lost()} is gone"
+            except UnreadableError:
+                why = f"{ITSELF} is damaged"
+            warnings.warn(f"{self.path.name}: {why}, so this run is trained anew", stacklevel=5)
             stored.unlink()
         for file in self._left():
             if file.name not in CHECKPOINTS:
@@ -151,7 +145,7 @@ class RunFolder:
             left = self._left()
             if not left and not self.lock.lies_about() and self._described():
                 return
-            with self.lock.hold(0.0, wait=False):
+            with self.lock.hold(wait=False):
                 if self.result() is None:  # another process trains it anew
                     return
                 for file in self._left():
@@ -177,8 +171,7 @@ class RunFolder:
                 write_bytes(self.path / f"{name}.safetensors", content)
                 digests[f"{name}.safetensors"] = digest_of(content)
         if self.lines:
-            self._write_log()
-            digests["log.jsonl"] = digest_of(_text(self.lines).encode())
+            digests["log.jsonl"] = digest_of(self._write_log())
         write_text(self.path / ITSELF, json.dumps(seal(result, digests), indent=1))
         for file in self._left():
             file.unlink(missing_ok=True)
@@ -277,14 +270,6 @@ class RunFolder:
         names = {"weights.safetensors", *(name for name in digests_of(self.path) if name.endswith(".safetensors"))}
         return next((name for name in sorted(names) if not (self.path / name).exists()), "")
 
-    def _why_undone(self) -> str:
-        """Say why a result that is there does not count."""
-        try:
-            read_result(self.path)
-            return f"{self._lost()} is gone"
-        except UnreadableError:
-            return f"{ITSELF} is damaged"
-
     def _left(self) -> list[Path]:
         """Return checkpoints, and files that were written when a process was killed."""
         return [file for file in self.path.iterdir() if file.name in CHECKPOINTS or file.suffix == ".tmp"]
@@ -301,10 +286,12 @@ class RunFolder:
             return False
         return all(isinstance(about.get(name), dict) for name in ("identity", "config"))
 
-    def _write_log(self) -> None:
-        file, text = self.path / "log.jsonl", _text(self.lines)
-        if not file.exists() or file.read_bytes() != text.encode():
-            write_text(file, text)
+    def _write_log(self) -> bytes:
+        """Write the log, unless the file has these lines already; return its content."""
+        file, content = self.path / "log.jsonl", "".join(f"{json.dumps(line)}\n" for line in self.lines).encode()
+        if not file.exists() or file.read_bytes() != content:
+            write_bytes(file, content)
+        return content
 
     def _check_owner(self) -> None:
         """Raise an `Error` where the folder is that of another run."""
@@ -321,11 +308,6 @@ class RunFolder:
                 f"{self.path} holds another run ({name} is {there.get(name)!r} there, {here.get(name)!r} here): "
                 "move or delete that folder"
             )
-
-
-def _text(lines: list[dict[str, Any]]) -> str:
-    """Return the lines of a log as they stand in the file."""
-    return "".join(f"{json.dumps(line)}\n" for line in lines)
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,22 @@ def digits(value: float) -> str:
 
 
 def load_table(name: str) -> pd.DataFrame:
-    """Read your data/`name`.csv, which `save_table` wrote, else the package's."""
+    """Read your data/`name`.csv, which `save_table` wrote, else the package's.
+
+    Columns are whole numbers, floats, True and False, or else texts.
+    """
     if not (files := places(name)):
         raise Error(f"no table {name!r} in {figures_root() / 'data'}; whatever measures it writes it there")
-    texts = read_texts(files[-1])
-    columns = {column: _typed(texts[column]) for column in texts}
-    return pd.DataFrame(columns, columns=texts.columns).reset_index(drop=True)
+    frame = read_texts(files[-1]).reset_index(drop=True)
+    columns: dict[Any, Any] = {}
+    for column, cells in frame.items():
+        if (values := numbers(cells)) is not None:
+            columns[column] = values
+        elif set(cells) <= {"True", "False"}:
+            columns[column] = cells == "True"
+        else:
+            columns[column] = cells.mask(cells == "")
+    return pd.DataFrame(columns, index=frame.index, columns=frame.columns)
 
 
 def read_texts(file: Path) -> pd.DataFrame:
@@ -99,21 +109,11 @@ def read_texts(file: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names, index=lines, dtype="str")
 
 
-def numbers(cells: Iterable[str]) -> "np.ndarray | None":
+def numbers(cells: Collection[str]) -> "np.ndarray | None":
     """Parse cells as whole numbers, else as floats (blank: NaN), else return None."""
-    cells = list(cells)
     with suppress(ValueError, OverflowError):
         return np.array([int(cell) for cell in cells], dtype=np.int64)
     try:
         return np.array([float(cell) if cell else np.nan for cell in cells])
     except ValueError:
         return None
-
-
-def _typed(cells: "pd.Series[str]") -> "pd.Series[Any]":
-    """Parse a column as numbers or as True and False, else leave it as texts."""
-    if (values := numbers(cells)) is not None:
-        return pd.Series(values, index=cells.index)
-    if set(cells) <= {"True", "False"}:
-        return cells == "True"
-    return cells.mask(cells == "")

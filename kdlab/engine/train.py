@@ -56,27 +56,6 @@ def kept_modules(method: Method) -> nn.ModuleDict:
     return nn.ModuleDict({"model": method.model, **{f"part {name}": part for name, part in method.parts.items()}})
 
 
-class Best:
-    """Early stopping: the best validation so far, its weights, and worse ones since."""
-
-    def __init__(self, patience: int, state: dict[str, Any] | None) -> None:
-        self.patience = patience
-        self.state = state or {"score": -math.inf, "epoch": 0, "since": 0, "weights": {}}
-
-    def add(self, score: float, epoch: int, method: Method) -> None:
-        """Count a validation, whose `score` is the larger the better."""
-        if score > self.state["score"]:
-            weights = {name: tensor.detach().clone() for name, tensor in kept_modules(method).state_dict().items()}
-            self.state = {"score": score, "epoch": epoch, "since": 0, "weights": weights}
-        else:
-            self.state["since"] += 1
-
-    @property
-    def spent(self) -> bool:
-        """Whether `patience` validations have brought nothing better."""
-        return self.state["since"] >= self.patience
-
-
 def conditions(device: torch.device) -> dict[str, str]:
     """Return what else decides the last digits of a number: device, threads, torch.
 
@@ -91,15 +70,17 @@ class Training:
 
     It begins where the last checkpoint in `folder` left it. `within` is how far the epoch `epoch` (counted from 0) is:
     the `step` that is next, the `losses` (steps, terms) until then, the states of all generators; None at its start.
-    `seconds` and `cpu_seconds` are of all training so far without validations, `epoch_seconds` of this epoch.
+    `best` is for early stopping: score, epoch and weights of the best validation, and how many came `since`. `seconds`
+    and `cpu_seconds` are of all training so far without validations, `epoch_seconds` of this epoch.
     """
 
     def __init__(self, setup: Setup, folder: RunFolder | None, fabric: Any, optimizer: torch.optim.Optimizer) -> None:
         self.setup, self.folder, self.fabric, self.optimizer = setup, folder, fabric, optimizer
         self.epoch, self.stop, self.within = 0, False, None
         self.seconds = self.cpu_seconds = self.epoch_seconds = 0.0
-        state, patience = folder.load() if folder else None, setup.config.patience
-        self.best = None if patience is None else Best(patience, state and state["best"])
+        state = folder.load() if folder else None
+        nothing: dict[str, Any] = {"score": -math.inf, "epoch": 0, "since": 0, "weights": {}}
+        self.best = None if setup.config.patience is None else (state and state["best"]) or nothing
         if state:
             setup.method.load_state_dict(state["method"])
             optimizer.load_state_dict(state["optimizer"])
@@ -112,21 +93,28 @@ class Training:
                     f"this run stopped within an epoch on {then}, whose random numbers {setup.device.type} does not "
                     f"have: go on with device={then}, or train it anew (fresh=True, kdlab run --fresh)"
                 )
-            self._compare(state.get("conditions", {}))  # a checkpoint of version 0.2 does not say
+            before = state.get("conditions", {})  # a checkpoint of version 0.2 does not say
+            now = conditions(setup.device)
+            odd = [
+                f"{name} {before[name]} before, {now[name]} now"
+                for name in now
+                if before.get(name, now[name]) != now[name]
+            ]
+            if odd:
+                name = f"{setup.config.method} {setup.config.model} seed {setup.config.seed}"
+                warnings.warn(
+                    f"{name} goes on from a checkpoint under other conditions ({'; '.join(odd)}): its numbers will "
+                    "differ in the last digits from those of a run without a break",
+                    stacklevel=2,
+                )
 
-    def due(self, within: bool = False) -> bool:
-        """Whether it is time for a checkpoint, between two epochs or within one."""
-        return self.folder is not None and self.folder.due(within)
-
-    def save(self) -> None:
+    def save(self, folder: RunFolder) -> None:
         """Write a checkpoint."""
-        if self.folder is None:
-            return
-        self.folder.save(
+        folder.save(
             {
                 "method": self.setup.method.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
-                "best": self.best and self.best.state,
+                "best": self.best,
                 "precision": self.fabric.strategy.precision.state_dict(),
                 "epoch": self.epoch,
                 "stop": self.stop,
@@ -138,20 +126,7 @@ class Training:
             }
         )
 
-    def _compare(self, then: dict[str, str]) -> None:
-        """Warn where the run was trained under other conditions before."""
-        now = conditions(self.setup.device)
-        if odd := [
-            f"{name} {then[name]} before, {now[name]} now" for name in now if then.get(name, now[name]) != now[name]
-        ]:
-            name = f"{self.setup.config.method} {self.setup.config.model} seed {self.setup.config.seed}"
-            warnings.warn(
-                f"{name} goes on from a checkpoint under other conditions ({'; '.join(odd)}): its numbers will differ "
-                "in the last digits from those of a run without a break",
-                stacklevel=2,
-            )
-
-    def save_within(self, step: int, losses: Tensor) -> None:
+    def save_within(self, folder: RunFolder, step: int, losses: Tensor) -> None:
         """Write a checkpoint between two steps of an epoch."""
         self.count()
         self.within = {
@@ -161,7 +136,7 @@ class Training:
             "random": self._random(),
             "device": self.setup.device.type,
         }
-        self.save()
+        self.save(folder)
         self.start()
 
     def start(self) -> None:
@@ -232,8 +207,12 @@ def fit(setup: Setup, folder: RunFolder | None = None, hooks: Sequence[Hook] = (
                 score = line.get(f"{part}/{metric}", math.nan)
                 if not math.isfinite(score):
                     raise Error(f"patience cannot watch {metric}, which is not one finite number: give another monitor")
-                best.add(METRICS[metric].sign * score, epoch, method)
-                training.stop = best.spent and method.may_stop(epoch / config.epochs)
+                score *= METRICS[metric].sign  # the larger the better
+                best["since"] += 1
+                if score > best["score"]:
+                    weights = {n: tensor.detach().clone() for n, tensor in kept_modules(method).state_dict().items()}
+                    best.update(score=score, epoch=epoch, since=0, weights=weights)
+                training.stop = best["since"] >= config.patience and method.may_stop(epoch / config.epochs)
         with evaluating(method):
             for hook in hooks:
                 line |= hook(epoch, setup)
@@ -244,8 +223,8 @@ def fit(setup: Setup, folder: RunFolder | None = None, hooks: Sequence[Hook] = (
         }
         if folder is not None:
             folder.log(line)
-        if last or training.stop or training.due():
-            training.save()
+            if last or training.stop or folder.due():
+                training.save(folder)
         if bar is not None:
             bar.set_postfix({name: f"{line[name]:.3f}" for name in line if name.startswith("loss")}, refresh=False)
         if training.stop:
@@ -257,8 +236,8 @@ def fit(setup: Setup, folder: RunFolder | None = None, hooks: Sequence[Hook] = (
     }
     if best is None:
         return columns
-    kept_modules(method).load_state_dict(best.state["weights"])
-    return {**columns, "best_epoch": best.state["epoch"], "selected_on": f"{part}/{metric}"}
+    kept_modules(method).load_state_dict(best["weights"])
+    return {**columns, "best_epoch": best["epoch"], "selected_on": f"{part}/{metric}"}
 
 
 def _one_epoch(training: Training, module: Any, bar: Any) -> dict[str, float]:
@@ -286,9 +265,9 @@ def _one_epoch(training: Training, module: Any, bar: Any) -> dict[str, float]:
         method.after_step(progress)
         history.append(torch.stack([loss.detach(), *terms.values()]))
         names = ["loss", *(f"loss/{name}" for name in terms)]
-        if step < batches.steps and training.due(within=True):
+        if step < batches.steps and training.folder and training.folder.due(within=True):
             _means(losses := torch.stack(history).cpu(), names, before)  # no state with a loss that is not finite
-            training.save_within(step, losses)
+            training.save_within(training.folder, step, losses)
         if bar is not None:
             bar.update()
     method.after_epoch((epoch + 1) / config.epochs)

@@ -18,7 +18,7 @@ import kdlab
 from kdlab import Config, Error, widgets
 from kdlab.core.places import environment
 from kdlab.engine import process as processes
-from kdlab.engine import store
+from kdlab.engine import lock, store
 from kdlab.engine.process import Process
 from kdlab.engine.reading import log_lines
 from kdlab.engine.store import RunFolder
@@ -60,7 +60,7 @@ def test_paused_stopped_and_continued_it_ends_as_if_undisturbed(folder, undistur
     process = Process(LONG)
     process.start()
     until(lambda: len(log_lines(folder.path)) > 3)
-    assert folder.owner() and process.alive
+    assert folder.lock.owner() and process.alive
     process.pause()
     time.sleep(0.5)
     still = len(log_lines(folder.path))
@@ -69,7 +69,7 @@ def test_paused_stopped_and_continued_it_ends_as_if_undisturbed(folder, undistur
     process.go_on()
     until((folder.path / "checkpoint.pt").exists, every=0.005)
     process.stop()
-    assert not process.alive and not folder.owner() and not process.failure
+    assert not process.alive and not folder.lock.owner() and not process.failure
     assert folder.result() is None and 0 < len(log_lines(folder.path)) < LONG.epochs, "stopped half-way"
     process.start()
     until(lambda: not process.alive)
@@ -102,7 +102,7 @@ def test_it_ends_with_its_parent(paused, folder):
     until(lambda: (psutil.Process(child).status() == psutil.STATUS_STOPPED) == paused)
     parent.kill()  # as the system does it for want of memory: nothing is said to the child
     parent.wait()
-    until(lambda: not folder.owner())
+    until(lambda: not folder.lock.owner())
     assert folder.result() is None
 
 
@@ -195,11 +195,11 @@ def test_a_call_that_waits_for_a_paused_process_says_so_and_can_be_interrupted(f
     process.start()
     until(folder.owner)
     process.pause()
-    monkeypatch.setattr(store, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(lock, "SILENT_SECONDS", 0.1)
     monkeypatch.setattr(warnings, "warn", lambda text, **_: (said.append(text), signal.raise_signal(signal.SIGINT)))
     with pytest.raises(KeyboardInterrupt):
         kdlab.run(LONG)
     assert len(said) == 1 and said[0].startswith(folder.path.name) and "waiting for it" in said[0]
-    assert folder.owner() == process.name, "nothing was taken from it"
+    assert folder.lock.owner() == process.name, "nothing was taken from it"
     process.stop()
-    assert not folder.owner()
+    assert not folder.lock.owner()
