@@ -21,13 +21,11 @@ app = typer.Typer(
     epilog="\n\n".join(["Environment variables:", *described()]),
     pretty_exceptions_enable=False,
 )
-upkeep = typer.Typer()
 app.add_typer(notebooks.opening)
 app.add_typer(runs.app)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 app.add_typer(notebooks.app, name="notebooks")
-app.add_typer(upkeep)
 
 
 @app.callback(invoke_without_command=True)
@@ -38,7 +36,7 @@ def options(version: Annotated[bool, typer.Option("--version", "-V", help="Print
         raise typer.Exit
 
 
-@upkeep.command()
+@app.command()
 def docs() -> None:
     """Write the generated parts of README.md and docs/ anew."""
     from . import pages

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -121,9 +120,6 @@ def ended_by_signals() -> Iterator[None]:
 
     So kernels and temporary files go with it.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread alone
-        return
 
     def leave(number: int, _: Any) -> None:
         sys.exit(128 + number)

@@ -140,10 +140,20 @@ class _Writer:
         scope = self.outside.pop(node, scope)
         inside = self.scope_of(node, scope)
         inner_fields, naming = INSIDE.get(type(node), ()), NAMING.get(type(node))
+        fields = {name: value for name, value in ast.iter_fields(node) if name not in NOTES}
+        body = fields.get("body")
+        if (
+            isinstance(body, list)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+        ):
+            fields["body"] = body[1:]  # a docstring
         parts = []
-        for name, value in _fields(node).items():
-            where = inside if name in inner_fields else scope
-            parts.append(f"{name}={self.names(value, where) if name == naming else self.text(value, where)}")
+        for name, value in fields.items():
+            if value is not None and value != []:
+                where = inside if name in inner_fields else scope
+                parts.append(f"{name}={self.names(value, where) if name == naming else self.text(value, where)}")
         return f"{type(node).__name__}({' '.join(parts)})"
 
     def names(self, value: str | list[str], scope: Scope) -> str:
@@ -166,15 +176,6 @@ class _Writer:
         variables = {name: (node, name) for name in local - named}
         names = {**scope.without(local | named).inherited, **variables}
         return Scope(names, names)
-
-
-def _fields(node: ast.AST) -> dict[str, Any]:
-    """Return the fields of a node that compute something."""
-    fields = {name: value for name, value in ast.iter_fields(node) if name not in NOTES}
-    body = fields.get("body")
-    if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-        fields["body"] = body[1:]  # a docstring
-    return {name: value for name, value in fields.items() if value is not None and value != []}
 
 
 def _reads_names(tree: ast.AST) -> bool:
