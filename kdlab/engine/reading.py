@@ -45,7 +45,10 @@ class Stored:
 
 
 def read_runs(root: Path) -> list[Stored]:
-    """Return the finished runs under `root`, newest last; warn once of unreadable folders."""
+    """Return the finished runs under `root`, newest last.
+
+    Folders that cannot be read are named in one warning.
+    """
     try:
         folders = sorted(folder for folder in root.iterdir() if not folder.name.startswith("."))
     except FileNotFoundError:

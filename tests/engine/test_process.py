@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 import kdlab
 from kdlab import Config, Error, widgets
 from kdlab.core.places import environment
-from kdlab.engine import process as processes
 from kdlab.engine import lock, store
+from kdlab.engine import process as processes
 from kdlab.engine.process import Process
 from kdlab.engine.reading import log_lines
 from kdlab.engine.store import RunFolder
