@@ -19,9 +19,8 @@ from .augment import AUGMENTATIONS, Recipe
 from .batches import SAMPLINGS, Batch, Batches, Normalise
 from .cache import clear
 from .cache import sizes as kept
-from .csv_file import csv_file, csv_listing, named_in
-from .folders import folder, tiny_imagenet
-from .folders import listing as folder_listing
+from .csv_file import csv_file, named_in, tabled
+from .folders import folder, listed, tiny_imagenet
 from .imagenet import imagenet, photographs, photographs_listing
 from .images import Images, ImageSet, Recorded
 from .listing import Listing, NotRead
@@ -45,10 +44,10 @@ DATASETS: dict[str, Callable[..., ImageSet]] = {
 }
 BUILT_IN = dict(DATASETS)
 # Of your own images: what lists their files, and decodes none
-LISTINGS: dict[str, Callable[[str], Listing]] = {
-    "folder": folder_listing,
+LISTINGS: dict[str, Callable[[Path, str], Listing]] = {
+    "folder": listed,
     "photographs": photographs_listing,
-    "csv": csv_listing,
+    "csv": tabled,
 }
 
 
@@ -58,8 +57,12 @@ def check_name(name: str) -> tuple[str, str]:
     A wrong name is an `Error`; nothing is read.
     """
     key, colon, part = name.partition(":")
-    if key not in DATASETS and (written := _path_alone(name)):
-        raise Error(f"dataset={name!r} is a path: write {written}")
+    if key not in DATASETS:
+        path = name.removeprefix("file://")
+        is_path = path != name or re.match(r"[./~\\]|[A-Za-z]:[\\/]|[^:]*[\\/]", path)
+        if is_path or (name and not colon and os.path.exists(name)):  # noqa: PTH110  # of odd names just False
+            kind = "csv" if path.lower().endswith((".csv", ".tsv")) else "folder"
+            raise Error(f"dataset={name!r} is a path: write {kind}:{path}")
     known("data set", key, DATASETS)
     allowed, required = _parts_of(key)
     if required and not part:
@@ -71,19 +74,10 @@ def check_name(name: str) -> tuple[str, str]:
     return key, part
 
 
-def _path_alone(name: str) -> str | None:
-    """Return how to name a path given without its kind; None for what is no path."""
-    path = name.removeprefix("file://")
-    is_path = path != name or re.match(r"[./~\\]|[A-Za-z]:[\\/]|[^:]*[\\/]", path)
-    if not is_path and not (name and ":" not in name and os.path.exists(name)):  # noqa: PTH110  # of odd names just False
-        return None
-    return f"{'csv' if path.lower().endswith(('.csv', '.tsv')) else 'folder'}:{path}"
-
-
 def files_of(name: str) -> Listing | None:
     """List the files of your own images, undecoded; None for other data sets."""
     key, part = check_name(name)
-    return LISTINGS[key](part) if key in LISTINGS else None
+    return LISTINGS[key](located(part), name) if key in LISTINGS else None
 
 
 def origin(name: str) -> str:
@@ -142,11 +136,6 @@ class Entry(NamedTuple):
     checksum: int
     images: ImageSet
 
-    @property
-    def whole(self) -> bool:
-        """Return whether nobody has written into the images since."""
-        return self.images.checksum() == self.checksum
-
 
 class Loading:
     """Load data sets by name, and cache the last ones.
@@ -165,13 +154,25 @@ class Loading:
         key, part = check_name(name)
         reader, before = DATASETS[key], _state(key, part)
         entry = self.entries.get((name, size))
-        if entry and before and entry[:2] == (reader, before) and entry.whole:
+        unchanged = entry is not None and entry.images.checksum() == entry.checksum  # nobody has written into them
+        if entry and unchanged and before and entry[:2] == (reader, before):
             self.entries.move_to_end((name, size))
             return entry.images
-        images = _read(key, part, size)
+        offered = {"part": part, "size": size}
+        images = reader(**{each: offered[each] for each in signature(reader).parameters if each in offered})
+        if not isinstance(images, ImageSet):
+            raise Error(f"the reader of {key!r} gives a {type(images).__name__}: it must give a kdlab.data.ImageSet")
+        images = images.resized(size)
+        parts = [x for x in (images.train_x, images.test_x, images.val_x) if x is not None and len(x)]
+        if len(shapes := {tuple(x.shape[1:]) for x in parts}) > 1:
+            listed_shapes = " and ".join(str(shape) for shape in sorted(shapes))
+            raise Error(
+                f"the images of {images.name} have the shapes {listed_shapes}: training, test and validation images "
+                "must agree"
+            )
         images.fingerprint()  # before anybody can write into it
         state = before if before == _state(key, part) else None  # downloaded or changed meanwhile: read once more
-        if entry and entry.images.like(images) and entry.whole:  # nothing is held twice
+        if entry and unchanged and entry.images.like(images):  # nothing is held twice
             images = entry.images
         self.entries.pop((name, size), None)
         self.entries[name, size] = Entry(reader, state, images.checksum(), images)
@@ -185,22 +186,6 @@ class Loading:
 
 
 load = Loading()
-
-
-def _read(key: str, part: str, size: int | None) -> ImageSet:
-    reader = DATASETS[key]
-    offered = {"part": part, "size": size}
-    images = reader(**{each: offered[each] for each in signature(reader).parameters if each in offered})
-    if not isinstance(images, ImageSet):
-        raise Error(f"the reader of {key!r} gives a {type(images).__name__}: it must give a kdlab.data.ImageSet")
-    images = images.resized(size)
-    shapes = {tuple(x.shape[1:]) for x in (images.train_x, images.test_x, images.val_x) if x is not None and len(x)}
-    if len(shapes) > 1:
-        listed = " and ".join(str(shape) for shape in sorted(shapes))
-        raise Error(
-            f"the images of {images.name} have the shapes {listed}: training, test and validation images must agree"
-        )
-    return images
 
 
 def _state(key: str, part: str) -> str | None:

@@ -44,30 +44,29 @@ class Recipe:
         if self.flip:  # while the images are bytes, as is the next: a quarter of the memory to move
             images = ops.hflip(images, draw.chance(self.flip))
         if self.pad:
-            images = ops.pad_crop(images, *draw.offsets(2 * self.pad + 1), self.pad)
+            images = ops.pad_crop(images, draw.integer(2 * self.pad + 1), draw.integer(2 * self.pad + 1), self.pad)
         x = images if images.is_floating_point() else images / 255
         if self.crop_scale:
             x = ops.crop_resize(x, *draw.crop(self.crop_scale, self.crop_ratio))
         if self.rotate or self.translate or self.shear or self.scale != (1, 1):
             x = ops.affine(x, *draw.affine(self.rotate, self.translate, self.scale, self.shear))
         if self.jitter:
-            x = ops.jitter(x, *draw.factors(*self.jitter), draw.orders(4), draw.chance(self.jitter_p))
+            x = ops.jitter(x, *draw.factors(*self.jitter), draw.uniform(0, 1, 4).argsort(1), draw.chance(self.jitter_p))
         if self.grey_p:
             x = ops.greyscale(x, draw.chance(self.grey_p))
         if self.blur_p:
-            x = ops.blur(x, draw.uniform(*self.blur_sigma), draw.chance(self.blur_p), self._blur_kernel(x))
+            # Three standard deviations, as far as the image goes
+            kernel_size = 2 * min(math.ceil(3 * self.blur_sigma[1]), min(x.shape[2:]) - 1) + 1
+            x = ops.blur(x, draw.uniform(*self.blur_sigma), draw.chance(self.blur_p), kernel_size)
         if self.solarize_p:
             x = ops.solarize(x, torch.full_like(x[:, 0, 0, 0], 0.5), draw.chance(self.solarize_p))
         if self.noise:
-            x = draw.normal(draw.uniform(0, self.noise)).add_(x).clamp_(0, 1)
+            std = ops.per_image(draw.uniform(0, self.noise))
+            x = torch.randn(x.shape, generator=generator, device=x.device).mul_(std).add_(x).clamp_(0, 1)
         if self.erase_p:
             top, left, height, width, fits = draw.erasing(self.erase_scale, self.erase_ratio)
             x = ops.erase(x, top, left, height, width, draw.chance(self.erase_p) & fits)
         return x
-
-    def _blur_kernel(self, x: Tensor) -> int:
-        """Return a kernel size of three standard deviations, as far as the image goes."""
-        return 2 * min(math.ceil(3 * self.blur_sigma[1]), min(x.shape[2:]) - 1) + 1
 
 
 _CLEAN = Recipe()
@@ -158,7 +157,7 @@ class _Draw:
     """Draws random parameters for a batch, each a tensor (B,), from one generator."""
 
     def __init__(self, generator: torch.Generator, images: Tensor) -> None:
-        self.generator, self.shape, self.device = generator, images.shape, images.device
+        self.generator, self.device = generator, images.device
         self.count, _, self.height, self.width = images.shape
 
     def uniform(self, low: float, high: float, *more: int) -> Tensor:
@@ -172,18 +171,6 @@ class _Draw:
     def chance(self, p: float) -> Tensor:
         """Draw True with probability p."""
         return self.uniform(0, 1) < p
-
-    def orders(self, n: int) -> Tensor:
-        """Draw permutations (B, n) of 0 .. n - 1."""
-        return self.uniform(0, 1, n).argsort(1)
-
-    def normal(self, std: Tensor) -> Tensor:
-        """Draw noise for every value, with a standard deviation (B,) for each image."""
-        return torch.randn(self.shape, generator=self.generator, device=self.device).mul_(std.view(-1, 1, 1, 1))
-
-    def offsets(self, below: int) -> tuple[Tensor, Tensor]:
-        """Draw top and left, each uniform over 0 .. below - 1."""
-        return self.integer(below), self.integer(below)
 
     def affine(self, rotate: float, translate: float, scale: tuple[float, float], shear: float) -> tuple[Tensor, ...]:
         """Draw the arguments of `ops.affine`.

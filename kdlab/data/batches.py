@@ -146,11 +146,15 @@ class Batches:
         self.crops: list[Crop | None] = []
         self._views, self._shared = self.views, shared  # what is left to do when the images are there
         if isinstance(split.x, Photographs):  # are cropped as they are decoded: once for all views, or once for each
-            self.crops = [_crop(recipe) for recipe in ([shared] if shared else views)]
+            rest: list[View] = []
+            for recipe in [shared] if shared else self.views:
+                crop = recipe.crop_scale if isinstance(recipe, Recipe) else None
+                self.crops.append(Crop(crop, recipe.crop_ratio) if isinstance(recipe, Recipe) and crop else None)
+                rest.append(replace(recipe, crop_scale=None) if isinstance(recipe, Recipe) else recipe)
             if shared:
-                self._shared = _uncropped(shared)
+                self._shared = rest[0]
             else:
-                self._views = [_uncropped(view) for view in views]
+                self._views = rest
         self.pools = lookup("sampling", sampling, SAMPLINGS)(self.y, batch, ratio)
         self.steps = steps or max(1, len(self.pools[-1].rows) // self.pools[-1].count)
         self.images_per_step = len(views) * sum(pool.count for pool in self.pools)
@@ -244,16 +248,6 @@ class Batches:
         partner = torch.where(mixed, other, unmixed)
         kept = 1 - (bottom - top) * (right - left) / (H * W)
         return ops.cutmix(x, partner, (top, left, bottom, right)), partner, kept
-
-
-def _crop(recipe: View) -> Crop | None:
-    """Return the crop that a recipe draws."""
-    return Crop(recipe.crop_scale, recipe.crop_ratio) if isinstance(recipe, Recipe) and recipe.crop_scale else None
-
-
-def _uncropped(recipe: View) -> View:
-    """Return the rest of a recipe."""
-    return replace(recipe, crop_scale=None) if isinstance(recipe, Recipe) else recipe
 
 
 def _integers(below: int, draw: torch.Generator, *shape: int) -> Tensor:

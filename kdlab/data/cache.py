@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ..core.errors import Error
 from ..core.places import cache_root, memory_limit, processors
-from .files import PIXELS, Ranges, check_regular, decode, pixels_in, same_size
+from .files import PIXELS, Ranges, check_regular, decode, pixels_in
 from .images import ImageSet
 from .photographs import Pixels, Stored, ahead, pick
 
@@ -152,8 +152,13 @@ def _source(root: Path, parts: Files, about: object) -> str:
 def _read(path: Path, parts: Files, make: Callable[..., ImageSet]) -> ImageSet | None:
     """Return the cached images, or None where there are none, or damaged ones."""
     try:
-        array = _mapped(path)
-        pixels, facts = _pixels(array), _facts(path, array.offset + array.nbytes)
+        pixels, end = _mapped(path)
+        with path.open("rb") as file:  # mean, standard deviation and fingerprint stand behind the pixels
+            file.seek(end)
+            text, check = file.read().split(b"\n")
+        if int(check) != zlib.crc32(text):
+            raise ValueError
+        facts = json.loads(text)
         images = make(_parted(parts, pixels), mean=tuple(facts["mean"]), std=tuple(facts["std"]))
         if isinstance(pixels, Stored):  # to read all of them would take as long as an epoch
             images.is_known_by(facts["digest"])
@@ -167,24 +172,14 @@ def _read(path: Path, parts: Files, make: Callable[..., ImageSet]) -> ImageSet |
     return None
 
 
-def _mapped(path: Path) -> np.memmap:
-    """Map the array of a file into memory; one that is cut short is a ValueError."""
-    # What may be written to has to fit into memory
-    return np.lib.format.open_memmap(path, mode="r" if path.stat().st_size > memory_limit() else "c")
+def _mapped(path: Path) -> tuple[Pixels, int]:
+    """Map the images of a file into memory, and return where they end in it.
 
-
-def _pixels(array: np.memmap) -> Pixels:
-    return Stored(array) if array.mode == "r" else torch.from_numpy(array)
-
-
-def _facts(path: Path, start: int) -> dict[str, Any]:
-    """Return mean, standard deviation and fingerprint, from behind the pixels."""
-    with path.open("rb") as file:
-        file.seek(start)
-        text, check = file.read().split(b"\n")
-    if int(check) != zlib.crc32(text):
-        raise ValueError
-    return json.loads(text)
+    A file that is cut short is a ValueError.
+    """
+    large = path.stat().st_size > memory_limit()  # what may be written to has to fit into memory
+    array = np.lib.format.open_memmap(path, mode="r" if large else "c")
+    return Stored(array) if large else torch.from_numpy(array), array.offset + array.nbytes
 
 
 def _build(
@@ -193,14 +188,17 @@ def _build(
     """Decode all files into `path`, which exists only when it is whole."""
     files = [file for listed in parts.values() for file, _ in listed]
     part = path.with_suffix(".part")
-    _remove_abandoned()
+    for abandoned in _ours("part"):  # of killed builds: a live one holds the lock of its data set
+        lock = abandoned.with_name(f".{abandoned.name.split('-')[-2]}.lock")
+        with suppress(Timeout, OSError), FileLock(lock).acquire(timeout=0):
+            abandoned.unlink()
     try:
         if needed > shutil.disk_usage(path.parent).free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with _removed_at_the_end(part):
             with part.open("wb") as file:
                 _write(file, files, size, channels)
-            images = make(_parted(parts, _pixels(_mapped(part))))
+            images = make(_parted(parts, _mapped(part)[0]))
             facts = json.dumps({"mean": images.mean, "std": images.std, "digest": images.fingerprint()}).encode()
             del images  # Windows renames no file that is mapped
             with part.open("ab") as file:
@@ -232,7 +230,11 @@ def _write(file: IO[bytes], files: Sequence[str], size: int | None, channels: in
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
     images = ahead(partial(decode, size=size, ranges=ranges), files, processors())
     for name, image in zip(files, images, strict=True):
-        same_size(name, image.shape, first.shape)
+        if image.shape[:2] != first.shape[:2]:
+            raise Error(
+                f"{name} has {image.shape[0]} x {image.shape[1]} pixels, the first image {first.shape[0]} x "
+                f"{first.shape[1]}: set size to the pixels you want"
+            )
         if image.ndim == 3 and depth == 1:  # the first in colour after greyscale: all get three channels
             file.seek(0)
             _write(file, files, size, 3)
@@ -273,14 +275,6 @@ def _held(root: Path, key: str, what: str) -> Iterator[None]:
 def _no_place(root: Path, error: Exception) -> NoRoomError:
     cause = getattr(error, "strerror", None) or str(error)
     return NoRoomError(f"{root} cannot hold decoded images ({cause}): set KDLAB_CACHE to a folder that can")
-
-
-def _remove_abandoned() -> None:
-    """Remove the files of killed builds: a live build holds the lock of its data set."""
-    for part in _ours("part"):
-        key = part.name.split("-")[-2]
-        with suppress(Timeout, OSError), FileLock(part.with_name(f".{key}.lock")).acquire(timeout=0):
-            part.unlink()
 
 
 @contextmanager

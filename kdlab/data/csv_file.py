@@ -72,12 +72,7 @@ def csv_file(part: str, size: int | None = None) -> ImageSet:
     column split a fifth of each class is for testing, chosen by the content of the files. Commas, semicolons or tabs;
     UTF-8. Images of different sizes are brought to `size`.
     """
-    return decoded_set(csv_listing(part), size)
-
-
-def csv_listing(part: str) -> Listing:
-    """List the images that the table FILE names."""
-    return tabled(located(part), f"csv:{part}")
+    return decoded_set(tabled(located(part), f"csv:{part}"), size)
 
 
 def named_in(table: Path) -> list[Path]:
@@ -91,8 +86,7 @@ def tabled(table: Path, name: str) -> Listing:
         hint = f": write folder:{table}" if table.is_dir() else ""
         raise Error(f"there is no file {table}{hint or ': give a CSV file with the columns file,label'}")
     rows, sided = _rows(table)
-    odd = Counter(end for row in rows if not _reads(end := ending(row.file)))
-    left_out = Counter({("", end): count for end, count in odd.items()})
+    left_out = Counter(("", end) for row in rows if not _reads(end := ending(row.file)))
     rows = [row for row in rows if _reads(ending(row.file))]
     files = _found(table, rows)
     for row in rows:
@@ -106,7 +100,9 @@ def tabled(table: Path, name: str) -> Listing:
 def _listing(
     table: Path, name: str, rows: Sequence[Row], files: Sequence[str], sided: bool, left_out: Counter[tuple[str, str]]
 ) -> Listing:
-    classes = _sorted({row.label for row in rows if row.label})
+    names = {row.label for row in rows if row.label}
+    numbers = all(re.fullmatch(r"-?[0-9]{1,18}", each) for each in names)  # sorted by value, other names as texts
+    classes = tuple(sorted(names, key=lambda each: (int(each) if numbers else 0, each)))
     made = Listing(name, table.parent, classes, {"train": [(file, -1) for file in files]}, left_out, (), False, table)
     if not rows:
         raise Error(f"{table} names no image: it needs a line for each, such as cat/1.jpg,cat")
@@ -133,12 +129,6 @@ def _listing(
             raise Error(f"{table} has no training image of {', '.join(sorted(odd))}, which {side} has: give it some")
     parts["train"] += [(file, -1) for file in loose]
     return replace(made, files={side: pairs for side, pairs in parts.items() if pairs})
-
-
-def _sorted(names: set[str]) -> tuple[str, ...]:
-    """Sort numbers by value, other names as texts."""
-    numbers = all(re.fullmatch(r"-?[0-9]{1,18}", name) for name in names)
-    return tuple(sorted(names, key=lambda name: (int(name), name))) if numbers else tuple(sorted(names))
 
 
 def _reads(end: str) -> bool:

@@ -102,7 +102,6 @@ def picture(file: str, ranges: Ranges | None = None) -> Image.Image:
     try:
         # Not by its name: Pillow would map it, and confuse the sides of a TIFF that is to be turned
         with OWN_LIMIT, open(file, "rb") as content, Image.open(content) as opened:  # noqa: PTH123
-            _check_format(file, opened)
             icon = getattr(opened, "ico", None)  # of which the largest picture counts, with all that it says of itself
             known = Ranges() if ranges is None else ranges
             image = _seen(file, icon.getimage(opened.size) if icon else opened, known)
@@ -121,7 +120,8 @@ def picture(file: str, ranges: Ranges | None = None) -> Image.Image:
 def _seen(file: str, opened: Image.Image, ranges: Ranges) -> Image.Image:
     """Return what an opened file shows."""
     _check_kind(file, opened)
-    raw, covered = _layout(opened), _covered(opened)
+    raw, tile, whole = _layout(opened), getattr(opened, "tile", None), (0, 0, *opened.size)
+    covered = tuple(tile[0][1]) if tile and opened.format == "GIF" else whole  # by its frame; the rest is transparent
     opened.load()
     if _is_deep(opened):
         image = Image.fromarray(_upper_bits(file, opened, raw, ranges))
@@ -133,10 +133,14 @@ def _seen(file: str, opened: Image.Image, ranges: Ranges) -> Image.Image:
             colours = extremes[:-1] if opened.mode in TRANSPARENT else extremes
             ranges.note(16, 256 * int(colours.max()) + 255, file)
         image = _on_white(opened, raw)
-    if covered:
+    if covered != whole:
         part, image = image.crop(covered), Image.new(image.mode, image.size, "white")
         image.paste(part, covered)
-    return _upright(opened, image)
+    turn = None
+    if opened.format != "TIFF" and not SAY_ORIENTATION.isdisjoint(opened.info):  # a TIFF is turned as it is loaded
+        with suppress(Exception):  # damaged EXIF says nothing
+            turn = TURNS.get(int(opened.getexif().get(ORIENTATION, 1)))
+    return image.transpose(turn) if turn is not None else image
 
 
 def check_regular(file: str) -> os.stat_result:
@@ -199,8 +203,11 @@ class _OwnLimit:
 OWN_LIMIT = _OwnLimit()
 
 
-def _check_format(file: str, opened: Image.Image) -> None:
-    """Refuse an animation or a stack, and what has no pixels of its own."""
+def _check_kind(file: str, opened: Image.Image) -> None:
+    """Refuse drawings, several images in one, and numbers or colours without a range.
+
+    That is, numbers whose range nobody knows, and colours that are read in several ways.
+    """
     if opened.format in ("EPS", "WMF"):  # what they show, another program decides
         raise Error(f"{file} is a drawing ({opened.format}), not a picture: save it as PNG")
     if opened.format == "CUR":  # Pillow does not read what is transparent
@@ -208,10 +215,6 @@ def _check_format(file: str, opened: Image.Image) -> None:
     frames = getattr(opened, "n_frames", 1)
     if frames > 1 and opened.format != "MPO":  # a photograph with a second picture, as many cameras make
         raise Error(f"{file} is an animation or a stack of {frames} images: save the one you want")
-
-
-def _check_kind(file: str, opened: Image.Image) -> None:
-    """Refuse numbers without a known range, and colours that are read in many ways."""
     tags = getattr(opened, "tag_v2", {})
     signed = bool(tags) and 2 in np.atleast_1d(tags.get(SAMPLE_FORMAT, 1))
     bits = max(np.atleast_1d(tags.get(BITS, 32))) if tags else 32
@@ -237,16 +240,6 @@ def _layout(opened: Image.Image) -> str:
     words = arguments if isinstance(arguments, tuple) else (arguments,)
     full = opened.format == "PPM" and 65535 in words  # a portable map that names a smaller range has it
     return f"{words[0]};16" if full else str(words[0] if words else "")
-
-
-def _covered(opened: Image.Image) -> tuple[int, int, int, int] | None:
-    """Return the part of a GIF that its frame covers, where that is not all of it.
-
-    The rest is transparent.
-    """
-    tile = getattr(opened, "tile", None)
-    part = tuple(tile[0][1]) if tile and opened.format == "GIF" else None
-    return part if part is not None and part != (0, 0, *opened.size) else None
 
 
 def _is_deep(opened: Image.Image) -> bool:
@@ -284,15 +277,6 @@ def _on_white(opened: Image.Image, raw: str) -> Image.Image:
     white = Image.new(mode, whole.size, "white")
     white.paste(whole.convert(mode), mask=alpha)
     return white
-
-
-def _upright(opened: Image.Image, image: Image.Image) -> Image.Image:
-    """Turn `image` as the EXIF of `opened` says; a TIFF is turned as it is loaded."""
-    turn = None
-    if opened.format != "TIFF" and not SAY_ORIENTATION.isdisjoint(opened.info):
-        with suppress(Exception):  # damaged EXIF says nothing
-            turn = TURNS.get(int(opened.getexif().get(ORIENTATION, 1)))
-    return image.transpose(turn) if turn is not None else image
 
 
 def in_mode(image: Image.Image, mode: str) -> Image.Image:
@@ -352,12 +336,3 @@ def pixels_in(files: Sequence[str]) -> int:
                 with Image.open(file) as opened:
                     total += math.prod(opened.size)
     return total * len(files) // max(1, len(chosen))
-
-
-def same_size(file: str, shape: Sequence[int], first: Sequence[int]) -> None:
-    """Refuse an image that has other pixels than the first one."""
-    if tuple(shape[:2]) != tuple(first[:2]):
-        raise Error(
-            f"{file} has {shape[0]} x {shape[1]} pixels, the first image {first[0]} x {first[1]}: "
-            "set size to the pixels you want"
-        )

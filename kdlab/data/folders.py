@@ -1,19 +1,20 @@
 """Images in folders: train/ and test/, classes alone, or without labels."""
 
 import os
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..core.errors import Error
 from ..core.places import data_root, located
 from .cache import decoded
-from .files import unreadable
+from .files import check_regular, unreadable
 from .images import ImageSet
 from .listing import (
     PHOTOGRAPHS_OF_PHONES,
@@ -25,9 +26,8 @@ from .listing import (
     entries,
     images_among,
     images_below,
-    one_elsewhere,
 )
-from .photographs import pick
+from .photographs import Pixels
 
 PARTS = ("train", "test", "val")
 UNLABELLED = ("unlabelled", "unlabeled")  # folders whose images have no label
@@ -45,34 +45,26 @@ def folder(part: str, size: int | None = None) -> ImageSet:
     fifth of each is for testing, chosen by the content of the files. PATH/unlabelled/, or a folder of images without
     any classes, holds training images without labels.
     """
-    return decoded_set(listing(part), size)
+    return decoded_set(listed(located(part), f"folder:{part}"), size)
 
 
 def decoded_set(listed: Listing, size: int | None, channels: int = 0) -> ImageSet:
     """Return the images of a listing, in memory or `Stored`."""
     listed.warn()
-
-    def make(pixels: Mapping[str, Tensor], **known: Any) -> ImageSet:
-        sets = {name: (pixels[name], labels(files)) for name, files in listed.files.items()}
-        nothing = pick(pixels["train"], torch.arange(0)), labels([])
-        test = sets.get("test", sets.get("val", nothing))
-        val = sets["val"] if len(sets) == 3 else (None, None)
-        return ImageSet(
-            listed.name, listed.classes, *sets["train"], *test, style="colour", val_x=val[0], val_y=val[1], **known
-        )
-
-    return decoded(listed.root, listed.files, size, make, listed.about, channels, listed.table)
+    make = partial(labelled_set, listed, "colour")
+    return decoded(listed.root, listed.parts, size, make, listed.about, channels, listed.table)
 
 
-def labels(files: Sequence[tuple[str, int]]) -> Tensor:
-    """Return the label of each file, int64 (n,)."""
-    return torch.tensor([label for _, label in files], dtype=torch.int64)
-
-
-def listing(part: str) -> Listing:
-    """List the images below PATH, with labels where folders give them."""
-    root = located(part)
-    return listed(root, f"folder:{part}")
+def labelled_set(listed: Listing, style: str, pixels: Mapping[str, Pixels], **known: Any) -> ImageSet:
+    """Return the pixels of each part of a listing with its labels."""
+    parts = {
+        name: (pixels[name], torch.tensor([label for _, label in files], dtype=torch.int64))
+        for name, files in listed.parts.items()
+    }
+    val_x, val_y = parts.get("val", (None, None))
+    return ImageSet(
+        listed.name, listed.classes, *parts["train"], *parts["test"], style=style, val_x=val_x, val_y=val_y, **known
+    )
 
 
 def listed(root: Path, name: str, parts: Sequence[str] = ()) -> Listing:
@@ -82,7 +74,14 @@ def listed(root: Path, name: str, parts: Sequence[str] = ()) -> Listing:
     """
     try:
         if not root.is_dir():
-            raise _no_folder(root, parts)
+            if root.is_file() and not parts:
+                table = root.suffix.lower() in (".csv", ".tsv")
+                way = f"write csv:{root}" if table else "a table of images is csv:FILE"
+                raise Error(f"{root} is a file, no folder: give the folder that holds the images; {way}")
+            where = "" if root.is_absolute() else f", here or under {data_root()}"
+            alone = "" if parts else ", or folders of classes alone"
+            wanted = _wanted(parts or PARTS)
+            raise Error(f"there is no folder {root}{where}: it needs {wanted} folder, with one for each class{alone}")
         folders, files = entries(root)
         if parts or any(each.casefold() in FOR_SOMETHING for each in folders):
             return _sorted_out(root, name, parts)
@@ -98,18 +97,6 @@ def listed(root: Path, name: str, parts: Sequence[str] = ()) -> Listing:
             "class, or images without labels"
         )
     return flat
-
-
-def _no_folder(root: Path, parts: Sequence[str]) -> Error:
-    """Return the sentence about a folder that is not there."""
-    if root.is_file() and not parts:
-        way = f"write csv:{root}" if root.suffix.lower() in (".csv", ".tsv") else "a table of images is csv:FILE"
-        return Error(f"{root} is a file, no folder: give the folder that holds the images; {way}")
-    where = "" if root.is_absolute() else f", here or under {data_root()}"
-    alone = "" if parts else ", or folders of classes alone"
-    return Error(
-        f"there is no folder {root}{where}: it needs {_wanted(parts or PARTS)} folder, with one for each class{alone}"
-    )
 
 
 def _without_classes(root: Path, name: str, source: Path) -> Listing:
@@ -238,8 +225,8 @@ def divided(
     for label, files in enumerate(groups.values()):
         for file in files:
             owners[contents[file]].add(label)
-    sizes = {_bytes(file) for file in contents}
-    elsewhere = {content(file) for file in unlabelled if _bytes(file) in sizes}
+    sizes = {check_regular(file).st_size for file in contents}
+    elsewhere = {content(file) for file in unlabelled if check_regular(file).st_size in sizes}
     tested: set[str] = set()
     for label, (name, files) in enumerate(groups.items()):
         count = Counter(contents[file] for file in files)
@@ -250,12 +237,8 @@ def divided(
             others = {k for each in count for k in owners[each]} - {label}
             where = [f"in {list(groups)[k]}" for k in sorted(others)]
             where += ["among those without a label (unlabelled/)"] * any(each in elsewhere for each in count)
-            if where:
-                raise Error(
-                    f"{cause}, as all are also {' or '.join(where)}: leave each in one place, or make train/ and test/ "
-                    "folders"
-                )
-            raise Error(f"{cause}: give it two different ones or more, or make train/ and test/ folders")
+            also = f", as all are also {' or '.join(where)}: leave each in one place" if where else ""
+            raise Error(f"{cause}{also or ': give it two different ones or more'}, or make train/ and test/ folders")
         wanted, chosen = max(1, round(SHARE * len(files))), 0
         for each in able:
             if chosen + count[each] <= wanted:
@@ -274,8 +257,8 @@ def content(file: str) -> str:
     To read all bytes of many photographs would take as long as an epoch, at every start. Files that differ elsewhere
     alone would be on one side, no more.
     """
+    size, digest = check_regular(file).st_size, blake2b(digest_size=16)
     try:
-        size, digest = _bytes(file), blake2b(digest_size=16)
         with open(file, "rb") as opened:  # noqa: PTH123  # as with os.stat: of many files
             if size <= WHOLE:
                 digest.update(opened.read())
@@ -287,13 +270,6 @@ def content(file: str) -> str:
     except OSError as error:
         raise unreadable(file, error) from error
     return digest.hexdigest()
-
-
-def _bytes(file: str) -> int:
-    try:
-        return os.stat(file).st_size  # noqa: PTH116  # a Path for each of a million files costs more than the call
-    except OSError as error:
-        raise unreadable(file, error) from error
 
 
 def _of_classes(
@@ -308,9 +284,12 @@ def _of_classes(
             f"no images in {parent} for {', '.join(empty)}{_left(has)}: each class needs a folder with .jpg, .png, "
             ".webp or other images"
         )
-    if both := one_elsewhere(folders):
-        names = f"{both[0]} and {both[1]}"
-        raise Error(f"{parent} has folders {names}, which are one and the same on other systems: rename one")
+    first: dict[str, str] = {}
+    for each in folders:
+        if (other := first.setdefault(unicodedata.normalize("NFC", each).casefold(), each)) != each:
+            raise Error(
+                f"{parent} has folders {other} and {each}, which are one and the same on other systems: rename one"
+            )
     return by_class
 
 
@@ -354,7 +333,18 @@ def tiny_imagenet(size: int | None = None) -> ImageSet:
     folder tiny-imagenet-*/ (a subset of the classes). Its validation images are the test set here: the labels of the
     official test set are not published. Labels follow the sorted WordNet ids.
     """
-    root = _tiny_root()
+    subsets = sorted(path for path in data_root().glob("tiny-imagenet-*") if path.is_dir())
+    root = data_root() / "tiny-imagenet-200"
+    if root not in subsets:
+        if not subsets:
+            raise Error(
+                f"Tiny-ImageNet is not under {data_root()}: unpack tiny-imagenet-200.zip there or set KDLAB_DATA to "
+                "the folder that holds tiny-imagenet-200/"
+            )
+        if len(subsets) > 1:
+            names = ", ".join(path.name for path in subsets)
+            raise Error(f"{data_root()} has several folders of Tiny-ImageNet, {names}: leave only one")
+        root = subsets[0]
     train = root / "train"
     folders = entries(train)[0] if train.is_dir() else []
     table = root / "wnids.txt"
@@ -373,23 +363,6 @@ def tiny_imagenet(size: int | None = None) -> ImageSet:
     files = {"train": train_files, "test": _annotations(root / "val" / "val_annotations.txt", ids)}
     names = class_names(ids, words(root / "words.txt"))
     return decoded_set(Listing(root.name, root, names, files, left_out), size, channels=3)
-
-
-def _tiny_root() -> Path:
-    root = data_root()
-    if (root / "tiny-imagenet-200").is_dir():
-        return root / "tiny-imagenet-200"
-    subsets = sorted(p for p in root.glob("tiny-imagenet-*") if p.is_dir())
-    if not subsets:
-        raise Error(
-            f"Tiny-ImageNet is not under {root}: unpack tiny-imagenet-200.zip there or set KDLAB_DATA to the folder "
-            "that holds tiny-imagenet-200/"
-        )
-    if len(subsets) > 1:
-        raise Error(
-            f"{root} has several folders of Tiny-ImageNet, {', '.join(p.name for p in subsets)}: leave only one"
-        )
-    return subsets[0]
 
 
 def _annotations(table: Path, ids: list[str]) -> list[tuple[str, int]]:

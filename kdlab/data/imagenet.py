@@ -2,18 +2,15 @@
 
 import csv
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-
-import torch
 
 from ..core.errors import Error
 from ..core.places import data_root, located
 from .csv_file import tabled
 from .files import PIXELS, check_regular, unreadable
-from .folders import class_names, labels, listed, words
+from .folders import class_names, labelled_set, listed, words
 from .images import ImageSet
 from .listing import Listing, entries
 from .photographs import Photographs
@@ -22,7 +19,6 @@ SIZE = 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision's weights expect them
 SOLUTION, MAPPING = "LOC_val_solution.csv", "LOC_synset_mapping.txt"
 ENDS = 4096  # bytes at both ends of your own files; those of the challenge do not change
-Listed = Sequence[tuple[str, int]]  # file, label
 
 
 def imagenet(size: int | None = None) -> ImageSet:
@@ -54,52 +50,25 @@ def photographs(part: str, size: int | None = None) -> ImageSet:
     A folder as of folder:PATH, a table as of csv:FILE; `size` 224. Every image of a batch is a random crop of the whole
     photograph, decoded as it is needed; for testing it is the central crop. The normalisation is ImageNet's.
     """
-    return cropped(photographs_listing(part), size)
+    return cropped(photographs_listing(located(part), f"photographs:{part}"), size)
 
 
-def photographs_listing(part: str) -> Listing:
+def photographs_listing(path: Path, name: str) -> Listing:
     """List the files of photographs:PATH, where PATH is a folder or a table."""
-    path, name = located(part), f"photographs:{part}"
     return tabled(path, name) if path.is_file() else listed(path, name)
 
 
 def cropped(listing: Listing, size: int | None, ends: int = ENDS) -> ImageSet:
-    """Return the images of a listing, which are cropped as they are decoded."""
+    """Return the images of a listing, which are cropped as they are decoded.
+
+    Their fingerprint is of names, sizes, labels and both ends (`ends` bytes) of the files: to read all of them would
+    take hours.
+    """
     listing.warn()
     images = uncut(listing, size)
-    files = [pair for part in listing.parts for pair in part or ()]
-    images.is_known_by(_fingerprint(listing.root, listing.about, files, size or SIZE, ends))
-    return images
-
-
-def uncut(listing: Listing, size: int | None) -> ImageSet:
-    """Return the images of a listing, of whose files none is opened yet."""
-
-    def read(files: Listed) -> tuple[Photographs, torch.Tensor]:
-        return Photographs([file for file, _ in files], size or SIZE), labels(files)
-
-    train, test, val = listing.parts
-    held = read(val) if val is not None else (None, None)
-    return ImageSet(
-        listing.name,
-        listing.classes,
-        *read(train),
-        *read(test),
-        style="photographs",
-        mean=MEAN,
-        std=STD,
-        val_x=held[0],
-        val_y=held[1],
-    )
-
-
-def _fingerprint(root: Path, about: object, files: Listed, size: int, ends: int) -> str:
-    """Return a digest of names, sizes, labels and both ends (`ends` bytes) of files.
-
-    To read all of them would take hours.
-    """
-    digest, start = blake2b(repr((about, size, PIXELS)).encode(), digest_size=8), len(str(root))
-    for file, label in files:
+    digest = blake2b(repr((listing.about, size or SIZE, PIXELS)).encode(), digest_size=8)
+    start = len(str(listing.root))
+    for file, label in (pair for files in listing.parts.values() for pair in files):
         count = check_regular(file).st_size
         digest.update(os.fsencode(f"{file[start:].replace(os.sep, '/')}\0{count}\0{label}\n"))
         if ends:
@@ -110,7 +79,14 @@ def _fingerprint(root: Path, about: object, files: Listed, size: int, ends: int)
                     digest.update(opened.read())
             except OSError as error:
                 raise unreadable(file, error) from error
-    return digest.hexdigest()
+    images.is_known_by(digest.hexdigest())
+    return images
+
+
+def uncut(listing: Listing, size: int | None) -> ImageSet:
+    """Return the images of a listing, of whose files none is opened yet."""
+    pixels = {name: Photographs([file for file, _ in files], size or SIZE) for name, files in listing.parts.items()}
+    return labelled_set(listing, "photographs", pixels, mean=MEAN, std=STD)
 
 
 def _solution(table: Path, ids: tuple[str, ...]) -> list[tuple[str, int]]:

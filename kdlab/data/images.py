@@ -2,7 +2,7 @@
 
 import copy
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -64,7 +64,11 @@ class ImageSet:
             mean, std = channel_statistics(self.train_x if all_alike else pick(self.train_x, labelled))
             object.__setattr__(self, "mean", mean)
             object.__setattr__(self, "std", std)
-        _check_statistics(self.mean, self.std, self.channels)
+        mean, std = self.mean, self.std
+        if any(len(numbers) not in (1, self.channels) for numbers in (mean, std)) or len(mean) != len(std):
+            raise Error(f"mean={mean} and std={std}: give a number a channel in each, or leave both out")
+        if not all(deviation > 0 for deviation in std):
+            raise Error(f"std={std}: deviations are above 0")
 
     def __repr__(self) -> str:
         """Show name, numbers of images, classes and shape, not thousands of pixels."""
@@ -211,7 +215,15 @@ def _check_images(where: str, x: Any) -> None:
     if not isinstance(x, Tensor | Streamed):
         raise Error(f"{where} is a {type(x).__name__}: give a uint8 tensor (n, C, H, W), torch.from_numpy(...)")
     if isinstance(x, Tensor):
-        _check_bytes(where, x)
+        if x.is_floating_point() or x.is_complex():
+            raise Error(
+                f"{where} has numbers of {x.dtype}: give bytes from 0 to 255, of values in [0, 1] "
+                "(255 * x).round().to(torch.uint8)"
+            )
+        if x.dtype != torch.uint8:
+            raise Error(f"{where} has numbers of {x.dtype}: give bytes from 0 to 255, x.to(torch.uint8)")
+        if x.device.type != "cpu":
+            raise Error(f"{where} is on {x.device}: give tensors on the CPU, a run moves them to its device")
     shape = f"{where} has the shape {tuple(x.shape)}"
     if len(x.shape) == 3:
         raise Error(f"{shape}: give (n, C, H, W), greyscale images as x[:, None]")
@@ -223,18 +235,6 @@ def _check_images(where: str, x: Any) -> None:
         raise Error(f"{shape}: images have 1 channel or 3, transparency and other bands are left out as in x[:, :3]")
     if not x.shape[2] or not x.shape[3]:
         raise Error(f"{shape}: these images have no pixels")
-
-
-def _check_bytes(where: str, x: Tensor) -> None:
-    if x.is_floating_point() or x.is_complex():
-        raise Error(
-            f"{where} has numbers of {x.dtype}: give bytes from 0 to 255, of values in [0, 1] "
-            "(255 * x).round().to(torch.uint8)"
-        )
-    if x.dtype != torch.uint8:
-        raise Error(f"{where} has numbers of {x.dtype}: give bytes from 0 to 255, x.to(torch.uint8)")
-    if x.device.type != "cpu":
-        raise Error(f"{where} is on {x.device}: give tensors on the CPU, a run moves them to its device")
 
 
 def _check_labels(where: str, y: Any, images: int, classes: int) -> None:
@@ -258,11 +258,3 @@ def _check_labels(where: str, y: Any, images: int, classes: int) -> None:
     if low < -1 or high >= classes:
         odd = low if low < -1 else high
         raise Error(f"{where} has the label {odd}: {classes} classes are numbered 0 to {classes - 1}, -1 is none")
-
-
-def _check_statistics(mean: Sequence[float], std: Sequence[float], channels: int) -> None:
-    """Refuse a mean without a deviation, wrong numbers of channels, and zero."""
-    if any(len(numbers) not in (1, channels) for numbers in (mean, std)) or len(mean) != len(std):
-        raise Error(f"mean={mean} and std={std}: give a number a channel in each, or leave both out")
-    if not all(deviation > 0 for deviation in std):
-        raise Error(f"std={std}: deviations are above 0")

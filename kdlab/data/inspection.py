@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import NamedTuple
 
 from PIL import Image
 from torch import Tensor
@@ -39,25 +38,20 @@ STREAMS = "photographs:"  # how data sets are called whose images stay in their 
 NAMED, PAIRS = 20, 10  # files that are not readable, and pairs of equal images with different labels, that are named
 
 
-class Survey(NamedTuple):
-    """Files by (height, width), files by Pillow's mode, and what is wrong."""
-
-    sizes: Counter[tuple[int, int]]
-    modes: Counter[str]
-    problems: dict[str, str]  # file -> the sentence
-
-
 @dataclass(frozen=True)
 class Inspected:
-    """A data set as it would be read, its files if they are yours, and their survey.
+    """A data set as it would be read, its files if they are yours, and what they are.
 
-    `several_sizes`: they cannot be read without a size; `images` then tells labels and numbers alone, as it does where
-    there are `problems`.
+    `sizes`, `modes`: images by (height, width), and by Pillow's mode. `problems`: file -> why it is refused, a
+    sentence; a run on these images would end with one of them. `several_sizes`: they cannot be read without a size;
+    `images` then tells labels and numbers alone, as it does where there are `problems`.
     """
 
     images: ImageSet
     listed: Listing | None
-    survey: Survey
+    sizes: Counter[tuple[int, int]]
+    modes: Counter[str]
+    problems: dict[str, str]
     several_sizes: bool
 
     @property
@@ -76,23 +70,15 @@ class Inspected:
             return f"{self.listed.name}: {counted(of)}{sizes}{damaged}"
         return headline(of)
 
-    @property
-    def problems(self) -> list[str]:
-        """Return why files are refused, a sentence for each.
-
-        A run on these images would end with one of them.
-        """
-        return list(self.survey.problems.values())
-
     def lines(self) -> Iterator[str]:
         """Yield a line for each thing that is worth knowing."""
         if unlabelled := int((self.images.train_y < 0).sum()):
             yield f"unlabelled: {unlabelled:,} of the {len(self.images.train_y):,} training images"
         yield f"sizes: {self._sizes()}"
-        ordered = self.survey.modes.most_common()
+        ordered = self.modes.most_common()
         modes = [f"{count:,} {mode}{f' ({MODES[mode]})' if mode in MODES else ''}" for mode, count in ordered]
         yield f"modes: {', '.join(modes)}"
-        for problem in self.problems[:NAMED]:
+        for problem in list(self.problems.values())[:NAMED]:
             yield f"not readable: {self._name(problem)}"
         if len(self.problems) > NAMED:
             yield f"not readable: {len(self.problems) - NAMED:,} more"
@@ -104,22 +90,29 @@ class Inspected:
         yield f"what kdlab does: {self._done()}"
 
     def _sizes(self) -> str:
-        sizes = self.survey.sizes
-        if len(sizes) < 2:
-            return "".join(f"all {_pixels(size)}" for size in sizes) or "unknown"
-        ordered, ((often, count), *_) = sorted(sizes, key=lambda size: size[0] * size[1]), sizes.most_common(1)
+        if len(self.sizes) < 2:
+            return "".join(f"all {_pixels(size)}" for size in self.sizes) or "unknown"
+        ordered = sorted(self.sizes, key=lambda size: size[0] * size[1])
+        often, count = self.sizes.most_common(1)[0]
         text = (
-            f"{len(sizes):,} of them (height x width), from {_pixels(ordered[0])} to {_pixels(ordered[-1])}, "
-            f"most often {_pixels(often)} ({count:,} of {sizes.total():,})"
+            f"{len(self.sizes):,} of them (height x width), from {_pixels(ordered[0])} to {_pixels(ordered[-1])}, "
+            f"most often {_pixels(often)} ({count:,} of {self.sizes.total():,})"
         )
         side = min(max(min(often), LEAST), SIZE)
         return f"{text}: give size=, such as size={side} (here --size {side})" if self.several_sizes else text
 
     def _equal(self) -> Iterator[str]:
-        digests = self._digests()
-        if digests is None:
+        # Of pixels where they are decoded, of files where they stay in these
+        if not isinstance(self.images.train_x, Photographs):
+            digests = {name: of_pixels(x) for name, (x, _) in self.parts.items()}
+        elif self.listed is None:
             yield "equal images: not looked for in images that are so many"
             return
+        else:
+            digests = {
+                name: [file if file in self.problems else content(file) for file, _ in files]
+                for name, files in self.listed.parts.items()
+            }
         parts = equal(digests, {name: y.tolist() for name, (_, y) in self.parts.items()})
         for part, word in {"test": "test", "val": "validation"}.items():
             if part not in parts or not len(digests[part]):
@@ -134,23 +127,6 @@ class Inspected:
             repeat = "images repeat others" if count > 1 else "image repeats another"
             yield f"equal images: {count:,} training {repeat}{self._examples('train', parts['train'])}"
 
-    def _digests(self) -> dict[str, list[str]] | None:
-        """Return digests of each part's images.
-
-        Of their pixels where they are decoded, of their files where they stay in these.
-        """
-        if not isinstance(self.images.train_x, Photographs):
-            return {name: of_pixels(x) for name, (x, _) in self.parts.items()}
-        if self.listed is None:
-            return None
-        problems = self.survey.problems
-        files = dict(zip(("train", "test", "val"), self.listed.parts, strict=True))
-        return {
-            name: [file if file in problems else content(file) for file, _ in pairs]
-            for name, pairs in files.items()
-            if pairs is not None
-        }
-
     def _examples(self, part: str, matches: Sequence[tuple[int, int, bool]]) -> str:
         other_label = sum(differ for *_, differ in matches)
         shown = max(2, min(other_label, PAIRS))
@@ -162,14 +138,12 @@ class Inspected:
 
     def _image(self, part: str, k: int, with_label: bool) -> str:
         """Return an image's name, and its class where that matters."""
-        label = int(self.parts[part][1][k])
-        return f"{self._file(part, k)}{f' [{self.images.classes[label]}]' if with_label else ''}"
-
-    def _file(self, part: str, k: int) -> str:
         if self.listed is None:
-            return f"{'training' if part == 'train' else part} image {k}"
-        train, test, val = self.listed.parts
-        return self._name({"train": train, "test": test, "val": val or []}[part][k][0])
+            name = f"{'training' if part == 'train' else part} image {k}"
+        else:
+            name = self._name(self.listed.parts[part][k][0])
+        label = int(self.parts[part][1][k])
+        return f"{name} [{self.images.classes[label]}]" if with_label else name
 
     def _name(self, file: str) -> str:
         """Return a file's path from the folder of the data set on."""
@@ -207,7 +181,7 @@ class Inspected:
 
     def _stretched(self) -> str:
         """Return what becomes of images that are not square, where there are such."""
-        if self.listed is None or all(height == width for height, width in self.survey.sizes):
+        if self.listed is None or all(height == width for height, width in self.sizes):
             return ""
         path = self.listed.name.partition(":")[2]
         return f", stretched: their aspect ratio is not kept (photographs:{path} crops instead)"
@@ -222,11 +196,14 @@ def inspect(name: str, size: int | None) -> Inspected:
 
     if (listed := data.files_of(name)) is None:
         images = data.load(name, size)
-        return Inspected(images, None, _as_read(images), False)
-    summary = survey([file for files in listed.files.values() for file, _ in files])
-    several = size is None and len(summary.sizes) > 1 and not name.startswith(STREAMS)
-    images = uncut(listed, size) if several or summary.problems else data.load(name, size)
-    return Inspected(images, listed, summary, several)
+        parts = [x for x in (images.train_x, images.test_x, images.val_x) if x is not None]
+        count, (channels, height, width) = sum(len(x) for x in parts), images.train_x.shape[1:]
+        modes = Counter({"L" if channels == 1 else "RGB": count})
+        return Inspected(images, None, Counter({(height, width): count}), modes, {}, False)
+    sizes, modes, problems = survey([file for files in listed.files.values() for file, _ in files])
+    several = size is None and len(sizes) > 1 and not name.startswith(STREAMS)
+    images = uncut(listed, size) if several or problems else data.load(name, size)
+    return Inspected(images, listed, sizes, modes, problems, several)
 
 
 def counted(images: ImageSet) -> str:
@@ -248,21 +225,25 @@ def headline(images: ImageSet) -> str:
     )
 
 
-def survey(files: Sequence[str]) -> Survey:
-    """Read sizes and modes of files, and try to decode each."""
-    summary = Survey(Counter(), Counter(), {})
+def survey(files: Sequence[str]) -> tuple[Counter[tuple[int, int]], Counter[str], dict[str, str]]:
+    """Count files by (height, width) and by Pillow's mode, and try to decode each.
+
+    Returns both counts, and why a file cannot be read, by file.
+    """
+    sizes: Counter[tuple[int, int]] = Counter()
+    modes: Counter[str] = Counter()
     for file in files:
         with suppress(Exception):  # what damaged files make Pillow raise is of many kinds; they are named below
             check_regular(file)
             with OWN_LIMIT, Image.open(file) as opened:
                 width, height = opened.size
                 turned = opened.getexif().get(ORIENTATION) in TURNED
-                summary.sizes[(width, height) if turned else (height, width)] += 1
-                summary.modes[opened.mode] += 1
+                sizes[(width, height) if turned else (height, width)] += 1
+                modes[opened.mode] += 1
     with ThreadPoolExecutor(processors()) as threads:
         reasons = zip(files, threads.map(_problem, files), strict=True)
-        summary.problems.update({file: reason for file, reason in reasons if reason})
-    return summary
+        problems = {file: reason for file, reason in reasons if reason}
+    return sizes, modes, problems
 
 
 def _problem(file: str) -> str | None:
@@ -298,18 +279,8 @@ def equal(
 
 def of_pixels(images: Pixels) -> list[str]:
     """Return a digest of each image (C, H, W)."""
-    if not len(images):
-        return []
     chunks = images.split(together(images))
     return [blake2b(row.contiguous().numpy().data, digest_size=16).hexdigest() for chunk in chunks for row in chunk]
-
-
-def _as_read(images: ImageSet) -> Survey:
-    """Return the survey of images that are in no files of their own."""
-    parts = [x for x in (images.train_x, images.test_x, images.val_x) if x is not None]
-    count = sum(len(x) for x in parts)
-    channels, height, width = images.train_x.shape[1:]
-    return Survey(Counter({(height, width): count}), Counter({"L" if channels == 1 else "RGB": count}), {})
 
 
 def _pixels(size: tuple[int, int]) -> str:

@@ -1,7 +1,6 @@
 """Which files of a folder are images, and which are left out."""
 
 import os
-import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -76,10 +75,9 @@ class Listing:
     others: tuple[str, ...] = ()
 
     @property
-    def parts(self) -> tuple[list[tuple[str, int]], list[tuple[str, int]], list[tuple[str, int]] | None]:
-        """Return the files for training, testing and validation (if test/ and val/ exist)."""
-        test = self.files.get("test", self.files.get("val", []))
-        return self.files["train"], test, self.files["val"] if {"test", "val"} <= set(self.files) else None
+    def parts(self) -> dict[str, list[tuple[str, int]]]:
+        """Return `files` with a "test" in any case: "val", if there is no other, or none."""
+        return self.files if "test" in self.files else {"train": self.files["train"], "test": self.files.get("val", [])}
 
     @property
     def about(self) -> object:
@@ -87,19 +85,18 @@ class Listing:
         sides = [(name, len(files)) for name, files in self.files.items()]
         return (self.classes, sides) if self.by_content or self.table else self.classes
 
-    def unlabelled(self) -> int:
-        """Return how many training images have no label."""
-        return sum(label < 0 for _, label in self.files["train"])
-
     def notes(self) -> list[str]:
         """Return lines about files that are left out, and what is not read."""
         lines = []
         if self.left_out:
-            total = sum(self.left_out.values())
+            total = self.left_out.total()
+            ordered = sorted(self.left_out.items(), key=lambda each: (-each[1], each[0]))
+            phrases = [f"{count:,} {end}{f' in {folder}' if folder else ''}" for (folder, end), count in ordered]
+            rest = sum(count for _, count in ordered[PLACES:])
             phones = any(end in PHOTOGRAPHS_OF_PHONES for _, end in self.left_out)
             lines.append(
                 f"{total:,} file{'s are' if total > 1 else ' is'} left out, no images that are read: "
-                f"{_counted(self.left_out)}{'; save .heic as .jpg' if phones else ''}"
+                f"{some(phrases, rest)}{'; save .heic as .jpg' if phones else ''}"
             )
         if self.beside:
             lines.append(f"not read: {some(self.beside)}")
@@ -111,23 +108,10 @@ class Listing:
             warnings.warn(f"{self.name}: {line}", NotRead, stacklevel=3)
 
 
-def _counted(left_out: LeftOut) -> str:
-    ordered = sorted(left_out.items(), key=lambda each: (-each[1], each[0]))
-    phrases = [f"{count:,} {ending}{f' in {folder}' if folder else ''}" for (folder, ending), count in ordered]
-    return some(phrases, sum(count for _, count in ordered[PLACES:]))
-
-
 def some(names: Sequence[str], rest: int | None = None) -> str:
     """Return the first names, and how many more there are."""
     left = len(names) - PLACES if rest is None else rest
     return ", ".join(names[:PLACES]) + (f" and {left:,} more" if len(names) > PLACES else "")
-
-
-def hidden(name: str) -> bool:
-    """Return whether a system or a program made a file or folder of that name."""
-    folded = name.casefold()
-    aside = folded.startswith("~") and folded.endswith(".tmp")
-    return name.startswith((".", "~$")) or aside or folded in MADE_BY_SYSTEMS
 
 
 @lru_cache(maxsize=1)
@@ -151,11 +135,13 @@ def entries(
 ) -> tuple[list[str], list[os.DirEntry[str]]]:
     """Return the names of the folders in `folder`, and its files, both sorted.
 
-    What is hidden is neither.
+    What a system or a program made beside them is neither.
     """
     folders, files = [], []
     for entry in os.scandir(folder):
-        if hidden(entry.name):
+        folded = entry.name.casefold()
+        temporary = folded.startswith("~") and folded.endswith(".tmp")
+        if temporary or folded in MADE_BY_SYSTEMS or entry.name.startswith((".", "~$")):
             continue
         if is_folder(entry):
             folders.append(entry.name)
@@ -218,15 +204,6 @@ def _opens(entry: os.DirEntry[str]) -> bool:
     except OSError:
         return True
     return False
-
-
-def one_elsewhere(names: Sequence[str]) -> tuple[str, str] | None:
-    """Return the first two names that are the same on some system, or None."""
-    first: dict[str, str] = {}
-    for name in names:
-        if (other := first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)) != name:
-            return other, name
-    return None
 
 
 File = tuple[int, int]  # the disk, and the number of the file on it: links lead to the same

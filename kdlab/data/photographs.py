@@ -155,9 +155,9 @@ class Photographs(Streamed):
         self.names, self.size = np.array([os.fsencode(file) for file in files]), size
 
     def read(self, rows: Tensor) -> Tensor:
-        pixels = self._room(len(rows))
+        pixels = np.empty((len(rows), *self.each), np.uint8)  # channels first: another order would use other kernels
         for image, row in zip(pixels, rows.tolist(), strict=True):
-            image[:] = _channels(self._central(row, self._open(row)))
+            image[:] = np.asarray(self._central(row, self._open(row))).transpose(2, 0, 1)
         return torch.from_numpy(pixels)
 
     def split(self, count: int) -> Iterator[Tensor]:
@@ -174,7 +174,7 @@ class Photographs(Streamed):
         rows, turn = self.rows[order], turns(order)
 
         def drawn(step: int) -> Tensor:
-            pixels = self._room(len(wanted), order.shape[1])
+            pixels = np.empty((len(wanted), order.shape[1], *self.each), np.uint8)
             for column, (row, again) in enumerate(zip(rows[step].tolist(), turn[step].tolist(), strict=True)):
                 self.draw(row, wanted, np.random.default_rng([*key, row, again]), pixels[:, column])
             return torch.from_numpy(pixels)
@@ -186,7 +186,8 @@ class Photographs(Streamed):
         image = self._open(row)
         for view, crop in zip(pixels, wanted, strict=True):
             box = image.crop(crop.box(*image.size, draw)) if crop else None
-            view[:] = _channels(_resized(box, self.size, self.size) if box else self._central(row, image))
+            shown = _resized(box, self.size, self.size) if box else self._central(row, image)
+            view[:] = np.asarray(shown).transpose(2, 0, 1)
 
     def threads(self, count: int) -> int:
         """Return how many threads may decode `count` images each at a time.
@@ -194,10 +195,6 @@ class Photographs(Streamed):
         No more than the `memory_limit` has room for; 0 for none.
         """
         return min(workers(), max(1, memory_limit() // (AHEAD * count * math.prod(self.each))))
-
-    def _room(self, *counts: int) -> np.ndarray:
-        """Allocate images, channels first: another order would use other kernels."""
-        return np.empty((*counts, *self.each), np.uint8)
 
     def _open(self, row: int) -> Image.Image:
         return in_mode(picture(os.fsdecode(self.names[row])), "RGB")
@@ -210,11 +207,6 @@ class Photographs(Streamed):
             raise too_large(f"{os.fsdecode(self.names[row])}, brought to {width} x {height},", width * height)
         left, top = (round((length - self.size) / 2) for length in (width, height))
         return _resized(image, width, height).crop((left, top, left + self.size, top + self.size))
-
-
-def _channels(image: Image.Image) -> np.ndarray:
-    """Return pixels (3, height, width)."""
-    return np.asarray(image).transpose(2, 0, 1)
 
 
 def _resized(image: Image.Image, width: int, height: int) -> Image.Image:

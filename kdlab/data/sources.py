@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..core.errors import Error
 from ..core.places import data_root
@@ -44,25 +43,18 @@ def digits() -> ImageSet:
     The first 1,200 images are for training, the last 597 for testing: they come from other writers, and no official
     split exists for this excerpt of the UCI set.
     """
-    table = torch.from_numpy(_digits_table())
-    x = table[:, :-1].mul(255 / 16).round().to(torch.uint8).view(-1, 1, 8, 8)
-    y = table[:, -1].long()
-    names = tuple(str(label) for label in range(10))
-    return ImageSet("digits", names, x[:1200], y[:1200], x[1200:], y[1200:], style="digits", similar=SIMILAR_DIGITS)
-
-
-def _digits_table() -> np.ndarray:
-    """Read the table (1797, 65): 64 pixels from 0 to 16 and the label.
-
-    From the file itself: `load_digits` first imports for a second.
-    """
-    try:
-        return np.loadtxt(str(distribution("scikit-learn").locate_file(DIGITS_FILE)), delimiter=",")
+    try:  # the file itself: `load_digits` first imports for a second
+        content = np.loadtxt(str(distribution("scikit-learn").locate_file(DIGITS_FILE)), delimiter=",")
     except FileNotFoundError:  # another version keeps it elsewhere
         from sklearn.datasets import load_digits
 
         bunch: Any = load_digits()
-        return np.column_stack([bunch.data, bunch.target])
+        content = np.column_stack([bunch.data, bunch.target])
+    table = torch.from_numpy(content)  # (1797, 65): 64 pixels from 0 to 16 and the label
+    x = table[:, :-1].mul(255 / 16).round().to(torch.uint8).view(-1, 1, 8, 8)
+    y = table[:, -1].long()
+    names = tuple(str(label) for label in range(10))
+    return ImageSet("digits", names, x[:1200], y[:1200], x[1200:], y[1200:], style="digits", similar=SIMILAR_DIGITS)
 
 
 def mnist() -> ImageSet:
@@ -165,18 +157,13 @@ def stl10(part: StlPart = "", size: int | None = None) -> ImageSet:
     images = ImageSet(f"stl10:{part}" if part else "stl10", names, *parts, style="colour").resized(size)
     if not fold:
         return images
-    y = images.train_y
-    return replace(images, train_y=torch.where(_in_fold(int(part[5:]), len(y)), y, -1))  # normalised like all of them
-
-
-def _in_fold(fold: int, count: int) -> Tensor:
-    """Return which training images (count,) are in a predefined fold of STL-10."""
-    table = data_root() / PLACES["stl10"] / "fold_indices.txt"
+    table, number = data_root() / PLACES["stl10"] / "fold_indices.txt", int(part[5:])
     try:
-        rows = torch.tensor([int(row) for row in table.read_text().splitlines()[fold].split()])
-        return torch.zeros(count, dtype=torch.bool).index_fill_(0, rows, True)
+        rows = torch.tensor([int(row) for row in table.read_text().splitlines()[number].split()])
+        y = torch.full_like(images.train_y, -1).index_copy_(0, rows, images.train_y[rows])
     except (OSError, ValueError, IndexError) as error:
-        raise Error(f"{table} does not tell the images of fold {fold}: put the original file there") from error
+        raise Error(f"{table} does not tell the images of fold {number}: put the original file there") from error
+    return replace(images, train_y=y)  # normalised like all of them
 
 
 def _parts(title: str, folder: Path, read: Callable[..., Any]) -> tuple[Any, Any]:
