@@ -5,7 +5,7 @@ Of a table each row of published.csv is a cell; experiments without numbers list
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 from ...experiment import recipes
@@ -65,25 +65,23 @@ ALIASES = {"tf-kd": "tfkd_reg", "row without a name": "tfkd_self"}
 
 def table(name: str, dataset: str | None = None, labels: int | float | None = None, budget: str = "lab") -> Replication:
     """Return the published table `name`, each method and network by its recipe."""
-    plan = [_planned(row, SPECS[name]) for row in numbers(name).to_dict("records")]
+    plan = []
+    for row in numbers(name).to_dict("records"):
+        nets, fields = [net for net in (row["student"], row["teacher"]) if net], _fields(row, SPECS[name])
+        about = ", ".join(filter(None, (row["method"], row["condition"])))
+        cell = Cell(" of ".join(nets) or "networks that are not named", about, **printed(row))
+        if row["method"] in ALIASES:
+            taken = f"run as {ALIASES[row['method']]}, whose published values these seem to be"
+            cell = cell._replace(note="; ".join(filter(None, (cell.note, taken))))
+        if isinstance(fields, str):
+            plan.append(Planned(cell._replace(why=fields)))
+        else:
+            plan.append(Planned(cell._replace(system=_name(fields)), fields, teaches=row["method"] == "teacher"))
     have = dict.fromkeys(cell.row for cell, fields, _ in plan if fields and not cell.row.startswith("teacher"))
     baseline = "kd" if "kd" in have else "supervised"
     rows = [("kd", "supervised")] if baseline == "kd" else []
     rows += [(row, baseline) for row in have if row not in ("supervised", "kd")]
     return replicate(name, plan, [*rows, *SPECS[name].rivals], Task(dataset, labels, budget))
-
-
-def _planned(row: Mapping[Any, Any], spec: Spec) -> Planned:
-    """Return the cell of a row of published.csv, and the fields of its run."""
-    nets, fields = [net for net in (row["student"], row["teacher"]) if net], _fields(row, spec)
-    about = ", ".join(filter(None, (row["method"], row["condition"])))
-    cell = Cell(" of ".join(nets) or "networks that are not named", about, **printed(row))
-    if row["method"] in ALIASES:
-        taken = f"run as {ALIASES[row['method']]}, whose published values these seem to be"
-        cell = cell._replace(note="; ".join(filter(None, (cell.note, taken))))
-    if isinstance(fields, str):
-        return Planned(cell._replace(why=fields))
-    return Planned(cell._replace(system=_name(fields)), fields, teaches=row["method"] == "teacher")
 
 
 def _fields(row: Mapping[Any, Any], spec: Spec) -> dict[str, Any] | str:
@@ -235,15 +233,10 @@ def hold_out(
     `tune` chooses from the grid.
     """
     name, plan = "alpha = {:g}, kl = {:g}, feature = {:g}".format, []
-    for alpha in ALPHAS:
-        for kl in KL:
-            for feature in FEATURE:
-                fields = fields_of(
-                    "lsskd", model, validation=0.1, hp={"alpha": alpha}, weights={"kl": kl, "feature": feature}
-                )
-                plan.append(
-                    Planned(Cell(model, name(alpha, kl, feature), name(alpha, kl, feature), "val/accuracy"), fields)
-                )
+    for alpha, kl, feature in product(ALPHAS, KL, FEATURE):
+        system, weights = name(alpha, kl, feature), {"kl": kl, "feature": feature}
+        fields = fields_of("lsskd", model, validation=0.1, hp={"alpha": alpha}, weights=weights)
+        plan.append(Planned(Cell(model, system, system, "val/accuracy"), fields))
     usual = (0.8, 1.0, 0.1)
     others = [(a, *usual[1:]) for a in ALPHAS] + [(0.8, kl, 0.1) for kl in KL] + [(*usual[:2], f) for f in FEATURE]
     rows = [(name(*usual), name(*other)) for other in others if other != usual]
@@ -382,7 +375,7 @@ def linear(
     Grey images are judged on grey ones.
     """
     task = Task(dataset, labels, budget)
-    data = task.scale.dataset if task.small else dataset
+    data = task.data if task.small else dataset
     elsewhere, plan = [name for name in (GREY[1:] if data in GREY else COLOUR) if name != data], []
     for name in elsewhere:
         for method in ("teacher", *SSKD_METHODS):

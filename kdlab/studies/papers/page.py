@@ -1,4 +1,4 @@
-"""Pages of published experiments: for a notebook, for a terminal, and as data.
+"""Replications: published experiments with their pages, for notebooks, terminals and as data.
 
 A page is written once, as paragraphs and tables, and set twice: in HTML and in lines. No column of it holds both what
 was printed and what was measured here.
@@ -8,6 +8,7 @@ import math
 import re
 import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from itertools import groupby, zip_longest
 from string import ascii_lowercase
@@ -15,13 +16,18 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from .published import TABLES, UNITS, Cell, Table, published
+from ...core.errors import Error
+from ...engine.report import interval
+from ...engine.result import Result
+from ..study import Study
+from .published import METRIC, TABLES, UNITS, Cell, Table, published
 
 COLUMNS = 120  # of a terminal
 RECORD = 10_000  # of a line that stays whole, so that one finds a number with all that is said of it
 FEW = 12  # cells that stand one in a line
 BEST = {"best_val": "best epoch on validation", "best_test": "best epoch on test"}
 NOTHING, GAP = "\u2013", "\u00a0"
+OF = f"\nof{GAP}"  # the second network stands below the first
 # Both, for pages that drop styles and pages whose styles come first
 LEFT, RIGHT, CENTRE = (f'align="{side}" style="text-align: {side}"' for side in ("left", "right", "center"))
 ABOUT = (
@@ -37,22 +43,8 @@ ABOUT = (
     "protocol",
     "source",
 )
+NOWHERE = Table("", "")
 Measured = Mapping[str, Any]  # of a cell, by name: see `Replication.measured`
-
-
-class Sheet(NamedTuple):
-    """What is shown of a replication; the names are those of its fields."""
-
-    name: str
-    budget: str
-    source: Table
-    scale: str
-    usual: str
-    cells: Sequence[Cell]
-    measured: Sequence[Measured]
-    typed: Mapping[str, str]
-    questions: int
-    data: str  # the data sets that it is run on
 
 
 class Grid(NamedTuple):
@@ -71,11 +63,12 @@ class Grid(NamedTuple):
 Blocks = Sequence[Grid | str]
 
 
+@dataclass(frozen=True)
 class Page:
     """Something to read: tables in a notebook, lines anywhere else."""
 
-    def __init__(self, html: str, text: str) -> None:
-        self.html, self.text = html, text
+    html: str
+    text: str
 
     def _repr_html_(self) -> str:
         return self.html
@@ -98,64 +91,141 @@ class Notes(dict[str, str]):
         return ["; ".join(f"^{letter} {text}" for text, letter in self.items())] if self else []
 
 
-def frame(sheet: Sheet) -> pd.DataFrame:
-    """Return a row a cell: columns "printed", and columns "here"."""
-    there, here = "printed", f"here, {where(sheet)}"
-    columns: dict[tuple[str, str], list[Any]] = {
-        (there, "metric"): [cell.metric if is_printed(cell) else "" for cell in sheet.cells]
-    }
-    for name in ("value", "whose", "protocol", "note"):
-        columns[there, name] = [getattr(cell, name) for cell in sheet.cells]
-    for name in ("last", "± 95 %", *BEST):
-        columns[here, name.replace("_", " ")] = [measured.get(name, math.nan) for measured in sheet.measured]
-    columns[here, "n"] = [measured.get("n", 0) for measured in sheet.measured]
-    names = [(cell.group, label(sheet, cell)) for cell in sheet.cells]
-    return pd.DataFrame(columns, index=pd.MultiIndex.from_tuples(names, names=["group", "row"]))
+@dataclass(frozen=True)
+class Replication(Study):
+    """A study that repeats a published experiment, cell by cell, at a `budget`.
 
-
-def render(sheet: Sheet) -> Page:
-    """Return the page of an experiment.
-
-    In a notebook few cells stand in a line each and many in two grids; in a terminal all stand in two grids.
+    At "paper" it is the published experiment; at "lab" and "smoke" the same scaled down, of which nothing compares with
+    the published numbers. `typed`: the fields of each system as one types them, but for `usual` ones, which nearly all
+    have.
     """
-    printed, measured = _printed(sheet), _measured(sheet)
-    source, scale = sheet.source, f"<p><i>{escape(sheet.scale)}.</i></p>"
-    title = f"<p><b>{escape(sheet.name)}</b>: {escape(f'{source.title} ({source.paper})')}"
-    note = f"<br><i>{escape(source.note)}</i>" if source.note else ""
-    few = len(sheet.cells) <= FEW
-    body = [*_html(_lines(sheet)), scale] if few else [*_html(printed), scale, *_html(measured)]
-    end = f"<p>{state(sheet)}; <code>{command(sheet)}</code> adds to it.</p>"
-    lines = [*_heading(sheet), "", *_text(printed), *_text(measured)]
-    lines += _wrapped(f"{state(sheet)}; {command(sheet)} adds to it")
-    return Page("\n".join([f"{title}{note}</p>", *body, end]), "\n".join(lines))
+
+    cells: Sequence[Cell] = ()
+    source: Table = NOWHERE
+    budget: str = "lab"
+    usual: str = ""
+    typed: Mapping[str, str] = field(default_factory=dict)
+
+    def matching(self, text: str) -> list[str]:
+        """Return matching systems; say why where a row cannot be run."""
+        try:
+            return super().matching(text)
+        except Error:
+            whys = {name.casefold(): cell.why for cell in self.cells for name in (cell.row, cell.group) if cell.why}
+            if why := whys.get(text.casefold()):
+                raise Error(f"{text}: nothing to run, {why}") from None
+            raise
+
+    def measured(self) -> list[dict[str, Any]]:
+        """Return what the evidence has for each cell, by name.
+
+        "last", the mean of the last epoch; "± 95 %", its interval; "best_val" and "best_test", means of the epochs that
+        are best on validation and on test images; "n"; "seconds" of the last run of a chain.
+
+        A name is missing where nothing was measured. Where test scores are not logged by epoch, `last` is of the epoch
+        that early stopping put back.
+        """
+        rows = self.rows()
+        return [_measured(cell, rows[rows.system == cell.system]) for cell in self.cells]
+
+    @property
+    def where(self) -> str:
+        """The data, and whether this is the published experiment."""
+        data = ", ".join(dict.fromkeys(config.dataset for config in self.systems.values()))
+        return f"{data}, {'as published' if self.budget == 'paper' else 'scaled down'}"
+
+    def table(
+        self,
+        metric: str | None = None,
+        baseline: str | None = None,
+        systems: Iterable[str] = (),
+        live: Mapping[str, Sequence[Result]] | None = None,
+    ) -> pd.DataFrame:
+        """Return a row a cell: columns "printed", and columns "here".
+
+        With a metric, a baseline, systems or `live` it is the table of every study, of what was measured alone.
+        """
+        if metric or baseline or live is not None or (systems := list(systems)):
+            return super().table(metric, baseline, systems, live)
+        measured = pd.DataFrame(self.measured(), columns=["last", "± 95 %", *BEST, "n"]).fillna({"n": 0})
+        measured = measured.astype({"n": int}).rename(columns=lambda name: name.replace("_", " "))
+        printed = pd.DataFrame(self.cells)[["metric", "value", "whose", "protocol", "note"]]
+        printed["metric"] = printed.metric.where(printed.value.notna(), "")
+        frame = pd.concat({"printed": printed, f"here, {self.where}": measured}, axis=1)
+        names = [(cell.group, _label(self, cell)) for cell in self.cells]
+        return frame.set_axis(pd.MultiIndex.from_tuples(names, names=["group", "row"]))
+
+    def page(self) -> Page:
+        """Return its table for a notebook: as printed, and as measured here.
+
+        In a notebook few cells stand in a line each and many in two grids; in a terminal all stand in two grids.
+        """
+        measured, source = self.measured(), self.source
+        counts = [each["n"] for each in measured if each]
+        state = f"{_range(counts)} seeds a cell were measured" if counts else "nothing was measured so far"
+        if set(counts) == {1}:
+            state = "1 seed a cell was measured"
+        command = f"kdlab study run {self.name} --budget {self.budget}"
+        above, below = _printed(self), _measured_here(self, measured)
+        lines = [line for block in (*above, *below) for line in (*_ruled(block), "")]
+        text = [*_heading(self), "", *lines, *_wrapped(f"{state}; {command} adds to it")]
+        if len(self.cells) <= FEW:
+            above, below = _lines(self, measured), []
+        note = f"<br><i>{escape(source.note)}</i>" if source.note else ""
+        html = [
+            f"<p><b>{escape(self.name)}</b>: {escape(f'{source.title} ({source.paper})')}{note}</p>",
+            *map(_html, above),
+            f"<p><i>{escape(self.scale)}.</i></p>",
+            *map(_html, below),
+            f"<p>{state}; <code>{command}</code> adds to it.</p>",
+        ]
+        return Page("\n".join(html), "\n".join(text))
+
+    def tabulated(self, metric: str | None = None, baseline: str | None = None) -> str:
+        """Return its table as lines; with a metric or a baseline that of every study."""
+        return super().tabulated(metric, baseline) if metric or baseline else repr(self.page())
+
+    def told(self) -> str:
+        """Return all cells as lines, by group.
+
+        Each with what was printed, what was measured, and the fields of its run.
+        """
+        protocols = {cell.protocol for cell in self.cells if cell.protocol}
+        shared = protocols.pop() if len(protocols) == 1 else ""
+        rows, of_cells = list[list[str]](), self.measured()
+        for group in dict.fromkeys(cell.group for cell in self.cells):
+            rows += [[""], [group, "", "", "last", "best val", "best test", "n", "seconds"]]
+            below = set[str]()
+            for cell, measured in zip(self.cells, of_cells, strict=True):
+                if cell.group != group:
+                    continue
+                scores = [f"{measured[name]:.2f}" if name in measured else "-" for name in ("last", *BEST)]
+                scores += [f"{measured.get('n', 0)}", f"{measured['seconds']:,.0f}" if measured else "-"]
+                rows.append([f"  {_label(self, cell)}", value_of(cell), whose_of(cell, cell.protocol), *scores])
+                fields = self.typed[cell.system] if cell.system else f"nothing to run: {cell.why}"
+                note = f"note: {cell.note}" * bool(cell.note)
+                about = [whose_of(cell._replace(whose="", n=None), shared), fields, note]
+                rows += [[f"      {text}"] for text in about if text and text not in below]
+                below |= set(about)
+        lines = [*_heading(self), *_wrapped(f"protocol of what is printed: {shared}" * bool(shared))]
+        lines += [*_wrapped(_legend(self)), *_ruled(Grid([], [], rows, {0, 2}, RECORD)), ""]
+        questions = f"{len(self.questions)} questions: kdlab study answers {self.name} --budget {self.budget}"
+        return "\n".join([*lines, *([questions] if self.questions else [])])
 
 
-def listing(sheet: Sheet) -> str:
-    """Return all cells as lines, by group.
-
-    Each with what was printed, what was measured, and the fields of its run.
-    """
-    protocols = {cell.protocol for cell in sheet.cells if cell.protocol}
-    shared = protocols.pop() if len(protocols) == 1 else ""
-    rows: list[list[str]] = []
-    for group in dict.fromkeys(cell.group for cell in sheet.cells):
-        rows += [[""], [group, "", "", "last", "best val", "best test", "n", "seconds"]]
-        below = set[str]()
-        for cell, measured in zip(sheet.cells, sheet.measured, strict=True):
-            if cell.group != group:
-                continue
-            scores = [f"{measured[name]:.2f}" if name in measured else "-" for name in ("last", *BEST)]
-            seconds = f"{measured['seconds']:,.0f}" if measured else "-"
-            whose = whose_of(cell, cell.protocol)
-            rows.append([f"  {label(sheet, cell)}", value_of(cell), whose, *scores, f"{measured.get('n', 0)}", seconds])
-            fields = sheet.typed[cell.system] if cell.system else f"nothing to run: {cell.why}"
-            about = [whose_of(cell._replace(whose="", n=None), shared), fields, f"note: {cell.note}" * bool(cell.note)]
-            rows += [[f"      {text}"] for text in about if text and text not in below]
-            below |= set(about)
-    lines = [*_heading(sheet), *_wrapped(f"protocol of what is printed: {shared}" * bool(shared))]
-    lines += [*_wrapped(_legend(sheet)), *_text([Grid([], [], rows, {0, 2}, RECORD)])]
-    questions = f"{sheet.questions} questions: kdlab study answers {sheet.name} --budget {sheet.budget}"
-    return "\n".join([*lines, *([questions] if sheet.questions else [])])
+def _measured(cell: Cell, rows: pd.DataFrame) -> dict[str, Any]:
+    if not cell.system or not len(rows):
+        return {}
+    name = METRIC.get(cell.metric, "")
+    columns = {which: f"track/{name}/{which}" for which in ("last", "best_val", "best_test")}
+    if columns["last"] not in rows or rows[columns["last"]].isna().any():
+        columns["last"] = cell.column
+    means = {which: rows[column].mean() for which, column in columns.items() if column in rows}
+    sign, at = (-1, 100) if cell.metric == "error" else (1, 0)
+    values = {which: at + sign * mean for which, mean in means.items() if not math.isnan(mean)}
+    if "last" in values:
+        values["± 95 %"] = interval(rows[columns["last"]].dropna().tolist())[1]
+    return {**values, "n": len(rows), "seconds": rows.seconds.mean()}
 
 
 def reference(name: str) -> str:
@@ -182,25 +252,7 @@ def reference(name: str) -> str:
         "printed numbers alone: no study repeats this table",
     ]
     head = [part for line in lines for part in _wrapped(line)]
-    return "\n".join([*head, "", *_text([Grid([], columns, body, range(len(columns)), RECORD)])]).rstrip()
-
-
-def state(sheet: Sheet) -> str:
-    """Return how much of it was measured, in words."""
-    seeds = [measured["n"] for measured in sheet.measured if measured]
-    if not seeds:
-        return "nothing was measured so far"
-    return "1 seed a cell was measured" if set(seeds) == {1} else f"{_range(seeds)} seeds a cell were measured"
-
-
-def command(sheet: Sheet) -> str:
-    """Return the command that measures more of it."""
-    return f"kdlab study run {sheet.name} --budget {sheet.budget}"
-
-
-def where(sheet: Sheet) -> str:
-    """Return the data, and whether this is the published experiment."""
-    return f"{sheet.data}, {'as published' if sheet.budget == 'paper' else 'scaled down'}"
+    return "\n".join([*head, "", *_ruled(Grid([], columns, body, range(len(columns)), RECORD))]).rstrip()
 
 
 def is_printed(cell: Cell) -> bool:
@@ -208,9 +260,9 @@ def is_printed(cell: Cell) -> bool:
     return not math.isnan(cell.value)
 
 
-def label(sheet: Sheet, cell: Cell) -> str:
+def _label(study: Replication, cell: Cell) -> str:
     """Return the row, with metric and unit where the table has another one."""
-    other = is_printed(cell) and cell.metric != _metric(sheet)
+    other = is_printed(cell) and cell.metric != _metric(study)
     return ", ".join(filter(None, (cell.row, cell.metric, UNITS[cell.metric]))) if other else cell.row
 
 
@@ -225,20 +277,20 @@ def whose_of(cell: Cell, shared: str = "") -> str:
     return "; ".join(filter(None, (cell.whose, f"n = {cell.n}" if cell.n else "", protocol)))
 
 
-def _heading(sheet: Sheet) -> list[str]:
+def _heading(study: Replication) -> list[str]:
     """Return lines that say what it is and at which scale."""
-    source = sheet.source
-    lines = [f"{sheet.name}: {source.title} ({source.paper})", f"note: {source.note}" * bool(source.note), sheet.scale]
-    lines += [f"all runs, where nothing else is said: {sheet.usual}"] if sheet.usual else []
+    source = study.source
+    lines = [f"{study.name}: {source.title} ({source.paper})", f"note: {source.note}" * bool(source.note), study.scale]
+    lines += [f"all runs, where nothing else is said: {study.usual}"] if study.usual else []
     return [part for line in lines for part in _wrapped(line)]
 
 
-def _legend(sheet: Sheet) -> str:
+def _legend(study: Replication) -> str:
     """Return what the columns of a listing are, and the lines below a cell."""
-    columns = {cell.column for cell in sheet.cells}
+    columns = {cell.column for cell in study.cells}
     what = f" of {columns.pop()}" if len(columns) == 1 else ""
-    printed = f"{_metric(sheet)} as printed, whose it is; " if any(map(is_printed, sheet.cells)) else ""
-    run = "fields of the run and its stages" if sheet.usual else "what kdlab run takes"
+    printed = f"{_metric(study)} as printed, whose it is; " if any(map(is_printed, study.cells)) else ""
+    run = "fields of the run and its stages" if study.usual else "what kdlab run takes"
     return (
         f"columns: {printed}measured here, means{what} over n seeds after the last epoch, after the epoch that is best "
         "on validation images, and after the one that is best on test images, as many papers report it; seconds of the "
@@ -246,33 +298,34 @@ def _legend(sheet: Sheet) -> str:
     )
 
 
-def _lines(sheet: Sheet) -> Blocks:
+def _lines(study: Replication, measured: Sequence[Measured]) -> Blocks:
     """Return a line a cell: printed numbers on the left, measured on the right."""
-    notes, several = Notes(), len({cell.group for cell in sheet.cells}) > 1
-    numbers = any(map(is_printed, sheet.cells))
+    notes, several = Notes(), len({cell.group for cell in study.cells}) > 1
+    numbers = any(map(is_printed, study.cells))
     rows = []
-    for cell, measured in zip(sheet.cells, sheet.measured, strict=True):
-        row = [label(sheet, cell), *([cell.group] if several else [])]
+    for cell, values in zip(study.cells, measured, strict=True):
+        row = [_label(study, cell), *([cell.group] if several else [])]
         if numbers:
             row += [value_of(cell) + notes.mark(cell.note), whose_of(cell, cell.protocol), cell.protocol, GAP]
-        best = [f"{measured[name]:.1f}" if name in measured else NOTHING * bool(cell.system) for name in BEST]
-        rows.append([*row, _mean(cell, measured, notes), *best, f"{measured.get('n', 0)}" if cell.system else ""])
+        best = [f"{values[name]:.1f}" if name in values else NOTHING * bool(cell.system) for name in BEST]
+        rows.append([*row, _mean(cell, values, notes), *best, f"{values.get('n', 0)}" if cell.system else ""])
     above, heads = [("", 1 + several)], [""] * (1 + several)
     words = set(range(len(heads)))
     if numbers:
         words |= {len(heads) + 1, len(heads) + 2}
-        above += [(_there(sheet), 3), (GAP, 1)]
+        above += [(_there(study), 3), (GAP, 1)]
         heads += ["value", "whose", "protocol", GAP]
-    grid = Grid([*above, (_here(sheet), 4)], [*heads, "last epoch, %", *BEST.values(), "n"], rows, words)
-    return [grid, *notes.paragraphs()]
+    above += [(f"measured here: {study.where}", 4)]
+    heads += ["last epoch, %", *BEST.values(), "n"]
+    return [Grid(above, heads, rows, words), *notes.paragraphs()]
 
 
-def _printed(sheet: Sheet) -> Blocks:
+def _printed(study: Replication) -> Blocks:
     """Return rows by groups as printed.
 
     Above rows of one source stands whose their numbers are, and which epoch counts.
     """
-    rows, groups = _rows(sheet, filter(is_printed, sheet.cells))
+    rows, groups = _rows(study, filter(is_printed, study.cells))
     if not rows:
         return ["no number was printed"]
     notes, body = Notes(), list[list[str]]()
@@ -280,29 +333,32 @@ def _printed(sheet: Sheet) -> Blocks:
         body.append([whose])
         for name, cells in of_source:
             body.append([name, *(value_of(cells[g]) + notes.mark(cells[g].note) if g in cells else "" for g in groups)])
-    return [Grid([("", 1), (_there(sheet), len(groups))], ["", *_heads(groups)], body), *notes.paragraphs()]
+    heads = ["", *(group.replace(" of ", OF, 1) for group in groups)]
+    return [Grid([("", 1), (_there(study), len(groups))], heads, body), *notes.paragraphs()]
 
 
-def _measured(sheet: Sheet) -> Blocks:
+def _measured_here(study: Replication, measured: Sequence[Measured]) -> Blocks:
     """Return rows by groups as measured, as far as they can be run.
 
     On the right stands what other epochs than the last would add.
     """
-    if not any(sheet.measured):
-        return [f"{_here(sheet)}: n = 0 in every cell."]
-    rows, _ = _rows(sheet, sheet.cells)
-    of_cell = dict(zip(sheet.cells, sheet.measured, strict=True))
+    if not any(measured):
+        return [f"measured here: {study.where}: n = 0 in every cell."]
+    rows, _ = _rows(study, study.cells)
+    of_cell = dict(zip(study.cells, measured, strict=True))
     run = {name: cells for name, cells in rows.items() if any(cell.system for cell in cells.values())}
     groups = list(dict.fromkeys(g for cells in run.values() for g, cell in cells.items() if cell.system))
-    notes, body = Notes(), []
+    notes, body = Notes(), list[list[str]]()
     for name, cells in run.items():
         means = [_mean(cells[g], of_cell[cells[g]], notes) if g in cells else "" for g in groups]
-        measured = [of_cell[cell] for cell in cells.values() if cell.system]
-        seeds = _range([each.get("n", 0) for each in measured]).replace(" ", GAP)
-        body.append([name, *means, seeds, *(_more(measured, which) for which in BEST)])
-    title = f"{_here(sheet)}; last epoch in %, mean ± 95 % interval"
+        of_row = [of_cell[cell] for cell in cells.values() if cell.system]
+        body.append([name, *means, _range([each.get("n", 0) for each in of_row]).replace(" ", GAP)])
+        for which in BEST:
+            gains = [each[which] - each["last"] for each in of_row if {which, "last"} <= set(each)]
+            body[-1].append(f"{sum(gains) / len(gains):+.1f}" if gains else NOTHING)
+    title = f"measured here: {study.where}; last epoch in %, mean ± 95 % interval"
     above = [("", 1), (title, len(groups)), ("", 1), ("more in the epoch", 2)]
-    heads = ["", *_heads(groups), "n", *(name.replace("_", "\n") for name in BEST)]
+    heads = ["", *(group.replace(" of ", OF, 1) for group in groups), "n", *(name.replace("_", "\n") for name in BEST)]
     left: dict[str, list[str]] = {}
     for name in (name for name in rows if name not in run):
         left.setdefault(next(iter(rows[name].values())).why, []).append(name)
@@ -310,31 +366,22 @@ def _measured(sheet: Sheet) -> Blocks:
     return [Grid(above, heads, body), *notes.paragraphs(), *([f"not run: {not_run}"] if not_run else [])]
 
 
-def _rows(sheet: Sheet, cells: Iterable[Cell]) -> tuple[dict[str, dict[str, Cell]], list[str]]:
+def _rows(study: Replication, cells: Iterable[Cell]) -> tuple[dict[str, dict[str, Cell]], list[str]]:
     """Return cells by row and group, and the groups."""
     rows: dict[str, dict[str, Cell]] = {}
     for cell in cells:
-        rows.setdefault(label(sheet, cell), {})[cell.group] = cell
+        rows.setdefault(_label(study, cell), {})[cell.group] = cell
     return rows, list(dict.fromkeys(group for each in rows.values() for group in each))
 
 
-def _heads(groups: Sequence[str]) -> list[str]:
-    """Return a head for each group, the second network below the first."""
-    return [group.replace(" of ", f"\nof{GAP}", 1) for group in groups]
-
-
-def _metric(sheet: Sheet) -> str:
+def _metric(study: Replication) -> str:
     """Return the metric of most of its numbers."""
-    return next(filter(is_printed, sheet.cells), sheet.cells[0]).metric
+    return next(filter(is_printed, study.cells), study.cells[0]).metric
 
 
-def _there(sheet: Sheet) -> str:
-    unit = UNITS.get(_metric(sheet), "")
-    return f"printed: {sheet.source.paper}; {_metric(sheet)}{f' in {unit}' if unit else ''}"
-
-
-def _here(sheet: Sheet) -> str:
-    return f"measured here: {where(sheet)}"
+def _there(study: Replication) -> str:
+    unit = UNITS.get(_metric(study), "")
+    return f"printed: {study.source.paper}; {_metric(study)}{f' in {unit}' if unit else ''}"
 
 
 def _whose(cells: Iterable[Cell]) -> str:
@@ -356,24 +403,16 @@ def _mean(cell: Cell, measured: Measured, notes: Notes) -> str:
     return f"{measured['last']:.1f}" + ("" if math.isnan(width) else f"{GAP}±{GAP}{width:.1f}")
 
 
-def _more(measured: Iterable[Measured], which: str) -> str:
-    """Return what another epoch has more than the last, on average over a row."""
-    gains = [each[which] - each["last"] for each in measured if {which, "last"} <= set(each)]
-    return f"{sum(gains) / len(gains):+.1f}" if gains else NOTHING
-
-
 def _range(counts: Sequence[int]) -> str:
     """Return numbers of seeds in words: "3", "1 to 3"."""
     low, high = min(counts, default=0), max(counts, default=0)
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _html(blocks: Blocks) -> list[str]:
-    """Set paragraphs and tables for a notebook."""
-    return [f"<p>{_marked(block)}</p>" if isinstance(block, str) else _table(block) for block in blocks]
-
-
-def _table(grid: Grid) -> str:
+def _html(grid: Grid | str) -> str:
+    """Set a paragraph or a table for a notebook."""
+    if isinstance(grid, str):
+        return f"<p>{_marked(grid)}</p>"
     above = "".join(f'<th colspan="{span}" {CENTRE}>{_marked(text)}</th>' for text, span in grid.above)
     # Long names of networks may be broken behind their underscores
     heads = "".join(f"<th {CENTRE}>{re.sub('_(?=[a-z])', '_<wbr>', _marked(head))}</th>" for head in grid.heads)
@@ -394,19 +433,13 @@ def _marked(text: str) -> str:
     return re.sub(r"\^([a-z]+)", r"<sup>\1</sup>", escape(text)).replace("\n", "<br>")
 
 
-def _text(blocks: Blocks) -> list[str]:
-    """Set paragraphs and tables in lines, an empty one behind each."""
-    lines = []
-    for block in blocks:
-        lines += [*(_wrapped(block) if isinstance(block, str) else _ruled(block)), ""]
-    return lines
-
-
-def _ruled(grid: Grid) -> list[str]:
-    """Set a table in lines.
+def _ruled(grid: Grid | str) -> list[str]:
+    """Set a paragraph or a table in lines.
 
     Columns that do not fit stand below the others, again behind the first one.
     """
+    if isinstance(grid, str):
+        return _wrapped(grid)
     rows = [row for row in (grid.heads, *grid.rows) if len(row) > 1]
     widths = [max(len(line) for text in column for line in text.split("\n")) for column in zip(*rows, strict=True)]
     lines = _wrapped("; ".join(text for text, _ in grid.above if text.strip()))

@@ -3,7 +3,6 @@
 One number a row, with what is known of how it came about.
 """
 
-import csv
 import math
 from collections.abc import Mapping
 from functools import cache
@@ -26,19 +25,14 @@ class Table(NamedTuple):
     note: str = ""
 
 
-def _tables() -> dict[bool, dict[str, Table]]:
-    """Read tables.csv: of tables that have numbers (True) and of those that have none."""
-    with Path(__file__).with_name("tables.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    tables: dict[bool, dict[str, Table]] = {True: {}, False: {}}
-    for row in rows:
-        tables[row["numbers"] == "yes"][row["name"]] = Table(row["title"], row["paper"], row["note"])
-    return tables
+def _tables(numbers: str) -> dict[str, Table]:
+    """Read the tables of tables.csv that have numbers ("yes") or have none ("no")."""
+    rows = pd.read_csv(Path(__file__).with_name("tables.csv"), dtype="str", keep_default_na=False).to_dict("records")
+    return {row["name"]: Table(row["title"], row["paper"], row["note"]) for row in rows if row["numbers"] == numbers}
 
 
-_TABLES = _tables()
-TABLES = _TABLES[True]
-ABSENT = _TABLES[False]  # what the four papers speak of, and no row has; the note says what is known
+TABLES = _tables("yes")
+ABSENT = _tables("no")  # what the four papers speak of, and no row has; the note says what is known
 UNITS = {
     "top-1": "%",
     "top-5": "%",
