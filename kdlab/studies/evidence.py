@@ -4,7 +4,6 @@ Every row holds the identity of its run.
 """
 
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ import pandas as pd
 from filelock import FileLock
 
 from ..core.errors import Error
-from ..data import ImageSet, Recorded, is_here
+from ..data import Recorded, is_here
 from ..engine.identity import dataset_label, hash_of, identity
 from ..engine.result import Result
 from ..engine.tables import AGAIN, file_of, numbers, places, read_texts, save_table
@@ -51,6 +50,12 @@ def row(system: str, result: Result) -> dict[str, Any]:
         f"{dataset_label(name)} {size or 'own'} {each.style} {each.fingerprint()}"
         for (name, size), each in images.items()
     ]
+    metrics = {}
+    for column, value in result.metrics.items():
+        part, name, several = [*column.split("/", 2), "", ""][:3]
+        on_request = name in METRICS and METRICS[name].due == "request"
+        if part in ("val", "test", "track") and not (several and on_request):
+            metrics[column] = value
     return {
         "system": system,
         "seed": result.config.seed,
@@ -59,23 +64,10 @@ def row(system: str, result: Result) -> dict[str, Any]:
         "settings": hash_of(settings(about)),
         "identity": hash_of(about),
         "code": code(about, result.metrics["code"]["far"]),
-        **{name: value for name, value in result.metrics.items() if _is_kept(name)},
+        **metrics,
         **{name: result.metrics.get(name) for name in ABOUT},  # what is stored of an older version lacks some
         "device": result.metrics["environment"]["device"],
     }
-
-
-def _is_kept(column: str) -> bool:
-    """Return whether a result's column goes into a row."""
-    part, name, several = [*column.split("/", 2), "", ""][:3]
-    metric = METRICS.get(name)
-    return part in ("val", "test", "track") and not (several and metric and metric.due == "request")
-
-
-def check_there(datasets: Sequence[str]) -> None:
-    """Refuse missing data sets before hours of training end at them."""
-    for name in datasets:
-        chain_images(Config(dataset=name))
 
 
 def transferred(study: str, identity: str, result: Result, datasets: Sequence[str]) -> dict[str, float]:
@@ -135,16 +127,10 @@ def _column(file: Path, name: str, cells: "pd.Series[str]") -> "pd.Series[Any]":
         return pd.Series(values, index=cells.index)
     if "/" in name or name in ABOUT:
         if values is None or not np.isfinite(values[cells != ""]).all():
-            _refuse(file, cells.map(lambda cell: bool(cell) and not _finite(cell)), f"{name} is no number")
+            finite = np.isfinite(pd.to_numeric(cells, errors="coerce"))
+            _refuse(file, (cells != "") & ~finite, f"{name} is no number")
         return pd.Series(values, index=cells.index)
     return cells.mask(cells == "") if values is None else pd.Series(values, index=cells.index)
-
-
-def _finite(cell: str) -> bool:
-    try:
-        return math.isfinite(float(cell))
-    except ValueError:
-        return False
 
 
 def _refuse(file: Path, odd: "pd.Series[bool]", why: str) -> None:
@@ -167,51 +153,30 @@ def add(study: str, new: Mapping[str, Any]) -> None:
         _replace(study, local, new)
 
 
-def identities(systems: Mapping[str, Config]) -> dict[str, dict[str, Any]]:
-    """Return the identity that each system has today, whatever its seed."""
-    return {name: identity(config, chain_images(config)) for name, config in systems.items()}
-
-
 def measured(systems: Mapping[str, Config], rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Return the identities of the systems that `rows` may be about.
 
     These have a row's name and data of its name.
 
     Where their files are missing nothing is opened or downloaded: the images are those that the rows name, and a
-    system is left out where none does.
+    system is left out where none does. Where rows differ the first one counts, which is a committed one.
     """
     about = rows.reindex(columns=["system", "dataset"]).astype(object).fillna("")  # "": an older row does not say
-    pairs, named = set(about.itertuples(index=False, name=None)), _named(rows)
-    near = {
-        name: config for name, config in systems.items() if {(name, dataset_label(config.dataset)), (name, "")} & pairs
-    }
-    images = {name: _images(config, named) for name, config in near.items()}
-    return {name: identity(systems[name], of_chain) for name, of_chain in images.items() if of_chain}
-
-
-def _named(rows: pd.DataFrame) -> dict[tuple[str, int | None], Recorded]:
-    """Return the image sets that rows name, by name and size.
-
-    Where rows differ the first one counts, which is a committed one.
-    """
+    pairs = set(about.itertuples(index=False, name=None))
     recorded: dict[tuple[str, int | None], Recorded] = {}
     for text in rows.reindex(columns=["data"])["data"].dropna().unique():
         for name, size, style, fingerprint in DATA.findall(text):
             recorded.setdefault((name, None if size == "own" else int(size)), Recorded(style, fingerprint))
-    return recorded
-
-
-def _images(
-    config: Config, named: Mapping[tuple[str, int | None], Recorded]
-) -> Mapping[tuple[str, int | None], ImageSet | Recorded]:
-    """Return the images of a chain, or those that rows name where files are missing.
-
-    Empty where no row names them.
-    """
-    wanted = {(stage.dataset, stage.size): (dataset_label(stage.dataset), stage.size) for stage in config.chain()}
-    if all(is_here(dataset) for dataset, _ in wanted):
-        return chain_images(config)
-    return {key: named[name] for key, name in wanted.items()} if set(wanted.values()) <= set(named) else {}
+    facts = {}
+    for name, config in systems.items():
+        if not {(name, dataset_label(config.dataset)), (name, "")} & pairs:
+            continue
+        wanted = {(stage.dataset, stage.size): (dataset_label(stage.dataset), stage.size) for stage in config.chain()}
+        if all(is_here(dataset) for dataset, _ in wanted):
+            facts[name] = identity(config, chain_images(config))
+        elif set(wanted.values()) <= set(recorded):
+            facts[name] = identity(config, {key: recorded[image_set] for key, image_set in wanted.items()})
+    return facts
 
 
 def fresh_and_stale(study: str, systems: Mapping[str, Config]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -228,6 +193,12 @@ def fresh_and_stale(study: str, systems: Mapping[str, Config]) -> tuple[pd.DataF
     fresh = pd.Series(fits, index=rows.index, dtype=bool)
     again = pd.MultiIndex.from_frame(rows[KEY]).isin(pd.MultiIndex.from_frame(rows[fresh][KEY]))
     return rows[fresh].reset_index(drop=True), rows[~again].reset_index(drop=True)
+
+
+def records(rows: pd.DataFrame, system: str) -> list[dict[str, Any]]:
+    """Return the rows of a system, by seed."""
+    of_system = rows[rows.system == system].sort_values("seed").to_dict("records")
+    return [{str(column): value for column, value in row.items()} for row in of_system]
 
 
 def reseeded(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:

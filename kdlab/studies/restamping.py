@@ -74,11 +74,12 @@ def verify(study: str, systems: Mapping[str, Config]) -> pd.DataFrame:
     with environment(KDLAB_RUNS=str(folder), KDLAB_FIGURES=str(figures_root())):
         for name, about in now.items():
             today = evidence.code(about, far)
-            of_system = _records(rows, name)
+            of_system = evidence.records(rows, name)
             verified = {row["seed"] for row in of_system if row["code"] == today}
             older: dict[str, list[dict[str, Any]]] = {}
             for row in of_system:
-                if row["seed"] not in verified and _has_settings(row, about):
+                its_settings = hash_of(evidence.settings(evidence.reseeded(about, int(row["seed"]))))
+                if row["seed"] not in verified and its_settings == row["settings"]:
                     older.setdefault(row["code"], []).append(row)
             for group in older.values():
                 moved = _difference(group[0], systems[name])
@@ -88,10 +89,6 @@ def verify(study: str, systems: Mapping[str, Config]) -> pd.DataFrame:
                 table.append({"system": name, "seed": seed, "rows": len(group), "holds": not moved, "moved": moved})
     shutil.rmtree(folder, ignore_errors=True)
     return pd.DataFrame(table, columns=["system", "seed", "rows", "holds", "moved"])
-
-
-def _has_settings(row: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
-    return hash_of(evidence.settings(evidence.reseeded(identity, int(row["seed"])))) == row["settings"]
 
 
 def _difference(old: Mapping[str, Any], config: Config) -> str:
@@ -123,7 +120,8 @@ def restamp(study: str, systems: Mapping[str, Config], old: Path, share: float =
     """
     if not 0 < share <= 1:
         raise Error(f"share={share}: give a share of the epochs above 0 and at most 1")
-    _check_checkout(old)
+    if not (old / "kdlab" / "__init__.py").is_file():
+        raise Error(f"{old} is no checkout of kdlab: make one of the commit that the rows are of, git worktree add")
     rows = evidence.load(study)
     now = evidence.measured(systems, rows)
     then = _identities(old, rows, systems, {})
@@ -131,7 +129,7 @@ def restamp(study: str, systems: Mapping[str, Config], old: Path, share: float =
     same = _identities(old, rows, systems, made_anew) if any(then[n] != now.get(n) for n in then) else {}
     stale = {}
     for name in [name for name in systems if name in now and name in then]:
-        counted = [row for row in _records(rows, name) if row["identity"] == _of(then[name], row)]
+        counted = [row for row in evidence.records(rows, name) if row["identity"] == _of(then[name], row)]
         if renamed := [row for row in counted if row["identity"] != _of(now[name], row)]:
             stale[name] = renamed
     calculated = {name for name in stale if hash_of(same[name]) == hash_of(now[name])}
@@ -157,17 +155,6 @@ def shortened(config: Config, share: float) -> Config:
     """Return a run, and all that it stands on, of a share of the epochs."""
     stages = {role: shortened(stage, share) for role, stage in config.nested.items()}
     return config.replace(epochs=math.ceil(share * config.epochs), **stages)
-
-
-def _check_checkout(old: Path) -> None:
-    if not (old / "kdlab" / "__init__.py").is_file():
-        raise Error(f"{old} is no checkout of kdlab: make one of the commit that the rows are of, git worktree add")
-
-
-def _records(rows: pd.DataFrame, system: str) -> list[dict[str, Any]]:
-    """Return the rows of a system, by seed."""
-    of_system = rows[rows.system == system].sort_values("seed").to_dict("records")
-    return [{str(column): value for column, value in row.items()} for row in of_system]
 
 
 def _of(identity: Mapping[str, Any], row: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from ..engine.result import Result
 from ..engine.run import run
 from ..experiment.config import Config
 from ..experiment.device import one_thread
+from ..experiment.setup import chain_images
 from . import evidence, restamping, tuning, verdicts
 from .verdicts import Question
 
@@ -99,7 +100,8 @@ class Study:
         results: dict[str, list[Result]] = {name: [] for name in chosen}
         chosen_seeds = list(self.seeds if seeds is None else seeds)
         self._check_seeds(chosen_seeds)
-        evidence.check_there(self.transfers)
+        for name in self.transfers:  # a missing data set is refused before hours of training end at it
+            chain_images(Config(dataset=name))
         with one_thread():
             for seed in chosen_seeds:
                 for name, config in chosen.items():
@@ -160,11 +162,9 @@ class Study:
 
     def groups(self, systems: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
         """Return the evidence for figures: {system: its rows, by seed}."""
-        rows = self.rows().sort_values("seed")
-        records: dict[str, list[dict[str, Any]]] = {name: [] for name in self._shown(systems)}
-        for row in rows[rows.system.isin(list(records))].to_dict("records"):
-            records[row["system"]].append({str(column): value for column, value in row.items()})
-        return {name: of_system for name, of_system in records.items() if of_system}
+        rows = self.rows()
+        groups = {name: evidence.records(rows, name) for name in self._shown(systems)}
+        return {name: of_system for name, of_system in groups.items() if of_system}
 
     def differences(self, system: str, baseline: str, metric: str | None = None) -> "pd.Series[float]":
         """Return system - baseline for every seed that was measured with both."""
@@ -201,9 +201,13 @@ class Study:
 
     def answers(self) -> pd.DataFrame:
         """Return a row for every question: difference, 95 % interval, n, verdict."""
-        rows = self.rows()
-        gained = [_mean_gained(rows, question).tolist() for question in self.questions]
-        return pd.DataFrame([verdicts.answer(*each) for each in zip(self.questions, gained, strict=True)])
+        rows, answers = self.rows(), []
+        for question in self.questions:
+            gained = [_gained(rows, *pair, question.metric) for pair in question.pairs]
+            # Of several pairs the mean, for every seed with all of them
+            mean = gained[0] if len(gained) == 1 else pd.concat(gained, axis=1).dropna().mean(axis=1)
+            answers.append(verdicts.answer(question, mean.tolist()))
+        return pd.DataFrame(answers)
 
     def told(self) -> str:
         """Return its systems, their numbers of seeds, and its questions, as lines."""
@@ -234,12 +238,6 @@ def _gained(rows: pd.DataFrame, system: str, baseline: str, metric: str) -> "pd.
     """Return what a system has more than a baseline, for every seed with both."""
     wide = _wide(rows, metric)
     return (wide[system] - wide[baseline]).dropna() if {system, baseline} <= set(wide) else pd.Series(dtype=float)
-
-
-def _mean_gained(rows: pd.DataFrame, question: Question) -> "pd.Series[float]":
-    """Return the mean of a question's differences, for every seed with all of them."""
-    gained = [_gained(rows, *pair, question.metric) for pair in question.pairs]
-    return gained[0] if len(gained) == 1 else pd.concat(gained, axis=1).dropna().mean(axis=1)
 
 
 STUDIES: dict[str, Callable[..., Study]] = {}

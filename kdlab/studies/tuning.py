@@ -33,10 +33,9 @@ def chosen_rates(study: str) -> dict[str, float]:
     """
     rates = defaultdict(lambda: Config.model_fields["lr"].default)
     with shipped_only():
-        table = load_table(f"{study}_tuning") if places(f"{study}_tuning") else pd.DataFrame()
-    if len(table):
-        chosen = table[table.chosen].set_index("system")
-        rates.update(chosen.lr.to_dict())
+        if places(f"{study}_tuning"):
+            table = load_table(f"{study}_tuning")
+            rates.update(table[table.chosen].set_index("system").lr.to_dict())
     return rates
 
 
@@ -71,7 +70,9 @@ def tune(study: str, systems: Mapping[str, Config], grids: Grid) -> dict[str, Co
             ends = [end for end in (0, -1) if len(rates) > 1 and rates[end] in {candidate.lr for candidate in top}]
             if not ends:
                 break
-            values["lr"] = _grown(rates, ends)
+            lower = [rates[0] ** 2 / rates[1]] if 0 in ends else []
+            higher = [rates[-1] ** 2 / rates[-2]] if -1 in ends else []
+            values["lr"] = [*lower, *rates, *higher]
         at_edge += [f"{name}: lr={rates[end]:g}" for end in ends if rates[end] == top[0].lr]
         table += [
             {
@@ -102,13 +103,6 @@ def _score(config: Config, metric: str) -> float:
             raise
         return -math.inf * kind.sign
     return round(sum(result[metric] for result in results) / len(results), 2 if kind.unit == "%" else 6)
-
-
-def _grown(rates: list[float], ends: Sequence[int]) -> list[float]:
-    """Return learning rates in order, with one more beyond each of these ends."""
-    lower = [rates[0] ** 2 / rates[1]] if 0 in ends else []
-    higher = [rates[-1] ** 2 / rates[-2]] if -1 in ends else []
-    return [*lower, *rates, *higher]
 
 
 def _in_chain(config: Config, old: Config, new: Config) -> Config:

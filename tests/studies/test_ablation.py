@@ -6,8 +6,9 @@ import torch
 from making import ON_DIGITS, TEACHER, TINY, make
 
 from kdlab import STUDIES, Config, Error, Study
+from kdlab.engine.identity import hash_of, identity
+from kdlab.experiment.setup import chain_images
 from kdlab.studies.ablation import CELL, ablation, cells_of, changed, crossed, worth
-from kdlab.studies.evidence import hash_of, identities
 
 WHOLE = Config(method="litenet_ssd", teacher=TEACHER, weights={"kd": 2.0}, hp={"T": 2.0}, **TINY)
 PARTS = {
@@ -70,7 +71,8 @@ def test_worth_and_cells_by_hand(monkeypatch):
 def test_every_system_of_a_study_is_another_experiment(name):
     systems = STUDIES[name](**ON_DIGITS.get(name, {})).systems
     cells = {system for system in systems if CELL.fullmatch(system)}  # one of them is the whole
-    hashes = [hash_of(found) for system, found in identities(systems).items() if system not in cells]
+    others = [config for system, config in systems.items() if system not in cells]
+    hashes = [hash_of(identity(config, chain_images(config))) for config in others]
     assert len(set(hashes)) == len(hashes)
 
 

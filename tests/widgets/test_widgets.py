@@ -17,9 +17,10 @@ from making import TEACHER, TINY
 
 import kdlab
 from kdlab import Config, Error, widgets
-from kdlab.engine.identity import hash_of
+from kdlab.engine.identity import hash_of, identity
 from kdlab.engine.tables import save_table
-from kdlab.studies.evidence import identities, reseeded, settings
+from kdlab.experiment.setup import chain_images
+from kdlab.studies.evidence import reseeded, settings
 from kdlab.widgets.circle import Toy
 from kdlab.widgets.gallery import CONFIGS, EXPLORERS
 from kdlab.widgets.ramp import stopping
@@ -128,10 +129,10 @@ def evidence(root, monkeypatch, studies):
     monkeypatch.setenv("KDLAB_FIGURES", str(root))
     for name in studies:
         study, rows = kdlab.STUDIES[name](), []
-        known = identities(study.systems)
-        for i, system in enumerate(study.systems):
+        for i, (system, config) in enumerate(study.systems.items()):
+            known = identity(config, chain_images(config))
             for seed in range(4):
-                now = reseeded(known[system], seed)
+                now = reseeded(known, seed)
                 rows.append(
                     {
                         "system": system,

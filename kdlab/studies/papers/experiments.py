@@ -76,7 +76,11 @@ def table(name: str, dataset: str | None = None, labels: int | float | None = No
         if isinstance(fields, str):
             plan.append(Planned(cell._replace(why=fields)))
         else:
-            plan.append(Planned(cell._replace(system=_name(fields)), fields, teaches=row["method"] == "teacher"))
+            # "kd, resnet20 of resnet56": by the experiment, so that one that stands in several cells is one system
+            teacher = fields.get("teacher", {}).get("model")
+            variant = ["joint"] if fields.get("preset") == "joint" else []
+            system = [fields["method"], *variant, f"{fields['model']} of {teacher}" if teacher else fields["model"]]
+            plan.append(Planned(cell._replace(system=", ".join(system)), fields, row["method"] == "teacher"))
     have = dict.fromkeys(cell.row for cell, fields, _ in plan if fields and not cell.row.startswith("teacher"))
     baseline = "kd" if "kd" in have else "supervised"
     rows = [("kd", "supervised")] if baseline == "kd" else []
@@ -100,17 +104,6 @@ def _fields(row: Mapping[Any, Any], spec: Spec) -> dict[str, Any] | str:
     if preset not in presets_of(key):
         return f"kdlab has no recipe of it for {row['dataset']}"
     return fields_of(key, student, teacher, preset)
-
-
-def _name(fields: Mapping[str, Any]) -> str:
-    """Return the name of a system: "kd, resnet20 of resnet56".
-
-    It follows from the experiment, so that one that stands in several cells is one system.
-    """
-    teacher = fields.get("teacher", {}).get("model")
-    variant = [fields["preset"]] if fields.get("preset") == "joint" else []
-    nets = f"{fields['model']} of {teacher}" if teacher else fields["model"]
-    return ", ".join([fields["method"], *variant, nets])
 
 
 def scheduled(count: int, dataset: str | None = None, budget: str = "lab") -> Replication:
@@ -166,11 +159,9 @@ def figure_5(
     Which pair of networks the figure has is not known.
     """
     task, groups = Task(dataset, None, budget), {}
-    for share in SHARES if task.small or dataset else ():
-        groups[f"{100 * share:.0f} % of the images"] = {"labels": share}
-    for data in () if groups else ("cifar100", "tiny-imagenet"):
-        for share in SHARES:
-            groups[f"{100 * share:.0f} % of the images of {data}"] = {"labels": share, "dataset": data}
+    for data, share in product([None] if task.small or dataset else ["cifar100", "tiny-imagenet"], SHARES):
+        group = f"{100 * share:.0f} % of the images{f' of {data}' if data else ''}"
+        groups[group] = {"labels": share, **({"dataset": data} if data else {})}
     plan = _varied(groups, {"labels": None}, ("kd", "crd", "sskd", "lsskd"), model, teacher)
     return replicate("lsskd/figure-5", plan, [(m, "kd") for m in ("crd", "sskd", "lsskd")], task)
 
@@ -219,8 +210,9 @@ def coc(dataset: str | None = None, labels: int | float | None = None, budget: s
             plan.append(Planned(Cell(model, row, f"{row}, {model}"), fields))
     for row in numbers("lsskd/coc").to_dict("records"):
         about = f"{row['method']}, {row['condition']}"
-        cell = Cell("networks that are not named", about, why="the difference of two cells", **printed(row))
-        plan.append(Planned(cell))
+        plan.append(
+            Planned(Cell("networks that are not named", about, why="the difference of two cells", **printed(row)))
+        )
     rows = [("lsskd, COC", "lsskd"), ("supervised, COC", "supervised"), ("lsskd, COC", "supervised, COC")]
     return replicate("lsskd/coc", plan, rows, Task(dataset, labels, budget))
 
@@ -328,8 +320,9 @@ def pretext(
     runs = {
         "none": fields_of("sskd", model, teacher, weights={"ss": 0.0}),
         "contrastive": fields_of("sskd", model, teacher),
-        **{task: _other(model, teacher, task=task) for task in ("rotation", "jigsaw", "exemplar")},
     }
+    for task in ("rotation", "jigsaw", "exemplar"):
+        runs[task] = fields_of("sskd_pretext", model, teacher, of_teacher={"hp": {"task": task}})
     plan = [Planned(Cell(f"{model} of {teacher}", row, row), fields) for row, fields in runs.items()]
     none, published_task, *others = runs
     rows = [*((task, none) for task in (published_task, *others)), *((published_task, task) for task in others)]
@@ -352,15 +345,11 @@ def transformations(
     """
     alone = ("paper", "color_drop", "crop", "color_jitter")
     runs = {"rotation": fields_of("sskd", model, teacher)}
-    runs |= {transform: _other(model, teacher, transform=transform) for transform in alone}
+    for transform in alone:
+        runs[transform] = fields_of("sskd_pretext", model, teacher, of_teacher={"hp": {"transform": transform}})
     plan = [Planned(Cell(f"{model} of {teacher}", row, row), fields) for row, fields in runs.items()]
     rows = [("rotation", transform) for transform in alone]
     return replicate("sskd/transformations", plan, rows, Task(dataset, labels, budget))
-
-
-def _other(model: str, teacher: str, **hp: str) -> dict[str, Any]:
-    """Return the fields of a student whose teacher's head has these settings."""
-    return fields_of("sskd_pretext", model, teacher, of_teacher={"hp": hp})
 
 
 def linear(
