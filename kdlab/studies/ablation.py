@@ -125,11 +125,6 @@ def with_images(config: Config, times: int, **fields: object) -> Config:
     return config.replace(batch=times * config.batch, **longer, **fields)
 
 
-def given(size: int | None) -> dict[str, int]:
-    """Return the field size where a size is set; a recipe has its own."""
-    return {"size": size} if size else {}
-
-
 def one_size(dataset: str) -> int | None:
     """Return pixels per side for folders of images, whose sizes may differ.
 

@@ -159,15 +159,11 @@ def measured(systems: Mapping[str, Config], rows: pd.DataFrame) -> dict[str, dic
     These have a row's name and data of its name.
 
     Where their files are missing nothing is opened or downloaded: the images are those that the rows name, and a
-    system is left out where none does. Where rows differ the first one counts, which is a committed one.
+    system is left out where none does.
     """
     about = rows.reindex(columns=["system", "dataset"]).astype(object).fillna("")  # "": an older row does not say
     pairs = set(about.itertuples(index=False, name=None))
-    recorded: dict[tuple[str, int | None], Recorded] = {}
-    for text in rows.reindex(columns=["data"])["data"].dropna().unique():
-        for name, size, style, fingerprint in DATA.findall(text):
-            recorded.setdefault((name, None if size == "own" else int(size)), Recorded(style, fingerprint))
-    facts = {}
+    facts, recorded = {}, _named(rows)
     for name, config in systems.items():
         if not {(name, dataset_label(config.dataset)), (name, "")} & pairs:
             continue
@@ -177,6 +173,18 @@ def measured(systems: Mapping[str, Config], rows: pd.DataFrame) -> dict[str, dic
         elif set(wanted.values()) <= set(recorded):
             facts[name] = identity(config, {key: recorded[image_set] for key, image_set in wanted.items()})
     return facts
+
+
+def _named(rows: pd.DataFrame) -> dict[tuple[str, int | None], Recorded]:
+    """Return the image sets that rows name, by name and size.
+
+    Where rows differ the first one counts, which is a committed one.
+    """
+    recorded: dict[tuple[str, int | None], Recorded] = {}
+    for text in rows.reindex(columns=["data"])["data"].dropna().unique():
+        for name, size, style, fingerprint in DATA.findall(text):
+            recorded.setdefault((name, None if size == "own" else int(size)), Recorded(style, fingerprint))
+    return recorded
 
 
 def fresh_and_stale(study: str, systems: Mapping[str, Config]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -213,9 +221,8 @@ def reseeded(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:
 
 def stamp(study: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Replace rows of the same settings, whatever their identities."""
-    if new := list(rows):
-        with _locked(study) as local:
-            _replace(study, local, *new)
+    with _locked(study) as local:
+        _replace(study, local, *rows)
 
 
 def _replace(study: str, local: pd.DataFrame, *rows: Mapping[str, Any]) -> None:

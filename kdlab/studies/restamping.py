@@ -171,13 +171,10 @@ def _moved(
         return {}
     configs = json.dumps([shortened(config, share).model_dump(mode="json") for _, config in runs])
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as both:
-        codes = {"old": old, "new": PACKAGE.parent}
-        answers = {
-            name: both.submit(_output, code, NUMBERS, configs, Path(folder, name)) for name, code in codes.items()
-        }
-        before, after = (answers[name].result() for name in codes)
+        before = both.submit(_output, old, NUMBERS, configs, Path(folder, "old"))
+        after = both.submit(_output, PACKAGE.parent, NUMBERS, configs, Path(folder, "new"))
     moved: dict[str, list[str]] = {name: [] for name in rows}
-    for (name, _), then, now in zip(runs, before, after, strict=True):
+    for (name, _), then, now in zip(runs, before.result(), after.result(), strict=True):
         moved[name] += [
             f"{number} {then.get(number)} -> {now.get(number)}"
             for number in {**then, **now}

@@ -4,7 +4,6 @@ from typing import Any
 
 from ...core.errors import lookup
 from ...experiment.config import Config
-from ..ablation import given
 from ..study import Study, study
 from ..tuning import chosen_rates
 from ..verdicts import Question
@@ -168,7 +167,11 @@ def _published(dataset: str, labels: int, ssl: str, size: int | None) -> tuple[C
 
     The published numbers of labels; on the digits, which no paper has, `labels`.
     """
-    task: dict[str, Any] = {"dataset": dataset, **({"labels": labels} if dataset == "digits" else {}), **given(size)}
+    task: dict[str, Any] = {
+        "dataset": dataset,
+        **({"labels": labels} if dataset == "digits" else {}),
+        **({"size": size} if size else {}),
+    }
     full = Config(method="litenet_ssd", preset="paper", teacher={"init": {"method": ssl}}, **task)
     assert full.teacher is not None
     return full, full.teacher.replace(init=None, epochs=200, lr=0.05, head_lr=1.0)

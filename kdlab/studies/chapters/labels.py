@@ -8,7 +8,6 @@ from ..tuning import chosen_rates
 from ..verdicts import Question
 
 GRID = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
-POINTED = ("20% wrong", "40% asymmetric")
 
 
 @study
@@ -50,7 +49,11 @@ def noise(dataset: str = "digits", labels: float = 0.5, budget: str = "lab", siz
                 for name in ("20% wrong", "40% wrong", "60% wrong")
             ),
             # Of the digits five have a similar one: 40 % of their labels are 20 % of all
-            Question("Is noise that points to one class worse than as much that points anywhere?", *POINTED),
+            Question(
+                "Is noise that points to one class worse than as much that points anywhere?",
+                "20% wrong",
+                "40% asymmetric",
+            ),
             Question("Does a clean teacher help at 40%?", "40% wrong, a clean teacher", "40% wrong"),
             Question("And at 60%?", "60% wrong, a clean teacher", "60% wrong"),
             Question("Does it then still harm that 40% are wrong?", "no noise", "40% wrong, a clean teacher"),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ...experiment.config import Config
-from ..ablation import given, one_size
+from ..ablation import one_size
 from ..study import Study, study
 from ..tuning import chosen_rates
 from ..verdicts import Question
@@ -71,7 +71,7 @@ def _published(dataset: str, labels: int, size: int | None) -> dict[str, Config]
     task: dict[str, Any] = {
         "dataset": dataset,
         "labels": labels if dataset in ("digits", "mnist") else None,
-        **given(size),
+        **({"size": size} if size else {}),
     }
     paper = {**task, "preset": "paper", "model": "wrn_16_2"}
     plain = Config(**paper)

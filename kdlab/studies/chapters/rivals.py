@@ -10,12 +10,8 @@ from ..tuning import chosen_rates
 from ..verdicts import Question
 
 GRID = (8e-3, 1.6e-2, 3.2e-2, 6.4e-2, 0.128)
-LEFT_OUT = {
-    "fsp": "needs equal channels in every stage, this pair has others",
-    "litenet_ssd": "learns from the unlabelled images too: study distillation",
-    "tfkd_self": "is KD from a teacher of the same kind",
-    "scheduled_kd": "is KD with a schedule: study scheduled",
-}
+# Left out: fsp, as this pair has other channels in every stage; litenet_ssd, which learns from unlabelled images too
+# (study distillation); tfkd_self, KD from a teacher of the same kind; scheduled_kd, KD with a schedule
 FAMILIES = {  # what is compared; a study is a fixed list, whatever methods a notebook adds
     "labels": ("labels only",),
     "answers": ("kd", "KD, 4 times the images", "dkd"),

@@ -3,7 +3,6 @@
 from typing import Any
 
 from ...experiment.config import Config
-from ..ablation import given
 from ..study import Study, study
 from ..tuning import chosen_rates
 from ..verdicts import Question
@@ -138,7 +137,7 @@ def _published(dataset: str, labels: int, size: int | None) -> tuple[Config, ...
         task: dict[str, Any] = {"dataset": dataset, "labels": labels, "size": size or 32, "augment": "digits"}
         of_teacher = {"pretrained": False, "augment": "digits"}
     else:
-        task, of_teacher = {"dataset": dataset, **given(size)}, {}
+        task, of_teacher = {"dataset": dataset, **({"size": size} if size else {})}, {}
     linear = Config(method="scheduled_kd", preset="early_stopping", teacher=of_teacher, **task)
     assert linear.teacher is not None
     teacher = linear.teacher

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ...experiment.config import Config
-from ..ablation import given, one_size, with_images
+from ..ablation import one_size, with_images
 from ..study import Study, study
 from ..tuning import chosen_rates
 from ..verdicts import Question
@@ -88,7 +88,7 @@ def _published(dataset: str, labels: int, size: int | None) -> dict[str, Config]
     task: dict[str, Any] = {
         "dataset": dataset,
         "labels": labels if dataset in ("digits", "mnist") else None,
-        **given(size),
+        **({"size": size} if size else {}),
     }
     large = {**task, "preset": "paper", "model": "resnet32x4"}
     small = {**task, "preset": "paper", "model": "resnet8x4"}

@@ -1,4 +1,4 @@
-"""Replications: published experiments with their pages, for notebooks, terminals and as data.
+"""Replications of published experiments, and their pages: HTML, lines and data.
 
 A page is written once, as paragraphs and tables, and set twice: in HTML and in lines. No column of it holds both what
 was printed and what was measured here.

@@ -27,19 +27,21 @@ FOR_SMALL = {  # networks whose first layers would leave nothing of 8 pixels
 }
 HP = {"crd": {"negatives": 64}, "moco": {"queue": 512}}
 LABELS = 50  # so many published images with labels to one of these
-TRAINING = (
-    "optimizer",
-    "optimizer_hp",
-    "momentum",
-    "nesterov",
-    "weight_decay",
-    "decay_all",
-    "schedule",
-    "milestones",
-    "decay",
-    "warmup",
-)
-DEFAULTS = {name: Config.model_fields[name].default for name in TRAINING}
+DEFAULTS = {
+    name: Config.model_fields[name].default
+    for name in (
+        "optimizer",
+        "optimizer_hp",
+        "momentum",
+        "nesterov",
+        "weight_decay",
+        "decay_all",
+        "schedule",
+        "milestones",
+        "decay",
+        "warmup",
+    )
+}
 # Of these networks, so many pixels leave a last map of one point, in which factor transfer has nothing to compare
 POINTS = {8: ("vgg", "mobilenet", "shufflenet", "resnet50"), 16: ("mobilenet_v2_half",)}
 SCALES = {"smoke": (2, 2, 16), "lab": (4, 10, 32)}  # epochs of a run, steps an epoch, images a batch
@@ -190,8 +192,8 @@ def replicate(
         usual = typed(shared)
         words = {name: typed({"method": c.method, **differing(c, shared)}) for name, c in systems.items()}
     else:
-        data = ", ".join(dict.fromkeys(config.dataset for config in systems.values()))
-        where = data or "no data: nothing of it can be run"
+        data = dict.fromkeys(config.dataset for config in systems.values())
+        where = ", ".join(data) or "no data: nothing of it can be run"
         scale = f"budget paper: the published experiment, on {where}; what the paper does not print is a reconstruction"
     printed = {c.system: c.value for c in cells if c.system and c.metric == "top-1" and c.value == c.value}
     return Replication(
