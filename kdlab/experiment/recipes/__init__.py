@@ -3,6 +3,7 @@
 A recipe is a function of what its paper varies (networks, data set).
 """
 
+from collections.abc import Iterable
 from functools import partial
 
 from . import benchmark, imagenet, pretraining, rotations, self_distillation, stl10
@@ -20,7 +21,7 @@ RECIPES: dict[str, dict[str, Preset]] = {
         "stl10": stl10.clean_teacher,
         "as_released": stl10.released_teacher,
     },
-    "label_smoothing": {"paper": self_distillation.pskd},
+    "label_smoothing": {"paper": self_distillation.PSKD},
     # no labels
     "simclr": {"short": partial(pretraining.short, "simclr"), "paper": partial(pretraining.long, "simclr")},
     "moco": {"short": partial(pretraining.short, "moco"), "paper": partial(pretraining.long, "moco")},
@@ -31,8 +32,8 @@ RECIPES: dict[str, dict[str, Preset]] = {
     "scheduled_kd": {
         "paper": stl10.paper,
         "as_released": stl10.as_released,
-        "early_stopping": stl10.early_stopping,
-        "early_stopping_2500": stl10.early_stopping_2500,
+        "early_stopping": partial(stl10.early_stopping, labels=4500, validation=0.1),
+        "early_stopping_2500": partial(stl10.early_stopping, labels=2250, validation=0.05),
     },
     "dkd": {"paper": benchmark.decoupled},
     **{key: {"paper": benchmark.pair} for key in ("fitnet", "at", "nst", "vid", "rkd", "sp", "cc", "pkt", "semckd")},
@@ -57,18 +58,22 @@ RECIPES: dict[str, dict[str, Preset]] = {
     },
     "sskd_pretext_head": {"paper": rotations.sskd_pretext_head},
     "sskd_pretext": {"paper": rotations.sskd_pretext},
-    "hsakd_teacher": {"paper": rotations.joint_teacher},
+    "hsakd_teacher": {"paper": partial(rotations.joint_teacher, model="wrn_40_2")},
     "hsakd_branches": {"paper": rotations.frozen_teacher},
-    "hsakd": {"paper": rotations.hsakd, "joint": rotations.hsakd_joint},
+    "hsakd": {"paper": rotations.hsakd, "joint": partial(rotations.hsakd, phase=rotations.joint_teacher)},
     "tfkd_self": {"paper": self_distillation.tfkd_self},
     # itself
     "tfkd_reg": {"paper": self_distillation.tfkd_reg},
-    "cskd": {"paper": self_distillation.cskd},
-    "pskd": {"paper": self_distillation.pskd},
-    "deep_supervision": {"paper": self_distillation.byot},
-    "byot": {"paper": self_distillation.byot},
-    "hsakd_online": {"paper": rotations.hsakd_online},
-    "lsskd": {"paper": rotations.lsskd, "coc": rotations.lsskd_coc, "imagenet": imagenet.lsskd},
+    "cskd": {"paper": self_distillation.CSKD},
+    "pskd": {"paper": self_distillation.PSKD},
+    "deep_supervision": {"paper": self_distillation.BYOT},
+    "byot": {"paper": self_distillation.BYOT},
+    "hsakd_online": {"paper": rotations.nesterov},
+    "lsskd": {
+        "paper": rotations.lsskd,
+        "coc": partial(rotations.lsskd, cutout=8, cutmix=0.5),
+        "imagenet": imagenet.lsskd,
+    },
 }
 
 
@@ -138,19 +143,18 @@ FSP = tuple(
 # Zhao et al. 2022
 DKD = tuple(pair for pair in CRD if pair not in (("resnet20", "resnet110"), ("vgg8", "resnet50")))
 
-_TEACHERS = tuple(dict.fromkeys(teacher for _, teacher in CRD))
-_STUDENTS = tuple(dict.fromkeys(student for student, _ in CRD))
+_TEACHERS = [teacher for _, teacher in CRD]
 _CRD_METHODS = ("kd", "fitnet", "at", "nst", "ab", "vid", "rkd", "sp", "cc", "pkt", "crd", "ft", "semckd")
 Pair = tuple[str, str | None]
 
 
-def _alone(models: tuple[str, ...]) -> tuple[Pair, ...]:
-    return tuple((model, None) for model in models)
+def _alone(models: Iterable[str]) -> tuple[Pair, ...]:
+    return tuple((model, None) for model in dict.fromkeys(models))
 
 
 # Method -> (student, teacher or None)
 PAIRS: dict[str, tuple[Pair, ...]] = {
-    "supervised": _alone(tuple(dict.fromkeys(_STUDENTS + _TEACHERS))),
+    "supervised": _alone([student for student, _ in CRD] + _TEACHERS),
     **dict.fromkeys(_CRD_METHODS, CRD),
     "ab_init": CRD,
     "fsp": FSP,
@@ -158,12 +162,12 @@ PAIRS: dict[str, tuple[Pair, ...]] = {
     "dkd": DKD,
     "ft_paraphraser": _alone(_TEACHERS),
     "sskd": SSKD,
-    "sskd_head": _alone(tuple(dict.fromkeys(teacher for _, teacher in SSKD))),
+    "sskd_head": _alone(teacher for _, teacher in SSKD),
     "sskd_pretext": (),
     "sskd_pretext_head": (),  # for which pair the paper has them is not known
     "hsakd": HSAKD,
     "hsakd_online": _alone(HSAKD_ONLINE),
-    **dict.fromkeys(("hsakd_teacher", "hsakd_branches"), _alone(tuple(dict.fromkeys(t for _, t in HSAKD)))),
+    **dict.fromkeys(("hsakd_teacher", "hsakd_branches"), _alone(teacher for _, teacher in HSAKD)),
     "lsskd": _alone(LSSKD),
     **dict.fromkeys(("pskd", "cskd", "label_smoothing"), _alone(PSKD)),
     "tfkd_self": _alone((*TFKD, "resnet50")),

@@ -23,13 +23,9 @@ OPTIMIZER = Recipe(
 ) | Recipe(KD, epochs=100, milestones=(0.3, 0.6, 0.9))
 
 
-def _task(model: str, dataset: str) -> Recipe:
-    return OPTIMIZER | Recipe(EXAMPLE, model=model, dataset=dataset)
-
-
 def classifier(model: str = "resnet18_imagenet", dataset: str = "imagenet") -> Recipe:
     """Train a network by labels alone."""
-    return _task(model, dataset) | Recipe(EXAMPLE, method="supervised")
+    return OPTIMIZER | Recipe(EXAMPLE, model=model, dataset=dataset)
 
 
 def teacher(model: str = "resnet34_imagenet", dataset: str = "imagenet") -> Recipe:
@@ -43,7 +39,7 @@ def teacher(model: str = "resnet34_imagenet", dataset: str = "imagenet") -> Reci
 def kd(model: str = "resnet18_imagenet", teacher: str = "resnet34_imagenet", dataset: str = "imagenet") -> Recipe:
     """Train a student of that teacher by KD at T = 1, half of it labels."""
     settings = Recipe(KD, hp={"T": 1.0}, weights={"ce": 0.5, "kd": 0.5}, teacher=_teacher(teacher, dataset))
-    return _task(model, dataset) | settings
+    return classifier(model, dataset) | settings
 
 
 def sskd_head(model: str = "resnet34_imagenet", dataset: str = "imagenet") -> Recipe:
@@ -51,7 +47,7 @@ def sskd_head(model: str = "resnet34_imagenet", dataset: str = "imagenet") -> Re
 
     With their versions these are 340.
     """
-    return _task(model, dataset) | Recipe(
+    return classifier(model, dataset) | Recipe(
         SSKD,
         method="sskd_head",
         epochs=30,
@@ -64,7 +60,7 @@ def sskd_head(model: str = "resnet34_imagenet", dataset: str = "imagenet") -> Re
 
 def sskd(model: str = "resnet18_imagenet", teacher: str = "resnet34_imagenet", dataset: str = "imagenet") -> Recipe:
     """SSKD's student of that; cross-entropy has weight 1 here, 0.1 on CIFAR-100."""
-    return _task(model, dataset) | Recipe(
+    return classifier(model, dataset) | Recipe(
         SSKD, batch=85, weight_decay=5e-4, weights={"ce": 1.0}, teacher=sskd_head(teacher, dataset)
     )
 
@@ -76,7 +72,7 @@ def lsskd(model: str = "resnet18_imagenet", dataset: str = "imagenet") -> Recipe
     would take 5.6 GB.
     """
     text = Recipe(LSSKD, epochs=240, batch=64, lr=0.05, milestones=(150 / 240, 210 / 240))
-    return _task(model, dataset) | text | Recipe("reconstruction", weight_decay=5e-4, hp={"past": "snapshot"})
+    return classifier(model, dataset) | text | Recipe("reconstruction", weight_decay=5e-4, hp={"past": "snapshot"})
 
 
 _teacher = teacher  # a parameter has its name

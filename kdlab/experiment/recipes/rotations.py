@@ -3,10 +3,11 @@
 All are on the CIFAR-100 benchmark.
 """
 
+from functools import partial
 from typing import Any
 
 from .benchmark import OPTIMIZER, classifier, rate, task
-from .recipe import Recipe
+from .recipe import Preset, Recipe
 
 SSKD, HSAKD = "SSKD, student.py and command.sh", "HSAKD, train_teacher_cifar.py and train_student_cifar.py"
 LSSKD = "LSSKD, section IV"
@@ -33,19 +34,19 @@ def sskd_pretext_head(model: str = "wrn_40_2", dataset: str = "cifar100") -> Rec
 def sskd_pretext(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
     """Train the student of that head."""
     phase = Recipe("reconstruction: as SSKD's own task", teacher=sskd_pretext_head(teacher, dataset))
-    return sskd(model, teacher, dataset) | phase
+    return classifier(model, dataset) | phase
 
 
-def _nesterov(model: str, dataset: str) -> Recipe:
-    return classifier(model, dataset) | Recipe(HSAKD, nesterov=True)
+def nesterov(model: str = "wrn_16_2", dataset: str = "cifar100", **fields: Any) -> Recipe:
+    """Train HSAKD's networks: the benchmark's recipe with Nesterov's momentum.
 
-
-def joint_teacher(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
-    """Train HSAKD's teacher with its branches, from scratch.
-
-    It is the teacher of the rows HSAKD*.
+    `fields` are those of a phase. Without any it is two networks that teach each other.
     """
-    return _nesterov(model, dataset) | Recipe(HSAKD, method="hsakd_teacher")
+    return classifier(model, dataset) | Recipe(HSAKD, nesterov=True, **fields)
+
+
+# HSAKD's teacher with its branches, from scratch: that of the rows HSAKD*
+joint_teacher = partial(nesterov, method="hsakd_teacher")
 
 
 def frozen_teacher(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
@@ -53,29 +54,29 @@ def frozen_teacher(model: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe
 
     It is the teacher of the rows HSAKD.
     """
-    phase = Recipe(
-        HSAKD, method="hsakd_branches", epochs=100, lr=0.05, milestones=(0.3, 0.6, 0.9), init=classifier(model, dataset)
+    return nesterov(
+        model,
+        dataset,
+        method="hsakd_branches",
+        epochs=100,
+        lr=0.05,
+        milestones=(0.3, 0.6, 0.9),
+        init=classifier(model, dataset),
     )
-    return _nesterov(model, dataset) | phase
 
 
-def hsakd(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
-    """Train the student of a frozen teacher."""
-    return _nesterov(model, dataset) | Recipe(HSAKD, teacher=frozen_teacher(teacher, dataset))
+def hsakd(
+    model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100", phase: Preset = frozen_teacher
+) -> Recipe:
+    """Train the student of a frozen teacher, or of a `joint_teacher` (HSAKD*)."""
+    return nesterov(model, dataset, teacher=phase(teacher, dataset))
 
 
-def hsakd_joint(model: str = "wrn_16_2", teacher: str = "wrn_40_2", dataset: str = "cifar100") -> Recipe:
-    """Train the student of a joint teacher (HSAKD*)."""
-    return _nesterov(model, dataset) | Recipe(HSAKD, teacher=joint_teacher(teacher, dataset))
+def lsskd(model: str = "wrn_16_2", dataset: str = "cifar100", **mixing: float) -> Recipe:
+    """LSSKD's student, which needs no teacher.
 
-
-def hsakd_online(model: str = "wrn_16_2", dataset: str = "cifar100") -> Recipe:
-    """Two networks that teach each other."""
-    return _nesterov(model, dataset)
-
-
-def lsskd(model: str = "wrn_16_2", dataset: str = "cifar100") -> Recipe:
-    """LSSKD's student, which needs no teacher."""
+    `mixing` are the constants of Cutout and CutMix, which the text announces; no table has them.
+    """
     text = Recipe(
         LSSKD,
         epochs=240,
@@ -87,10 +88,5 @@ def lsskd(model: str = "wrn_16_2", dataset: str = "cifar100") -> Recipe:
         decay=0.1,
     )
     gaps = Recipe("reconstruction: as the benchmark", nesterov=False, weight_decay=5e-4, decay_all=True, warmup=0.0)
-    return OPTIMIZER | task(model, dataset) | rate(model) | gaps | text
-
-
-def lsskd_coc(model: str = "wrn_16_2", dataset: str = "cifar100") -> Recipe:
-    """Train LSSKD with Cutout and CutMix, announced in the text; no table has it."""
-    mixing = Recipe("reconstruction: the constants of Cutout and of CutMix on CIFAR-100", cutout=8, cutmix=0.5)
-    return lsskd(model, dataset) | mixing
+    constants = Recipe("reconstruction: the constants of Cutout and of CutMix on CIFAR-100", **mixing)
+    return OPTIMIZER | task(model, dataset) | rate(model) | gaps | text | constants

@@ -1,5 +1,8 @@
 """Recipes of self-distillation on CIFAR-100, each by its authors' own code."""
 
+from functools import partial
+from typing import Any
+
 from .benchmark import task
 from .recipe import Recipe
 
@@ -23,39 +26,53 @@ TFKD_HALF_BATCH = ("resnet50", "resnext29_8x64d")
 SGD = {"optimizer": "sgd", "momentum": 0.9, "decay_all": True, "schedule": "step", "width": 1.0}
 
 
-def cskd(model: str = "preact_resnet18", dataset: str = "cifar100") -> Recipe:
-    """Train CS-KD: 128 images and as many partners a batch.
-
-    Its script lowers the learning rate behind epochs 101 and 151.
-    """
-    return task(model, dataset, "CS-KD, train.py") | Recipe(
-        "CS-KD, train.py",
-        **SGD,
-        epochs=200,
-        batch=128,
-        lr=0.1,
-        nesterov=False,
-        weight_decay=1e-4,
-        milestones=(101 / 200, 151 / 200),
-        decay=0.1,
-        warmup=0.0,
-    )
+def by_authors(source: str, model: str, dataset: str = "cifar100", **fields: Any) -> Recipe:
+    """Train by the authors' own code: SGD with momentum, a learning rate that drops."""
+    return task(model, dataset, source) | Recipe(source, **SGD, **fields)
 
 
-def pskd(model: str = "preact_resnet18", dataset: str = "cifar100") -> Recipe:
-    """PS-KD, and label smoothing as it compares with it."""
-    return task(model, dataset, "PS-KD, main.py") | Recipe(
-        "PS-KD, main.py",
-        **SGD,
-        epochs=300,
-        batch=128,
-        lr=0.1,
-        nesterov=True,
-        weight_decay=5e-4,
-        milestones=(0.5, 0.75),
-        decay=0.1,
-        warmup=0.0,
-    )
+# 128 images and as many partners a batch. The script lowers the learning rate behind epochs 101 and 151
+CSKD = partial(
+    by_authors,
+    "CS-KD, train.py",
+    model="preact_resnet18",
+    epochs=200,
+    batch=128,
+    lr=0.1,
+    nesterov=False,
+    weight_decay=1e-4,
+    milestones=(101 / 200, 151 / 200),
+    decay=0.1,
+    warmup=0.0,
+)
+# PS-KD, and label smoothing as it compares with it
+PSKD = partial(
+    by_authors,
+    "PS-KD, main.py",
+    model="preact_resnet18",
+    epochs=300,
+    batch=128,
+    lr=0.1,
+    nesterov=True,
+    weight_decay=5e-4,
+    milestones=(0.5, 0.75),
+    decay=0.1,
+    warmup=0.0,
+)
+# BYOT, whose authors published no code, and deep supervision, which is its plainest form
+BYOT = partial(
+    by_authors,
+    "luanyunteng's BYOT",
+    model="resnet18",
+    epochs=200,
+    batch=128,
+    lr=0.1,
+    nesterov=False,
+    weight_decay=5e-4,
+    milestones=(75 / 200, 130 / 200, 180 / 200),
+    decay=0.1,
+    warmup=0.0,
+)
 
 
 def tfkd(model: str = "resnet18", dataset: str = "cifar100", batch: int | None = None) -> Recipe:
@@ -64,9 +81,10 @@ def tfkd(model: str = "resnet18", dataset: str = "cifar100", batch: int | None =
     That is: turned images, one epoch of warm-up, learning rates in proportion to the batch.
     """
     batch = batch or (64 if model in TFKD_HALF_BATCH else 128)
-    return task(model, dataset, "Tf-KD, main.py") | Recipe(
+    return by_authors(
         "Tf-KD, main.py",
-        **SGD,
+        model,
+        dataset,
         epochs=200,
         batch=batch,
         lr=0.1 * batch / 128,
@@ -94,22 +112,3 @@ def tfkd_self(model: str = "resnet18", dataset: str = "cifar100") -> Recipe:
 def tfkd_reg(model: str = "resnet18", dataset: str = "cifar100") -> Recipe:
     """Train a network taught by a virtual teacher."""
     return tfkd(model, dataset) | _constants("reg", *TFKD_REG.get(model, TFKD_REG["resnet18"]))
-
-
-def byot(model: str = "resnet18", dataset: str = "cifar100") -> Recipe:
-    """Train BYOT, and deep supervision, which is its plainest form.
-
-    BYOT's authors published no code.
-    """
-    return task(model, dataset, "luanyunteng's BYOT") | Recipe(
-        "luanyunteng's BYOT",
-        **SGD,
-        epochs=200,
-        batch=128,
-        lr=0.1,
-        nesterov=False,
-        weight_decay=5e-4,
-        milestones=(75 / 200, 130 / 200, 180 / 200),
-        decay=0.1,
-        warmup=0.0,
-    )

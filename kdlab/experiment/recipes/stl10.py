@@ -37,19 +37,13 @@ def paper(model: str = "efficientnet_b0", teacher: str = "mobilenet_v2") -> Reci
     )
 
 
-def early_stopping(model: str = "efficientnet_b0", teacher: str = "mobilenet_v2") -> Recipe:
-    """4,500 labels, and 500 to stop on."""
-    return _stopped(paper(model, teacher), 4500, 0.1)
-
-
-def early_stopping_2500(model: str = "efficientnet_b0", teacher: str = "mobilenet_v2") -> Recipe:
-    """2,250 labels, and 250 to stop on."""
-    return _stopped(paper(model, teacher), 2250, 0.05)
-
-
-def _stopped(recipe: Recipe, labels: int, validation: float) -> Recipe:
+def early_stopping(
+    model: str = "efficientnet_b0", teacher: str = "mobilenet_v2", *, labels: int, validation: float
+) -> Recipe:
+    """Train on that many labels; the share `validation` of the images is to stop on."""
     split = Recipe(CLEAN, labels=labels, validation=validation)
-    return recipe | split | Recipe(SCRIPT, patience=5) | Recipe(SCRIPT, teacher=recipe["teacher"] | split)
+    stages = Recipe(SCRIPT, patience=5, teacher=clean_teacher(teacher) | split)
+    return paper(model, teacher) | split | stages
 
 
 def released_teacher(model: str = "mobilenet_v2") -> Recipe:
