@@ -56,22 +56,14 @@ def build(
     """
     make = lookup("model", name, MODELS)
     weights = imagenet_weights(name, channels, width) if pretrained else None
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        net = _made(name, make, num_classes, channels, width)
-    if weights is not None:
-        load_imagenet(net, name, weights)
-    return net
-
-
-def _made(name: str, make: Callable[..., object], num_classes: int, channels: int, width: float) -> Network:
-    """Return what a builder makes, if it is a network of so many classes."""
     arguments: dict[str, float] = {"num_classes": num_classes, "channels": channels, "width": width}
     try:
         signature(make).bind(**arguments)
     except TypeError as error:
         raise Error(f"the builder of {name!r} must take num_classes, channels and width ({error})") from error
-    net = make(**arguments)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = make(**arguments)
     if not isinstance(net, Network):
         raise Error(
             f"the builder of {name!r} gives a {type(net).__name__} and must give a kdlab.models.Network: make one of a "
@@ -82,4 +74,6 @@ def _made(name: str, make: Callable[..., object], num_classes: int, channels: in
             f"the builder of {name!r} gives a network of {net.num_classes} classes, and {num_classes} are wanted: let "
             "it take num_classes, as in from_module(module, stages, num_classes, channels)"
         )
+    if weights is not None:
+        load_imagenet(net, name, weights)
     return net

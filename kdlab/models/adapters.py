@@ -75,7 +75,12 @@ def from_module(module: nn.Module, stages: Sequence[str], num_classes: int | Non
         raise Error(f"{type(module).__name__} does not end in a linear layer: build it by from_stages")
     net = from_stages(stem, middle, head.out_features, channels, neck=last, dropout=dropout, init=False)
     net.head = head
-    if not agree(module, net, channels):
+    image, logits = torch.linspace(-1, 1, channels * 64 * 64).view(1, channels, 64, 64), []
+    for each in (module, net):
+        with evaluating(each) as device:
+            logits.append(each(image.to(device)))
+    # On the meta device, which has no numbers, both agree
+    if not (image.is_meta or torch.allclose(logits[0], logits[1], rtol=1e-4, atol=1e-5)):
         raise Error(f"{type(module).__name__} does more than call its children in order: build it by from_stages")
     if num_classes is not None:
         net.head, net.num_classes = nn.Linear(net.feature_width, num_classes), num_classes
@@ -117,15 +122,3 @@ def again(part: nn.Module, takes: int, inp: int, stride: int) -> nn.Module:
         elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d) and layer.stride != 1:
             layer.kernel_size, layer.stride, layer.padding = 1, 1, 0
     return twin if inp == takes else nn.Sequential(*conv_bn_relu(inp, takes, 1), twin)
-
-
-def agree(module: nn.Module, net: Network, channels: int) -> bool:
-    """Whether both give the same logits for an image.
-
-    On the meta device, which has no numbers, they do.
-    """
-    image, logits = torch.linspace(-1, 1, channels * 64 * 64).view(1, channels, 64, 64), []
-    for each in (module, net):
-        with evaluating(each) as device:
-            logits.append(each(image.to(device)))
-    return image.is_meta or torch.allclose(logits[0], logits[1], rtol=1e-4, atol=1e-5)

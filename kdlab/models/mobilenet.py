@@ -28,21 +28,25 @@ class Inverted(nn.Module):
     Sandler et al. 2018.
 
     1 x 1 to `expansion` times the channels, 3 x 3 depthwise, linear 1 x 1; plus the input where shapes agree.
+    `layer(inp, out, kernel, stride, groups)` makes a convolution, its batch norm and its activation.
     """
 
-    def __init__(self, inp: int, out: int, stride: int, expansion: int) -> None:
+    def __init__(
+        self, inp: int, out: int, stride: int, expansion: int, layer: Callable[..., list[nn.Module]] = conv_bn_relu
+    ) -> None:
         super().__init__()
         mid, self.residual = inp * expansion, stride == 1 and inp == out
-        expand, depthwise = conv_bn_relu(inp, mid, 1), conv_bn_relu(mid, mid, 3, stride, groups=mid)
-        self.layers = nn.Sequential(*expand, *depthwise, *conv_bn_relu(mid, out, 1)[:2])
+        depthwise = layer(mid, mid, 3, stride, groups=mid)
+        self.layers = nn.Sequential(*layer(inp, mid, 1), *depthwise, *layer(mid, out, 1)[:2])
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x) if self.residual else self.layers(x)
 
 
-def _stage(
-    groups: Sequence[tuple[int, int, int]], inp: int, stride: int, block: type[nn.Module] = Inverted
+def inverted_stage(
+    groups: Sequence[tuple[int, int, int]], inp: int, stride: int, block: Callable[..., nn.Module] = Inverted
 ) -> nn.Sequential:
+    """Build inverted residuals: of each group (expansion, channels, blocks)."""
     blocks = []
     for expansion, out, count in groups:
         for _ in range(count):
@@ -60,37 +64,19 @@ def _half(stem_stride: int, num_classes: int, channels: int = 3, width: float = 
     stages = []
     for i, full_width in enumerate(STAGES):
         groups = [(expansion, scaled(out / 2, width), count) for expansion, out, count in full_width]
-        stages.append(Stage(partial(_stage, groups), groups[-1][1], stride=2 if i else 1))
+        stages.append(Stage(partial(inverted_stage, groups), groups[-1][1], stride=2 if i else 1))
     neck, first = Stage(partial(pointwise, last), last), conv_bn_relu(channels, stem, 3, stem_stride)
     return start_head(Network(nn.Sequential(*first), stem, stages, num_classes, neck=neck), std=0.01)
 
 
-def _biased(
-    inp: int, out: int, kernel: int, stride: int = 1, padding: int = 0, groups: int = 1, relu: bool = True
-) -> list[nn.Module]:
-    """Convolution with bias, BN, ReLU6 unless `relu=False`."""
-    conv = nn.Conv2d(inp, out, kernel, stride, padding, groups=groups)
-    return [conv, nn.BatchNorm2d(out), *([nn.ReLU6()] if relu else [])]
-
-
-class BiasedInverted(nn.Module):
-    """The inverted residual with ReLU6, and biases before its batch norms.
-
-    The batch norms need none.
-    """
-
-    def __init__(self, inp: int, out: int, stride: int, expansion: int) -> None:
-        super().__init__()
-        mid, self.residual = inp * expansion, stride == 1 and inp == out
-        depthwise = _biased(mid, mid, 3, stride=stride, padding=1, groups=mid)
-        self.layers = nn.Sequential(*_biased(inp, mid, 1), *depthwise, *_biased(mid, out, 1, relu=False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x) if self.residual else self.layers(x)
+def _biased(inp: int, out: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+    """Build convolution with bias, which its batch norm does not need, BN, ReLU6."""
+    conv = nn.Conv2d(inp, out, kernel, stride, padding=kernel // 2, groups=groups)
+    return [conv, nn.BatchNorm2d(out), nn.ReLU6()]
 
 
 def _biased_neck(out: int, inp: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(*_biased(inp, out, 1, stride=stride))
+    return nn.Sequential(*_biased(inp, out, 1, stride))
 
 
 def mobilenet_v2_cifar(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
@@ -101,12 +87,13 @@ def mobilenet_v2_cifar(num_classes: int, channels: int = 3, width: float = 1.0) 
     start from PyTorch's defaults. 2,369,380 parameters and 64,947,264 MACs at 100 classes and 3 x 32 x 32.
     """
     stem, last = scaled(32, width), scaled(1280, width)
+    block = partial(Inverted, layer=_biased)
     stages = []
     for i, full_width in enumerate((((1, 16, 1),), ((6, 24, 2),), ((6, 32, 3),), (*STAGES[2], *STAGES[3]))):
         groups = [(expansion, scaled(out, width), count) for expansion, out, count in full_width]
-        stages.append(Stage(partial(_stage, groups, block=BiasedInverted), groups[-1][1], stride=2 if i else 1))
+        stages.append(Stage(partial(inverted_stage, groups, block=block), groups[-1][1], stride=2 if i else 1))
     neck = Stage(partial(_biased_neck, last), last)
-    first = nn.Sequential(*_biased(channels, stem, 1, padding=1))
+    first = nn.Sequential(nn.Conv2d(channels, stem, 1, padding=1), nn.BatchNorm2d(stem), nn.ReLU6())
     return Network(first, stem, stages, num_classes, neck=neck, init=False)
 
 

@@ -20,6 +20,7 @@ from torchvision.ops import Conv2dNormActivation
 
 from ..core.errors import Error, known
 from .base import Network, Stage, conv_bn_relu, scaled
+from .mobilenet import inverted_stage
 from .resnet import Basic, Block, Bottleneck, residual_stages
 from .shufflenet import pointwise, split_stage
 
@@ -42,15 +43,6 @@ EFFICIENTNET_B0 = (
 _fit = MBConvConfig.adjust_channels  # channels x width to a multiple of 8, as torchvision's networks have it
 
 
-def _inverted(groups: Sequence[tuple[int, int, int]], inp: int, stride: int) -> nn.Sequential:
-    blocks = []
-    for expansion, out, count in groups:
-        for _ in range(count):
-            blocks.append(InvertedResidual(inp, out, stride, expansion))
-            inp, stride = out, 1
-    return nn.Sequential(*blocks)
-
-
 def mobilenet_v2(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
     """MobileNetV2 (Sandler et al. 2018): inverted residuals in five stages,
     16-24-32-96-320 channels, a neck of 1280.
@@ -62,7 +54,9 @@ def mobilenet_v2(num_classes: int, channels: int = 3, width: float = 1.0) -> Net
     stages = []
     for i, full_width in enumerate(MOBILENET_V2):
         groups = [(expansion, _fit(out, width), count) for expansion, out, count in full_width]
-        stages.append(Stage(partial(_inverted, groups), groups[-1][1], stride=2 if i else 1))
+        stages.append(
+            Stage(partial(inverted_stage, groups, block=InvertedResidual), groups[-1][1], stride=2 if i else 1)
+        )
     return _light(channels, first, stages, last, num_classes, nn.ReLU6)
 
 
@@ -169,8 +163,8 @@ def imagenet_weights(name: str, channels: int, width: float) -> dict[str, Tensor
         raise Error(f"ImageNet weights are for 3 channels and width 1, not for {channels} and {width:g}")
     weights = get_model_weights(name.removesuffix("_imagenet"))["IMAGENET1K_V1"]
     file = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
-    if file.exists():
-        _check_file(file)  # torch asks a download alone for its hash
+    if file.exists():  # torch asks a download alone for its hash
+        _check_file(file)
     try:
         return weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError):
