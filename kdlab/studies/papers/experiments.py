@@ -46,7 +46,7 @@ SPECS = {
         [("lsskd", "pskd"), ("lsskd", "cskd")],
         baselines={
             "copied from Tf-KD": recipes.self_distillation.tfkd,
-            "copied from PS-KD": recipes.self_distillation.pskd,
+            "copied from PS-KD": recipes.self_distillation.PSKD,
         },
     ),
     "lsskd/table-4": Spec(),
