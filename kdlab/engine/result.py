@@ -12,7 +12,7 @@ from torch import nn
 from ..core.errors import Error, known, machine_errors, unknown
 from ..data import Images, ImageSet, Normalise
 from ..experiment.config import Config
-from ..experiment.setup import PARTS, Setup, assemble, untrained
+from ..experiment.setup import PARTS, Setup, assemble, build_network
 from ..metrics import METRICS, classifies, confusion, distinct, evaluate, extract
 from ..models import Features, Network
 from .identity import metric_code
@@ -113,7 +113,8 @@ class Result:
 
         The untrained one is that which training starts from without `init`.
         """
-        net = untrained(self.config, self.chain)
+        images, first = (self.chain[each.dataset, each.size] for each in (self.config, self.config.start))
+        net = build_network(self.config, images, first)
         if trained:
             with machine_errors(self.folder):
                 load_into(net, self.folder / "weights.safetensors")

@@ -60,12 +60,18 @@ def catalogue(
     rows, known = {}, dict[str, Method]()
     for key, method in METHODS.items():
         config = pipeline(key, {**common, "model": student}, {**common, "model": teacher})
-        rows[key] = {
-            **dict(zip(("paper", "year"), _reference(method.paper), strict=True)),
-            "learns from": method.learns_from,
-            "loss": loss_text(method),
-            **_cost(config, images, y, known),
-        }
+        # Authors (or the paper's short name) and year
+        match = re.fullmatch(r"(.+?)(?:, [A-Za-z]+)? ?,? ?((?:19|20)\d\d).*", method.paper)
+        paper, year = match.groups() if match else (method.paper, "")
+        rows[key] = {"paper": paper, "year": year, "learns from": method.learns_from, "loss": loss_text(method)}
+        try:
+            built = _untrained(config, images, y, known)
+        except Error as error:
+            rows[key] |= {"extra parameters": None, "memory": None, "refused": str(error)}
+            continue
+        of_model = set(built.model.parameters())
+        extra = sum(p.numel() for p in built.parameters() if p.requires_grad and p not in of_model)
+        rows[key] |= {"extra parameters": extra, "memory": round(built.held_megabytes, 1)}
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
     return frame.astype({"extra parameters": "Int64"})
 
@@ -73,22 +79,6 @@ def catalogue(
 def loss_text(method: type[Method]) -> str:
     """Return the weighted sum of a method's terms, as text."""
     return " + ".join(f"{weight:g} {term}" for term, weight in method.weights.items() if weight)
-
-
-def _reference(paper: str) -> tuple[str, str]:
-    """Split authors (or the paper's short name) and year."""
-    match = re.fullmatch(r"(.+?)(?:, [A-Za-z]+)? ?,? ?((?:19|20)\d\d).*", paper)
-    return (match[1], match[2]) if match else (paper, "")
-
-
-def _cost(config: Config, images: ImageSet, labels: torch.Tensor, known: dict[str, Method]) -> dict[str, Any]:
-    try:
-        method = _untrained(config, images, labels, known)
-    except Error as error:
-        return {"extra parameters": None, "memory": None, "refused": str(error)}
-    of_model = set(method.model.parameters())
-    extra = sum(p.numel() for p in method.parameters() if p.requires_grad and p not in of_model)
-    return {"extra parameters": extra, "memory": round(method.held_megabytes, 1)}
 
 
 def _untrained(config: Config, images: ImageSet, labels: torch.Tensor, known: dict[str, Method]) -> Method:

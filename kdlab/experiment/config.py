@@ -123,16 +123,16 @@ class Config(BaseModel):
         if is_deep(fields, DEEPEST):
             raise Error(f"Config: lists and names with values lie in each other more than {DEEPEST} deep")
         try:
-            super().__init__(**plain(fields))
+            values = plain(fields)
+            if "preset" in values:
+                values = complete(values)
+            if isinstance(values.get("dataset"), PurePath):  # `check_name` says how one is written
+                values["dataset"] = str(values["dataset"])
+            super().__init__(**values)
         except ValidationError as error:
             text, first = sentence(error, "Config", Config.model_fields), error.errors()[0]
             nested = first["type"] == "value_error" and first["loc"] in (("teacher",), ("init",))
             raise Error(within(str(first["loc"][0]), text) if nested else text) from None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_preset(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        return complete(fields) if isinstance(fields, dict) and "preset" in fields else fields
 
     @field_validator("*", mode="wrap")
     @classmethod
@@ -142,13 +142,6 @@ class Config(BaseModel):
         if is_truth_for_number(value, checked):
             raise Error(f"{info.field_name}={value!r}: {NO_NUMBERS}")
         return checked
-
-    @field_validator("dataset", mode="before")
-    @classmethod
-    def _path(cls, dataset: Any) -> Any:
-        return (
-            str(dataset) if isinstance(dataset, PurePath) else dataset
-        )  # of which `check_name` says how it is written
 
     @field_validator("labels")
     @classmethod
@@ -278,7 +271,9 @@ class Config(BaseModel):
         return super().__eq__(other)
 
     def __hash__(self) -> int:
-        return hash(tuple(_hashable(getattr(self, name)) for name in type(self).model_fields))
+        # Some fields suffice, and dicts cannot be hashed; equal numbers, 1 and 1.0, hash alike
+        values = [getattr(self, name) for name in type(self).model_fields]
+        return hash(tuple(value for value in values if not isinstance(value, dict)))
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         """Yield what differs from the defaults.
@@ -290,16 +285,6 @@ class Config(BaseModel):
                 yield name, getattr(self, name)
 
     __str__ = BaseModel.__repr__
-
-
-def _hashable(value: Any) -> Any:
-    """Return a field's value such that equal values hash alike.
-
-    1 and 1.0 do, and dicts in whatever order.
-    """
-    if isinstance(value, dict):
-        return frozenset((name, _hashable(each)) for name, each in value.items())
-    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
 def _check_teacher(config: Config, teacher: Config) -> None:

@@ -20,7 +20,7 @@ FIELDS = ("momentum", "nesterov")  # what Config has fields of its own for
 class LARS(SGD):
     """SGD with momentum whose step is scaled, layer by layer, to the weights' norm.
 
-    You, Gitman & Ginsburg 2017.
+    You, Gitman & Ginsburg 2017, for large batches: what solo-learn pre-trains with.
 
     For every parameter of two or more dimensions the gradient g, with weight decay wd, becomes
     `local * (g + wd * p)` with `local = eta * |p| / (|g| + wd * |p| + 1e-8)`; as in solo-learn's recipes `local / lr`
@@ -29,7 +29,13 @@ class LARS(SGD):
     """
 
     def __init__(
-        self, groups: Groups, lr: float, momentum: float = 0.9, nesterov: bool = False, eta: float = 0.02
+        self,
+        groups: Groups,
+        lr: float,
+        *,
+        momentum: ShareBelow1 = 0.9,
+        nesterov: bool = False,
+        eta: Positive = 0.02,
     ) -> None:
         super().__init__(groups, lr=lr, momentum=momentum, nesterov=nesterov)
         self.eta = eta
@@ -80,14 +86,7 @@ def sgd(groups: Groups, lr: float, *, momentum: ShareBelow1 = 0.9, nesterov: boo
     return SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=True)
 
 
-def lars(
-    groups: Groups, lr: float, *, momentum: ShareBelow1 = 0.9, nesterov: bool = False, eta: Positive = 0.02
-) -> Optimizer:
-    """`LARS`, for large batches: what solo-learn pre-trains with."""
-    return LARS(groups, lr, momentum, nesterov, eta)
-
-
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adamw": adamw, "adam": adam, "sgd": sgd, "lars": lars}
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adamw": adamw, "adam": adam, "sgd": sgd, "lars": LARS}
 
 
 def optimizer_options(name: str, chosen: Mapping[str, Any], **fields: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..core.errors import known
-from ..methods import METHODS, Method
+from ..methods import METHODS
 from .recipes import PAIRS, RECIPES, Recipe, benchmark
 
 Fields = Mapping[str, Any]
@@ -47,9 +47,12 @@ def complete(fields: Fields) -> dict[str, Any]:
     given on to its first.
     """
     values = {name: value for name, value in fields.items() if name != "preset"}
-    method = values.get("method", "supervised")
-    values = _teacher_to_first_phase(METHODS[known("method", method, METHODS)], values)
-    return _laid(recipe(method, fields["preset"], values), values, {})
+    key = values.get("method", "supervised")
+    method, init = METHODS[known("method", key, METHODS)], values.get("init", {})
+    taught_before = method.first_phase is not None and METHODS[method.first_phase].needs_teacher
+    if taught_before and "teacher" in values and not method.needs_teacher and isinstance(init, Mapping):
+        values["init"] = {"teacher": values.pop("teacher"), **init}
+    return _laid(recipe(key, fields["preset"], values), values, {})
 
 
 def recipe(method: str, preset: str = "paper", chosen: Fields | None = None) -> Recipe:
@@ -61,7 +64,15 @@ def recipe(method: str, preset: str = "paper", chosen: Fields | None = None) -> 
         return SMOKE
     by_default = benchmark.pair if METHODS[method].needs_teacher else benchmark.classifier
     make = RECIPES.get(method, {}).get(preset, by_default)
-    offered, wanted = _varied(chosen or {}), inspect.signature(make).parameters
+    chosen = chosen or {}
+    teacher = chosen.get("teacher") or _of(chosen.get("init"), "teacher")
+    offered = {
+        "model": chosen.get("model"),
+        "teacher": _of(teacher, "model"),
+        "dataset": chosen.get("dataset"),
+        "ssl": _of(_of(teacher, "init"), "method"),
+    }
+    wanted = inspect.signature(make).parameters
     return make(**{name: value for name, value in offered.items() if name in wanted and value is not None})
 
 
@@ -70,33 +81,9 @@ def presets_of(method: str) -> list[str]:
     return sorted({*PRESETS, *RECIPES.get(method, {})})
 
 
-def _varied(chosen: Fields) -> dict[str, Any]:
-    """Return what published experiments vary, as far as it is chosen."""
-    teacher = chosen.get("teacher") or _of(chosen.get("init"), "teacher")
-    return {
-        "model": chosen.get("model"),
-        "teacher": _of(teacher, "model"),
-        "dataset": chosen.get("dataset"),
-        "ssl": _of(_of(teacher, "init"), "method"),
-    }
-
-
 def _of(stage: Any, field: str) -> Any:
     """Return a field of a nested run: a Config, some of its fields, or nothing."""
     return stage.get(field) if isinstance(stage, Mapping) else getattr(stage, field, None)
-
-
-def _teacher_to_first_phase(method: type[Method], chosen: dict[str, Any]) -> dict[str, Any]:
-    """Hand a teacher that is given beside a second phase on to the first phase.
-
-    A second phase asks no teacher.
-    """
-    taught_before = method.first_phase is not None and METHODS[method.first_phase].needs_teacher
-    init = chosen.get("init", {})
-    if "teacher" not in chosen or method.needs_teacher or not taught_before or not isinstance(init, Mapping):
-        return chosen
-    rest = {name: value for name, value in chosen.items() if name != "teacher"}
-    return {**rest, "init": {"teacher": chosen["teacher"], **init}}
 
 
 def _laid(made: Fields, chosen: Fields, task: Fields) -> dict[str, Any]:

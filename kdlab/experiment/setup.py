@@ -39,7 +39,6 @@ from .config import Config
 from .device import layout, make_fabric
 
 T = TypeVar("T")
-M = TypeVar("M", bound=nn.Module)
 PARTS = ("train", "val", "test")  # the labelled training images, the validation images, the test images
 SMALLEST = 8  # pixels a side that every network takes
 NAMED = 12  # classes of which a sentence names all
@@ -222,26 +221,12 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
 # Networks and methods
 
 
-def untrained(config: Config, images: Images) -> Network:
-    """Build the network that training starts from without `init`.
-
-    It has the mean and deviation that the run goes by.
-    """
-    net = build_network(config, images[config.dataset, config.size])
-    net.mean, net.std = _statistics(config, images[config.start.dataset, config.start.size])
-    return net
-
-
-def _statistics(config: Config, images: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the mean and deviation by which images are normalised."""
-    return (images.mean, images.std) if config.normalise else ((0.0,), (1.0,))
-
-
-def build_network(config: Config, images: ImageSet) -> Network:
+def build_network(config: Config, images: ImageSet, first: ImageSet | None = None) -> Network:
     """Build the network that training starts from without `init`, on the CPU.
 
-    It carries the classes, mean and deviation of its own images.
+    It carries the classes of its images, and the mean and deviation of these or of the `first` in its chain.
     """
+    normalised_by = images if first is None else first
     net = build(
         config.model,
         max(1, len(images.classes)),
@@ -251,7 +236,7 @@ def build_network(config: Config, images: ImageSet) -> Network:
         pretrained=config.pretrained,
     )
     net.classes = images.classes
-    net.mean, net.std = _statistics(config, images)
+    net.mean, net.std = (normalised_by.mean, normalised_by.std) if config.normalise else ((0.0,), (1.0,))
     return net
 
 
@@ -289,9 +274,12 @@ def build_method(
 
     with own_generators():
         if len(labels) > MANY:
-            parts = {name: _without_numbers(part) for name, part in teacher_parts.items()}
+            # On the meta device tensors have shapes and take no memory
+            copies = copy.deepcopy((model, teacher, teacher_parts))
+            for module in filter(None, (*copies[:2], *copies[2].values())):
+                module.to("meta")
             with torch.device("meta"):
-                blank = make(_without_numbers(model), teacher and _without_numbers(teacher), parts)
+                blank = make(*copies)
             check_room(config.method, blank, device)
         torch.manual_seed(derive(config.seed, "method"))
         method = make(model, teacher, teacher_parts)
@@ -304,11 +292,6 @@ def build_method(
 def own_generators() -> AbstractContextManager:
     """Leave torch's global generators as they were."""
     return torch.random.fork_rng(devices=range(torch.cuda.device_count()))
-
-
-def _without_numbers(module: M) -> M:
-    """Copy a module to the meta device, where tensors have shapes and take no memory."""
-    return copy.deepcopy(module).to("meta")
 
 
 def check_room(name: str, blank: Method, device: torch.device | str) -> None:
@@ -369,8 +352,12 @@ def _check_nested(config: Config, images: ImageSet, nested: Mapping[str, Setup])
     """Refuse a teacher or initial run whose images do not go with those of the run."""
     if "teacher" in nested:
         _check_teacher(nested["teacher"], images, config)
-    if "init" in nested and "model" in METHODS[config.method].frozen:
-        _check_kept_classes(nested["init"], images, config)
+    kept = "init" in nested and "model" in METHODS[config.method].frozen  # its classifier stays as well
+    if kept and (difference := _difference(nested["init"].images.classes, images.classes)):
+        raise Error(
+            f"method {config.method!r} leaves the network as its init trained it: give it an init of the same classes "
+            f"in the same order, {difference}"
+        )
     for role, run in config.nested.items():
         for each in run.chain():
             _check_apart(config, each, role)
@@ -394,29 +381,14 @@ def _check_teacher(teacher: Setup, images: ImageSet, config: Config) -> None:
             "be the same, give the teacher a dataset that fits"
         )
     sides = [" x ".join(map(str, each.train_x.shape[2:])) for each in (known_images, images)]
-    if sides[0] != sides[1] and _same_pictures(teacher.config.dataset, config.dataset):
+    common = _shared_files(teacher.config.dataset, config.dataset) if sides[0] != sides[1] else None
+    if sides[0] != sides[1] and (
+        same_images(teacher.config.dataset, config.dataset) or (common is not None and common.train)
+    ):
         raise Error(
             f"the teacher was trained on {teacher.config.dataset} at {sides[0]} pixels, and this run sees them at "
             f"{sides[1]}: give both the same size"
         )
-
-
-def _check_kept_classes(init: Setup, images: ImageSet, config: Config) -> None:
-    """Refuse other classes for a network that stays as its initial run left it.
-
-    Its classifier stays too.
-    """
-    if difference := _difference(init.images.classes, images.classes):
-        raise Error(
-            f"method {config.method!r} leaves the network as its init trained it: give it an init of the same classes "
-            f"in the same order, {difference}"
-        )
-
-
-def _same_pictures(name: str, other: str) -> bool:
-    """Whether two data sets hold the same images, or files in common to train on."""
-    common = _shared_files(name, other)
-    return same_images(name, other) or (common is not None and common.train)
 
 
 def _check_apart(config: Config, earlier: Config, role: str) -> None:

@@ -86,12 +86,19 @@ def _resnet(
     return Network(layers, first, residual_stages(block, outs, counts, groups), num_classes)
 
 
-def _deep(block: Block, counts: Sequence[int]) -> Callable[..., Network]:
-    """Build a ResNet of four stages (He et al. 2016), with the stem for small images.
+def resnet18(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
+    """ResNet-18 for small images (He et al. 2016): four stages of two basic blocks,
+    64-128-256-512 channels.
 
-    The stem is a 3 x 3 convolution of stride 1 and padding 1, without max-pooling, as MoCo's and lightly's CIFAR code
-    have it.
+    A block adds its input to what two 3 x 3 convolutions make of it. The stem is a 3 x 3 convolution of stride 1 and
+    padding 1, without max-pooling, as MoCo's and lightly's CIFAR code have it.
+    11,173,962 parameters and 555,422,720 MACs at 10 classes and 3 x 32 x 32.
     """
+    return _resnet(Basic, 64, (64, 128, 256, 512), (2, 2, 2, 2), num_classes, channels, width)
+
+
+def _deep(block: Block, counts: Sequence[int]) -> Callable[..., Network]:
+    """Build a ResNet of four stages (He et al. 2016), with the stem for small images."""
     return partial(_resnet, block, 64, (64, 128, 256, 512), counts)
 
 
@@ -111,7 +118,7 @@ def _narrow(depth: int, stem: int = 16, first: int = 16) -> Callable[..., Networ
 RESNETS: dict[str, Callable[..., Network]] = {
     **{f"resnet{depth}": _narrow(depth) for depth in (8, 14, 20, 32, 44, 56, 110)},
     **{f"resnet{depth}x4": _narrow(depth, 32, 64) for depth in (8, 32)},
-    "resnet18": _deep(Basic, (2, 2, 2, 2)),  # 11,173,962 parameters and 555,422,720 MACs at 10 classes
+    "resnet18": resnet18,
     "resnet34": _deep(Basic, (3, 4, 6, 3)),
     "resnet50": _deep(Bottleneck, (3, 4, 6, 3)),
     "resnet101": _deep(Bottleneck, (3, 4, 23, 3)),

@@ -70,8 +70,13 @@ def short(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Rec
     lr 0.06 per 128 images, cosine, no warm-up, no blur.
     """
     source = f"{GUESS}, on {LIGHTLY}" if method == "mokd" else LIGHTLY
-    return _task(source, model, dataset) | Recipe(
+    return Recipe(
         source,
+        model=model,
+        dataset=dataset,
+        size=32,
+        validation=0.0,
+        width=1.0,
         method=method,
         epochs=200,
         batch=512,
@@ -91,8 +96,13 @@ def short(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Rec
 def long(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Recipe:
     """solo-learn's recipe: 1,000 epochs of 256 images, 10 of them warm-up, cosine."""
     settings = {**LONG[method], "augment": _views(dataset, LONG[method]["augment"])}
-    return _task(SOLO_LEARN, model, dataset) | Recipe(
+    return Recipe(
         SOLO_LEARN,
+        model=model,
+        dataset=dataset,
+        size=32,
+        validation=0.0,
+        width=1.0,
         method=method,
         epochs=1000,
         batch=256,
@@ -102,10 +112,6 @@ def long(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Reci
         warmup=0.01,
         **settings,
     )
-
-
-def _task(source: str, model: str, dataset: str) -> Recipe:
-    return Recipe(source, model=model, dataset=dataset, size=32, validation=0.0, width=1.0)
 
 
 def _views(dataset: str, family: str) -> str:
