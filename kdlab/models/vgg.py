@@ -3,7 +3,7 @@
 A plain row of 3 x 3 convolutions in five blocks, with max-pooling between them and one linear layer at the end.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 from torch import nn
@@ -26,33 +26,33 @@ def _block(out: int, count: int, inp: int, stride: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _vgg(
-    planes: Sequence[int],
-    counts: Sequence[int],
-    strides: Sequence[int],
-    num_classes: int,
-    channels: int = 3,
-    width: float = 1.0,
-) -> Network:
-    """Build a VGG of blocks, the first of which is the stem.
+def _vgg(depth: int, num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
+    """Build VGG-`depth` in four stages, 128-256-512-512 channels.
 
-    Block i has `counts[i]` convolutions of `planes[i]` channels, behind max-pooling where `strides[i]` is 2.
+    As in the benchmark of CRD (Tian et al. 2020).
+
+    The first block, of 64 channels, is the stem; max-pooling halves the map before all others but the last.
     """
-    outs = [scaled(c, width) for c in planes]
-    stem, *stages = (Stage(partial(_block, o, n), o, s) for o, n, s in zip(outs, counts, strides, strict=True))
-    net = Network(stem.build(channels, stem.stride), stem.width, stages, num_classes)
-    return start_head(net, std=0.01)
+    outs = [scaled(c, width) for c in (64, 128, 256, 512, 512)]
+    first, *counts = CONVOLUTIONS[depth]
+    stages = [Stage(partial(_block, o, n), o, s) for o, n, s in zip(outs[1:], counts, (2, 2, 2, 1), strict=True)]
+    return start_head(Network(_block(outs[0], first, channels, 1), outs[0], stages, num_classes), std=0.01)
 
 
-# As in the benchmark of CRD (Tian et al. 2020): four stages of 128-256-512-512 channels; the map is halved before all
-# but the last.
+def vgg13_by_resolution(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
+    """The layers of `vgg13`, cut where the resolution changes: one convolution as the
+    stem, stages of 1, 2, 2 and 4.
+
+    The four stages have 64, 128, 256 and 512 channels. HSAKD (Yang et al. 2021) branches VGG-13 there: 37,049,664
+    parameters in four branches of 400 outputs.
+    """
+    outs, counts, strides = [scaled(c, width) for c in (64, 128, 256, 512)], (1, 2, 2, 4), (1, 2, 2, 2)
+    stages = [Stage(partial(_block, o, n), o, s) for o, n, s in zip(outs, counts, strides, strict=True)]
+    return start_head(Network(_block(outs[0], 1, channels, 1), outs[0], stages, num_classes), std=0.01)
+
+
 # At 100 classes and 3 x 32 x 32: vgg8 3,965,028 parameters and 96,192,512 MACs, vgg13 9,462,180 and 284,936,192.
 VGGS: dict[str, Callable[..., Network]] = {
-    **{
-        f"vgg{depth}": partial(_vgg, (64, 128, 256, 512, 512), counts, (1, 2, 2, 2, 1))
-        for depth, counts in CONVOLUTIONS.items()
-    },
-    # The layers of vgg13, cut where the resolution changes. HSAKD (Yang et al. 2021) branches VGG-13 there: 37,049,664
-    # parameters in four branches of 400 outputs
-    "vgg13_by_resolution": partial(_vgg, (64, 64, 128, 256, 512), (1, 1, 2, 2, 4), (1, 1, 2, 2, 2)),
+    **{f"vgg{depth}": partial(_vgg, depth) for depth in CONVOLUTIONS},
+    "vgg13_by_resolution": vgg13_by_resolution,
 }
