@@ -46,9 +46,12 @@ def hyper(
             raise Error(f"{owner} needs a value for its hyper-parameter {name}: give hp={{{name!r}: ...}}")
         try:
             values[name] = checks[name].validate_python(value)
-            wrong = _not_a_number(value, values[name])
+            wrong = NO_NUMBERS if is_truth_for_number(value, values[name]) else ""
+            json.dumps(values[name], allow_nan=False, skipkeys=True, default=str)  # infinity and NaN are floats
         except ValidationError as error:
             wrong = complaint(error)
+        except ValueError:
+            wrong = "give a finite number"
         if wrong:
             raise Error(f"hyper-parameter {name}={value!r} of {owner}: {wrong}")
     return values
@@ -61,20 +64,6 @@ def _adapters(function: Callable[..., Any]) -> dict[str, TypeAdapter[Any]]:
         name: TypeAdapter(Any if parameter.annotation is parameter.empty else parameter.annotation)
         for name, parameter in hyper_parameters(function).items()
     }
-
-
-def _not_a_number(value: Any, checked: Any) -> str:
-    """Return what is wrong with a value of the right type, or "": it is no number.
-
-    True counts as 1 in Python; infinity and NaN are floats.
-    """
-    if is_truth_for_number(value, checked):
-        return NO_NUMBERS
-    try:
-        json.dumps(checked, allow_nan=False, skipkeys=True, default=str)
-    except ValueError:
-        return "give a finite number"
-    return ""
 
 
 def plain(value: Any) -> Any:

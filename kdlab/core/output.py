@@ -16,7 +16,12 @@ def shown(text: object, keep: str = "") -> str:
     So nothing in it moves the cursor. A byte of a file's name that is not UTF-8 is written as that byte, \xe9.
     Characters in `keep` stay.
     """
-    return "".join(each if _prints(each) or each in keep else _escaped(each) for each in str(text))
+    # U+200C and U+200D join letters, or keep them apart, in several scripts; Zs are blanks of all widths
+    keep += "\u200c\u200d"
+    return "".join(
+        each if each in keep or each.isprintable() or unicodedata.category(each) == "Zs" else _escaped(each)
+        for each in str(text)
+    )
 
 
 def say(text: object = "") -> None:
@@ -29,12 +34,6 @@ def write_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
-
-
-def _prints(character: str) -> bool:
-    if character in "\u200c\u200d":  # they join letters, or keep them apart, in several scripts
-        return True
-    return character.isprintable() or unicodedata.category(character) == "Zs"  # blanks of all widths
 
 
 def _escaped(character: str) -> str:

@@ -137,13 +137,9 @@ def data_root() -> Path:
 
     Without a checkout they lie in the user's cache folder.
     """
-    return folder_from("KDLAB_DATA", lambda: (checkout() or _user_cache()) / "data")
-
-
-def _user_cache() -> Path:
     from platformdirs import user_cache_path
 
-    return user_cache_path("kdlab", appauthor=False)
+    return folder_from("KDLAB_DATA", lambda: (checkout() or user_cache_path("kdlab", appauthor=False)) / "data")
 
 
 def cache_root() -> Path:

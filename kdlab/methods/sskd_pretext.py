@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from .. import losses
+from ..core.errors import Error
 from ..core.hyper import Positive, Share
 from ..data import Batch
 from ..data.batches import View
 from .common.adapters import square
-from .common.pretext import Pretext, Task, Transform, pretext, split_versions
+from .common.pretext import Pretext, Task, Transform, pretext, split_versions, transformed
 from .sskd import SSKD, SSKDHead
 
 
@@ -45,7 +46,7 @@ class SSKDPretextHead(SSKDHead):
         self.pretext = pretext(task, transform, self.model.feature_width, self.samples, self.shape)
 
     def augmentations(self, family: Mapping[str, View]) -> list[View]:
-        return self.pretext.augmentations(super().augmentations(family))
+        return transformed(super().augmentations(family), self.pretext.transform)
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         x, answers = self.pretext.show(batch)
@@ -85,12 +86,20 @@ class SSKDPretext(SSKD):
         self.T, self.T_ss, self.ratio_tf, self.ratio_ss = T, T_ss, ratio_tf, ratio_ss
         teacher_pretext = self.teacher_parts["pretext"]
         assert isinstance(teacher_pretext, Pretext)
-        self.pretext = teacher_pretext.for_student(self.model.feature_width, self.samples)
+        if self.samples > teacher_pretext.samples:
+            raise Error(
+                f"the teacher's head was trained on {teacher_pretext.samples:,} images and the student has "
+                f"{self.samples:,}: give both the same"
+            )
+        # The same task with a new head
+        self.pretext = type(teacher_pretext)(
+            self.model.feature_width, teacher_pretext.samples, teacher_pretext.transform
+        )
         if not self.uses("ss"):
             self.pretext.head = nn.Identity()  # the images are shown all the same, for `tf`
 
     def augmentations(self, family: Mapping[str, View]) -> list[View]:
-        return self.pretext.augmentations(super().augmentations(family))
+        return transformed(super().augmentations(family), self.pretext.transform)
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
         if not (self.uses("tf") or self.uses("ss")):

@@ -91,19 +91,16 @@ class Pretext(nn.Module):
     """
 
     changes: ClassVar[bool] = False  # whether it changes the images itself, so that `transform` has no part in it
+    outputs: ClassVar[int | Literal["width", "samples"]] = (
+        "width"  # of the head: as many as features, images, or so many
+    )
 
     def __init__(self, width: int, samples: int, transform: str = "rotation") -> None:
         super().__init__()
         self.samples, self.transform = samples, transform
-        self.head: nn.Module = mlp(width, width, self.outputs(width), norm="none")
-
-    def outputs(self, width: int) -> int:
-        """How many numbers the head gives for an image."""
-        raise NotImplementedError
-
-    def augmentations(self, views: Sequence[View]) -> list[View]:
-        """Return the four views, transformed where the batch does it."""
-        return transformed(views, self.transform)
+        counts = {"width": width, "samples": samples}
+        outputs = counts[self.outputs] if isinstance(self.outputs, str) else self.outputs
+        self.head: nn.Module = mlp(width, width, outputs, norm="none")
 
     def versions(self, batch: Batch) -> Tensor:
         """Return the four views of a batch as rows (4B, C, H, W).
@@ -119,18 +116,6 @@ class Pretext(nn.Module):
     def forward(self, pooled: Tensor) -> Tensor:
         return self.head(pooled)
 
-    def for_student(self, width: int, samples: int) -> "Pretext":
-        """Build the same task with a new head, for a student's features of `width`.
-
-        `samples` are its training images.
-        """
-        if samples > self.samples:
-            raise Error(
-                f"the teacher's head was trained on {self.samples:,} images and the student has {samples:,}: "
-                "give both the same"
-            )
-        return type(self)(width, self.samples, self.transform)
-
 
 class Contrastive(Pretext):
     """SSKD's task: from which normal image of the batch was a version made?
@@ -139,9 +124,6 @@ class Contrastive(Pretext):
 
     The logits are cosines of projections as wide as the features.
     """
-
-    def outputs(self, width: int) -> int:
-        return width
 
     def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
         return self.versions(batch), torch.arange(len(batch.y), device=batch.y.device).repeat_interleave(3)
@@ -157,9 +139,7 @@ class Rotation(Pretext):
     """
 
     changes = True
-
-    def outputs(self, width: int) -> int:
-        return 4
+    outputs = 4
 
     def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
         return ops.turned(batch.x), torch.arange(4, device=batch.y.device).repeat(len(batch.y))
@@ -175,15 +155,13 @@ class Jigsaw(Pretext):
     """
 
     changes = True
+    outputs = 24
     permutations: Tensor  # (24, 4)
 
     def __init__(self, width: int, samples: int, transform: str = "rotation") -> None:
         super().__init__(width, samples, transform)
         every = torch.tensor(list(itertools.permutations(range(4))))
         self.register_buffer("permutations", every, persistent=False)
-
-    def outputs(self, width: int) -> int:
-        return 24
 
     def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
         normal, *others = batch.x
@@ -204,8 +182,7 @@ class Exemplar(Pretext):
     weights. A classifier of the batch's images alone would be the contrastive task.
     """
 
-    def outputs(self, width: int) -> int:
-        return self.samples
+    outputs = "samples"
 
     def show(self, batch: Batch) -> tuple[Tensor, Tensor]:
         return self.versions(batch), batch.index.repeat_interleave(4)
