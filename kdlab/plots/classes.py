@@ -10,8 +10,7 @@ from torch import Tensor
 from ..core.errors import Error
 from ..engine.report import wilson
 from ..engine.result import Result
-from .style import PICTURES, STYLE, colours
-from .texts import CLASS, name_all, styled
+from .style import CLASS, PICTURES, STYLE, colours, name_all, styled
 
 MANY = 20  # classes; beyond them cells have no numbers
 NAMED = 110  # classes; beyond them a page has no room for their names
@@ -53,7 +52,7 @@ def plot_confusion(
     with names (`Result.confusion`) or a Result; all of these have the same names then. `percent`: shares of each row's
     images, the colours for what is wrong only; what is right, on the diagonal, is grey.
     """
-    named = {_name_of(panels): panels} if isinstance(panels, Result) else panels
+    named = {f"{panels.config.model}, {panels.config.method}": panels} if isinstance(panels, Result) else panels
     tables = {name: each.confusion() if isinstance(each, Result) else each for name, each in named.items()}
     return _draw_confusion(tables, classes, rows, columns, percent)
 
@@ -68,8 +67,11 @@ def _draw_confusion(
     if not classes:
         _check_classes({name: list(t.columns) for name, t in tables.items() if isinstance(t, pd.DataFrame)})
     counts = {name: np.asarray(matrix) for name, matrix in tables.items()}
-    shown = {name: _wrong(matrix) for name, matrix in counts.items()} if percent else counts
-    high, K = max(np.max(matrix) for matrix in shown.values()) or 1, len(names)
+    shown, K = dict(counts), len(names)
+    for name, matrix in counts.items() if percent else ():  # shares of a row, without the diagonal
+        shares = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+        shown[name] = np.ma.masked_array(shares, np.eye(K, dtype=bool))
+    high = max(np.max(matrix) for matrix in shown.values()) or 1
     side = max(4.4, 0.12 * min(K, NAMED))  # inches
     font = {"fontsize": min(PICTURES["font.size"], 60 * (side - 1) / K)}
     colour_map = plt.get_cmap("Blues").with_extremes(bad="0.93" if K <= MANY else "0.75")
@@ -101,17 +103,6 @@ def _check_classes(names: Mapping[str, list[str]]) -> None:
         if classes != first[1]:
             one, other = (", ".join(map(str, each[:MANY])) for each in (first[1], classes))
             raise Error(f"{first[0]} has the classes {one}, and {name} has {other}: draw them in two figures")
-
-
-def _name_of(result: Result) -> str:
-    """Return the name of a run."""
-    return f"{result.config.model}, {result.config.method}"
-
-
-def _wrong(counts: np.ndarray) -> np.ma.MaskedArray:
-    """Return counts (K, K) in percent of their row, without the diagonal."""
-    shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    return np.ma.masked_array(shares, np.eye(len(counts), dtype=bool))
 
 
 @styled(STYLE, CLASS, 40)

@@ -7,8 +7,7 @@ import matplotlib.pyplot as plt
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from ..models import Network, branches
-from .style import PALETTE, PICTURES, STYLE, bare
-from .texts import is_formula, styled
+from .style import PALETTE, PICTURES, STYLE, bare, is_formula, styled
 
 WIDTH, HEIGHT, GAP = 1.5, 0.62, 0.5
 
@@ -79,8 +78,8 @@ def plot_branches(net: Network, outputs: int, side: int) -> plt.Figure:
     Boxes name channels x side of their maps, where `side` pixels come in; a height of two equal stages is equal.
     """
     count = len(net.blueprints)
-    figure, axis = plt.subplots(figsize=(2.1 * (count + 3), 1.15 * (count + 1) + 0.6))
-    figure.subplots_adjust(0.01, 0.02, 0.99, 0.98)
+    margins = {"left": 0.01, "bottom": 0.02, "right": 0.99, "top": 0.98}
+    figure, axis = plt.subplots(figsize=(2.1 * (count + 3), 1.15 * (count + 1) + 0.6), gridspec_kw=margins)
 
     def box(x: float, y: float, text: str, colour: tuple[float, ...], filled: bool = True) -> None:
         face = (*colour, 0.25 if filled else 0)

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from ..engine.report import interval
 from ..engine.result import Result
-from .style import PALETTE, PICTURES, STYLE, Scored, colours, label_of, seed_of, show_image
-from .texts import Powers, name_all, styled
+from .style import PALETTE, PICTURES, STYLE, Powers, Scored, colours, label_of, name_all, show_image, styled
 
 Line = tuple[Sequence[float], Sequence[float]]
 Numbers = Sequence[float] | np.ndarray | pd.Series
@@ -26,6 +25,10 @@ def plot_softened(
     """
     bar = [PALETTE[1] if k == truth else PALETTE[0] for k in range(len(classes))]
     n = len(temperatures)
+    ticks, labels = list(range(len(classes))), list(classes)
+    if len(classes) > 12 or max(map(len, classes)) > 2:  # names do not fit below a narrow panel
+        ticks = ticks[:: max(1, len(classes) // 5)]
+        labels = [str(k) for k in ticks]
     figure, axes = plt.subplots(1, n + 1, figsize=(1.8 + 2.1 * n, 2.9), width_ratios=[0.85] + [1] * n)
     show_image(axes[0], image)
     axes[0].set_title(f"class {classes[truth]}")
@@ -33,9 +36,8 @@ def plot_softened(
         p = (logits / T).softmax(0)
         entropy = -(p * p.clamp(min=1e-12).log()).sum().item()
         axis.bar(range(len(classes)), p.tolist(), color=bar)
-        axis.set(ylim=(0, 1.18), yticks=(0, 0.5, 1), title=f"T = {T:g}")
+        axis.set(ylim=(0, 1.18), yticks=(0, 0.5, 1), title=f"T = {T:g}", xticks=ticks, xticklabels=labels)
         axis.text(0.5, 0.98, f"entropy {entropy:.2f}", transform=axis.transAxes, ha="center", va="top", fontsize=10)
-        axis.set_xticks(*_ticks(classes))
         axis.tick_params(axis="x", labelsize=9)
         left = 0.2 if 2 * truth >= len(classes) else 0.44  # not over the bar of the true class
         low = axis.inset_axes([left, 0.42, 0.54, 0.42])  # the small ones, which the bars do not show
@@ -51,14 +53,6 @@ def plot_softened(
     return figure
 
 
-def _ticks(classes: Sequence[str]) -> tuple[list[int], list[str]]:
-    """Return ticks: class names where they fit below a narrow panel, else numbers."""
-    if len(classes) <= 12 and max(map(len, classes)) <= 2:
-        return list(range(len(classes))), list(classes)
-    every = list(range(0, len(classes), max(1, len(classes) // 5)))
-    return every, [str(k) for k in every]
-
-
 @styled(STYLE)
 def plot_lines(
     lines: Mapping[str, Line], xlabel: str, ylabel: str, title: str = "", log: bool = False, steps: bool = False
@@ -71,7 +65,7 @@ def plot_lines(
         axis.plot(x, y, color=colour, lw=2.5, ls=dashes[i % len(dashes)], label=name, drawstyle=style)
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
     if log:
-        axis.set(xscale="log", yscale="log")
+        axis.loglog()
         for each in (axis.xaxis, axis.yaxis):
             each.set_major_formatter(Powers())
             each.set_minor_formatter(Powers(labelOnlyBase=False))
@@ -165,7 +159,7 @@ def plot_paired(
     """Draw each seed's metric in two versions of systems, joined by a line."""
     figure, axes = plt.subplots(1, len(pairs), figsize=(3.1 * len(pairs) + 0.6, 3.6), sharey=True, squeeze=False)
     for axis, (title, versions), colour in zip(axes[0], pairs.items(), PALETTE, strict=False):
-        by_seed = [{seed_of(r): r[metric] for r in version} for version in versions]
+        by_seed = [{_seed_of(r): r[metric] for r in version} for version in versions]
         for seed in by_seed[0]:
             axis.plot([0, 1], [scores[seed] for scores in by_seed], "o-", color=colour, lw=1.5, mec="white", ms=9)
         for x, scores in enumerate(by_seed):
@@ -178,24 +172,27 @@ def plot_paired(
     return figure
 
 
+def _seed_of(scored: Scored) -> int:
+    """Return the seed of a run, or of a row of evidence."""
+    return scored["seed"] if isinstance(scored, Mapping) else scored.config.seed
+
+
 @styled(STYLE)
 def plot_selection(ranks: Sequence[int], kept: Mapping[float, Sequence[int]], names: Sequence[str]) -> plt.Figure:
     """Draw the rank of the true answer in each row, and the rows that ratios keep."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 0.3 * len(ranks) + 1.3), sharey=True, width_ratios=[2, 3])
     tints = [PALETTE[2] if rank == 0 else PALETTE[1] for rank in ranks]
     left.barh(range(len(ranks)), [rank + 0.08 for rank in ranks], color=tints)
-    left.set(yticks=range(len(ranks)), yticklabels=names, xlabel="entries above the true one")
-    left.set_xticks(range(max(ranks) + 1))
-    left.set_ylim(len(ranks) - 0.4, -0.6)
-    left.set_title("Rank of the true answer")
+    left.set(yticks=range(len(ranks)), yticklabels=names, ylim=(len(ranks) - 0.4, -0.6))
+    left.set(xticks=range(max(ranks) + 1), xlabel="entries above the true one", title="Rank of the true answer")
     for column, rows in enumerate(kept.values()):
         right.plot([column] * len(ranks), range(len(ranks)), "s", ms=11, mfc="none", mec="0.85")
         for row in rows:
             right.plot(column, row, "s", ms=11, color=tints[row])
     counts = [f"{ratio:g}\n{len(rows)} rows" for ratio, rows in kept.items()]
     right.set(xticks=range(len(kept)), xticklabels=counts, xlabel="ratio", xlim=(-0.6, len(kept) - 0.4))
-    right.grid(visible=False)
     right.set_title("Rows that teach")
+    right.grid(visible=False)
     return figure
 
 

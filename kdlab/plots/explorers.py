@@ -19,8 +19,7 @@ from ..engine.report import interval
 from ..losses import kd
 from .distillation import draw_stopping
 from .images import draw_map, joined, plot_strips
-from .style import PALETTE, STYLE, bare, colours, label_of, show_image
-from .texts import NAME, name_all, styled
+from .style import NAME, PALETTE, STYLE, bare, colours, label_of, name_all, show_image, styled
 
 MOVING = {
     **STYLE,
@@ -41,8 +40,7 @@ def plot_interval(values: Sequence[float], label: str = "difference, points") ->
     """
     numbers, drawn = np.arange(1, len(values) + 1), list(values)
     means, halves = np.array([interval(drawn[:n]) for n in numbers]).T
-    figure, axis = plt.subplots(figsize=(8, 3.6))
-    figure.subplots_adjust(0.09, 0.16, 0.98, 0.9)
+    figure, axis = plt.subplots(figsize=(8, 3.6), gridspec_kw={"left": 0.09, "bottom": 0.16, "right": 0.98, "top": 0.9})
     bands = [PALETTE[2 if abs(mean) > half else 1] for mean, half in zip(means[1:], halves[1:], strict=True)]
     axis.bar(numbers[1:], 2 * halves[1:], 1, means[1:] - halves[1:], color=bands, alpha=0.3)
     axis.plot(numbers, means, "_", color="0.2", ms=14, mew=2.5)
@@ -51,11 +49,16 @@ def plot_interval(values: Sequence[float], label: str = "difference, points") ->
     reach = 1.6 * max(1.0, float(np.abs(values).max()))
     most = max(20, len(values))
     every = 5 * (1 + most // 40)
-    axis.set(xlim=(0.4, most + 0.6), ylim=(-reach, reach), xticks=[1, *range(every, most + 1, every)])
-    axis.set(xlabel="seeds so far", ylabel=label)
     result = f"{means[-1]:.1f} ± {halves[-1]:.1f}" if len(values) > 1 else "one seed: no interval"
     cut = ", cut at the edges" if (abs(means) + halves)[1:].max(initial=0) > reach else ""
-    axis.set_title(f"after {len(values)}: {result}   (dots: seeds, lines: means so far, bands: 95 % intervals{cut})")
+    axis.set(
+        xlim=(0.4, most + 0.6),
+        ylim=(-reach, reach),
+        xticks=[1, *range(every, most + 1, every)],
+        xlabel="seeds so far",
+        ylabel=label,
+        title=f"after {len(values)}: {result}   (dots: seeds, lines: means so far, bands: 95 % intervals{cut})",
+    )
     return figure
 
 
@@ -81,14 +84,12 @@ def plot_temperature(
     figure, (left, chances, curve) = _beside(image, [1, 2, 1.5], classes)
     left.set_title(f"class {classes[truth]}")
     _draw_classes(chances, softened, classes)
-    chances.set_ylim(0, FREE)
     loss = kd(student[None], teacher[None], T).item()
-    chances.set_title(f"softmax at T = {T:.3g}   T² KL = {loss:.3f}")
+    chances.set(ylim=(0, FREE), title=f"softmax at T = {T:.3g}   T² KL = {loss:.3f}")
     curve.plot(*gradients, color="0.3", lw=2)
     curve.plot([T], np.interp([T], *gradients), "o", color="0.1", ms=9)
     curve.set(xscale="log", ylim=(0, 1.08 * max(gradients[1])), xlabel="T", title="length of the gradient of T² KL")
-    marks = [0.5, 1, 2, 5, 10, 20, 50]
-    curve.set_xticks(marks, [f"{mark:g}" for mark in marks])
+    curve.set_xticks([0.5, 1, 2, 5, 10, 20, 50], ["0.5", "1", "2", "5", "10", "20", "50"])
     curve.minorticks_off()
     return figure
 
@@ -143,8 +144,13 @@ def _beside(image: Tensor, widths: Sequence[float], classes: Sequence[str]) -> t
     Long class names get more room below.
     """
     long = max(map(len, classes)) > 3
-    figure, axes = plt.subplots(1, len(widths), figsize=(10, 3.9 if long else 3.1), width_ratios=widths)
-    figure.subplots_adjust(0.01, 0.36 if long else 0.18, 0.99, 0.88, wspace=0.2)
+    figure, axes = plt.subplots(
+        1,
+        len(widths),
+        figsize=(10, 3.9 if long else 3.1),
+        width_ratios=widths,
+        gridspec_kw={"left": 0.01, "bottom": 0.36 if long else 0.18, "right": 0.99, "top": 0.88, "wspace": 0.2},
+    )
     show_image(axes[0], image)
     return figure, list(axes)
 
@@ -180,17 +186,26 @@ def _draw_moment(axis: plt.Axes, values: Sequence[float], at: int, colour: tuple
 @styled(MOVING)
 def plot_circle(points: Tensor, angles: Tensor, history: Sequence[float], loss: float) -> plt.Figure:
     """Draw embeddings (n, 2) on the unit circle by angles (n,), and the spread so far."""
-    figure, (circle, spread) = plt.subplots(1, 2, figsize=(8.4, 3.7), width_ratios=[3, 4])
-    figure.subplots_adjust(0.02, 0.15, 0.98, 0.9, wspace=0.15)
+    figure, (circle, spread) = plt.subplots(
+        1,
+        2,
+        figsize=(8.4, 3.7),
+        width_ratios=[3, 4],
+        gridspec_kw={"left": 0.02, "bottom": 0.15, "right": 0.98, "top": 0.9, "wspace": 0.15},
+    )
     circle.add_patch(Circle((0, 0), 1, fill=False, ec="0.8", zorder=0.5))
     circle.scatter(*points.T.numpy(), 55, angles.numpy(), cmap="twilight_shifted", edgecolors="0.3", linewidths=0.4)
     circle.set(xlim=(-1.15, 1.15), ylim=(-1.15, 1.15), aspect="equal", title="embeddings; colour: the image")
     bare(circle)
     spread.plot(range(len(history)), history, color=PALETTE[0], lw=2)
     spread.plot([len(history) - 1], history[-1:], "o", color=PALETTE[0], ms=7, clip_on=False)
-    spread.set(ylim=(-0.03, 1.03), xlim=(0, max(60, len(history))), xlabel="step")
     ending = f"      loss {loss:.3f}" if len(history) > 1 else ""  # before the first step there is none
-    spread.set_title(f"spread: 1 all around, 0 collapsed{ending}")
+    spread.set(
+        ylim=(-0.03, 1.03),
+        xlim=(0, max(60, len(history))),
+        xlabel="step",
+        title=f"spread: 1 all around, 0 collapsed{ending}",
+    )
     return figure
 
 
@@ -198,11 +213,21 @@ def plot_circle(points: Tensor, angles: Tensor, history: Sequence[float], loss: 
 def plot_ramp(alpha: Sequence[float], scores: Sequence[float], stop: int, best: int) -> plt.Figure:
     """Draw the weight of distillation and a recorded accuracy by epoch."""
     epochs, recorded = np.arange(1, len(alpha) + 1), np.arange(1, len(scores) + 1)
-    figure, (above, below) = plt.subplots(2, 1, figsize=(8, 4), sharex=True, height_ratios=[1, 1.8])
-    figure.subplots_adjust(0.09, 0.13, 0.98, 0.92, hspace=0.18)
+    figure, (above, below) = plt.subplots(
+        2,
+        1,
+        figsize=(8, 4),
+        sharex=True,
+        height_ratios=[1, 1.8],
+        gridspec_kw={"left": 0.09, "bottom": 0.13, "right": 0.98, "top": 0.92, "hspace": 0.18},
+    )
     above.step(epochs, alpha, where="mid", color=PALETTE[0], lw=2.2)
-    above.set(ylim=(-0.05, 1.05), yticks=(0, 0.5, 1), ylabel="alpha")
-    above.set_title(f"stops after epoch {stop}, keeps epoch {best}: {scores[best - 1]:.1f} %")
+    above.set(
+        ylim=(-0.05, 1.05),
+        yticks=(0, 0.5, 1),
+        ylabel="alpha",
+        title=f"stops after epoch {stop}, keeps epoch {best}: {scores[best - 1]:.1f} %",
+    )
     below.plot(recorded, scores, color="0.75", lw=1.5)
     draw_stopping(below, recorded[:stop], scores[:stop], best, PALETTE[2])
     below.axvline(stop, color=PALETTE[3], lw=2, ls="--")
@@ -219,16 +244,17 @@ def plot_batch(images: Tensor, cosines: Tensor, T: float, epoch: int) -> plt.Fig
         f"cosines of two views, epoch {epoch}": (cosines, -1, "RdBu_r"),
         f"softmax at T = {T:.3g}: {right:.2f} on the diagonal": (chances, 0, "cividis"),
     }
-    figure, axes = plt.subplots(1, 2, figsize=(9, 4.2))
-    figure.subplots_adjust(0.005, 0.025, 0.98, 0.94, wspace=0.04)
+    figure, axes = plt.subplots(
+        1, 2, figsize=(9, 4.2), gridspec_kw={"left": 0.005, "bottom": 0.025, "right": 0.98, "top": 0.94, "wspace": 0.04}
+    )
     for axis, (title, (matrix, low, colour_map)) in zip(axes, panels.items(), strict=True):
         drawn = axis.imshow(matrix.numpy(), cmap=colour_map, vmin=low, vmax=1, extent=(0, B, B, 0))
         show_image(axis, joined(images, 1), (0, B, -0.1, -1.1))
         show_image(axis, joined(images, 0), (-1.1, -0.1, B, 0))
         axis.set(xlim=(-1.1, B), ylim=(B, -1.1), title=title)
         bare(axis)
-        scale = {"shrink": B / (B + 1.1), "anchor": (0, 0), "pad": 0.02, "aspect": 30}
-        figure.colorbar(drawn, ax=axis, ticks=(low, (low + 1) / 2, 1), **scale)
+        ticks = low, (low + 1) / 2, 1
+        figure.colorbar(drawn, ax=axis, ticks=ticks, shrink=B / (B + 1.1), anchor=(0, 0), pad=0.02, aspect=30)
     return figure
 
 
@@ -241,13 +267,17 @@ def plot_map(
     Beside it stand these images; a class is green if it is that of the chosen one.
     """
     rows = [chosen, *near]
-    figure, (axis, strip) = plt.subplots(1, 2, figsize=(9, 4.6), width_ratios=[3, 1])
-    figure.subplots_adjust(0.01, 0.02, 0.99, 0.92, wspace=0.02)
+    figure, (axis, strip) = plt.subplots(
+        1,
+        2,
+        figsize=(9, 4.6),
+        width_ratios=[3, 1],
+        gridspec_kw={"left": 0.01, "bottom": 0.02, "right": 0.99, "top": 0.92, "wspace": 0.02},
+    )
     draw_map(axis, points.numpy(), y.numpy(), classes)
-    lines = [points[[chosen, other]].numpy() for other in near]
-    axis.add_collection(LineCollection(lines, colors="0.3", lw=1))
+    axis.add_collection(LineCollection([points[[chosen, other]].numpy() for other in near], colors="0.3", lw=1))
     axis.plot(*points[chosen].numpy(), "*", color="black", mec="white", ms=17)
-    axis.set_title(title)
+    axis.set(title=title)
     _, _, H, W = images.shape
     show_image(strip, joined(images[rows], 0), (0, W / H, len(rows), 0))
     for i, row in enumerate(rows):
@@ -267,17 +297,17 @@ def plot_threshold(
 
     `passed` is the share that does after each epoch, `good` the share of these that are right, both in %.
     """
-    figure, (counts, lines) = plt.subplots(1, 2, figsize=(9.4, 3.5))
-    figure.subplots_adjust(0.08, 0.16, 0.99, 0.9, wspace=0.2)
+    figure, (counts, lines) = plt.subplots(
+        1, 2, figsize=(9.4, 3.5), gridspec_kw={"left": 0.08, "bottom": 0.16, "right": 0.99, "top": 0.9, "wspace": 0.2}
+    )
     guesses = {"right": confidence[right].numpy(), "wrong": confidence[~right].numpy()}
     bins = np.linspace(0, 1, 21)
     counts.hist(
         list(guesses.values()), bins, histtype="stepfilled", stacked=True, color=PALETTE[2:4], label=list(guesses)
     )
     counts.axvline(threshold, color="black", lw=2, ls="--")
-    counts.set(xlim=(0, 1.005), xlabel="confidence", ylabel="unlabelled images")
     shares = f"{passed[epoch]:.0f} % pass, {good[epoch]:.1f} % of them right" if passed[epoch] else "none passes"
-    counts.set_title(f"after epoch {epoch}: {shares}")
+    counts.set(xlim=(0, 1.005), xlabel="confidence", ylabel="unlabelled images", title=f"after epoch {epoch}: {shares}")
     counts.legend(loc="upper center")
     _draw_moment(lines, passed, epoch, PALETTE[0], "pass, % of all")
     _draw_moment(lines, good, epoch, PALETTE[2], "right, % of those")
@@ -304,12 +334,12 @@ def plot_budgets(
 ) -> plt.Figure:
     """Draw means with 95 % intervals against a quantity: {system: {x: values}}."""
     rises = 0.0
-    figure, axis = plt.subplots(figsize=(8.4, 4))
-    figure.subplots_adjust(0.09, 0.14, 0.98, 0.91)
+    figure, axis = plt.subplots(
+        figsize=(8.4, 4), gridspec_kw={"left": 0.09, "bottom": 0.14, "right": 0.98, "top": 0.91}
+    )
     for name, colour in colours(list(curves)).items():
         x = sorted(curves[name])
-        means, halves = np.array([interval(curves[name][at]) for at in x]).T
-        halves = np.nan_to_num(halves)
+        means, halves = np.nan_to_num([interval(curves[name][at]) for at in x]).T
         rises += means[-1] - means[0]
         axis.plot(x, means, "o-", color=colour, lw=2, ms=6, label=name)
         axis.fill_between(x, means - halves, means + halves, color=colour, alpha=0.2, lw=0)
@@ -325,30 +355,38 @@ def plot_budgets(
 def plot_browsed(curves: Mapping[str, Sequence[tuple[float, float]]], chosen: str, column: str) -> plt.Figure:
     """Draw curves (epoch, value) of several runs; the chosen one, if any, is thick."""
     others = [points for name, points in curves.items() if name != chosen]
-    figure, axis = plt.subplots(figsize=(8.4, 3.6))
-    figure.subplots_adjust(0.1, 0.15, 0.98, 0.91)
+    figure, axis = plt.subplots(
+        figsize=(8.4, 3.6), gridspec_kw={"left": 0.1, "bottom": 0.15, "right": 0.98, "top": 0.91}
+    )
     axis.add_collection(LineCollection(others, colors="0.7", lw=1))
     if chosen in curves:
         axis.plot(*zip(*curves[chosen], strict=True), color=PALETTE[0], lw=2.6, zorder=3)
     axis.autoscale_view()
-    axis.set(xlabel="epoch", ylabel=column)
-    axis.set_title(f"{chosen}{'' if chosen in curves else ': not logged'}   (and {len(others)} others)")
+    axis.set(
+        xlabel="epoch",
+        ylabel=column,
+        title=f"{chosen}{'' if chosen in curves else ': not logged'}   (and {len(others)} others)",
+    )
     return figure
 
 
 @styled(MOVING)
 def plot_training(log: Sequence[Mapping[str, float]], epochs: int, metric: str) -> plt.Figure:
     """Draw the loss and a validation metric of a log that is still being written."""
-    figure, axes = plt.subplots(1, 2, figsize=(9.4, 3))
-    figure.subplots_adjust(0.07, 0.17, 0.99, 0.88, wspace=0.18)
+    figure, axes = plt.subplots(
+        1, 2, figsize=(9.4, 3), gridspec_kw={"left": 0.07, "bottom": 0.17, "right": 0.99, "top": 0.88, "wspace": 0.18}
+    )
     for axis, column, colour in zip(axes, ("loss", metric), (PALETTE[0], PALETTE[2]), strict=True):
         points = [(line["epoch"], line[column]) for line in log if is_number(line.get(column))]
         if points:
             axis.plot(*zip(*points, strict=True), "o-", color=colour, lw=2, ms=4)
         else:
             axis.text(0.5, 0.5, "nothing yet", transform=axis.transAxes, ha="center", color="0.5")
-        axis.set(xlim=(0.5, max(2, epochs) + 0.5), xlabel="epoch")
-        axis.set_title(label_of(column) + (f": {points[-1][1]:.3g}" if points else ""))
+        axis.set(
+            xlim=(0.5, max(2, epochs) + 0.5),
+            xlabel="epoch",
+            title=label_of(column) + (f": {points[-1][1]:.3g}" if points else ""),
+        )
     return figure
 
 

@@ -11,8 +11,7 @@ from matplotlib.patheffects import withStroke
 from torch import Tensor
 from torch.nn.functional import pad
 
-from .style import PALETTE, PICTURES, STYLE, bare, picture, show_image
-from .texts import CLASS, styled
+from .style import CLASS, PALETTE, PICTURES, STYLE, bare, show_image, styled
 
 ROWS = {**PICTURES, "figure.constrained_layout.use": False}
 LINE, LETTER = 0.2, 0.09  # inches: of a line of text, and of a letter of a row's name
@@ -39,8 +38,10 @@ def plot_embedding(panels: Mapping[str, Tensor], y: Tensor, classes: Sequence[st
 
 def draw_map(axis: plt.Axes, points: np.ndarray, y: np.ndarray, classes: Sequence[str]) -> None:
     """Draw points (n, 2) coloured by class y (n,), with each name at its median."""
-    tints = [_on_white(label) for label in range(len(classes))]
-    axis.scatter(*points.T, s=11, color=[tints[label] for label in y], alpha=0.75, linewidths=0)
+    tints = np.array([PALETTE[label % len(PALETTE)] for label in range(len(classes))])
+    bright = tints @ (0.299, 0.587, 0.114)
+    tints *= np.minimum(1, 0.6 / bright)[:, None]  # darker where a class would vanish on white
+    axis.scatter(*points.T, s=11, color=tints[y], alpha=0.75, linewidths=0)
     present = np.unique(y)
     medians = _apart(np.stack([np.median(points[y == label], 0) for label in present]))
     halo = [withStroke(linewidth=4, foreground="white")]  # sets names off from the points behind them
@@ -48,13 +49,6 @@ def draw_map(axis: plt.Axes, points: np.ndarray, y: np.ndarray, classes: Sequenc
     for label, median in zip(present, medians, strict=True):
         axis.annotate(classes[label], median, color=tints[label], **font)
     bare(axis)
-
-
-def _on_white(label: int) -> tuple[float, ...]:
-    """Return the palette's colour of a class, darker where it would vanish on white."""
-    colour = np.array(PALETTE[label % len(PALETTE)])
-    bright = float(colour @ (0.299, 0.587, 0.114))
-    return tuple(colour * min(1.0, 0.6 / bright))
 
 
 def _apart(points: np.ndarray, least: float = 0.09) -> np.ndarray:
@@ -129,8 +123,7 @@ def _draw_rows(rows: Sequence[_Row], side: float, title: str) -> plt.Figure:
     A row is one picture: an axis for each image would take ten times as long.
     """
     left = LETTER * max(len(row.name) for row in rows) + 0.1
-    figure, axis = plt.subplots()
-    figure.subplots_adjust(0, 0, 1, 1)
+    figure, axis = plt.subplots(gridspec_kw={"left": 0, "bottom": 0, "right": 1, "top": 1})
     axis.text(0.06, 0.06, title, va="top", fontsize=12, fontweight="bold")
     y, frames = 0.06 + 0.3 * bool(title), []
     for row in rows:
@@ -176,4 +169,4 @@ def joined(images: Tensor, axis: int) -> np.ndarray:
     """Return uint8 images (n, C, H, W) as one picture, joined along axis 0 or 1."""
     gap = _gap(images.shape[3])
     framed = pad(images, (0, gap, 0, gap), value=0 if images.shape[1] == 1 else 255)
-    return np.concatenate([picture(image) for image in framed], axis)
+    return np.concatenate([*framed.permute(0, 2, 3, 1).squeeze(3).numpy()], axis)

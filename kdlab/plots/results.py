@@ -10,8 +10,7 @@ from ..core.errors import Error
 from ..engine.report import interval
 from ..engine.result import Result
 from ..metrics import METRICS
-from .style import PALETTE, STYLE, Scored, bare, colours, label_of
-from .texts import NAME, SENTENCE, cut, name_all, styled, visible
+from .style import NAME, PALETTE, SENTENCE, STYLE, Scored, bare, colours, cut, label_of, name_all, styled, visible
 
 VERDICTS = {"yes": PALETTE[2], "no, worse": PALETTE[3], "at most": "0.35", "the same": "0.35", "open": PALETTE[1]}
 
@@ -41,8 +40,7 @@ def plot_seeds(
         axis.plot(group, [row] * len(group), "o", color=colour, mec="white", ms=6)
         axis.plot([mean, mean], [row - 0.25, row + 0.25], color=colour, lw=3)
     reach = 1.15 * max(abs(np.array(values)).max(), 1)
-    axis.set_xlabel(label)
-    axis.set_xlim(min(-reach / 3, 1.15 * min(values)), reach)  # wider intervals are cut off
+    axis.set(xlabel=label, xlim=(min(-reach / 3, 1.15 * min(values)), reach))  # wider intervals are cut off
     axis.set_title(
         "dots: seeds   line: mean   bar: 95 % interval, orange with 0 in it", fontsize=10, fontweight="normal"
     )
@@ -183,8 +181,7 @@ def plot_comparison(
             axis.plot([], [], "o", color=colour, label=kind)
         name_all(figure, loc="outside lower center", ncols=len(by_kind), columnspacing=1, handletextpad=0.1)
     axis.set(yticks=range(len(groups)), yticklabels=groups, ylim=(len(groups) - 0.5, -0.75))
-    axis.set_xlabel(label or label_of(metric))
-    axis.set_xlim(right=min(axis.get_xlim()[1], 101))
+    axis.set(xlabel=label or label_of(metric), xlim=(None, min(axis.get_xlim()[1], 101)))
     axis.grid(axis="y", visible=False)
     stars = not {*groups}.isdisjoint(live or {})
     words = "dots: seeds   line: mean   bar: 95 % interval" + ("   star: trained here" if stars else "")
@@ -247,10 +244,12 @@ def plot_log(result: Result) -> plt.Figure:
         first.plot(log.epoch, log.loss, color="0.35", lw=1, ls="--", label="weighted sum")
     first.set(xlabel="epoch", ylabel="loss", title="Loss terms")
     name_all(first)
-    for axis, (label, names) in zip(others, panels.items(), strict=False):
+    for axis, (unit, names) in zip(others, panels.items(), strict=False):
         for name, colour in colours(names).items():
             score = log.dropna(subset=name)
             axis.plot(score.epoch, score[name], color=colour, lw=2, marker="o", ms=4, label=name.partition("/")[2])
+        first_name = names[0].partition("/")[2]
+        label = unit if len(names) > 1 or unit == first_name else f"{first_name}, {unit}"
         axis.set(xlabel="epoch", ylabel=label, title="Validation" if names[0].startswith("val/") else "Test")
         if len(names) > 1:
             name_all(axis)
@@ -260,16 +259,11 @@ def plot_log(result: Result) -> plt.Figure:
 
 
 def metric_panels(columns: Sequence[str]) -> dict[str, list[str]]:
-    """Return the metric columns of a log by axis: one for each unit, or name without."""
+    """Return the metric columns of a log by unit, or by name where it has none."""
     panels: dict[str, list[str]] = {}
     for column in columns:
         part, _, name = column.partition("/")
         if part in ("val", "test"):
             metric = METRICS.get(name.partition("/")[0])
-            unit = metric.unit if metric else ""
-            panels.setdefault(unit or name, []).append(column)
-    labelled = {}
-    for unit, names in panels.items():
-        name = names[0].partition("/")[2]
-        labelled[unit if len(names) > 1 or unit == name else f"{name}, {unit}"] = names
-    return labelled
+            panels.setdefault((metric.unit if metric else "") or name, []).append(column)
+    return panels

@@ -9,8 +9,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from torch import Tensor
 
-from .style import PALETTE, PICTURES, STYLE, colours, show_image
-from .texts import CLASS, NAME, name_all, styled
+from .style import CLASS, NAME, PALETTE, PICTURES, STYLE, colours, name_all, show_image, styled
 
 
 @styled(PICTURES, 16, 40)

@@ -49,8 +49,10 @@ def augmentation(
             flip=ranges["flip"],
             jitter=(ranges["contrast"], ranges["contrast"], 0.0, 0.0) if ranges["contrast"] else None,
         )
-        rows = {"image": copies, "weak": _drawn(weak, copies, 3 * again)}
-        rows |= {f"view {i}": _drawn(recipe, copies, 3 * again + i) for i in (1, 2)}
+        rows = {"image": copies}
+        for i, (name, each) in enumerate({"weak": weak, "view 1": recipe, "view 2": recipe}.items()):
+            views = each(copies, torch.Generator().manual_seed(3 * again + i))
+            rows[name] = (255 * views).round().to(torch.uint8)
         return plot_strips(rows)
 
     return explore(
@@ -68,7 +70,3 @@ def augmentation(
         erase=Slider(erase, 0.0, 1.0, 0.05, label="erase, probability"),
         flip=Slider(flip, 0.0, 1.0, 0.05, label="flip, probability"),
     )
-
-
-def _drawn(recipe: Recipe, copies: torch.Tensor, seed: int) -> torch.Tensor:
-    return (255 * recipe(copies, torch.Generator().manual_seed(seed))).round().to(torch.uint8)

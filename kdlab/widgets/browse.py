@@ -34,10 +34,14 @@ def browse(where: str = "", column: str = "loss", run: int = 0) -> Explorer:
     def draw(where: str, column: str, run: int) -> tuple[plt.Figure, str]:
         fitting = _fitting(frame, where)
         row = fitting.iloc[min(run, len(fitting) - 1)]
-        shown = dict.fromkeys([row.folder, *fitting.folder[:MOST]])
-        curves = {name: points for name in shown if (points := _curve(name, column))}
+        curves, columns = {}, dict[str, None]()
+        for name in dict.fromkeys([row.folder, *fitting.folder[:MOST]]):
+            lines = log_lines(runs_root() / name)
+            columns |= {key: None for line in lines for key in line if key != "epoch" and is_number(line[key])}
+            if points := [(line["epoch"], line[column]) for line in lines if is_number(line.get(column))]:
+                curves[name] = points
         if not curves:
-            raise Error(f"no log of these runs has a column {column!r}: there are {', '.join(_columns(list(shown)))}")
+            raise Error(f"no log of these runs has a column {column!r}: there are {', '.join(columns)}")
         note = f"{len(fitting)} of {len(frame)} runs fit; this one:\n\n{_described(row.folder)}"
         return plot_browsed(curves, row.folder, column), note
 
@@ -96,13 +100,3 @@ def _fits(known: object, value: str) -> bool:
         return float(str(known)) == float(value)
     except ValueError:
         return str(known).startswith(value)
-
-
-def _columns(folders: list[str]) -> list[str]:
-    lines = [line for folder in folders for line in log_lines(runs_root() / folder)]
-    return list(dict.fromkeys(name for line in lines for name in line if name != "epoch" and is_number(line[name])))
-
-
-def _curve(folder: str, column: str) -> list[tuple[float, float]]:
-    lines = log_lines(runs_root() / folder)
-    return [(line["epoch"], line[column]) for line in lines if is_number(line.get(column))]

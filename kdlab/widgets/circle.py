@@ -18,6 +18,7 @@ from ..plots.explorers import plot_circle
 from .frame import Choice, Explorer, Slider, explore, in_gallery
 
 IMAGES, NOISE, QUEUE = 64, 0.2, 64
+ANGLES = torch.arange(IMAGES) * 2 * math.pi / IMAGES
 PREDICT = (
     "Choose BYOL, take its predictor away and set its momentum to 0: no loss falls lower. Where will the points be "
     "after forty steps? Which of the two brings them back alone, and what does the stopped gradient do?"
@@ -54,12 +55,7 @@ def draw(**values: Any) -> plt.Figure:
     steps = int(values.pop("step"))
     toy = _toy(**values)
     toy.train(steps)
-    return plot_circle(toy.seen[steps], angles(), toy.history[: steps + 1], toy.losses[steps])
-
-
-def angles() -> Tensor:
-    """Return the angles of all images."""
-    return torch.arange(IMAGES) * 2 * math.pi / IMAGES
+    return plot_circle(toy.seen[steps], ANGLES, toy.history[: steps + 1], toy.losses[steps])
 
 
 class Toy:
@@ -81,10 +77,6 @@ class Toy:
         self.seen, self.history, self.losses = list[Tensor](), list[float](), [math.nan]  # after 0, 1, 2, ... steps
         self.look()
 
-    def view(self, rows: Tensor) -> Tensor:
-        """Return a view of images: points (n, 2) near theirs."""
-        return _point(angles()[rows] + NOISE * torch.randn(len(rows), generator=self.draw))
-
     def objective(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the method's loss for two views (batch, 2)."""
         if self.method == "SimCLR":
@@ -105,7 +97,9 @@ class Toy:
         """Train by SGD until so many steps are done; the slow copy follows after each."""
         while len(self.losses) <= steps:
             rows = torch.randperm(IMAGES, generator=self.draw)[: self.batch]
-            loss = self.objective(self.view(rows), self.view(rows))
+            # Two views of an image are points near its own
+            noise = [NOISE * torch.randn(len(rows), generator=self.draw) for _ in range(2)]
+            loss = self.objective(*_point(ANGLES[rows] + torch.stack(noise)))
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -118,7 +112,7 @@ class Toy:
     @torch.no_grad()
     def look(self) -> None:
         """Record the embeddings of all images, and the spread: 1 - |their mean|."""
-        points = normalize(self.net(_point(angles())), dim=1)
+        points = normalize(self.net(_point(ANGLES)), dim=1)
         self.seen.append(points)
         self.history.append(1 - points.mean(0).norm().item())
 

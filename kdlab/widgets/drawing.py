@@ -16,7 +16,7 @@ from ..core.errors import Error
 from ..data import Normalise
 from ..engine.result import Result
 from ..plots.explorers import plot_readings
-from .frame import Explorer, in_gallery
+from .frame import Explorer, explore, in_gallery
 
 PREDICT = "Draw a 7, then a bar through its middle. Who changes its mind first, the teacher or the student?"
 SIDE = 8  # the built-in digits have so many pixels a side, each a mean over ink
@@ -58,21 +58,16 @@ def draw_digit(teacher: Result, student: Result, ink: Sequence[int] | None = Non
             )
     nets = {role: result.network() for role, result in results.items()}
     inputs = {role: (results[role].images, Normalise(net.mean, net.std)) for role, net in nets.items()}
-    start = _resized(teacher.images.test_x[:1], SIDE).flatten().tolist()
+    start = resize(teacher.images.test_x[:1], [SIDE, SIDE], antialias=True).flatten().tolist()
 
     @torch.no_grad()
     def draw(ink: list[int]) -> plt.Figure:
         image = torch.tensor(ink, dtype=torch.uint8).view(1, 1, SIDE, SIDE)
         logits: dict[str, Tensor] = {}
         for role, (images, normalise) in inputs.items():
-            logits[role] = nets[role](normalise(_resized(image, images.test_x.shape[-1])))[0]
+            resized = resize(image, [*images.test_x.shape[-2:]], antialias=True)  # as data sets are resized
+            logits[role] = nets[role](normalise(resized))[0]
         return plot_readings(image[0], logits, teacher.images.classes)
 
-    return Explorer(
-        draw, {"ink": Ink(start if ink is None else ink)}, "kdlab.widgets.draw_digit(teacher, student, {})", PREDICT
-    )
-
-
-def _resized(images: Tensor, side: int) -> Tensor:
-    """Resize images as data sets are resized."""
-    return resize(images, [side, side], antialias=True)
+    call = "kdlab.widgets.draw_digit(teacher, student, {})"
+    return explore(draw, call, PREDICT, ink=Ink(start if ink is None else ink))

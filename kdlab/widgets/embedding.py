@@ -8,7 +8,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 from sklearn.manifold import TSNE
-from torch import Tensor
 
 from ..data import Normalise
 from ..engine.result import Result
@@ -29,17 +28,13 @@ COUNT, NEAREST = 240, 5
 MOMENTS = 7
 
 
-def methods_at(result: Result) -> dict[int, Method]:
+@lru_cache(maxsize=1)
+def methods_at(config: Config, _: Path) -> dict[int, Method]:
     """Return the method, on the CPU, at up to seven moments: {epochs done: method}.
 
     They lie evenly from before training to its end. The run is watched for that, once for all explorers that look at it
-    one after the other.
+    one after the other; its folder tells apart what other code has trained.
     """
-    return _methods_at(result.config, result.folder)
-
-
-@lru_cache(maxsize=1)
-def _methods_at(config: Config, _: Path) -> dict[int, Method]:  # the folder tells apart what other code has trained
     moments, epochs = {round(e) for e in torch.linspace(0, config.epochs, MOMENTS).tolist()}, count()
 
     def look(setup: Setup) -> tuple[int, Method] | None:
@@ -52,17 +47,20 @@ def _methods_at(config: Config, _: Path) -> dict[int, Method]:  # the folder tel
 def embedding(result: Result, moment: int = MOMENTS - 1, image: int = 0) -> Explorer:
     """Show t-SNE maps of the features of test images at moments of training.
 
-    There are up to seven moments; each map begins at the one before.     The run is looked at from inside
+    There are up to seven moments; each map begins at the one before. The run is looked at from inside
     (`kdlab.watch`). Neighbours are the nearest by cosine of the features, not on the map.
     """
     images = result.images
     x, y = images.test_x[:COUNT], images.test_y[:COUNT]
-    nets = {epoch: method.model for epoch, method in methods_at(result).items()}
+    nets = {epoch: method.model for epoch, method in methods_at(result.config, result.folder).items()}
     features = {epoch: extract(net, x, Normalise(net.mean, net.std)).pooled for epoch, net in nets.items()}
     moments = list(features)
     maps, nearest, points = [], [], None
     for vectors in features.values():
-        points = _map(vectors, points)
+        start = "pca" if points is None else (points / points.std() * 1e-2).numpy()  # near the map before
+        perplexity = min(20, max(1, (len(x) - 1) // 3))
+        tsne = TSNE(2, init=start, max_iter=300, perplexity=perplexity, early_exaggeration=8, random_state=0)
+        points = torch.from_numpy(tsne.fit_transform(vectors.numpy()))
         maps.append(points)
         nearest.append(cosines_of(vectors, vectors).fill_diagonal_(-2).topk(NEAREST, 1).indices)
 
@@ -79,17 +77,3 @@ def embedding(result: Result, moment: int = MOMENTS - 1, image: int = 0) -> Expl
         moment=Slider(min(moment, len(moments) - 1), 0, len(moments) - 1, label="moment of training"),
         image=Slider(image, 0, len(x) - 1, label="chosen image"),
     )
-
-
-def _map(features: Tensor, begin: Tensor | None) -> Tensor:
-    """Return a map (n, 2), near `begin` if there is one."""
-    start = "pca" if begin is None else (begin / begin.std() * 1e-2).numpy()
-    tsne = TSNE(
-        2,
-        init=start,
-        max_iter=300,
-        perplexity=min(20, max(1, (len(features) - 1) // 3)),
-        early_exaggeration=8,
-        random_state=0,
-    )
-    return torch.from_numpy(tsne.fit_transform(features.numpy()))

@@ -3,7 +3,7 @@
 import base64
 import io
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -17,13 +17,15 @@ from matplotlib.text import Text
 from ..core.errors import Error, known
 from ..core.hyper import plain
 from ..core.places import explorers_move
-from ..plots.texts import NAME, cut, visible
+from ..plots.style import NAME, cut, visible
 
 ROOT = "kdlab-explorer"  # the class of what keys are kept within, and styles
 DPI = 80
 LETTER = 9  # pixels that a letter has at least
 LINE, LINES = 40, 5  # characters of code in a line where a notebook has half a screen; more lines scroll
 NOTE = "white-space: pre-wrap; word-break: normal"  # a long line breaks between words
+# A picture has its own size, and is no wider than the page
+PICTURE: dict[str, Any] = {"format": "png", "layout": {"max_width": "100%", "align_self": "flex-start"}}
 Draw = Callable[..., plt.Figure | tuple[plt.Figure, str]]  # with a text, which stands below the picture
 
 
@@ -157,16 +159,17 @@ class Shown(ipywidgets.VBox):
 class Explorer(Shown):
     """A picture that `draw(**values)` makes, with a control for each value.
 
+    `call` is the code that makes it, with {} for its state; `predict` asks for a prediction before anything is moved.
     `state` has the values of the controls, `set(T=2.0)` moves them, `code` is the line that brings this state back, and
     `png` the picture.
     """
 
-    def __init__(self, draw: Draw, controls: Mapping[str, Any], call: str, predict: str) -> None:
+    def __init__(self, draw: Draw, /, call: str = "explore(draw, {})", predict: str = "", **controls: Any) -> None:
         for name, kind in controls.items():
             kind.check(name, kind.start)
         self.draw, self.call, self.kinds = draw, call, controls
         self.controls = {name: kind.widget(kind.label or name) for name, kind in controls.items()}
-        self.image, self.told = picture_of(), ipywidgets.HTML()
+        self.image, self.told = ipywidgets.Image(**PICTURE), ipywidgets.HTML()
         self.line = ipywidgets.Textarea(description="state", layout={"width": "98%"})
         for control in self.controls.values():
             control.observe(self.redraw, "value")
@@ -220,11 +223,6 @@ class Explorer(Shown):
         self.told.value = f"<pre style='{NOTE}'>{escape(visible(note, lines=True))}</pre>" if note else ""
 
 
-def picture_of() -> ipywidgets.Image:
-    """Return where a picture goes, in its own size and no wider than the page."""
-    return ipywidgets.Image(format="png", layout={"max_width": "100%", "align_self": "flex-start"})
-
-
 def show(figure: plt.Figure, image: ipywidgets.Image) -> None:
     """Show a figure, never so narrow that letters could not be read, and close it."""
     buffer = io.BytesIO()
@@ -232,28 +230,13 @@ def show(figure: plt.Figure, image: ipywidgets.Image) -> None:
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None}, pil_kwargs=fast)
     plt.close(figure)
     image.value = buffer.getvalue()
-    sizes = [float(text.get_fontsize()) for text in _texts(figure) if text.get_visible() and text.get_text()]
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
+    sizes = [float(text.get_fontsize()) for text in texts if text.get_visible() and text.get_text()]
     smallest = min(sizes, default=11.0) * DPI / 72  # pixels
     image.layout.min_width = f"{figure.get_figwidth() * DPI * min(1.0, LETTER / smallest):.0f}px"
 
 
-def _texts(figure: plt.Figure) -> Iterator[Text]:
-    """Yield the texts of a figure, but no ticks of axes that are switched off."""
-    yield from figure.texts
-    for axes in figure.axes:
-        yield from (axes.title, *axes.texts)
-        if (legend := axes.get_legend()) is not None:
-            yield from legend.get_texts()
-        if axes.axison:
-            yield from (axes.xaxis.label, axes.yaxis.label, *axes.get_xticklabels(), *axes.get_yticklabels())
-
-
-def explore(draw: Draw, /, call: str = "explore(draw, {})", predict: str = "", **controls: Any) -> Explorer:
-    """Make an explorer of a function that draws a figure and a control for each value.
-
-    `call` is the code that makes it, with {} for its state; `predict` asks for a prediction before anything is moved.
-    """
-    return Explorer(draw, controls, call, predict)
+explore = Explorer  # a function that draws a figure, and a control for each of its values
 
 
 Make = TypeVar("Make", bound=Callable[..., Shown])

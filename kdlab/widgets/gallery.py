@@ -10,7 +10,7 @@ from ..core.errors import Error, known
 from ..engine.result import Result
 from ..engine.run import run
 from ..experiment.config import Config
-from ..plots.texts import visible
+from ..plots.style import visible
 from .frame import EXPLORERS, Explorer, Shown
 
 SMALL = {"dataset": "digits", "labels": 50, "size": 10, "width": 0.25, "steps": 10, "epochs": 10}
@@ -56,10 +56,17 @@ class Gallery(Shown):
         """The explorer that is chosen, made when it is first asked for."""
         name = str(self.choice.value)
         if name not in self.made:
-            entry = EXPLORERS[name]
-            self.made[name] = made = entry.make(*map(self._subject, entry.subjects))
-            if isinstance(made, Explorer) and entry.subjects:
-                made.stands_on(", ".join(map(self._code_of, entry.subjects)))
+            entry, subjects, codes = EXPLORERS[name], list[Any](), list[str]()
+            for subject in entry.subjects:
+                role, dot, attribute = subject.partition(".")
+                result = self.runs[role] if role in self.runs else small_run(role)
+                subjects.append(getattr(result, attribute) if attribute else result)
+                # Runs that were given are called as they were given
+                variable = role if role in self.runs else f"kdlab.widgets.small_run({role!r})"
+                codes.append(f"{variable}{dot}{attribute}")
+            self.made[name] = made = entry.make(*subjects)
+            if isinstance(made, Explorer) and codes:
+                made.stands_on(", ".join(codes))
         return self.made[name]
 
     @property
@@ -79,16 +86,6 @@ class Gallery(Shown):
             self.place.children = [self.shown]
         except Error as error:
             self.place.children = [ipywidgets.HTML(f"<i>{escape(visible(str(error)))}</i>")]
-
-    def _subject(self, subject: str) -> Any:
-        role, _, attribute = subject.partition(".")
-        result = self.runs[role] if role in self.runs else small_run(role)
-        return getattr(result, attribute) if attribute else result
-
-    def _code_of(self, subject: str) -> str:
-        """Return a subject as code; runs that were given are called as they were given."""
-        role, dot, attribute = subject.partition(".")
-        return f"{role if role in self.runs else f'kdlab.widgets.small_run({role!r})'}{dot}{attribute}"
 
 
 def small_run(role: str) -> Result:

@@ -1,7 +1,5 @@
 """The threshold on pseudo-labels by epoch: how many pass, how many are right."""
 
-import math
-
 import matplotlib.pyplot as plt
 from torch import Tensor
 
@@ -32,7 +30,12 @@ def pseudo_labels(result: Result, threshold: float = 0.95, epoch: int = -1, sour
         raise Error(f"source={source!r}: of this run there are guesses of {', '.join(sources)}")
 
     def draw(threshold: float, epoch: int, source: str) -> plt.Figure:
-        passed, good = zip(*(_shares(*moment[source], threshold) for moment in guesses), strict=True)
+        passed, good = [], []  # shares in %
+        for moment in guesses:
+            confidence, right = moment[source]
+            chosen = confidence >= threshold
+            passed.append(100 * chosen.double().mean().item())
+            good.append(100 * right[chosen].double().mean().item())  # NaN where none passes
         return plot_threshold(*guesses[epoch][source], threshold, passed, good, epoch)
 
     last = len(guesses) - 1
@@ -55,9 +58,3 @@ def _guesses(setup: Setup) -> dict[str, Guesses]:
     logits = {name: extract(net, data.x[hidden], setup.normalise).logits for name, net in nets.items()}
     sure = {name: z.softmax(1).max(1) for name, z in logits.items()}
     return {name: (most.values, most.indices == data.truth[hidden]) for name, most in sure.items()}
-
-
-def _shares(confidence: Tensor, right: Tensor, threshold: float) -> tuple[float, float]:
-    """Return the percentage that passes, and that of these that is right."""
-    passed = confidence >= threshold
-    return 100 * passed.double().mean().item(), 100 * right[passed].double().mean().item() if passed.any() else math.nan

@@ -31,7 +31,7 @@ def similarity(result: Result, T: float = 0.1, batch: int = 12, again: int = 0, 
     setup, images = result.setup(teacher=False), result.images
     if not embeds(setup.method):
         raise Error(f"a run of {result.config.method!r} has no embeddings: give one of simclr, moco or byol")
-    methods = methods_at(result)
+    methods = methods_at(result.config, result.folder)
     moments = list(methods)
 
     @cache  # moving T moves no image

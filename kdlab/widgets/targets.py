@@ -1,6 +1,6 @@
 """Joint labels of rotated images, and targets that soften by epoch."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -23,11 +23,6 @@ PREDICT = (
 COUNT, TURNS = 30, 4
 
 
-class _Seen(NamedTuple):
-    past: list[Tensor]  # of the classifier (images, K) and of each branch (images, turns, 4 K)
-    exits: list[float]  # accuracy of each branch and of the classifier, %
-
-
 @in_gallery("joint labels and softened targets", "06_layered_self_distillation", "lsskd")
 def targets(result: Result, image: int = -1, turn: int = 0, exit: str = "classifier", epoch: int = -1) -> Explorer:
     """Show the targets of an LSSKD run: labels, softened by past predictions.
@@ -39,23 +34,22 @@ def targets(result: Result, image: int = -1, turn: int = 0, exit: str = "classif
     config = result.config
     if config.method != "lsskd" or config.hp.get("past", "table") != "table" or not config.hp.get("alpha", 1):
         raise Error(f"a run of {config.method!r} keeps no table of the past: give one of lsskd, with past='table'")
-    epochs = watch(config, _look)
+    past, accuracies = zip(*watch(config, _look), strict=True)  # by epoch
     setup = result.setup(teacher=False)
     x, y = (part[:COUNT] for part in setup.part("train"))
     method: Any = setup.method
-    names = ["classifier", *(f"branch {i + 1}" for i in range(len(epochs[0].exits) - 1))]
-    exits = dict(zip(names, zip(*(moment.exits for moment in epochs), strict=True), strict=True))
+    names = ["classifier", *(f"branch {i + 1}" for i in range(len(accuracies[0]) - 1))]
+    exits = dict(zip(names, zip(*accuracies, strict=True), strict=True))
     classes = [*setup.images.classes]
 
     if image < 0:
-        image = int(epochs[-1].past[0].gather(1, y[:, None]).argmin())
+        image = int(past[-1][0].gather(1, y[:, None]).argmin())
 
     def draw(image: int, turn: int, exit: str, epoch: int) -> plt.Figure:
         which, alpha = names.index(exit), method.weight_of_past(epoch / config.epochs)
-        past = epochs[epoch].past[which][image]
-        past = past[turn] if which else past
+        before = past[epoch][which][image]
         label = losses.joint_labels(y[image : image + 1])[turn : turn + 1] if which else y[image : image + 1]
-        target = losses.soften(label, past[None], alpha)[0]
+        target = losses.soften(label, (before[turn] if which else before)[None], alpha)[0]
         shown = ops.rotations(x[image][None])[turn if which else 0]
         title = f"epoch {epoch + 1}: the label's class has {target[label].item():.2f} of the target"
         return plot_soft_target(shown, target, int(label), classes, exits, epoch, title)
@@ -72,7 +66,11 @@ def targets(result: Result, image: int = -1, turn: int = 0, exit: str = "classif
     )
 
 
-def _look(setup: Setup) -> _Seen:
+def _look(setup: Setup) -> tuple[list[Tensor], list[float]]:
+    """Return past predictions and accuracies in %, of the classifier and each branch.
+
+    Predictions are (images, K) of the classifier, (images, turns, 4 K) of a branch.
+    """
     method: Any = setup.method
     rows, K = setup.data.labelled[:COUNT], method.model.num_classes
     rows, y = (each.to(setup.device) for each in (rows, setup.data.y[rows]))  # where the tables are
@@ -85,4 +83,4 @@ def _look(setup: Setup) -> _Seen:
     branches = nn.ModuleList(method.parts["branches"].children())
     known = branch_accuracy(method.model, branches, x, truth, setup.normalise, losses.class_log_probabilities)
     classifier = accuracy(extract(method.model, x, setup.normalise).logits, truth)
-    return _Seen([p.cpu() for p in past], [classifier, *(upright for _, upright in known)])
+    return [p.cpu() for p in past], [classifier, *(upright for _, upright in known)]

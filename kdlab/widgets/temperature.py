@@ -8,7 +8,6 @@ from torch import Tensor
 
 from ..core.errors import Error
 from ..engine.result import Result
-from ..losses import kd
 from ..plots.explorers import plot_temperature
 from .frame import Choice, Explorer, Slider, explore, in_gallery
 
@@ -16,7 +15,7 @@ PREDICT = (
     "The teacher hesitates between two classes. At which temperature will a third one have a tenth of the probability? "
     "And is the gradient largest where T is smallest?"
 )
-COUNT, GRID = 30, torch.logspace(-0.3, 1.7, 25).tolist()
+COUNT, GRID = 30, torch.logspace(-0.3, 1.7, 25)
 
 
 @in_gallery("temperature and soft targets", "03_distillation", "teacher", "student")
@@ -44,30 +43,25 @@ def temperature(
 
     @cache  # moving T moves a point on the curve and not the curve
     def answers(row: int, standardise: bool) -> tuple[Tensor, Tensor, list[float]]:
-        z_teacher, z_student = (_standardised(z[row]) if standardise else z[row] for z in (of_teacher, of_student))
-        return z_teacher, z_student, [_gradient(z_student, z_teacher, t) for t in GRID]
+        z = torch.stack([of_teacher[row], of_student[row]])
+        if standardise:
+            z = (z - z.mean(1, keepdim=True)) / z.std(1, keepdim=True).clamp(min=1e-6)
+        p_teacher, p_student = (z[:, None] / GRID[:, None]).softmax(2)
+        # Of T² KL(p_teacher || p_student) by the student's logits: T (p_student - p_teacher)
+        gradients = GRID[:, None] * (p_student - p_teacher)
+        return z[0], z[1], gradients.norm(dim=1).tolist()
 
     def draw(image: int, T: float, standardise: bool) -> plt.Figure:
         row = int(doubtful[image])
         z_teacher, z_student, lengths = answers(row, standardise)
-        return plot_temperature(
-            images.test_x[row], z_teacher, z_student, T, images.classes, int(images.test_y[row]), (GRID, lengths)
-        )
+        truth, gradients = int(images.test_y[row]), (GRID.tolist(), lengths)
+        return plot_temperature(images.test_x[row], z_teacher, z_student, T, images.classes, truth, gradients)
 
     return explore(
         draw,
         "kdlab.widgets.temperature(teacher, student, {})",
         PREDICT,
         image=Slider(image, 0, len(doubtful) - 1, label="image, the most doubtful first"),
-        T=Slider(T, GRID[0], GRID[-1], log=True, label="temperature"),
+        T=Slider(T, GRID[0].item(), GRID[-1].item(), log=True, label="temperature"),
         standardise=Choice(standardise, label="standardised logits"),
     )
-
-
-def _standardised(z: Tensor) -> Tensor:
-    return (z - z.mean()) / z.std().clamp(min=1e-6)
-
-
-def _gradient(student: Tensor, teacher: Tensor, T: float) -> float:
-    z = student[None].clone().requires_grad_()
-    return torch.autograd.grad(kd(z, teacher[None], T), z)[0].norm().item()

@@ -1,7 +1,6 @@
 """A live panel: start, pause and stop a run, and see its curves while it trains."""
 
 import asyncio
-from functools import partial
 from html import escape
 
 import ipywidgets
@@ -14,8 +13,8 @@ from ..engine.run import run
 from ..experiment.config import Config
 from ..metrics import monitored
 from ..plots.explorers import is_number, plot_training
-from ..plots.texts import visible
-from .frame import Shown, in_gallery, picture_of, show
+from ..plots.style import visible
+from .frame import PICTURE, Shown, in_gallery, show
 from .gallery import CONFIGS
 
 EVERY = 0.5  # seconds between two looks
@@ -35,9 +34,9 @@ class Panel(Shown):
         self.watching: asyncio.Task[None] | None = None
         self.buttons = {name: ipywidgets.Button(description=name) for name in ("start", "pause", "stop")}
         for name, button in self.buttons.items():
-            button.on_click(partial(self._pressed, name))
+            button.on_click(getattr(self, name))
         self.bar, self.told = ipywidgets.IntProgress(layout={"width": "60%"}), ipywidgets.HTML()
-        self.image = picture_of()
+        self.image = ipywidgets.Image(**PICTURE)
         self.drawn: object = None  # what the picture shows
         super().__init__([ipywidgets.HBox([*self.buttons.values()]), self.bar, self.told, self.image])
         self._watch()
@@ -54,22 +53,19 @@ class Panel(Shown):
         """The line that makes this panel."""
         return "kdlab.widgets.training(config)"
 
-    def _pressed(self, name: str, button: ipywidgets.Button) -> None:
-        getattr(self, name)()
-
-    def start(self) -> None:
+    def start(self, button: object = None) -> None:
         """Train, or go on after a pause."""
         if self.process.paused:
             self.process.go_on()
         self.process.start()  # which does nothing where it trains
         self._watch()
 
-    def pause(self) -> None:
+    def pause(self, button: object = None) -> None:
         """Hold still."""
         self.process.pause()
         self.tick()
 
-    def stop(self) -> None:
+    def stop(self, button: object = None) -> None:
         """End the process; `start` goes on from the last checkpoint."""
         self.process.stop()
         self.tick()
