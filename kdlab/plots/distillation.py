@@ -65,7 +65,7 @@ def plot_lines(
         axis.plot(x, y, color=colour, lw=2.5, ls=dashes[i % len(dashes)], label=name, drawstyle=style)
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
     if log:
-        axis.loglog()
+        axis.set(xscale="log", yscale="log")
         for each in (axis.xaxis, axis.yaxis):
             each.set_major_formatter(Powers())
             each.set_minor_formatter(Powers(labelOnlyBase=False))
@@ -183,15 +183,26 @@ def plot_selection(ranks: Sequence[int], kept: Mapping[float, Sequence[int]], na
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 0.3 * len(ranks) + 1.3), sharey=True, width_ratios=[2, 3])
     tints = [PALETTE[2] if rank == 0 else PALETTE[1] for rank in ranks]
     left.barh(range(len(ranks)), [rank + 0.08 for rank in ranks], color=tints)
-    left.set(yticks=range(len(ranks)), yticklabels=names, ylim=(len(ranks) - 0.4, -0.6))
-    left.set(xticks=range(max(ranks) + 1), xlabel="entries above the true one", title="Rank of the true answer")
+    left.set(
+        yticks=range(len(ranks)),
+        yticklabels=names,
+        ylim=(len(ranks) - 0.4, -0.6),
+        xticks=range(max(ranks) + 1),
+        xlabel="entries above the true one",
+        title="Rank of the true answer",
+    )
     for column, rows in enumerate(kept.values()):
         right.plot([column] * len(ranks), range(len(ranks)), "s", ms=11, mfc="none", mec="0.85")
         for row in rows:
             right.plot(column, row, "s", ms=11, color=tints[row])
     counts = [f"{ratio:g}\n{len(rows)} rows" for ratio, rows in kept.items()]
-    right.set(xticks=range(len(kept)), xticklabels=counts, xlabel="ratio", xlim=(-0.6, len(kept) - 0.4))
-    right.set_title("Rows that teach")
+    right.set(
+        xticks=range(len(kept)),
+        xticklabels=counts,
+        xlabel="ratio",
+        xlim=(-0.6, len(kept) - 0.4),
+        title="Rows that teach",
+    )
     right.grid(visible=False)
     return figure
 

@@ -112,15 +112,14 @@ def plot_cells(table: pd.DataFrame, label: str = "test accuracy, %") -> plt.Figu
     from seaborn import heatmap  # it takes a second to load
 
     figure, axis = plt.subplots(figsize=(1.3 * len(table.columns) + 2.4, 0.8 * len(table) + 1.4))
-    names = [[f"{value:g}" for value in values] for values in (table.columns, table.index)]
     heatmap(
         table,
         cmap="cividis",
         annot=True,
         fmt=".1f",
         cbar_kws={"label": label},
-        xticklabels=names[0],
-        yticklabels=names[1],
+        xticklabels=[f"{value:g}" for value in table.columns],
+        yticklabels=[f"{value:g}" for value in table.index],
         ax=axis,
     )
     axis.tick_params(axis="y", rotation=0)
@@ -180,8 +179,13 @@ def plot_comparison(
         for kind, colour in by_kind.items():
             axis.plot([], [], "o", color=colour, label=kind)
         name_all(figure, loc="outside lower center", ncols=len(by_kind), columnspacing=1, handletextpad=0.1)
-    axis.set(yticks=range(len(groups)), yticklabels=groups, ylim=(len(groups) - 0.5, -0.75))
-    axis.set(xlabel=label or label_of(metric), xlim=(None, min(axis.get_xlim()[1], 101)))
+    axis.set(
+        yticks=range(len(groups)),
+        yticklabels=groups,
+        ylim=(len(groups) - 0.5, -0.75),
+        xlabel=label or label_of(metric),
+        xlim=(None, min(axis.get_xlim()[1], 101)),
+    )
     axis.grid(axis="y", visible=False)
     stars = not {*groups}.isdisjoint(live or {})
     words = "dots: seeds   line: mean   bar: 95 % interval" + ("   star: trained here" if stars else "")

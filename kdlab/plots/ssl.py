@@ -65,8 +65,13 @@ def plot_parts(draws: Mapping[str, Sequence[tuple[str, Sequence[str]]]], classes
                 x += 1
             axis.text(x - len(labels), row - 0.06, part, fontsize=9, va="bottom")
             x += 1
-    axis.set(xlim=(-0.2, widest), ylim=(len(draws) - 0.35, -0.4), xticks=[])
-    axis.set_yticks(np.arange(len(draws)) + 0.25, draws)
+    axis.set(
+        xlim=(-0.2, widest),
+        ylim=(len(draws) - 0.35, -0.4),
+        xticks=[],
+        yticks=np.arange(len(draws)) + 0.25,
+        yticklabels=draws,
+    )
     axis.spines[:].set_visible(False)
     axis.tick_params(length=0)
     return figure
