@@ -88,7 +88,8 @@ def plot_temperature(
     chances.set(ylim=(0, FREE), title=f"softmax at T = {T:.3g}   T² KL = {loss:.3f}")
     curve.plot(*gradients, color="0.3", lw=2)
     curve.plot([T], np.interp([T], *gradients), "o", color="0.1", ms=9)
-    curve.set(xscale="log", ylim=(0, 1.08 * max(gradients[1])), xlabel="T", title="length of the gradient of T² KL")
+    top = 1.08 * max(gradients[1]) or 1  # of a network with itself there is no gradient
+    curve.set(xscale="log", ylim=(0, top), xlabel="T", title="length of the gradient of T² KL")
     curve.set_xticks([0.5, 1, 2, 5, 10, 20, 50], ["0.5", "1", "2", "5", "10", "20", "50"])
     curve.minorticks_off()
     return figure
