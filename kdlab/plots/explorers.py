@@ -88,8 +88,12 @@ def plot_temperature(
     chances.set(ylim=(0, FREE), title=f"softmax at T = {T:.3g}   T² KL = {loss:.3f}")
     curve.plot(*gradients, color="0.3", lw=2)
     curve.plot([T], np.interp([T], *gradients), "o", color="0.1", ms=9)
-    top = 1.08 * max(gradients[1]) or 1  # of a network with itself there is no gradient
-    curve.set(xscale="log", ylim=(0, top), xlabel="T", title="length of the gradient of T² KL")
+    curve.set(
+        xscale="log",
+        ylim=(0, 1.08 * max(gradients[1]) or 1),  # of a network with itself there is no gradient
+        xlabel="T",
+        title="length of the gradient of T² KL",
+    )
     curve.set_xticks([0.5, 1, 2, 5, 10, 20, 50], ["0.5", "1", "2", "5", "10", "20", "50"])
     curve.minorticks_off()
     return figure
@@ -254,8 +258,15 @@ def plot_batch(images: Tensor, cosines: Tensor, T: float, epoch: int) -> plt.Fig
         show_image(axis, joined(images, 0), (-1.1, -0.1, B, 0))
         axis.set(xlim=(-1.1, B), ylim=(B, -1.1), title=title)
         bare(axis)
-        ticks = low, (low + 1) / 2, 1
-        figure.colorbar(drawn, ax=axis, ticks=ticks, shrink=B / (B + 1.1), anchor=(0, 0), pad=0.02, aspect=30)
+        figure.colorbar(
+            drawn,
+            ax=axis,
+            ticks=(low, (low + 1) / 2, 1),
+            shrink=B / (B + 1.1),
+            anchor=(0, 0),
+            pad=0.02,
+            aspect=30,
+        )
     return figure
 
 

@@ -58,8 +58,14 @@ def embedding(result: Result, moment: int = MOMENTS - 1, image: int = 0) -> Expl
     maps, nearest, points = [], [], None
     for vectors in features.values():
         start = "pca" if points is None else (points / points.std() * 1e-2).numpy()  # near the map before
-        perplexity = min(20, max(1, (len(x) - 1) // 3))
-        tsne = TSNE(2, init=start, max_iter=300, perplexity=perplexity, early_exaggeration=8, random_state=0)
+        tsne = TSNE(
+            2,
+            init=start,
+            max_iter=300,
+            perplexity=min(20, max(1, (len(x) - 1) // 3)),
+            early_exaggeration=8,
+            random_state=0,
+        )
         points = torch.from_numpy(tsne.fit_transform(vectors.numpy()))
         maps.append(points)
         nearest.append(cosines_of(vectors, vectors).fill_diagonal_(-2).topk(NEAREST, 1).indices)
