@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from .data.augment import AUGMENTATIONS
     from .engine.report import compare, table
     from .engine.result import Result
-    from .engine.run import run, run_seeds
+    from .engine.run import run, run_seeds, watch
     from .engine.transfer import transfer
-    from .engine.watch import watch
     from .experiment.config import Config
     from .experiment.optimizers import OPTIMIZERS
     from .experiment.setup import Setup, assemble

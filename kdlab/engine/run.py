@@ -1,9 +1,9 @@
-"""`run(config) -> Result`: train what a Config describes, its stages first."""
+"""Train what a Config describes, its stages first."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from tqdm.auto import tqdm
 
@@ -13,6 +13,7 @@ from ..experiment.config import Config
 from ..experiment.device import check_precision, machine
 from ..experiment.setup import Setup, assemble, build_method, chain_images, own_generators
 from ..metrics import check_monitor, cost, diagnose, due, evaluate
+from ..models import evaluating
 from .identity import changed_rooms, edited_files, metric_code
 from .reading import MissingError
 from .result import Result, trusted
@@ -21,6 +22,7 @@ from .train import fit
 
 FEW_STEPS = 100  # below that hardly any network leaves chance
 TRACKED = ("accuracy", "top5")
+Seen = TypeVar("Seen")
 
 
 def run(config: Config, *, fresh: bool = False) -> Result:
@@ -53,6 +55,31 @@ def run_seeds(config: Config, seeds: Iterable[int]) -> list[Result]:
     if isinstance(seeds, str) or not isinstance(seeds, Iterable):
         raise Error(f"seeds={seeds!r}: give several, such as [0, 1, 2] or range(20)")
     return [run(config.seeded(seed)) for seed in seeds]
+
+
+def watch(config: Config, look: Callable[[Setup], Seen]) -> list[Seen]:
+    """Train `config`; return `look(setup)` before training and after every epoch.
+
+    A stored run is trained once more, and nothing is written; its teacher and initial run come from `run`. The weights
+    after the last epoch are those of `run(config)`, bit by bit, early stopping aside, which is switched off here.
+    `look` sees the method in eval mode, without gradients, with the true labels in `setup.data.truth`; of what a method
+    keeps between two steps it may count on parameters and buffers.
+    """
+    views: list[Seen] = []
+
+    def note(epoch: int, setup: Setup) -> dict[str, float]:
+        setup.method.zero_grad()
+        views.append(look(setup))
+        return {}
+
+    whole = config.replace(evaluate_every=max(1, config.epochs), patience=None, select="validation", monitor=None)
+    with machine_errors(), own_generators():
+        folder = RunFolder(config, chain_images(config))
+        setup = with_trained_stages(assemble(whole, folder.images), folder)
+        with evaluating(setup.method):
+            note(0, setup)
+        fit(setup, hooks=[note])
+    return views
 
 
 def _check_runs(setup: Setup, folder: RunFolder, fresh: bool) -> None:

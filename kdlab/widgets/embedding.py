@@ -11,7 +11,7 @@ from sklearn.manifold import TSNE
 
 from ..data import Normalise
 from ..engine.result import Result
-from ..engine.watch import watch
+from ..engine.run import watch
 from ..experiment.config import Config
 from ..experiment.setup import Setup
 from ..losses import similarity as cosines_of

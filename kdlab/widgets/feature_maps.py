@@ -9,7 +9,7 @@ from torch.nn.functional import cosine_similarity
 
 from ..core.errors import Error
 from ..engine.result import Result
-from ..engine.watch import watch
+from ..engine.run import watch
 from ..experiment.setup import Setup
 from ..plots.explorers import plot_feature_maps
 from .frame import Choice, Explorer, Slider, explore, in_gallery

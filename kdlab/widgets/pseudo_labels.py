@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..core.errors import Error
 from ..engine.result import Result
-from ..engine.watch import watch
+from ..engine.run import watch
 from ..experiment.setup import Setup
 from ..metrics import extract
 from ..plots.explorers import plot_threshold

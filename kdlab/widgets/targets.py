@@ -10,7 +10,7 @@ from .. import losses
 from ..core.errors import Error
 from ..data.augment import ops
 from ..engine.result import Result
-from ..engine.watch import watch
+from ..engine.run import watch
 from ..experiment.setup import Setup
 from ..metrics import accuracy, branch_accuracy, extract
 from ..plots.explorers import plot_soft_target
