@@ -22,12 +22,12 @@ MOST = 1024  # threads; more are a slip of the pen
 VARIABLES = [
     ["`KDLAB_RUNS`", "where run folders lie", "`runs/` in the checkout; without one in the current folder"],
     ["`KDLAB_DATA`", "where data sets lie", "`data/` in the checkout; without one in the user's cache folder"],
-    ["`KDLAB_CACHE`", "where decoded images are kept", "`decoded/` in that"],
-    ["`KDLAB_FIGURES`", "where figures and one's own evidence are written", "`figures/` in the runs folder"],
+    ["`KDLAB_CACHE`", "where decoded images are kept", "`decoded/` in the folder of data sets"],
+    ["`KDLAB_FIGURES`", "where figures and your own evidence are written", "`figures/` in the runs folder"],
     ["`KDLAB_VENV`", "where `lab.py` makes its environment", "`.venv/` beside it"],
     [
         "`KDLAB_MEMORY`",
-        "megabytes that decoded images of a folder, or of Tiny-ImageNet, may take; more streams",
+        "megabytes of memory for the images of a folder or of Tiny-ImageNet; larger sets are read from the disk",
         "a quarter of the memory",
     ],
     ["`KDLAB_MEGAPIXELS`", "millions of pixels that one image file may have", f"{MEGAPIXELS}"],

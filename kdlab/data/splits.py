@@ -49,10 +49,10 @@ def split(
     """Hold out validation images, stratified, then hide all but the label budget.
 
     `labels`: None = all; an int = that many images in all, as equal per class as the data allow (the convention of
-    semi-supervised learning); a float in (0, 1] = that share of each class, at least one image. Budgets nest: the
-    labelled images of a smaller budget are labelled in every larger one of the same seed, so that a teacher with more
-    labels never has a validation image of the student's among them. Images that have no label in the data set itself
-    are in `x` and never held out.
+    semi-supervised learning); a float in (0, 1] = that share of each class, at least one image. Budgets nest, numbers
+    among numbers and shares among shares: the labelled images of a smaller one are labelled in every larger one of the
+    same seed, so that a teacher with more labels never has a validation image of the student's among them. Images that
+    have no label in the data set itself are in `x` and never held out.
 
     `noise`: the share of the visible labels that are wrong, and, as whoever has noisy labels has them everywhere but in
     the test set, the same share of the validation labels, except where the data set itself brings validation images.

@@ -84,10 +84,12 @@ def identity(
     images: Mapping[tuple[str, int | None], ImageSet | Recorded],
     stages: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Return everything that decides the result of a run, its stages included.
+    """Return what makes two runs the same run, its teacher run and initial run included.
 
-    Fields of the Config at their defaults are left out, so that a new field changes no hash; so is the device. `stages`
-    holds the identities of its teacher run and initial run where they are known already.
+    Config, images, and the code of `loss_code`. Other code of the package, torch's version and the number of threads
+    move at most last digits or are reported (`changed_rooms`); they make no other run. Fields of the Config at their
+    defaults are left out, so that a new field changes no hash; so is the device. `stages` holds the identities of its
+    teacher run and initial run where they are known already.
     """
     image_set, start = (images[each.dataset, each.size] for each in (config, config.start))
     if stages is None:
@@ -139,7 +141,7 @@ def hash_of(identity: Mapping[str, Any]) -> str:
 
 
 def loss_code(config: Config, style: str) -> dict[str, str | None]:
-    """Digest the code that decides a run.
+    """Digest the code that makes another run when it is edited.
 
     That is the loss, the augmentation, the metric that early stopping watches, and a network, optimiser or schedule
     that the user wrote.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # it takes a while to load, and most results are not read as 
 class Result:
     """A finished run: config, folder, and numbers by column.
 
-    Columns are "test/accuracy", "val/ece", "seconds", ...     `result["test/nll"]` gives a column; a metric that the
+    Columns are "test/accuracy", "val/ece", "seconds", ... `result["test/nll"]` gives a column; a metric that the
     run did not compute by itself is computed from its weights. `chain` holds the images of the run and of what it
     stands on, by data set and size.
     """

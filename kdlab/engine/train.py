@@ -66,12 +66,13 @@ def conditions(device: torch.device) -> dict[str, str]:
 
 
 class Training:
-    """Training state: everything that a checkpoint saves.
+    """Hold the training state, which `save` writes into a checkpoint.
 
-    It begins where the last checkpoint in `folder` left it. `within` is how far the epoch `epoch` (counted from 0) is:
-    the `step` that is next, the `losses` (steps, terms) until then, the states of all generators; None at its start.
-    `best` is for early stopping: score, epoch and weights of the best validation, and how many came `since`. `seconds`
-    and `cpu_seconds` are of all training so far without validations, `epoch_seconds` of this epoch.
+    `RunFolder.save` adds the log, the run's hash and digests of code. It begins where the last checkpoint in `folder`
+    left it. `within` is how far the epoch `epoch` (counted from 0) is: the `step` that is next, the `losses` (steps,
+    terms) until then, the states of all generators; None at its start. `best` is for early stopping: score, epoch and
+    weights of the best validation, and how many came `since`. `seconds` and `cpu_seconds` are of all training so far
+    without validations, `epoch_seconds` of this epoch.
     """
 
     def __init__(self, setup: Setup, folder: RunFolder | None, fabric: Any, optimizer: torch.optim.Optimizer) -> None:

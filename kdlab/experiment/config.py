@@ -62,7 +62,7 @@ class Config(BaseModel):
     )
     seed: int = Field(0, ge=0, lt=LARGEST, description="decides initial weights, order, augmentation, and the split")
 
-    noise: float = Field(0.0, ge=0, le=1, description="share of the training labels that are made wrong")
+    noise: float = Field(0.0, ge=0, le=1, description="share of the training and validation labels that are made wrong")
     noise_kind: Literal["symmetric", "asymmetric"] = Field(
         "symmetric", description="wrong labels: any other class, or always the same similar one"
     )

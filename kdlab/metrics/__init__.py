@@ -20,8 +20,8 @@ from .teacher import agreement, cka, divergence
 ANY = {"suits": always, "for_": "all methods"}
 EMBEDDINGS = {"suits": embeddings.embeds, "for_": "methods with embeddings that their loss compares"}
 BRANCHES = {"suits": branches.has_joint_branches, "for_": "methods that keep branches for class and rotation"}
-TEACHER = {"suits": teacher.has_a_teacher, "for_": "methods that train a classifier with a teacher"}
-FEATURES = {"suits": teacher.has_a_teachers_features, "for_": "methods with a teacher"}
+TEACHER = {"suits": teacher.teaches_a_classifier, "for_": "methods that train a classifier with a teacher"}
+FEATURES = {"suits": teacher.has_a_teacher, "for_": "methods with a teacher"}
 
 METRICS: dict[str, Metric] = {
     # of a classifier

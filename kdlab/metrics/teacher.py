@@ -40,12 +40,12 @@ def cka(x: Tensor, y: Tensor) -> float:
     return ((y.T @ x).square().sum() / sizes).clamp(max=1).item() if sizes > 0 else 0.0
 
 
-def has_a_teacher(method: Method) -> bool:
+def teaches_a_classifier(method: Method) -> bool:
     """Return whether the method trains a classifier with a teacher."""
     return method.trains_head and method.teacher is not None
 
 
-def has_a_teachers_features(method: Method) -> bool:
+def has_a_teacher(method: Method) -> bool:
     """Return whether the method has a teacher."""
     return method.teacher is not None
 

@@ -114,7 +114,8 @@ class Study:
     def run_missing(self, seeds: Iterable[int], only: Collection[str] = ()) -> dict[str, list[Result]]:
         """Run the systems that were not measured with all seeds of the study.
 
-        So nothing of what came with the package, and all of it on other data, or at another budget, than that was made.
+        Of committed evidence nothing is run again. On other data or at another budget nothing is committed, so that
+        everything is run.
         """
         there = set(self.rows()[["system", "seed"]].itertuples(index=False, name=None))
         missing = [name for name in self.chosen(only) if not {(name, seed) for seed in self.seeds} <= there]
