@@ -86,10 +86,10 @@ def identity(
 ) -> dict[str, Any]:
     """Return what makes two runs the same run, its teacher run and initial run included.
 
-    Config, images, and the code of `loss_code`. Other code of the package, torch's version and the number of threads
-    move at most last digits or are reported (`changed_rooms`); they make no other run. Fields of the Config at their
-    defaults are left out, so that a new field changes no hash; so is the device. `stages` holds the identities of its
-    teacher run and initial run where they are known already.
+    Config, images, and the code of `loss_code`. Other code of the package is reported when it has changed
+    (`changed_rooms`); another version of torch or number of threads rounds differently. Neither makes another run.
+    Fields of the Config at their defaults are left out, so that a new field changes no hash; so is the device. `stages`
+    holds the identities of its teacher run and initial run where they are known already.
     """
     image_set, start = (images[each.dataset, each.size] for each in (config, config.start))
     if stages is None:
