@@ -193,7 +193,7 @@ def test_a_panel_that_pauses_before_its_turn_ends_with_the_run(folder):
 def test_a_call_that_waits_for_a_paused_process_says_so_and_can_be_interrupted(folder, interrupts, monkeypatch):
     process, said = Process(LONG), []
     process.start()
-    until(folder.owner)
+    until(folder.lock.owner)
     process.pause()
     monkeypatch.setattr(lock, "SILENT_SECONDS", 0.1)
     monkeypatch.setattr(warnings, "warn", lambda text, **_: (said.append(text), signal.raise_signal(signal.SIGINT)))
