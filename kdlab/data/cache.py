@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import threading
+import tokenize
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -166,7 +167,7 @@ def _read(path: Path, parts: Files, make: Callable[..., ImageSet]) -> ImageSet |
             return images
     except OSError:  # not there
         return None
-    except (ValueError, KeyError, TypeError):  # what cannot be parsed
+    except (ValueError, KeyError, TypeError, SyntaxError, tokenize.TokenError):  # what cannot be parsed
         pass
     warnings.warn(f"{path} is damaged: its images are decoded anew", stacklevel=4)
     return None
@@ -192,6 +193,9 @@ def _build(
         lock = abandoned.with_name(f".{abandoned.name.split('-')[-2]}.lock")
         with suppress(Timeout, OSError), FileLock(lock).acquire(timeout=0):
             abandoned.unlink()
+    for old in (part, path):  # of a killed build of this process's own lock, and what is damaged: they take its room
+        with suppress(OSError):
+            old.unlink()
     try:
         if needed > shutil.disk_usage(path.parent).free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

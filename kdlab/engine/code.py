@@ -37,6 +37,7 @@ NAMING: dict[type[ast.AST], str] = {
 Variable = tuple[ast.AST | None, str]  # a local one: its scope (None: one around the text) and its name
 # What reads local variables by their names: without any word, or out of a text that it is called with
 READS_ALL = {"locals", "vars", "dir", "eval", "exec"}
+FRAMES = {"f_locals", "locals", "currentframe", "_getframe"}
 READS_TEXTS = {"eval", "exec", "query", "evaluate"}  # those of pandas and numexpr too
 
 
@@ -184,9 +185,13 @@ def _reads_names(tree: ast.AST) -> bool:
         match node:
             case ast.Name(id=name) if name in READS_ALL:
                 return True
-            case ast.Attribute(attr="f_locals"):
+            case ast.Name(id=name) if name.startswith("__") and not name.endswith("__"):
+                return True  # a class may write it as _Class__name
+            case ast.Attribute(attr=name) if name in FRAMES:
                 return True
-            case ast.Call(func=ast.Attribute(attr=name)) if name in READS_TEXTS and (node.args or node.keywords):
+            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in READS_TEXTS and (
+                node.args or node.keywords
+            ):
                 return True
     return False
 

@@ -3,7 +3,6 @@
 import functools
 import inspect
 import json
-import re
 import site
 import sys
 import sysconfig
@@ -304,7 +303,8 @@ def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:
             note(name, type(value).__qualname__)
             add(name, state)
         elif not callable(value):
-            read = re.sub(r".* #\d+", lambda written: variables[written[0]], name)
+            known = max((each for each in variables if name.startswith(each)), key=len, default="")
+            read = variables.get(known, "") + name.removeprefix(known)
             raise Error(
                 f"the code reads {read}, a {type(value).__name__}, of which no identity can be made: pass numbers"
             )

@@ -75,7 +75,9 @@ def watch(config: Config, look: Callable[[Setup], Seen]) -> list[Seen]:
     whole = config.replace(evaluate_every=max(1, config.epochs), patience=None, select="validation", monitor=None)
     with machine_errors(), own_generators():
         folder = RunFolder(config, chain_images(config))
-        setup = with_trained_stages(assemble(whole, folder.images), folder)
+        setup = assemble(whole, folder.images)
+        _check_runs(setup, folder, fresh=False)
+        setup = with_trained_stages(setup, folder)
         with evaluating(setup.method):
             note(0, setup)
         fit(setup, hooks=[note])

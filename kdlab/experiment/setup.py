@@ -147,9 +147,9 @@ def extract(net: Network, images: Pixels, normalise: Normalise, batch: int = 512
 def assemble(config: Config, images: Images | None = None) -> Setup:
     """Put a run and the runs that it stands on together, with untrained networks.
 
-    What cannot work is refused here: data that are not there, networks that do not fit, a label budget that is too
-    small; and images that somebody has written into since they were loaded. Give `images` to use others than those that
-    the names in the config stand for.
+    What cannot work is refused here, but for a `monitor` (see `check_monitor`): data that are not there, networks that
+    do not fit, a label budget that is too small; and images that somebody has written into since they were loaded. Give
+    `images` to use others than those that the names in the config stand for.
     """
     for each in (images or {}).values():
         if each.changed():
@@ -278,9 +278,11 @@ def build_method(
             copies = copy.deepcopy((model, teacher, teacher_parts))
             for module in filter(None, (*copies[:2], *copies[2].values())):
                 module.to("meta")
-            with torch.device("meta"):
-                blank = make(*copies)
-            check_room(config.method, blank, device)
+            blank = None
+            with suppress(RuntimeError, NotImplementedError), torch.device("meta"):
+                blank = make(*copies)  # a method of yours may read values, which there are none of
+            if blank is not None:
+                check_room(config.method, blank, device)
         torch.manual_seed(derive(config.seed, "method"))
         method = make(model, teacher, teacher_parts)
     for module in filter(None, (method, method.teacher, *method.teacher_parts.values())):

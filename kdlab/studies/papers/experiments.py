@@ -100,7 +100,7 @@ def _fields(row: Mapping[Any, Any], spec: Spec) -> dict[str, Any] | str:
     if key not in METHODS or student not in MODELS:
         return f"kdlab has no such {'network' if key in METHODS else 'method'}"
     if key == "supervised" and row["provenance"] in spec.baselines:
-        return {"method": key, **spec.baselines[row["provenance"]](student)}
+        return {"method": key, **spec.baselines[row["provenance"]](model=student)}
     if preset not in presets_of(key):
         return f"kdlab has no recipe of it for {row['dataset']}"
     return fields_of(key, student, teacher, preset)
