@@ -83,7 +83,7 @@ def identity(
     images: Mapping[tuple[str, int | None], ImageSet | Recorded],
     stages: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Return what makes two runs the same run, its teacher run and initial run included.
+    """Return what makes two runs the same, teacher run and initial run included.
 
     Config, images, and the code of `loss_code`. Other code of the package is reported when it has changed
     (`changed_rooms`); another version of torch or number of threads rounds differently. Neither makes another run.
