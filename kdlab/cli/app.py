@@ -28,12 +28,19 @@ app.add_typer(data.app, name="data")
 app.add_typer(notebooks.app, name="notebooks")
 
 
-@app.callback(invoke_without_command=True)
-def options(version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False) -> None:
-    """Options of the command as a whole."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(f"kdlab {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of the command as a whole."""
 
 
 @app.command()

@@ -83,7 +83,7 @@ def show(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> No
     from ..studies.papers import PRINTED
     from ..studies.papers.page import reference
 
-    say(reference(name) if name in PRINTED else make(name, budget, parameter).told())
+    say(reference(name) if name in PRINTED else make(name, budget, parameter).text())
 
 
 @app.command()

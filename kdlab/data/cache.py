@@ -189,13 +189,13 @@ def _build(
     """Decode all files into `path`, which exists only when it is whole."""
     files = [file for listed in parts.values() for file, _ in listed]
     part = path.with_suffix(".part")
+    _remove([path])  # it is damaged
     for abandoned in _ours("part"):  # of killed builds: a live one holds the lock of its data set
-        lock = abandoned.with_name(f".{abandoned.name.split('-')[-2]}.lock")
-        with suppress(Timeout, OSError), FileLock(lock).acquire(timeout=0):
+        key = abandoned.name.split("-")[-2]
+        with suppress(Timeout, OSError), ExitStack() as held:
+            if f"-{key}-" not in path.name:  # this process holds the lock of `path` already
+                held.enter_context(FileLock(path.with_name(f".{key}.lock")).acquire(timeout=0))
             abandoned.unlink()
-    for old in (part, path):  # of a killed build of this process's own lock, and what is damaged: they take its room
-        with suppress(OSError):
-            old.unlink()
     try:
         if needed > shutil.disk_usage(path.parent).free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -224,10 +224,7 @@ def _build(
 
 
 def _write(file: IO[bytes], files: Sequence[str], size: int | None, channels: int) -> None:
-    """Decode files in threads and write them as one array (n, C, H, W), in order.
-
-    In NumPy's format.
-    """
+    """Decode files in threads, in order, to an array (n, C, H, W) in NumPy's format."""
     first, ranges = decode(files[0], size, Ranges()), Ranges()
     depth = channels or (1 if first.ndim == 2 else 3)
     shape = (len(files), depth, *first.shape[:2])

@@ -1,6 +1,5 @@
 """Images that stay on the disk: photographs, and arrays mapped from the cache."""
 
-import copy
 import math
 import os
 from collections import deque
@@ -75,8 +74,8 @@ class Streamed:
 
     def only(self, rows: Tensor) -> Self:
         """Select images by a mask (n,) or by positions (m,)."""
-        selection = copy.copy(self)
-        selection.rows = self.rows[rows]
+        selection = object.__new__(type(self))
+        vars(selection).update(vars(self), rows=self.rows[rows])
         return selection
 
     def __getitem__(self, rows: Tensor | slice | list[int] | int) -> Tensor:
@@ -91,9 +90,15 @@ class Streamed:
 class Stored(Streamed):
     """Images of one size in a memory-mapped array: a selection copies nothing."""
 
-    def __init__(self, pixels: np.memmap) -> None:
+    def __init__(self, pixels: np.memmap, rows: Tensor | None = None) -> None:
         super().__init__(len(pixels), pixels.shape[1:])
         self.pixels = pixels
+        if rows is not None:
+            self.rows = rows
+
+    def __reduce__(self) -> tuple[Callable[..., "Stored"], tuple[str, Tensor]]:
+        """Send the name of the file, not its content: another process maps it too."""
+        return _mapped_again, (str(self.pixels.filename), self.rows)
 
     def read(self, rows: Tensor) -> Tensor:
         file = str(self.pixels.filename)
@@ -101,6 +106,10 @@ class Stored(Streamed):
             if os.path.getsize(file) < self.pixels.offset + self.pixels.nbytes:  # noqa: PTH202
                 raise Error(f"{file} has become shorter than it was: kdlab data clear")
         return torch.from_numpy(np.array(self.pixels[rows.numpy()]))
+
+
+def _mapped_again(file: str, rows: Tensor) -> Stored:
+    return Stored(np.lib.format.open_memmap(file, mode="r"), rows)
 
 
 Pixels = Tensor | Streamed  # uint8 (n, C, H, W)

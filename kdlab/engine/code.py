@@ -35,10 +35,10 @@ NAMING: dict[type[ast.AST], str] = {
     ast.Nonlocal: "names",
 }
 Variable = tuple[ast.AST | None, str]  # a local one: its scope (None: one around the text) and its name
-# What reads local variables by their names: without any word, or out of a text that it is called with
+# Builtins, attributes, and functions called with a text (of pandas and numexpr, too) that read local variables by name
 READS_ALL = {"locals", "vars", "dir", "eval", "exec"}
 FRAMES = {"f_locals", "locals", "currentframe", "_getframe"}
-READS_TEXTS = {"eval", "exec", "query", "evaluate"}  # those of pandas and numexpr too
+READS_TEXTS = {"eval", "exec", "query", "evaluate"}
 
 
 def digest(text: str) -> str:

@@ -179,7 +179,7 @@ def fit(setup: Setup, folder: RunFolder | None = None, hooks: Sequence[Hook] = (
     Returns how many `epochs` it trained for and what that took: `seconds` by the clock, and `cpu_seconds`, which count
     the threads of this process and not those of others. With `config.patience` training stops after so many validations
     without a better value of the metric that is watched, the best epoch's weights are put back, and `best_epoch` and
-    `selected_on`, the column of that metric, are told.
+    `selected_on`, the column of that metric, are returned too.
 
     All random draws of an epoch come from generators seeded by (seed, epoch), and all schedules are functions of
     progress, so a run that continues at an epoch boundary ends bit-identical to one that was never interrupted. So does

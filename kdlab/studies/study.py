@@ -210,7 +210,7 @@ class Study:
             answers.append(verdicts.answer(question, mean.tolist()))
         return pd.DataFrame(answers)
 
-    def told(self) -> str:
+    def text(self) -> str:
         """Return its systems, their numbers of seeds, and its questions, as lines."""
         counts = self.rows().system.value_counts()
         lines = [f"{self.question}\n"]

@@ -168,14 +168,14 @@ class Explorer(Shown):
             kind.check(name, kind.start)
         self.draw, self.call, self.kinds = draw, call, controls
         self.controls = {name: kind.widget(kind.label or name) for name, kind in controls.items()}
-        self.image, self.told = ipywidgets.Image(**PICTURE), ipywidgets.HTML()
+        self.image, self.message = ipywidgets.Image(**PICTURE), ipywidgets.HTML()
         self.line = ipywidgets.Textarea(description="state", layout={"width": "98%"})
         for control in self.controls.values():
             control.observe(self.redraw, "value")
         question = [ipywidgets.HTML(f"<b>Try this.</b> {predict}")] if predict else []
         moved = ipywidgets.Box(list(self.controls.values()))
         moved.add_class("kdlab-controls")
-        super().__init__([*question, moved, self.image, self.told, self.line])
+        super().__init__([*question, moved, self.image, self.message, self.line])
         self.redraw()
 
     @property
@@ -215,11 +215,11 @@ class Explorer(Shown):
         try:
             drawn = self.draw(**self.state)
         except Error as error:
-            self.told.value = f"<i>{escape(visible(str(error)))}</i>"
+            self.message.value = f"<i>{escape(visible(str(error)))}</i>"
             return
         figure, note = drawn if isinstance(drawn, tuple) else (drawn, "")
         show(figure, self.image)
-        self.told.value = f"<pre style='{NOTE}'>{escape(visible(note, lines=True))}</pre>" if note else ""
+        self.message.value = f"<pre style='{NOTE}'>{escape(visible(note, lines=True))}</pre>" if note else ""
 
 
 def show(figure: plt.Figure, image: ipywidgets.Image) -> None:

@@ -35,10 +35,10 @@ class Panel(Shown):
         self.buttons = {name: ipywidgets.Button(description=name) for name in ("start", "pause", "stop")}
         for name, button in self.buttons.items():
             button.on_click(getattr(self, name))
-        self.bar, self.told = ipywidgets.IntProgress(layout={"width": "60%"}), ipywidgets.HTML()
+        self.bar, self.message = ipywidgets.IntProgress(layout={"width": "60%"}), ipywidgets.HTML()
         self.image = ipywidgets.Image(**PICTURE)
         self.drawn: object = None  # what the picture shows
-        super().__init__([ipywidgets.HBox([*self.buttons.values()]), self.bar, self.told, self.image])
+        super().__init__([ipywidgets.HBox([*self.buttons.values()]), self.bar, self.message, self.image])
         self._watch()
 
     @property
@@ -88,7 +88,7 @@ class Panel(Shown):
         try:
             return self._show()
         except (Error, OSError) as error:  # somebody has changed, or closed, its folder
-            self.told.value = f"<i>{escape(visible(str(error)))}</i>"
+            self.message.value = f"<i>{escape(visible(str(error)))}</i>"
             return False
 
     def _show(self) -> bool:
@@ -125,7 +125,7 @@ class Panel(Shown):
         recent = seconds if alive and not paused else []
         left = f", about {sum(recent) / len(recent) * (config.epochs - len(log)):.0f} s left" if recent else ""
         epoch = f"epoch {self.bar.value} of {config.epochs}{left}"
-        self.told.value = f"<b>{escape(visible(state))}</b>: {escape(visible(stage))}, {epoch}"
+        self.message.value = f"<b>{escape(visible(state))}</b>: {escape(visible(stage))}, {epoch}"
         self.buttons["start"].disabled = done or (alive and not paused)
         self.buttons["pause"].disabled, self.buttons["stop"].disabled = not alive or paused, not alive
         if self.drawn != (content := (now.path, len(log))):

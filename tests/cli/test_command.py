@@ -161,7 +161,16 @@ def test_what_an_encoding_lacks_is_escaped(kdlab, monkeypatch, encoding, words):
 
 
 @pytest.mark.parametrize(
-    "words", [["--version"], ["-V"], ["-h"], ["study", "-h"], ["run", "-h"], ["notebooks", "run", "-h"]]
+    "words",
+    [
+        ["--version"],
+        ["-V"],
+        ["--version", "nonsense"],
+        ["-h"],
+        ["study", "-h"],
+        ["run", "-h"],
+        ["notebooks", "run", "-h"],
+    ],
 )
 def test_the_habits_of_a_command(kdlab, words):
     from kdlab import __version__

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import warnings
 from dataclasses import replace
 from uuid import uuid4
 
@@ -135,6 +136,43 @@ def test_a_flipped_bit_is_noticed_and_mended(many):
     with pytest.warns(UserWarning, match=rf"{file} is damaged: its images are decoded anew"):
         mended = read(many)
     assert torch.equal(mended.train_x[0], torch.tensor(decode(str(many / "train/cat/000.png"), None)).permute(2, 0, 1))
+
+
+@pytest.mark.parametrize("limit", ["1000", "0.0005"])
+@pytest.mark.parametrize("bit", range(8))
+@pytest.mark.filterwarnings("ignore:.* streams")
+def test_a_flipped_bit_of_the_header_is_noticed_and_mended(many, bit, limit, monkeypatch):
+    monkeypatch.setenv("KDLAB_MEMORY", limit)
+    before = read(many).fingerprint()
+    (file,) = cache_root().glob("*.npy")
+    content = bytearray(file.read_bytes())
+    content[content.index(b"}")] ^= 1 << bit
+    file.write_bytes(content)
+    with pytest.warns(UserWarning, match="is damaged: its images are decoded anew"):
+        assert read(many).fingerprint() == before
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+def test_what_a_build_replaces_makes_room_for_it(many, damaged, monkeypatch):
+    read(many)
+    (file,) = cache_root().glob("*.npy")
+    content = file.read_bytes()
+    load.cache_clear()
+    if damaged:
+        file.write_bytes(b"damaged")
+    else:  # a build of these images, as they were before, that was killed
+        file.rename(file.with_name(f"{file.stem[:-16]}{16 * 'a'}.part"))
+    free = type("Usage", (), {"free": 0})
+
+    def usage(path):
+        free.free = 10**9 * (not [each for each in cache_root().iterdir() if each.suffix in (".npy", ".part")])
+        return free
+
+    monkeypatch.setattr(cache.shutil, "disk_usage", usage)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        read(many)
+    assert len(left()) == 1 and file.read_bytes() == content
 
 
 @pytest.mark.parametrize("broken", [b"", b"not an image"])

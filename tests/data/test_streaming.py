@@ -1,6 +1,8 @@
 """Images larger than memory: read from the file that they were decoded into, with the bits they would have in it."""
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +52,16 @@ def test_what_streams_is_what_is_in_memory(even, monkeypatch):
     a, b = split(images, 12, seed=3), split(whole, 12, seed=3)
     assert torch.equal(a.x[torch.arange(len(a.x))], b.x) and torch.equal(a.y, b.y)
     assert torch.equal(a.val_x[:], b.val_x) and torch.equal(a.truth, b.truth)
+
+
+def test_what_streams_is_sent_and_copied_by_the_name_of_its_file(even, monkeypatch):
+    images = streamed(even, monkeypatch)
+    rows = torch.tensor([5, 3, 3, 89, 0])
+    content = pickle.dumps(images.train_x.only(rows))
+    assert len(content) < 2_000 < images.train_x.pixels.nbytes
+    for other in (pickle.loads(content), copy.deepcopy(images.train_x.only(rows))):
+        assert torch.equal(other[:], images.train_x[rows]) and isinstance(other.pixels, np.memmap)
+        assert str(other.pixels.filename) == str(images.train_x.pixels.filename)
 
 
 def test_statistics_and_fingerprint_are_those_of_memory_also_when_it_is_built_streaming(even, monkeypatch, tmp_path):

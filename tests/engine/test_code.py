@@ -6,6 +6,7 @@ import importlib
 import re
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ import torch
 from making import TINY, config_of
 
 import kdlab
-from kdlab import AUGMENTATIONS, METHODS, MODELS, SCHEDULES, Config, Distill, Method, losses
+from kdlab import AUGMENTATIONS, METHODS, MODELS, SCHEDULES, Config, Distill, Error, Method, losses
 from kdlab.data.augment import Recipe
 from kdlab.engine.code import canonical
 from kdlab.engine.identity import LOSS_ROOMS, loss_code, source
@@ -434,11 +435,21 @@ def test_parameters_keep_their_names_and_hide_locals_of_theirs():
         ("a = 1; return [exec(x) for y in x]", "b = 1; return [exec(x) for y in x]"),
         ("a = 1; return x.query('k > @a')", "b = 1; return x.query('k > @a')"),
         ("a = 1; return f'{a=}'", "b = 1; return f'{b=}'"),
+        ("a = 1; return evaluate('a + x')", "b = 1; return evaluate('a + x')"),
+        ("a = 1; return builtins.locals()", "b = 1; return builtins.locals()"),
+        ("a = 1; return inspect.currentframe()", "b = 1; return inspect.currentframe()"),
+        ("__a = 1; _C__a = 2; return __a", "__a = 1; b = 2; return __a"),
     ],
 )
 def test_another_use_of_locals_is_other_code(one, other):
     texts = [text_of(f"def f(x):\n {code}") for code in (one, other)]
     assert texts[0] != texts[1]
+
+
+def test_what_has_no_identity_is_named_whatever_its_keys_are(monkeypatch):
+    monkeypatch.setitem(globals(), "CRITERION", {"run #1": threading.Lock()})
+    with pytest.raises(Error, match="the code reads .*run #1.*, a lock, of which no identity can be made"):
+        source(method_of(compare=reads_criterion), LOSS_ROOMS)
 
 
 CLOSURES = """

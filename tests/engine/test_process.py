@@ -130,12 +130,12 @@ def test_a_panel_follows_a_run(runs):
     config = Config(**{**TINY, "method": "kd", "teacher": TEACHER, "epochs": 5})
     panel = widgets.training(config)
     empty = panel.png
-    assert "not started" in panel.told.value and panel.buttons["pause"].disabled
+    assert "not started" in panel.message.value and panel.buttons["pause"].disabled
     with pytest.raises(Error, match="this run is not done"):
         _ = panel.result
     panel.start()
     until(lambda: not panel.tick(), every=TICK)
-    assert "done" in panel.told.value and panel.png != empty and panel.buttons["start"].disabled
+    assert "done" in panel.message.value and panel.png != empty and panel.buttons["start"].disabled
     assert panel.result["epochs"] == 5 and panel.result.config == config
 
 
@@ -145,14 +145,14 @@ def test_two_panels_of_a_notebook_move_one_process(folder, undisturbed):
     other.start()
     until(lambda: len(log_lines(folder.path)) > 3)
     other.tick()
-    assert "training" in other.told.value and other.process.child is one.process.child
+    assert "training" in other.message.value and other.process.child is one.process.child
     other.pause()
     one.tick()
-    assert "paused" in one.told.value and one.buttons["pause"].disabled and not one.buttons["start"].disabled
+    assert "paused" in one.message.value and one.buttons["pause"].disabled and not one.buttons["start"].disabled
     one.start()
     one.close()
     until(lambda: not other.tick(), every=TICK)
-    assert "done" in other.told.value and as_if_undisturbed(undisturbed)
+    assert "done" in other.message.value and as_if_undisturbed(undisturbed)
 
 
 def test_the_panel_of_another_notebook_waits_and_takes_over(folder, undisturbed):
@@ -162,19 +162,19 @@ def test_the_panel_of_another_notebook_waits_and_takes_over(folder, undisturbed)
     one.start()
     until(lambda: len(log_lines(folder.path)) > 3)
     other.tick()
-    assert "trained by another process" in other.told.value and one.tick() and "training" in one.told.value
+    assert "trained by another process" in other.message.value and one.tick() and "training" in one.message.value
     other.start()
     one.pause()
     other.tick()
-    assert "waiting for another process" in other.told.value and "paused" in one.told.value
+    assert "waiting for another process" in other.message.value and "paused" in one.message.value
     other.pause()
-    assert "paused" in other.told.value
+    assert "paused" in other.message.value
     other.start()
     one.process.child.kill()  # as with its notebook
-    until(lambda: other.tick() and "training" in other.told.value)
+    until(lambda: other.tick() and "training" in other.message.value)
     until(lambda: not other.tick() and not other.process.alive, every=TICK)
     one.tick()
-    assert "done" in other.told.value and "done" in one.told.value and as_if_undisturbed(undisturbed)
+    assert "done" in other.message.value and "done" in one.message.value and as_if_undisturbed(undisturbed)
 
 
 def test_a_panel_that_pauses_before_its_turn_ends_with_the_run(folder):
@@ -188,7 +188,7 @@ def test_a_panel_that_pauses_before_its_turn_ends_with_the_run(folder):
     other.pause()
     until(lambda: not other.tick(), every=TICK)
     until(lambda: not other.process.alive)
-    assert "done" in other.told.value and not other.process.failure
+    assert "done" in other.message.value and not other.process.failure
 
 
 def test_a_call_that_waits_for_a_paused_process_says_so_and_can_be_interrupted(folder, interrupts, monkeypatch):

@@ -7,7 +7,7 @@ import torch
 from making import config_of
 
 import kdlab
-from kdlab import METHODS, Config, assemble, run, watch
+from kdlab import METHODS, Config, Error, assemble, run, watch
 from kdlab.engine import store
 from kdlab.experiment import setup as room
 
@@ -121,3 +121,10 @@ def test_parts_of_the_data():
     assert (setup.part("train")[1] >= 0).all() and setup.features("val").logits.shape == (120, 10)
     with pytest.raises(kdlab.Error, match="unknown part 'valid': did you mean 'val'"):
         setup.part("valid")
+
+
+def test_a_monitor_that_cannot_work_is_refused_before_a_stage_trains(runs):
+    teacher = TEACHER.replace(monitor="std", patience=1)
+    with pytest.raises(Error, match="monitor='std' cannot be measured on method 'supervised'"):
+        watch(STUDENT.replace(teacher=teacher.replace(init=TEACHER)), weights)
+    assert not runs.exists() or not list(runs.iterdir())

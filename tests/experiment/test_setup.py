@@ -56,6 +56,15 @@ def test_every_method_is_put_together_for_many_images_of_which_few_have_a_label(
     assert len(of_many_images(key).data.labelled) == 20
 
 
+def test_a_method_may_read_values_while_it_is_built(monkeypatch):
+    class Mine(METHODS["supervised"]):
+        def build(self):
+            self.rates = [rate.item() for rate in torch.linspace(0, 0.1, 4)]
+
+    monkeypatch.setitem(METHODS, "supervised", Mine)
+    assert len(of_many_images("supervised").method.rates) == 4
+
+
 def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch):
     devices = []
     held = property(lambda self: devices.append(self.memory.device.type) or 1e9)

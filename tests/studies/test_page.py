@@ -234,4 +234,4 @@ def test_factor_transfer_runs_where_the_pixels_suffice():
 
 
 def test_a_metric_of_its_own_has_its_unit():
-    assert "latency, ms" in made("litenet-ssd/main").told() and "speed-up, times" in made("litenet-ssd/main").told()
+    assert "latency, ms" in made("litenet-ssd/main").text() and "speed-up, times" in made("litenet-ssd/main").text()

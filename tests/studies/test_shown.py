@@ -22,7 +22,7 @@ def lines_by_group(text, groups):
 @pytest.mark.parametrize("name", REPEATED)
 def test_every_published_cell_is_shown(name, budget, figures):
     study, rows = made(name, budget), published(name)
-    text = study.told()
+    text = study.text()
     assert max(map(len, text.splitlines())) <= 120
     shown = lines_by_group(text, {cell.group for cell in study.cells})
     for row in rows.to_dict("records"):
@@ -36,7 +36,7 @@ def test_every_published_cell_is_shown(name, budget, figures):
 
 @each
 def test_what_has_no_numbers_is_shown_too(name, figures):
-    text = made(name, "paper").told()
+    text = made(name, "paper").text()
     for words in made(name, "paper").typed.values():
         assert "".join(words.split()) in "".join(text.split())
     assert f"{name}: {({**TABLES, **ABSENT})[name].title}" in text

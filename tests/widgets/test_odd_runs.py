@@ -38,7 +38,7 @@ def rewrite(folder, change):
 
 
 def words(explorer):
-    return html.unescape(explorer.told.value)
+    return html.unescape(explorer.message.value)
 
 
 # Runs of others
@@ -63,7 +63,7 @@ def test_browsing_shows_what_is_stored_where_no_config_can_be_made_of_it(change,
     browser = tried(widgets.browse)
     for text in shown:
         assert text in words(browser)
-    assert "<b>" not in browser.told.value
+    assert "<b>" not in browser.message.value
     before = browser.png
     tried(lambda: browser.set(column="lr"))
     assert browser.png != before
@@ -124,14 +124,14 @@ def test_a_panel_says_that_a_result_was_changed(runs):
     result = json.loads((folder / "result.json").read_text())
     (folder / "result.json").write_text(json.dumps({**result, "test/accuracy": 99.0}))
     panel = tried(lambda: widgets.training(config))
-    assert "done" not in panel.told.value
-    assert "result.json" in panel.told.value
+    assert "done" not in panel.message.value
+    assert "result.json" in panel.message.value
 
 
 def test_what_a_panel_says_is_no_markup(runs, monkeypatch):
     monkeypatch.setitem(kdlab.METHODS, "a<b>", kdlab.METHODS["supervised"])
     panel = tried(lambda: widgets.training(Config(method="a<b>", **TINY)))
-    assert "a&lt;b&gt;" in panel.told.value
+    assert "a&lt;b&gt;" in panel.message.value
 
 
 def test_a_process_that_only_imports_is_not_waited_for(runs, monkeypatch):
@@ -163,7 +163,7 @@ def test_a_process_that_only_imports_is_not_waited_for(runs, monkeypatch):
         panel.start()
     panel.stop()
     assert heard[0] == "kill"
-    assert "not started" in panel.told.value
+    assert "not started" in panel.message.value
 
 
 # Odd names
@@ -196,12 +196,12 @@ def test_texts_below_a_picture_and_of_controls_can_be_sent_to_a_browser():
     options = {"caf\udce9": "good", "<b>": "bad", "y" * 300: "long"}
     explorer = tried(lambda: widgets.explore(draw, which=widgets.Choice("good", options, label="wh\udce9ch")))
     control = explorer.controls["which"]
-    sent = "".join([explorer.told.value, *control._options_labels, control.description])
+    sent = "".join([explorer.message.value, *control._options_labels, control.description])
     assert not [letter for letter in sent if 0xD800 <= ord(letter) < 0xE000 or letter == "\x07"]
-    assert "\nline two \\xe9" in explorer.told.value
+    assert "\nline two \\xe9" in explorer.message.value
     assert max(map(len, control._options_labels)) <= 60
     explorer.set(which="bad")
-    assert "\\xe9 is &lt;none&gt;" in explorer.told.value
+    assert "\\xe9 is &lt;none&gt;" in explorer.message.value
 
 
 # Keys and sizes

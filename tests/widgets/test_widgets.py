@@ -70,9 +70,9 @@ def test_what_cannot_be_is_refused_and_nothing_moves(own, values, message):
 def test_what_cannot_be_drawn_is_said_below_the_last_picture(own):
     before = own.png
     own.set(slope=9.5)
-    assert own.png == before and "too steep to draw" in own.told.value
+    assert own.png == before and "too steep to draw" in own.message.value
     own.set(slope=3.0)
-    assert own.png != before and not own.told.value
+    assert own.png != before and not own.message.value
 
 
 def test_where_nothing_moves_the_picture_stands(own, monkeypatch):
@@ -189,7 +189,8 @@ def test_every_control_of_every_explorer_changes_the_picture_and_its_line_brings
             pictures = set()
             for value in OTHERS.get((which, name)) or others or list(kind.named.values()):
                 pictures.add(explorer.set(**{**start, name: value}).png)
-                assert not explorer.told.value or which in ("browse", "budgets"), (which, name, explorer.told.value)
+                message = explorer.message.value
+                assert not message or which in ("browse", "budgets"), (which, name, message)
             explorer.set(**start)
             needs_byol = which == "circle" and name in ("predictor", "stop_gradient", "momentum")
             assert len(pictures) > 1 or needs_byol, (which, name)
@@ -278,7 +279,7 @@ def test_browsing_says_what_it_did_not_find(runs):
         widgets.browse()
     student = kdlab.run(TEACHER)
     browser = widgets.browse()
-    assert f"model={student.config.model!r}" in html.unescape(browser.told.value), "its Config is there to copy"
+    assert f"model={student.config.model!r}" in html.unescape(browser.message.value), "its Config is there to copy"
     wrong = [
         ({"where": "pupil=1"}, "give conditions as column=value"),
         ({"where": "seed=9"}, "no run fits"),
@@ -286,7 +287,7 @@ def test_browsing_says_what_it_did_not_find(runs):
     ]
     for values, message in wrong:
         browser.set(**values)
-        assert message in html.unescape(browser.told.value)
+        assert message in html.unescape(browser.message.value)
 
 
 def test_the_gallery_makes_what_is_opened_and_once(runs, monkeypatch):

@@ -120,7 +120,7 @@ class Pretext(nn.Module):
 class Contrastive(Pretext):
     """SSKD's task: from which normal image of the batch was a version made?
 
-    K = B answers, asked of 3B rows.
+    K = B answers for each of 3B rows.
 
     The logits are cosines of projections as wide as the features.
     """
@@ -148,7 +148,7 @@ class Rotation(Pretext):
 class Jigsaw(Pretext):
     """Which of all K = 24 permutations have 2 x 2 patches undergone?
 
-    After Noroozi & Favaro 2016; asked of 3B rows.
+    After Noroozi & Favaro 2016; 3B rows are answered.
 
     Permutations are equally likely, that which changes nothing among them. The network sees the image put together
     again; the authors' has nine patches of larger images, with gaps between them, and sees one at a time.
@@ -176,7 +176,7 @@ class Jigsaw(Pretext):
 class Exemplar(Pretext):
     """Which of all K = n training images is it a version of?
 
-    After Dosovitskiy et al. 2014; asked of all 4B rows.
+    After Dosovitskiy et al. 2014; all 4B rows are answered.
 
     Every training image is a class, the authors' take 8,000 patches; n outputs for features of D numbers are (D + 1) n
     weights. A classifier of the batch's images alone would be the contrastive task.

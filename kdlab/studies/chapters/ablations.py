@@ -142,7 +142,8 @@ def ablate_scheduled(dataset: str = "digits", labels: int = 100, budget: str = "
 def ablate_views(dataset: str = "digits", labels: int = 20, budget: str = "lab") -> Study:
     """Do SimCLR's views and its temperature matter to the student in the end?
 
-    Teacher and student are those of LiteNet-SSD's study, with its learning rates; the views are asked of digits only.
+    Teacher and student are those of LiteNet-SSD's study, with its learning rates. The questions about views are of
+    digits only.
     """
     chain = distillation(dataset, labels, budget).systems
     features, student = chain["pre-training"], chain["LiteNet-SSD"]

@@ -112,8 +112,8 @@ def real_images(
 
     The systems of the tour, with ResNet-18 as the larger network, on `dataset` with each number of `labels`, on
     `photographs` (None: without) with the last of them. The photographs that were measured are not CIFAR-10's own but
-    copies of them as JPEG files, which lose detail: a folder cifar10-jpeg, under the data root or with its path. They
-    are told of under that name, and beside them the genuine ones, photographs="cifar10", under theirs.
+    copies of them as JPEG files, which lose detail: a folder cifar10-jpeg, under the data root or with its path. Rows
+    carry that name; the genuine ones, photographs="cifar10", carry theirs and stand beside them.
 
     At 16 pixels a teacher has 200 steps and a student 400; for each data set and number of labels a seed takes two to
     three minutes of one core. The lengths and batches were set after single runs: of seed 0 with a view of its test

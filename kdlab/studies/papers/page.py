@@ -185,7 +185,7 @@ class Replication(Study):
         """Return its table as lines; with a metric or a baseline that of every study."""
         return super().tabulated(metric, baseline) if metric or baseline else repr(self.page())
 
-    def told(self) -> str:
+    def text(self) -> str:
         """Return all cells as lines, by group.
 
         Each with what was printed, what was measured, and the fields of its run.
