@@ -157,12 +157,12 @@ def parts() -> dict[str, str]:
     }
 
 
-def pages(generated: Mapping[str, str]) -> dict[Path, str]:
+def pages() -> dict[Path, str]:
     """Return README.md and the pages of docs/ with the generated parts filled in."""
 
     def filled(mark: re.Match[str]) -> str:
         opening, name, line_break, closing = mark.groups()
-        return opening + line_break + lookup("generated part", name, generated) + line_break + closing
+        return opening + line_break + lookup("generated part", name, parts()) + line_break + closing
 
     files = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     return {file: MARK.sub(filled, file.read_text(encoding="utf-8")) for file in files}
@@ -175,7 +175,7 @@ def write() -> list[Path]:
     """
     if checkout() is None:
         raise Error(f"the pages are those of a checkout of the repository, and {PACKAGE} is not in one")
-    changed = {path: text for path, text in pages(parts()).items() if path.read_text(encoding="utf-8") != text}
+    changed = {path: text for path, text in pages().items() if path.read_text(encoding="utf-8") != text}
     for path, text in changed.items():
         path.write_text(text, encoding="utf-8", newline="\n")
     return list(changed)

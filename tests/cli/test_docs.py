@@ -24,19 +24,14 @@ def text(name):
     return (docs.ROOT / name).read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def parts():
-    return docs.parts()
-
-
-def test_generated_parts_are_up_to_date(parts):
-    old = [path.name for path, page in docs.pages(parts).items() if path.read_text(encoding="utf-8") != page]
+def test_generated_parts_are_up_to_date():
+    old = [path.name for path, page in docs.pages().items() if path.read_text(encoding="utf-8") != page]
     assert not old, "write them with: kdlab docs"
 
 
-def test_every_part_has_its_place(parts):
+def test_every_part_has_its_place():
     marks = [mark[2] for name in PAGES for mark in docs.MARK.finditer(text(name))]
-    assert sorted(marks) == sorted(parts)
+    assert sorted(marks) == sorted(docs.parts())
 
 
 def test_every_entry_of_a_table_is_on_a_page():
