@@ -137,6 +137,7 @@ def process_of(config: Config) -> Process:
 def end_with_parent() -> None:
     """Interrupt this command once its `Process` is gone, or closes the standard input."""
     if OWNER in os.environ:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
         threading.Thread(target=_interrupt_at_end_of_input, daemon=True).start()
 
 
