@@ -216,7 +216,7 @@ def test_edits_of_the_package(tmp_path):
     supervised, taught, simclr = here
     assert len({supervised, taught, simclr}) == 3
     for name, edits in EDITS.items():
-        shutil.copytree(PACKAGE, tmp_path / name / "kdlab", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PACKAGE, tmp_path / name / "kdlab")
         for file, old, new in edits:
             path = tmp_path / name / "kdlab" / file
             assert old in path.read_text(), f"{file} no longer has {old!r}"
@@ -260,7 +260,7 @@ def counted(root):
 
 def copied(place):
     """A copy of the package, with the committed evidence beside it."""
-    shutil.copytree(PACKAGE, place / "kdlab", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE, place / "kdlab")
     shutil.copytree(PACKAGE.parent / "figures" / "data", place / "figures" / "data")
     shutil.copy(PACKAGE.parent / "pyproject.toml", place)  # by which it is a checkout
     return place

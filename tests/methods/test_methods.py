@@ -2,7 +2,6 @@
 
 import copy
 import io
-import shutil
 import tokenize
 from pathlib import Path
 
@@ -126,7 +125,6 @@ def test_the_loop_names_no_method():
     assert "after_step" in words and not words & set(METHODS)
 
 
-@pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="torch.compile needs a compiler")
 def test_a_compiled_method_of_one_term_takes_a_step():
     class Linear(Method):
         """Cross-entropy of the classifier on pooled pixels."""
@@ -137,7 +135,7 @@ def test_a_compiled_method_of_one_term_takes_a_step():
 
     method, batch = make("supervised")
     linear = Linear(method.model)
-    loss, terms = torch.compile(linear)(batch, 0.5)
+    loss, terms = torch.compile(linear, backend="aot_eager")(batch, 0.5)  # all but the compiler of C++
     plain, same = linear(batch, 0.5)
     assert loss.requires_grad, "the loss lost its gradient"
     assert not terms["ce"].requires_grad

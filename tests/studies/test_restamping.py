@@ -40,7 +40,7 @@ def small(**fields):
 def test_rows_of_older_code_are_kept_where_no_number_moved(runs, tmp_path, monkeypatch):
     monkeypatch.setenv("KDLAB_FIGURES", str(runs / "figures"))
     checkout = tmp_path / "older"
-    shutil.copytree(PACKAGE, checkout / "kdlab", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE, checkout / "kdlab")
     for file, today, then in OLDER:
         path = checkout / "kdlab" / file
         assert today in path.read_text(), f"{file} no longer has {today!r}"

@@ -145,30 +145,35 @@ def evidence(root, monkeypatch, studies):
         save_table(pd.DataFrame(rows).set_index("system"), name)
 
 
-@pytest.fixture
-def every(runs, monkeypatch):
-    """Each explorer, by name, on small runs."""
-    evidence(runs / "figures", monkeypatch, ["label_budgets", "noise"])
-    teacher, student = kdlab.run(TEACHER), kdlab.run(Config(**{**TINY, "epochs": 15}))
-    taught, simclr = kdlab.run(SSD), kdlab.run(SIMCLR)
-    pair = {"teacher": teacher, "student": student}
-    moved = {
-        "circle": (widgets.circle(), {}),
-        "seeds": (widgets.seeds(GAINS), {"differences": GAINS}),
-        "temperature": (widgets.temperature(**pair), pair),
-        "ramp": (widgets.ramp(student), {"result": student}),
-        "augmentation": (widgets.augmentation(student.images), {"images": student.images}),
-        "similarity": (widgets.similarity(simclr), {"result": simclr}),
-        "embedding": (widgets.embedding(simclr), {"result": simclr}),
-        "pseudo_labels": (widgets.pseudo_labels(taught, threshold=0.2), {"result": taught}),
-        "feature_maps": (widgets.feature_maps(taught), {"result": taught}),
-        "targets": (widgets.targets(lsskd := kdlab.run(LSSKD), exit="branch 1"), {"result": lsskd}),
-        "budgets": (widgets.budgets(seeds=4), {}),
-        "browse": (widgets.browse(), {}),
-        "draw_digit": (widgets.draw_digit(**pair), pair),
-    }
-    made = {entry.make.__name__: entry.make for entry in EXPLORERS.values() if not entry.subjects}
-    return {name: (make(), {}) for name, make in made.items() if name != "training"} | moved
+def _pair():
+    return {"teacher": kdlab.run(TEACHER), "student": kdlab.run(Config(**{**TINY, "epochs": 15}))}
+
+
+def _of(make, name, subject, **more):
+    return make(subject, **more), {name: subject}
+
+
+MADE = {  # explorer -> what makes it on small runs, with the names that its line reads
+    "circle": lambda: (widgets.circle(), {}),
+    "seeds": lambda: _of(widgets.seeds, "differences", GAINS),
+    "temperature": lambda: (widgets.temperature(**_pair()), _pair()),
+    "ramp": lambda: _of(widgets.ramp, "result", _pair()["student"]),
+    "augmentation": lambda: _of(widgets.augmentation, "images", _pair()["student"].images),
+    "similarity": lambda: _of(widgets.similarity, "result", kdlab.run(SIMCLR)),
+    "embedding": lambda: _of(widgets.embedding, "result", kdlab.run(SIMCLR)),
+    "pseudo_labels": lambda: _of(widgets.pseudo_labels, "result", kdlab.run(SSD), threshold=0.2),
+    "feature_maps": lambda: _of(widgets.feature_maps, "result", kdlab.run(SSD)),
+    "targets": lambda: _of(widgets.targets, "result", kdlab.run(LSSKD), exit="branch 1"),
+    "budgets": lambda: (widgets.budgets(seeds=4), {}),
+    "browse": lambda: (widgets.browse(), {}) if _pair() and kdlab.run(SIMCLR) else None,  # of several runs
+    "draw_digit": lambda: (widgets.draw_digit(**_pair()), _pair()),
+}
+
+
+@pytest.fixture(scope="module")
+def shared_runs(tmp_path_factory):
+    """A folder for the runs that several explorers show."""
+    return tmp_path_factory.mktemp("shared")
 
 
 OTHERS = {  # values to move to where the kind of control does not tell
@@ -178,23 +183,24 @@ OTHERS = {  # values to move to where the kind of control does not tell
 }
 
 
-def test_every_control_of_every_explorer_changes_the_picture_and_its_line_brings_it_back(every):
-    assert set(every) == {entry.make.__name__ for entry in EXPLORERS.values()} - {"training"}, (
-        "each of them is moved here"
-    )
-    for which, (explorer, names) in every.items():
-        start = explorer.state
-        for name, kind in explorer.kinds.items():
-            others = [v for v in (getattr(kind, "low", None), getattr(kind, "high", None)) if v is not None]
-            pictures = set()
-            for value in OTHERS.get((which, name)) or others or list(kind.named.values()):
-                pictures.add(explorer.set(**{**start, name: value}).png)
-                message = explorer.message.value
-                assert not message or which in ("browse", "budgets"), (which, name, message)
-            explorer.set(**start)
-            needs_byol = which == "circle" and name in ("predictor", "stop_gradient", "momentum")
-            assert len(pictures) > 1 or needs_byol, (which, name)
-        assert eval(explorer.code, {"kdlab": kdlab, **names}).png == explorer.png, which
+@pytest.mark.parametrize("name", sorted({entry.make.__name__ for entry in EXPLORERS.values()} - {"training"}))
+def test_every_control_of_an_explorer_changes_the_picture_and_its_line_brings_it_back(name, shared_runs, monkeypatch):
+    monkeypatch.setenv("KDLAB_RUNS", str(shared_runs))
+    evidence(shared_runs / "figures", monkeypatch, ["label_budgets", "noise"])
+    makers = {entry.make.__name__: entry.make for entry in EXPLORERS.values()}
+    explorer, names = MADE[name]() if name in MADE else (makers[name](), {})
+    start = explorer.state
+    for control, kind in explorer.kinds.items():
+        others = [v for v in (getattr(kind, "low", None), getattr(kind, "high", None)) if v is not None]
+        pictures = set()
+        for value in OTHERS.get((name, control)) or others or list(kind.named.values()):
+            pictures.add(explorer.set(**{**start, control: value}).png)
+            message = explorer.message.value
+            assert not message or name in ("browse", "budgets"), (control, message)
+        explorer.set(**start)
+        needs_byol = name == "circle" and control in ("predictor", "stop_gradient", "momentum")
+        assert len(pictures) > 1 or needs_byol, control
+    assert eval(explorer.code, {"kdlab": kdlab, **names}).png == explorer.png
 
 
 def test_the_line_of_a_state_brings_it_back():
