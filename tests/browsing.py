@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+from cells import needed
 from moving import EXPLORER, MOVE_SECONDS, PANEL, START_SECONDS, Explorer, Panel, until
 
 from kdlab.cli import notebooks
@@ -56,13 +57,17 @@ def write(path, *sources):
 
 
 def copy(path, folder):
-    """A copy that has never been run, with the smallest budget that it knows."""
+    """A copy that has never been run, with the smallest budget that it knows, and of its code what explorers need."""
     notebook = nbformat.read(path, 4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-            if "parameters" in cell.metadata.get("tags", ()):
-                cell.source = re.sub(r'(?m)^budget: str = "\w+"', 'budget: str = "smoke"', cell.source)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    sources = [cell.source for cell in cells]
+    kept = needed(sources, [i for i, source in enumerate(sources) if i == 0 or CALL.search(source)])
+    without = [cell for i, cell in enumerate(cells) if i not in kept]
+    notebook.cells = [cell for cell in notebook.cells if cell not in without]
+    for cell in cells:
+        cell.outputs, cell.execution_count = [], None
+        if "parameters" in cell.metadata.get("tags", ()):
+            cell.source = re.sub(r'(?m)^budget: str = "\w+"', 'budget: str = "smoke"', cell.source)
     nbformat.write(notebook, folder / path.name)
     return folder / path.name
 

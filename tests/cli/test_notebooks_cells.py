@@ -4,13 +4,12 @@ They run in this process, one shell a notebook: a kernel would take four seconds
 """
 
 import ast
-import symtable
 
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
-from cells import new_shell
+from cells import names, new_shell
 from genuine import write_idx
 from PIL import Image
 
@@ -32,30 +31,6 @@ ON_DATA = [  # those whose data set is a parameter
 
 def code_cells(path):
     return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
-
-
-# What a cell reads
-
-
-def names(source):
-    """Names that a cell reads from other cells, and those that it sets."""
-    reads, sets = set(), set()
-    for statement in ast.parse(source).body:
-        loaded, stored, own = set(), set(), isinstance(statement, ast.For | ast.With | ast.FunctionDef | ast.ClassDef)
-
-        def walk(table, top, loaded=loaded, stored=stored):
-            for symbol in table.get_symbols():
-                if symbol.is_referenced() and (top or symbol.is_global()):
-                    loaded.add(symbol.get_name())
-                if top and (symbol.is_assigned() or symbol.is_imported()):
-                    stored.add(symbol.get_name())
-            for child in table.get_children():
-                walk(child, False)
-
-        walk(symtable.symtable(ast.unparse(statement), "cell", "exec"), True)
-        reads |= loaded - sets - (stored if own else set())
-        sets |= stored
-    return reads, sets
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS.values(), ids=NOTEBOOKS)
