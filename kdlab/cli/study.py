@@ -10,6 +10,7 @@ import typer
 from ..core.errors import Error, known
 from ..core.output import say
 from ..core.settings import parse
+from .workers import Scheduler, Workers, resumable
 
 if TYPE_CHECKING:  # studies load late
     from ..studies import Study
@@ -93,16 +94,22 @@ def run(
     budget: Budget = "lab",
     only: Annotated[list[str] | None, typer.Option(help="a system, or words in its name; may be repeated")] = None,
     parameter: Parameters = None,
+    workers: Workers = None,
+    scheduler: Scheduler = "",
 ) -> None:
-    """Run a study and add rows to its evidence; stored runs come back at once."""
+    """Run a study and add rows to its evidence; stored runs come back at once.
+
+    Several processes train at a time. A run that fails stops no other one.
+    """
     study = make(name, budget, parameter)
     chosen = study.chosen(only or ())
     if study.scale:
         print(textwrap.fill(study.scale, 120))
         print(f"{name}: {len(chosen)} of {len(study.systems)} systems", flush=True)
-    for seed in numbers(seeds) if seeds else study.seeds:
-        study.run([seed], chosen)
-        print(f"{name}: seed {seed} done", flush=True)
+    wanted = numbers(seeds) if seeds else list(study.seeds)
+    with resumable():
+        study.run(wanted, chosen, workers, scheduler)
+    print(f"{name}: {len(chosen) * len(wanted)} runs done", flush=True)
 
 
 @app.command()
@@ -155,12 +162,19 @@ def answers(
 
 
 @app.command()
-def verify(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> None:
+def verify(
+    name: Name,
+    budget: Budget = "lab",
+    parameter: Parameters = None,
+    workers: Workers = None,
+    scheduler: Scheduler = "",
+) -> None:
     """Repeat a seed of each system whose code has changed.
 
     Where no digit moved, its evidence counts again.
     """
-    frame = make(name, budget, parameter).verify()
+    with resumable():
+        frame = make(name, budget, parameter).verify(workers, scheduler)
     say(frame.to_string(index=False) if len(frame) else "no row is of today's settings and another code")
 
 
@@ -183,9 +197,16 @@ def restamp(
 
 
 @app.command()
-def tune(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> None:
+def tune(
+    name: Name,
+    budget: Budget = "lab",
+    parameter: Parameters = None,
+    workers: Workers = None,
+    scheduler: Scheduler = "",
+) -> None:
     """Choose settings from a study's grid, by validation images of other seeds.
 
     Every score goes into data/NAME_tuning.csv in the figures folder.
     """
-    make(name, budget, parameter).tune()
+    with resumable():
+        make(name, budget, parameter).tune(workers, scheduler)

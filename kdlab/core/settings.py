@@ -160,16 +160,16 @@ def _check(where: str, value: Any, depth: int = 0) -> None:
             _check(where, each, depth + 1)
 
 
-def typed(fields: Mapping[str, Any], prefix: str = "") -> str:
-    """Return nested fields as `parse` reads them: "method=kd teacher.model=resnet56"."""
+def typed(fields: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Return nested fields as `parse` reads them: ["method=kd", "teacher.lr=0.1"]."""
     words = []
     for name, value in fields.items():
         if isinstance(value, Mapping):
-            words += [typed(value, f"{prefix}{name}.")] if value else []
+            words += typed(value, f"{prefix}{name}.")
         else:
             text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
             words.append(f"{prefix}{name}={text}")
-    return " ".join(words)
+    return words
 
 
 def _value(name: str, text: str) -> Any:

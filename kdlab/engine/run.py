@@ -40,10 +40,9 @@ def run(config: Config, *, fresh: bool = False) -> Result:
     """
     with machine_errors(runs_root()):
         folder = RunFolder(config, chain_images(config))
-        if not fresh and (result := _stored(folder)):
+        if not fresh and (result := stored(folder)):
             return result
-        setup = assemble(config, folder.images)
-        _check_runs(setup, folder, fresh)
+        setup = checked(folder, fresh)
         for each in folder.chain() if fresh else ():
             with each.lock.hold():
                 each.clear()
@@ -84,6 +83,13 @@ def watch(config: Config, look: Callable[[Setup], Seen]) -> list[Seen]:
     return views
 
 
+def checked(folder: RunFolder, fresh: bool = False) -> Setup:
+    """Assemble a run; refuse it if it or what it stands on cannot work."""
+    setup = assemble(folder.config, folder.images)
+    _check_runs(setup, folder, fresh)
+    return setup
+
+
 def _check_runs(setup: Setup, folder: RunFolder, fresh: bool) -> None:
     """Refuse a missing precision or monitor before anything of a chain trains.
 
@@ -114,11 +120,11 @@ def with_trained_stages(setup: Setup, folder: RunFolder) -> Setup:
 
 def _complete(setup: Setup, folder: RunFolder) -> Result:
     """Return the result of an assembled run, trained after its stages unless stored."""
-    if result := _stored(folder):
+    if result := stored(folder):
         return result
     setup = with_trained_stages(setup, folder)
     with folder.lock.hold():
-        if result := _stored(folder):  # another process was faster
+        if result := stored(folder):  # another process was faster
             return result
         try:
             with machine_errors(folder.path), own_generators():
@@ -129,7 +135,7 @@ def _complete(setup: Setup, folder: RunFolder) -> Result:
     return Result(setup.config, folder.path, folder.images, metrics)
 
 
-def _stored(folder: RunFolder) -> Result | None:
+def stored(folder: RunFolder) -> Result | None:
     """Return the stored result of a run, or None while it is not done."""
     metrics = folder.result()
     if metrics is None:

@@ -22,9 +22,10 @@ from ..core.places import PACKAGE, environment, figures_root, runs_root
 from ..engine import code as trees
 from ..engine import identity as identities
 from ..engine.identity import far_code, hash_of
-from ..engine.run import run
+from ..engine.sweep import Failed, Outcome, run_all
 from ..experiment.config import Config
 from . import evidence
+from .tuning import Run
 
 SEEDS = 2  # of each system, that are trained with both codes
 # What the older code is asked. With files of today's code that make identities the second time, so that it is known
@@ -60,7 +61,7 @@ with one_thread():
 """
 
 
-def verify(study: str, systems: Mapping[str, Config]) -> pd.DataFrame:
+def verify(study: str, systems: Mapping[str, Config], run: Run = run_all) -> pd.DataFrame:
     """Check which evidence still holds though code has changed, by system and code.
 
     Of the rows that have a system's settings and came from other code than today's, the smallest seed of each code is
@@ -70,33 +71,36 @@ def verify(study: str, systems: Mapping[str, Config]) -> pd.DataFrame:
     """
     rows, far, table = evidence.load(study), far_code(), []
     now, folder = evidence.measured(systems, rows), runs_root() / f"verify-{hash_of(far)}"
+    groups: list[tuple[str, list[dict[str, Any]]]] = []  # rows of a system that one older code measured
+    for name, about in now.items():
+        today = evidence.code(about, far)
+        of_system = evidence.records(rows, name)
+        verified = {row["seed"] for row in of_system if row["code"] == today}
+        older: dict[str, list[dict[str, Any]]] = {}
+        for row in of_system:
+            its_settings = hash_of(evidence.settings(evidence.reseeded(about, int(row["seed"]))))
+            if row["seed"] not in verified and its_settings == row["settings"]:
+                older.setdefault(row["code"], []).append(row)
+        groups += [(name, group) for group in older.values()]
     # Runs in a folder of their own: what is stored elsewhere may come from the older code
     with environment(KDLAB_RUNS=str(folder), KDLAB_FIGURES=str(figures_root())):
-        for name, about in now.items():
-            today = evidence.code(about, far)
-            of_system = evidence.records(rows, name)
-            verified = {row["seed"] for row in of_system if row["code"] == today}
-            older: dict[str, list[dict[str, Any]]] = {}
-            for row in of_system:
-                its_settings = hash_of(evidence.settings(evidence.reseeded(about, int(row["seed"]))))
-                if row["seed"] not in verified and its_settings == row["settings"]:
-                    older.setdefault(row["code"], []).append(row)
-            for group in older.values():
-                moved = _difference(group[0], systems[name])
-                if not moved:
-                    evidence.stamp(study, [{**row, "identity": _of(about, row), "code": today} for row in group])
-                seed = int(group[0]["seed"])
-                table.append({"system": name, "seed": seed, "rows": len(group), "holds": not moved, "moved": moved})
+        outcomes = run([systems[name].seeded(int(group[0]["seed"])) for name, group in groups])
+        for (name, group), outcome in zip(groups, outcomes, strict=True):
+            moved = _difference(group[0], outcome)
+            if not moved:
+                code = evidence.code(now[name], far)
+                evidence.stamp(study, [{**row, "identity": _of(now[name], row), "code": code} for row in group])
+            seed = int(group[0]["seed"])
+            table.append({"system": name, "seed": seed, "rows": len(group), "holds": not moved, "moved": moved})
     shutil.rmtree(folder, ignore_errors=True)
     return pd.DataFrame(table, columns=["system", "seed", "rows", "holds", "moved"])
 
 
-def _difference(old: Mapping[str, Any], config: Config) -> str:
-    """Measure a row anew; return metrics that differ, or why that cannot be."""
-    try:
-        new = evidence.row(old["system"], run(config.seeded(int(old["seed"]))))
-    except Error as error:
-        return f"not repeated: {error}"
+def _difference(old: Mapping[str, Any], outcome: Outcome) -> str:
+    """Compare a row with a run; return metrics that differ, or why there is no run."""
+    if isinstance(outcome, Failed):
+        return f"not repeated: {outcome.message}"
+    new = evidence.row(old["system"], outcome)
     metrics = [name for name in new if name.startswith(("val/", "test/")) and name in old]
     return ", ".join(
         f"{name} {old[name]:g} -> {new[name]:g}" for name in metrics if f"{old[name]:.6g}" != f"{new[name]:.6g}"

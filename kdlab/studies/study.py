@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -13,7 +13,7 @@ import pandas as pd
 from ..core.errors import Error, known
 from ..engine.report import interval, summary, tidy
 from ..engine.result import Result
-from ..engine.run import run
+from ..engine.sweep import Outcome, results_of, run_all
 from ..experiment.config import Config
 from ..experiment.device import one_thread
 from ..experiment.setup import chain_images
@@ -89,27 +89,36 @@ class Study:
         wanted = [name for text in only for name in self.matching(text)] or self.systems
         return {name: config for name, config in self.systems.items() if name in wanted}
 
-    def run(self, seeds: Iterable[int] | None = None, only: Collection[str] = ()) -> dict[str, list[Result]]:
+    def run(
+        self,
+        seeds: Iterable[int] | None = None,
+        only: Collection[str] = (),
+        workers: int | None = 1,
+        scheduler: str = "",
+    ) -> dict[str, list[Result]]:
         """Run systems for each seed, and add rows to the evidence.
 
         Systems are those that match a text of `only`, else all.
 
-        What is stored comes back. Seed by seed, so that what is there after a stop can be compared.
+        What is stored comes back. Rows are added seed by seed, so that what is there after a stop can be compared. One
+        run after another trains in this process; with other `workers`, None being one a processor, or a `scheduler`,
+        several train at a time (see `run_all`). A failure stops no other run, and is raised at the end.
         """
         chosen = self.chosen(only)
-        results: dict[str, list[Result]] = {name: [] for name in chosen}
         chosen_seeds = list(self.seeds if seeds is None else seeds)
         self._check_seeds(chosen_seeds)
         for name in self.transfers:  # a missing data set is refused before hours of training end at it
             chain_images(Config(dataset=name))
-        with one_thread():
-            for seed in chosen_seeds:
-                for name, config in chosen.items():
-                    results[name].append(run(config.seeded(seed)))
-                    row = evidence.row(name, results[name][-1])
-                    more = evidence.transferred(self.name, row["identity"], results[name][-1], self.transfers)
-                    evidence.add(self.name, row | more | ({"budget": self.budget} if self.budget else {}))
-        return results
+        names, configs = list(chosen), [config.seeded(seed) for seed in chosen_seeds for config in chosen.values()]
+
+        def add(index: int, outcome: Outcome) -> None:
+            if isinstance(outcome, Result):
+                row = evidence.row(names[index % len(names)], outcome)
+                more = evidence.transferred(self.name, row["identity"], outcome, self.transfers)
+                evidence.add(self.name, row | more | ({"budget": self.budget} if self.budget else {}))
+
+        results = results_of(run_all(configs, workers=workers, scheduler=scheduler, each=add))
+        return {name: results[i :: len(names)] for i, name in enumerate(names)}
 
     def run_missing(self, seeds: Iterable[int], only: Collection[str] = ()) -> dict[str, list[Result]]:
         """Run the systems that were not measured with all seeds of the study.
@@ -121,17 +130,19 @@ class Study:
         missing = [name for name in self.chosen(only) if not {(name, seed) for seed in self.seeds} <= there]
         return self.run(seeds, missing) if missing else {}
 
-    def tune(self) -> dict[str, Config]:
+    def tune(self, workers: int | None = 1, scheduler: str = "") -> dict[str, Config]:
         """Return the systems with the best values of the grid (see `tuning.tune`)."""
         if not self.grid:
             raise Error(f"study {self.name} has no grid: its settings are those of the study that it stands on")
         with one_thread():
-            return tuning.tune(self.name, self.systems, self.grid)
+            return tuning.tune(
+                self.name, self.systems, self.grid, partial(run_all, workers=workers, scheduler=scheduler)
+            )
 
-    def verify(self) -> pd.DataFrame:
+    def verify(self, workers: int | None = 1, scheduler: str = "") -> pd.DataFrame:
         """Check which rows still hold after a change of code (see `restamping.verify`)."""
         with one_thread():
-            return restamping.verify(self.name, self.systems)
+            return restamping.verify(self.name, self.systems, partial(run_all, workers=workers, scheduler=scheduler))
 
     def restamp(self, old: Path, share: float = 1.0) -> pd.DataFrame:
         """Keep rows that older code measured, where no number moved (see `restamping`)."""

@@ -5,7 +5,7 @@ Its seeds are not those of the study.
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..core.errors import Error
 from ..core.places import shipped_only
-from ..engine.run import run_seeds
+from ..engine.sweep import Failed, Outcome, results_of, run_all
 from ..engine.tables import load_table, places, save_table
 from ..experiment.config import Config
 from ..metrics import METRICS, monitored
@@ -21,6 +21,7 @@ from ..metrics import METRICS, monitored
 SEEDS = (100, 101, 102)
 STEPS_BEYOND = 4  # how often a grid may grow
 Grid = Mapping[str, Mapping[str, Sequence[Any]]]  # system -> Config field -> values
+Run = Callable[[Sequence[Config]], Sequence[Outcome]]
 
 
 def chosen_rates(study: str) -> dict[str, float]:
@@ -39,7 +40,7 @@ def chosen_rates(study: str) -> dict[str, float]:
     return rates
 
 
-def tune(study: str, systems: Mapping[str, Config], grids: Grid) -> dict[str, Config]:
+def tune(study: str, systems: Mapping[str, Config], grids: Grid, run: Run = run_all) -> dict[str, Config]:
     """Return the systems with the best values of their grids.
 
     Every score goes into data/`study`_tuning.csv.
@@ -61,9 +62,10 @@ def tune(study: str, systems: Mapping[str, Config], grids: Grid) -> dict[str, Co
         for _ in range(1 + STEPS_BEYOND):
             fields = [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
             candidates = [config.replace(**each) for each in fields]
-            for candidate in candidates:
-                if candidate not in scores:
-                    scores[candidate] = _score(candidate, metric)
+            new = [candidate for candidate in dict.fromkeys(candidates) if candidate not in scores]
+            outcomes = run([candidate.seeded(seed) for candidate in new for seed in SEEDS])
+            for i, candidate in enumerate(new):
+                scores[candidate] = _score(outcomes[i * len(SEEDS) : (i + 1) * len(SEEDS)], metric)
             highest = max(sign * score for score in scores.values())
             top = [candidate for candidate in candidates if sign * scores[candidate] == highest]
             rates = sorted(values.get("lr", ()))
@@ -93,15 +95,12 @@ def tune(study: str, systems: Mapping[str, Config], grids: Grid) -> dict[str, Co
     return chosen
 
 
-def _score(config: Config, metric: str) -> float:
+def _score(outcomes: Sequence[Outcome], metric: str) -> float:
     """Return the mean over seeds; the worst score where a run diverges."""
     kind = METRICS[metric.split("/")[1]]
-    try:
-        results = run_seeds(config, SEEDS)
-    except Error as error:
-        if " became " not in str(error):
-            raise
+    if any(isinstance(each, Failed) and " became " in each.message for each in outcomes):
         return -math.inf * kind.sign
+    results = results_of(outcomes)
     return round(sum(result[metric] for result in results) / len(results), 2 if kind.unit == "%" else 6)
 
 

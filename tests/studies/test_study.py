@@ -268,7 +268,7 @@ def test_commands(study, monkeypatch, capsys):
         return done.output
 
     assert "small                    Does it?" in said("list")
-    assert "small: seed 1 done" in said("run", "small", "--seeds", "0-1")
+    assert "small: 6 runs done" in said("run", "small", "--seeds", "0-1", "--workers", "1")
     assert "write the smaller one first" in str(CliRunner().invoke(app, ["run", "small", "--seeds", "3-1"]).exception)
     assert "taught (n = 2)\n    Config(method='kd'" in said("show", "small")
     assert "minus alone" in said("table", "small", "--baseline", "alone")

@@ -1,13 +1,15 @@
 """Tuning: on validation images of other seeds, choices handed on, no best value at the edge of its grid."""
 
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from making import TEACHER, TINY
 
 import kdlab
-from kdlab import Config, Error, Study
+from kdlab import Config, Error, Result, Study
+from kdlab.engine.sweep import Failed
 from kdlab.studies import tuning
 
 
@@ -17,26 +19,36 @@ def systems(runs, monkeypatch):
     return {"teacher": TEACHER, "alone": Config(**TINY), "taught": Config(method="kd", teacher=TEACHER, **TINY)}
 
 
+def scored(monkeypatch, score, metric="accuracy"):
+    """Let runs have these scores, or fail with these sentences, without training; return the list of them."""
+    runs = []
+
+    def run_all(configs, **_):
+        runs.extend(configs)
+        scores = [score(config) for config in configs]
+        return [
+            Failed(c, s, "") if isinstance(s, str) else Result(c, Path(), {}, {f"val/{metric}": s})
+            for c, s in zip(configs, scores, strict=True)
+        ]
+
+    monkeypatch.setattr("kdlab.studies.study.run_all", run_all)
+    return runs
+
+
 def test_tuning_chooses_on_validation_of_other_seeds_and_hands_choices_on(systems, monkeypatch):
-    seen = []
-
-    def scored(config, seeds):
-        seen.append((config, tuple(seeds)))
-        score = -abs(math.log(config.lr / (0.004 if config.method == "supervised" else 0.002)))
-        return [{"val/accuracy": score} for _ in seeds]
-
-    monkeypatch.setattr(tuning, "run_seeds", scored)
+    best = {"supervised": 0.004, "kd": 0.002}
+    trained = scored(monkeypatch, lambda config: -abs(math.log(config.lr / best[config.method])))
     grid = {name: {"lr": (0.001, 0.002, 0.004, 0.008)} for name in ("teacher", "taught")}
     chosen = Study("small", "?", systems, grid=grid).tune()
     assert chosen["teacher"].lr == 0.004 and chosen["taught"].lr == 0.002 and chosen["alone"] == systems["alone"]
     assert chosen["taught"].teacher == chosen["teacher"], "stands on what was chosen before"
-    assert {seeds for _, seeds in seen} == {(100, 101, 102)} and len(seen) == 8
+    assert [config.seed for config in trained] == [100, 101, 102] * 8
     written = kdlab.engine.tables.load_table("small_tuning")
     assert list(written.system) == ["teacher"] * 4 + ["taught"] * 4 and set(written.metric) == {"val/accuracy"}
 
 
 def test_a_grid_grows_where_its_best_value_is_at_an_edge(systems, monkeypatch):
-    monkeypatch.setattr(tuning, "run_seeds", lambda c, seeds: [{"val/accuracy": -abs(math.log(c.lr / 0.016))}])
+    scored(monkeypatch, lambda config: -abs(math.log(config.lr / 0.016)))
     chosen = Study("small", "?", systems, grid={"teacher": {"lr": (0.001, 0.002)}}).tune()
     assert chosen["teacher"].lr == pytest.approx(0.016)
     assert kdlab.engine.tables.load_table("small_tuning").lr.tolist() == pytest.approx([0.001 * 2**i for i in range(6)])
@@ -49,14 +61,10 @@ def test_a_grid_grows_where_its_best_value_is_at_an_edge(systems, monkeypatch):
 
 
 def test_a_metric_of_which_less_is_better_is_tuned_downwards(systems, monkeypatch):
-    monkeypatch.setattr(tuning, "run_seeds", lambda config, seeds: [{"val/nll": abs(config.lr - 0.002)} for _ in seeds])
+    scored(monkeypatch, lambda config: abs(config.lr - 0.002), "nll")
     config = systems["alone"].replace(patience=2, monitor="nll")
     chosen = Study("small", "?", {"alone": config}, grid={"alone": {"lr": (0.001, 0.002, 0.004)}}).tune()
     assert chosen["alone"].lr == 0.002
-
-
-def scored(monkeypatch, score):
-    monkeypatch.setattr(tuning, "run_seeds", lambda config, seeds: [{"val/accuracy": score(config)} for _ in seeds])
 
 
 def test_equals_to_two_decimals_at_an_edge_make_the_grid_grow(systems, monkeypatch):
@@ -91,12 +99,8 @@ def test_grids_that_cannot_grow_are_searched_as_they_are(grid, systems, monkeypa
 
 
 def test_a_rate_that_diverges_loses_and_ends_nothing(systems, monkeypatch):
-    def run(config, seeds):
-        if config.lr > 0.004:
-            raise Error("the loss term ce became nan at step 3: the last good checkpoint is kept, try a smaller lr")
-        return [{"val/accuracy": 50 + 1000 * config.lr}]
-
-    monkeypatch.setattr(tuning, "run_seeds", run)
+    nan = "the loss term ce became nan at step 3: the last good checkpoint is kept, try a smaller lr"
+    scored(monkeypatch, lambda config: nan if config.lr > 0.004 else 50 + 1000 * config.lr)
     assert Study("small", "?", systems, grid={"alone": {"lr": (0.002, 0.004, 0.008)}}).tune()["alone"].lr == 0.004
 
 

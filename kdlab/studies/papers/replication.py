@@ -183,14 +183,14 @@ def replicate(
                 continue
             config = scaled(config, task, teaches)
         assert systems.setdefault(cell.system, config) == config, f"{name}: two experiments are named {cell.system}"
-        words[cell.system] = typed(fields)
+        words[cell.system] = " ".join(typed(fields))
         cells.append(cell)
     source = {**TABLES, **ABSENT}[name]
     usual = ""
     if task.small:
         scale, shared = _small_scale(task, systems.values())
-        usual = typed(shared)
-        words = {name: typed({"method": c.method, **differing(c, shared)}) for name, c in systems.items()}
+        usual = " ".join(typed(shared))
+        words = {name: " ".join(typed({"method": c.method, **differing(c, shared)})) for name, c in systems.items()}
     else:
         data = dict.fromkeys(config.dataset for config in systems.values())
         where = ", ".join(data) or "no data: nothing of it can be run"

@@ -1,0 +1,27 @@
+"""What the commands that make many runs share: their options, and how they stop."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="processes that train; 1: this one alone; default: one a processor or GPU"),
+]
+Scheduler = Annotated[
+    str,
+    typer.Option("--scheduler", "--scheduler-file", help="address or file of a dask scheduler whose workers train"),
+]
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """End the command after an interrupt, with a line that says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("kdlab: interrupted; the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(130) from None

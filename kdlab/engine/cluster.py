@@ -1,0 +1,266 @@
+"""Where the runs of a sweep train: here, in processes of their own, on a cluster."""
+
+import logging
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import CancelledError
+from contextlib import ExitStack
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Self
+
+from ..core.errors import Error, machine_sentence
+from ..core.places import environment, runs_root
+from ..core.schedules import SCHEDULES
+from ..data import DATASETS
+from ..experiment.config import Config
+from ..experiment.device import one_thread
+from ..experiment.optimizers import OPTIMIZERS
+from ..experiment.setup import chain_images
+from ..methods import METHODS
+from ..metrics import DIAGNOSTICS, METRICS
+from ..models import MODELS
+from .run import run
+from .store import CHECKPOINTS, RunFolder
+
+DEATHS = 9  # of workers in a row, between two checkpoints of a run
+
+
+class Here:
+    """This process, which trains one run at a time."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def free(self) -> int:
+        """Return how many runs can be started."""
+        return 1
+
+    def start(self, folder: RunFolder) -> None:
+        """Take a run."""
+        self.folder = folder
+
+    def ended(self) -> list[tuple[str, str]]:
+        """Train the run; return its hash and why it failed, empty if it did not."""
+        try:
+            run(self.folder.config)
+        except Error as error:
+            return [(self.folder.hash, str(error))]
+        return [(self.folder.hash, "")]
+
+
+class Cluster:
+    """The workers of a dask scheduler, each of which trains one run at a time."""
+
+    def __init__(self, scheduler: str, modules: Iterable[str]) -> None:
+        self.scheduler, self.modules = scheduler, list(modules)
+        self.messages: queue.SimpleQueue[Any] = queue.SimpleQueue()  # futures that ended
+        self.runs: dict[str, tuple[RunFolder, int, Any]] = {}  # by key: folder, when its checkpoint was written, future
+        self.stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._open(stack)
+            self.stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.close()
+
+    def _open(self, stack: ExitStack) -> None:
+        from distributed import Client
+
+        logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)  # it has a line for each worker that ends
+        address = self.scheduler if "://" in self.scheduler else None
+        file = None if address else self.scheduler
+        if file and not Path(file).is_file():
+            raise Error(f"there is no scheduler file {file}: dask scheduler --scheduler-file {file} writes it")
+        try:
+            self.client = Client(address, scheduler_file=file, timeout=10, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise Error(f"no dask scheduler answers at {self.scheduler} ({error})") from None
+        stack.callback(self.client.close, 1)
+        runs_root().mkdir(parents=True, exist_ok=True)
+        token = tempfile.NamedTemporaryFile(dir=runs_root(), prefix=".sweep-")  # noqa: SIM115  # the stack closes it
+        self.token = stack.enter_context(token).name
+
+    def free(self) -> int:
+        """Return how many runs can be started: one a worker that has none."""
+        return sum(self._asked(self.client.nthreads).values()) - len(self.runs)
+
+    def start(self, folder: RunFolder) -> None:
+        """Hand a run to a worker."""
+        task = (folder.config.model_dump_json(), folder.hash, self.token, self.modules)
+        future = self._asked(self.client.submit, train, *task, key=f"kdlab-{folder.hash}")
+        self.runs[future.key] = folder, _written(folder), future
+        future.add_done_callback(self.messages.put)
+
+    def ended(self) -> list[tuple[str, str]]:
+        """Wait a second for a run to end; return hashes and why they failed."""
+        try:
+            future = self.messages.get(timeout=1)
+        except queue.Empty:
+            return []
+        folder, written, _ = self.runs.pop(future.key)
+        error = self._asked(future.exception)
+        if error is None:
+            message, notes = self._asked(future.result)
+            for note in notes:
+                warnings.warn(note, stacklevel=3)
+            return [(folder.hash, message)]
+        if type(error).__name__ != "KilledWorker":
+            return [(folder.hash, f"{type(error).__name__}: {error}")]
+        if _written(folder) != written:
+            future.release()
+            self.start(folder)
+            return []
+        return [
+            (
+                folder.hash,
+                "its workers were killed one after another before it wrote a checkpoint, most likely as memory ran out",
+            )
+        ]
+
+    def _asked(self, question: Any, *args: Any, **kwargs: Any) -> Any:
+        """Ask the scheduler; an `Error` where it is gone."""
+        try:
+            if self.client.status == "running":
+                return question(*args, **kwargs)
+        except (CancelledError, OSError):
+            pass
+        raise Error(f"the scheduler at {self.scheduler} is gone: what was trained is kept, and the same call goes on")
+
+
+class Local(Cluster):
+    """Workers on this machine, and their scheduler in this process."""
+
+    def __init__(self, count: int, gpus: int, modules: Iterable[str]) -> None:
+        super().__init__("", modules)
+        self.count, self.gpus = count, gpus
+        self.workers: dict[int, subprocess.Popen[bytes]] = {}
+
+    def _open(self, stack: ExitStack) -> None:
+        from distributed import LocalCluster
+
+        cluster = LocalCluster(
+            n_workers=0,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0" if find_spec("bokeh") else None,
+            silence_logs=logging.CRITICAL + 1,
+            scheduler_kwargs={"allowed_failures": DEATHS},
+        )
+        stack.callback(cluster.close, 1)
+        self.scheduler = cluster.scheduler_address
+        self.files = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kdlab-", ignore_cleanup_errors=True)))
+        super()._open(stack)
+        stack.callback(self._end)
+        for i in range(self.count):
+            self._begin(i)
+
+    def ended(self) -> list[tuple[str, str]]:
+        """Replace workers that died; wait a second for a run to end."""
+        for i, worker in self.workers.items():
+            if worker.poll() is not None:
+                self._begin(i)
+        return super().ended()
+
+    def _begin(self, i: int) -> None:
+        """Start a worker."""
+        options = [
+            "--no-nanny",
+            "--nthreads=1",
+            "--no-dashboard",
+            "--memory-limit=0",
+            f"--local-directory={self.files}",
+        ]
+        variables = {"KDLAB_PROGRESS": "0", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        if self.gpus:
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(self.gpus)))).split(",")
+            variables["CUDA_VISIBLE_DEVICES"] = visible[i % self.gpus]
+        with (self.files / f"worker-{i}.txt").open("wb") as output:
+            self.workers[i] = subprocess.Popen(
+                [sys.executable, "-m", "distributed.cli.dask_worker", self.scheduler, *options],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **variables},
+            )
+
+    def _end(self) -> None:
+        """Kill the workers: what they train goes on from its checkpoints."""
+        for worker in self.workers.values():
+            worker.kill()
+        for worker in self.workers.values():
+            worker.wait()
+
+
+def dask_setup(_: Any) -> None:
+    """Let a worker of `Local` end with its parent; called by dask as it starts one."""
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
+
+
+def train(fields: str, hash_: str, token: str, modules: Iterable[str]) -> tuple[str, list[str]]:
+    """Train a run in a worker; return why it failed, and the warnings.
+
+    The runs folder is that of the client, or this machine's own, where the client's `token` lies in it.
+    """
+    roots = [root for root in (Path(token).parent, runs_root()) if (root / Path(token).name).exists()]
+    if not roots:
+        return f"the runs folder of its worker, {runs_root()}, is another one: set KDLAB_RUNS there", []
+    with warnings.catch_warnings(record=True) as notes, environment(KDLAB_RUNS=str(roots[0])), one_thread():
+        try:
+            for module in modules:
+                import_module(module)
+            config = Config.model_validate_json(fields)
+            if RunFolder(config, chain_images(config)).hash != hash_:
+                raise Error("its worker has other images, or another version of kdlab")
+            run(config)
+            message = ""
+        except Exception as error:
+            known = str(error) if isinstance(error, Error) else machine_sentence(error)
+            message = known or f"{type(error).__name__}: {error}"
+    return message, [str(note.message) for note in notes]
+
+
+def modules_of(configs: Iterable[Config]) -> list[str]:
+    """Return the modules outside the package that runs use, which workers import.
+
+    What a notebook or script defines is an `Error`: workers do not have it.
+    """
+    runs = {each for config in configs for each in config.chain()}
+    tables: list[tuple[dict[str, Any], set[str]]] = [
+        (METHODS, {each.method for each in runs}),
+        (MODELS, {each.model for each in runs}),
+        (OPTIMIZERS, {each.optimizer for each in runs}),
+        (SCHEDULES, {each.schedule for each in runs}),
+        (DATASETS, {each.dataset.partition(":")[0] for each in runs}),
+        (METRICS, set(METRICS)),
+        (DIAGNOSTICS, set(DIAGNOSTICS)),
+    ]
+    modules = {}
+    for table, names in tables:
+        for name in sorted(names):
+            entry = table[name]
+            modules[getattr(entry, "measure", entry).__module__] = name
+    if name := modules.get("__main__"):
+        raise Error(
+            f"{name!r} is defined in this notebook or script, which worker processes do not have: run with workers=1, "
+            "or put it into a module and import that"
+        )
+    return [module for module in modules if module.partition(".")[0] != "kdlab"]
+
+
+def _written(folder: RunFolder) -> int:
+    """Return when the newest checkpoint of a run was written, in nanoseconds."""
+    file = folder.path / CHECKPOINTS[0]
+    return file.stat().st_mtime_ns if file.exists() else 0

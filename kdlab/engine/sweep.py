@@ -1,0 +1,216 @@
+"""Many runs as one graph: a node is a run, edges are its teacher and initial run.
+
+A stage that several runs stand on is trained once. What is stored is no node; everything goes on after a stop.
+"""
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from tqdm.auto import tqdm
+
+from ..core.errors import Error, machine_errors
+from ..core.places import bars, processors, runs_root
+from ..core.settings import typed
+from ..experiment.config import Config
+from ..experiment.device import one_thread
+from ..experiment.setup import chain_images
+from .cluster import Cluster, Here, Local, modules_of
+from .result import Result
+from .run import checked, stored
+from .store import RunFolder
+
+QUIET_SECONDS = 10.0  # between two lines about progress, where no bar moves
+
+
+class Failed(NamedTuple):
+    """A run that failed: why, in a sentence, and the command that repeats it."""
+
+    config: Config
+    message: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"{label(self.config)} failed: {self.message}; again: {self.command}"
+
+
+Outcome = Result | Failed
+
+
+def run_all(
+    configs: Sequence[Config],
+    *,
+    workers: int | None = None,
+    scheduler: str = "",
+    each: Callable[[int, Outcome], None] | None = None,
+) -> list[Outcome]:
+    """Run experiments and what they stand on, each once; return outcomes in order.
+
+    Stored ones come back at once. The others train on one thread each, in `workers` processes of their own: by default
+    one a processor, or one a GPU; with 1, or where a single run is left, in this process. `scheduler` is the address
+    ("tcp://...") or the file of a dask scheduler whose workers are taken instead. A run that fails never stops the
+    others: its outcome is `Failed`, and so is that of each run that stands on it. `each` gets index and outcome, in the
+    order of `configs`, as soon as the outcomes up to that one are there. A worker that dies is replaced, and its run
+    goes on from the checkpoint. With an interrupt, or when the scheduler is gone, this ends at once.
+    """
+    if workers is not None and workers < 1:
+        raise Error(f"workers={workers}: give the number of processes, 1 or more")
+    with machine_errors(runs_root()), one_thread():
+        graph = Graph(configs)
+        deliver = graph.delivery(each)
+        deliver()
+        if graph.waiting:
+            with _place(graph, workers, scheduler) as trainer, _screen(graph) as show:
+                while graph.waiting or graph.running:
+                    for folder in graph.ready()[: max(0, trainer.free())]:
+                        graph.running[folder.hash] = graph.waiting.pop(folder.hash)
+                        trainer.start(folder)
+                    show()
+                    for hash_, message in trainer.ended():
+                        graph.settle(hash_, message)
+                        deliver()
+                show()
+    return [graph.ends[hash_] for hash_ in graph.asked]
+
+
+def results_of(outcomes: Sequence[Outcome]) -> list[Result]:
+    """Return the results, or raise an `Error` that names what failed."""
+    failed = [str(each) for each in dict.fromkeys(each for each in outcomes if isinstance(each, Failed))]
+    if failed:
+        count = f"{len(failed)} of {len(outcomes)} runs failed, the others are stored: " if len(outcomes) > 1 else ""
+        raise Error(count + " | ".join(failed))
+    return [each for each in outcomes if isinstance(each, Result)]
+
+
+def label(config: Config) -> str:
+    """Return a run's name in a sentence."""
+    return f"{config.method} {config.model} seed {config.seed}"
+
+
+def command(config: Config) -> str:
+    """Return the command that runs an experiment."""
+    return shlex.join(["kdlab", "run", *typed(_fields(config))])
+
+
+def _fields(config: Config) -> dict[str, Any]:
+    changed = config.model_dump(mode="json", exclude_defaults=True, exclude={"teacher", "init"})
+    return {"method": config.method, **changed, **{role: _fields(stage) for role, stage in config.nested.items()}}
+
+
+class Graph:
+    """Runs by hash: `waiting`, `running`, and the `ends` of others; `asked` in order."""
+
+    def __init__(self, configs: Sequence[Config]) -> None:
+        self.asked: list[str] = []
+        self.waiting: dict[str, RunFolder] = {}  # each after what it stands on
+        self.running: dict[str, RunFolder] = {}
+        self.ends: dict[str, Outcome] = {}
+        refusals: dict[Config, str] = {}  # of a run with seed 0: its other seeds need no check
+        for i, config in enumerate(configs):
+            self.asked.append(f"refused {i}")
+            try:
+                folder = RunFolder(config, chain_images(config))
+                if (result := stored(folder)) is None:
+                    if (same := config.seeded(0)) not in refusals:
+                        refusals[same] = _refusal(folder)
+                    if refusals[same]:
+                        raise Error(refusals[same])
+            except Error as error:
+                self.ends[self.asked[-1]] = Failed(config, str(error), command(config))
+                continue
+            self.asked[-1] = folder.hash
+            if result:
+                self.ends[folder.hash] = result
+                continue
+            for stage in reversed(list(folder.chain())):
+                if stage.result() is None:
+                    self.waiting.setdefault(stage.hash, stage)
+
+    def ready(self) -> list[RunFolder]:
+        """Return the waiting runs whose stages are all there, in order."""
+        open_ = {*self.waiting, *self.running}
+        return [f for f in self.waiting.values() if not open_ & {stage.hash for stage in f.stages.values()}]
+
+    def settle(self, hash_: str, message: str) -> None:
+        """Note how a run ended: `message` says why it failed; empty, it is stored."""
+        folder, result = self.running.pop(hash_), None
+        if not message:
+            try:
+                result, message = stored(folder), "it was trained, and its result is gone"
+            except Error as error:
+                message = str(error)
+        self._end(folder, result or Failed(folder.config, message, command(folder.config)))
+
+    def _end(self, folder: RunFolder, outcome: Outcome) -> None:
+        self.ends[folder.hash] = outcome
+        if isinstance(outcome, Failed):
+            for above in list(self.waiting.values()):
+                for role, stage in above.stages.items():
+                    if stage.hash == folder.hash and above.hash in self.waiting:
+                        del self.waiting[above.hash]
+                        why = f"its {role} run ({label(stage.config)}) failed: {outcome.message}"
+                        self._end(above, Failed(above.config, why, command(above.config)))
+
+    def delivery(self, each: Callable[[int, Outcome], None] | None) -> Callable[[], None]:
+        """Return a function that hands over the outcomes that are due, in order."""
+        due = iter(range(len(self.asked)))
+        following = next(due, None)
+
+        def deliver() -> None:
+            nonlocal following
+            while each and following is not None and self.asked[following] in self.ends:
+                index, following = following, next(due, None)
+                each(index, self.ends[self.asked[index]])
+
+        return deliver
+
+
+def _refusal(folder: RunFolder) -> str:
+    """Return why a run cannot work, before anything trains; else an empty text."""
+    try:
+        checked(folder)
+    except Error as error:
+        return str(error)
+    return ""
+
+
+def _place(graph: Graph, workers: int | None, scheduler: str) -> AbstractContextManager[Here | Cluster]:
+    """Choose where the runs of a graph train."""
+    configs = [folder.config for folder in graph.waiting.values()]
+    gpus = torch.cuda.device_count() if any(config.device != "cpu" for config in configs) else 0
+    wanted = graph.waiting.keys() & set(graph.asked)
+    count = min(workers or gpus or processors(), len(configs))
+    if not scheduler and (count == 1 or len(wanted) == 1):
+        return Here()
+    modules = modules_of(configs)
+    return Cluster(scheduler, modules) if scheduler else Local(count, gpus, modules)
+
+
+@contextmanager
+def _screen(graph: Graph) -> Iterator[Callable[[], None]]:
+    """Show how many runs are done, running and failed, and the time that is left.
+
+    A bar moves on a terminal and in a notebook; a file gets lines.
+    """
+    total, line = len(graph.waiting), time.monotonic()
+    before = len(graph.ends)
+    with tqdm(total=total, desc="runs", unit="run", disable=bars()) as bar:
+
+        def show() -> None:
+            nonlocal line
+            done = len(graph.ends) - before
+            failed = sum(isinstance(end, Failed) for end in graph.ends.values())
+            bar.set_postfix_str(f"{len(graph.running)} running, {failed} failed")
+            bar.update(done - bar.n)
+            if bar.disable and bars() is None and time.monotonic() - line > QUIET_SECONDS:
+                line = time.monotonic()
+                print(
+                    f"kdlab: {done} of {total} runs done, {len(graph.running)} running, {failed} failed",
+                    file=sys.stderr,
+                )
+
+        yield show
