@@ -2,14 +2,13 @@
 
 import copy
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as TF
 
 from ..core.errors import Error
 from ..core.hyper import plain
@@ -103,7 +102,7 @@ class ImageSet:
             resized[name] = torch.empty(*images.shape[:2], size, size, dtype=torch.uint8)
             count = together(images)  # resizing computes in floating point, four times the memory of the bytes
             for old, new in zip(images.split(count), resized[name].split(count), strict=True):
-                new.copy_(TF.resize(old, [size, size], antialias=True))
+                new.copy_(resize(old, (size, size)))
         return replace(self, **resized, mean=(), std=())
 
     def fingerprint(self) -> str:
@@ -182,6 +181,13 @@ class Recorded(NamedTuple):
 
     def fingerprint(self) -> str:
         return self.digest
+
+
+def resize(images: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize images to (height, width), bilinear and antialiased, as torchvision."""
+    from torchvision.transforms.v2.functional import resize
+
+    return resize(images, [*size], antialias=True)
 
 
 def together(images: Pixels) -> int:

@@ -14,7 +14,7 @@ from ..core.errors import Error
 from ..data import ImageSet
 from ..methods import METHODS, Method, keepers
 from .config import Config
-from .setup import Foundation, build_method
+from .setup import Foundation, build_method, check_room
 
 
 def pipeline(method: str, student: Mapping[str, Any], teacher: Mapping[str, Any], **fields: Any) -> Config:
@@ -89,7 +89,9 @@ def _untrained(config: Config, images: ImageSet, labels: torch.Tensor, known: di
             known[key] = _untrained(stage, images, labels, known)
         foundations[role] = Foundation(known[key].model, known[key].parts)
     with torch.device("meta"):
-        return build_method(config, images, labels, foundations, "meta")
+        method = build_method(config, images, labels, foundations, "meta")
+    check_room(config.method, method, "cpu")
+    return method
 
 
 def markdown(frame: pd.DataFrame) -> str:

@@ -273,7 +273,7 @@ def build_method(
         )
 
     with own_generators():
-        if len(labels) > MANY:
+        if len(labels) > MANY and torch.device(device).type != "meta":
             # On the meta device tensors have shapes and take no memory
             copies = copy.deepcopy((model, teacher, teacher_parts))
             for module in filter(None, (*copies[:2], *copies[2].values())):

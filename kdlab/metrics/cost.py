@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import torch
 from torch.fx.experimental.optimization import fuse
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..models import Network, evaluating, parameter_count
 
@@ -19,6 +18,8 @@ def macs(net: Network, shape: Sequence[int]) -> int:
 
     The image is (C, H, W). Batch norms, activations and pooling are not counted.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # here: it loads triton
+
     with evaluating(net) as device, FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, *shape, device=device))
     return counter.get_total_flops() // 2

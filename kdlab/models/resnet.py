@@ -1,25 +1,34 @@
 """ResNets for small images: residual blocks behind a 3 x 3, stride-1 stem.
 
-The blocks are torchvision's; there is no max-pooling.
+There is no max-pooling.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from torch import Tensor, nn
-from torchvision.models import resnet as torchvision_resnet
 
 from .base import Network, Stage, conv_bn_relu, scaled
 
 
-class Basic(torchvision_resnet.BasicBlock):
-    """torchvision's basic block, which also gives the sum before its last ReLU.
+class Basic(nn.Module):
+    """The basic block: two 3 x 3 convolutions and a shortcut.
 
-    Two 3 x 3 convolutions and a shortcut.
+    Its parts have torchvision's names and order.
     """
 
+    expansion = 1
+
+    def __init__(
+        self, inp: int, planes: int, stride: int = 1, downsample: nn.Module | None = None, groups: int = 1
+    ) -> None:
+        super().__init__()
+        self.conv1, self.bn1, self.relu = conv_bn_relu(inp, planes, 3, stride, groups)
+        self.conv2, self.bn2, _ = conv_bn_relu(planes, planes, 3, groups=groups)
+        self.downsample = downsample
+
     def preactivation(self, x: Tensor) -> Tensor:
-        """Return the sum of both paths."""
+        """Return the sum of both paths, before the last ReLU."""
         out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
         out += x if self.downsample is None else self.downsample(x)
         return out
@@ -28,14 +37,26 @@ class Basic(torchvision_resnet.BasicBlock):
         return self.relu(self.preactivation(x))
 
 
-class Bottleneck(torchvision_resnet.Bottleneck):
-    """torchvision's bottleneck, which also gives the sum before its last ReLU.
+class Bottleneck(nn.Module):
+    """The bottleneck: 1 x 1, 3 x 3 (with the stride), 1 x 1, and a shortcut.
 
-    1 x 1, 3 x 3 (with the stride), 1 x 1.
+    Its parts have torchvision's names and order.
     """
 
+    expansion = 4
+
+    def __init__(
+        self, inp: int, planes: int, stride: int = 1, downsample: nn.Module | None = None, groups: int = 1
+    ) -> None:
+        super().__init__()
+        mid = planes * groups
+        self.conv1, self.bn1, self.relu = conv_bn_relu(inp, mid, 1)
+        self.conv2, self.bn2, _ = conv_bn_relu(mid, mid, 3, stride, groups)
+        self.conv3, self.bn3, _ = conv_bn_relu(mid, planes * self.expansion, 1)
+        self.downsample = downsample
+
     def preactivation(self, x: Tensor) -> Tensor:
-        """Return the sum of both paths."""
+        """Return the sum of both paths, before the last ReLU."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn3(self.conv3(self.relu(self.bn2(self.conv2(out)))))
         out += x if self.downsample is None else self.downsample(x)
@@ -55,7 +76,7 @@ def _stage(block: Block, planes: int, count: int, groups: int, inp: int, stride:
     """
     out, shortcut = planes * block.expansion, None
     if stride != 1 or inp != out:
-        shortcut = nn.Sequential(torchvision_resnet.conv1x1(inp, out, stride), nn.BatchNorm2d(out))
+        shortcut = nn.Sequential(*conv_bn_relu(inp, out, 1, stride)[:2])
     first = block(inp, planes, stride, shortcut, groups)
     return nn.Sequential(first, *(block(out, planes, groups=groups) for _ in range(count - 1)))
 

@@ -11,7 +11,6 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.shufflenetv2 import InvertedResidual, channel_shuffle
 
 from .base import Network, Stage, conv_bn_relu, scaled
 
@@ -36,28 +35,47 @@ class GroupedUnit(nn.Module):
 
     def preactivation(self, x: Tensor) -> Tensor:
         """Return the output before its ReLU."""
-        out = self.expand(self.depthwise(channel_shuffle(self.reduce(x), self.groups)))
+        out = self.expand(self.depthwise(_shuffled(self.reduce(x), self.groups)))
         return torch.cat([out, self.pool(x)], 1) if self.stride > 1 else out + x
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.preactivation(x))
 
 
-class SplitUnit(InvertedResidual):
-    """ShuffleNetV2's unit (Ma et al. 2018), torchvision's.
+class SplitUnit(nn.Module):
+    """ShuffleNetV2's unit (Ma et al. 2018): convolutions see one half of the channels.
 
-    One half of the channels passes, convolutions see the other.
-
-    It also gives its output before the last ReLU of each half.
+    The other half passes as it came. Where the shape changes (`whole`), both halves are made of the whole input. Its
+    parts have torchvision's names and order.
     """
+
+    def __init__(self, inp: int, out: int, stride: int = 1, *, whole: bool = False) -> None:
+        super().__init__()
+        self.whole, half = whole, out // 2
+        first = [*conv_bn_relu(inp, inp, 3, stride, inp)[:2], *conv_bn_relu(inp, half, 1)] if whole else []
+        self.branch1 = nn.Sequential(*first)
+        self.branch2 = nn.Sequential(
+            *conv_bn_relu(inp if whole else half, half, 1),
+            *conv_bn_relu(half, half, 3, stride, half)[:2],
+            *conv_bn_relu(half, half, 1),
+        )
 
     def preactivation(self, x: Tensor) -> Tensor:
         """Return the output before the last ReLU of each half.
 
-        At stride 1 the half that passes is as it came.
+        A half that passes is as it came.
         """
-        kept, x = x.chunk(2, 1) if self.stride == 1 else (self.branch1[:-1](x), x)
-        return channel_shuffle(torch.cat([kept, self.branch2[:-1](x)], 1), 2)
+        kept, x = (self.branch1[:-1](x), x) if self.whole else x.chunk(2, 1)
+        return _shuffled(torch.cat([kept, self.branch2[:-1](x)], 1), 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kept, x = (self.branch1(x), x) if self.whole else x.chunk(2, 1)
+        return _shuffled(torch.cat([kept, self.branch2(x)], 1), 2)
+
+
+def _shuffled(x: Tensor, groups: int) -> Tensor:
+    """Take the channels of the groups in turn: the first of each, the second, ..."""
+    return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
 
 
 def _grouped_stage(out: int, count: int, groups: int, first_groups: int, inp: int, stride: int) -> nn.Sequential:
@@ -74,11 +92,8 @@ def split_stage(out: int, count: int, inp: int, stride: int) -> nn.Sequential:
 
     Both halves of the first see the whole input, at stride 1 as well.
     """
-    first = SplitUnit(inp, out, stride=2)
-    for layer in first.modules():
-        if isinstance(layer, nn.Conv2d) and layer.stride == (2, 2):  # the depthwise ones, one in each half
-            layer.stride = (stride, stride)
-    return nn.Sequential(first, *(SplitUnit(out, out, 1) for _ in range(count - 1)))
+    first = SplitUnit(inp, out, stride, whole=True)
+    return nn.Sequential(first, *(SplitUnit(out, out) for _ in range(count - 1)))
 
 
 def pointwise(out: int, inp: int, stride: int) -> nn.Sequential:

@@ -13,10 +13,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import get_model, get_model_weights
-from torchvision.models.efficientnet import MBConv, MBConvConfig
-from torchvision.models.mobilenetv2 import InvertedResidual
-from torchvision.ops import Conv2dNormActivation
 
 from ..core.errors import Error, known
 from .base import Network, Stage, conv_bn_relu, scaled
@@ -40,7 +36,13 @@ EFFICIENTNET_B0 = (
     ((6, 3, 80, 3), (6, 5, 112, 3)),
     ((6, 5, 192, 4), (6, 3, 320, 1)),
 )
-_fit = MBConvConfig.adjust_channels  # channels x width to a multiple of 8, as torchvision's networks have it
+
+
+def _fit(channels: int, width: float) -> int:
+    """Multiply `channels` by `width`, to a multiple of 8, as torchvision does."""
+    from torchvision.models.efficientnet import MBConvConfig
+
+    return MBConvConfig.adjust_channels(channels, width)
 
 
 def mobilenet_v2(num_classes: int, channels: int = 3, width: float = 1.0) -> Network:
@@ -50,6 +52,8 @@ def mobilenet_v2(num_classes: int, channels: int = 3, width: float = 1.0) -> Net
     The map of a stage is a linear bottleneck's, without a ReLU.
     2,236,682 parameters and 55,021,952 MACs at 10 classes and 3 x 96 x 96.
     """
+    from torchvision.models.mobilenetv2 import InvertedResidual
+
     first, last = _fit(32, width), _fit(1280, max(1.0, width))
     stages = []
     for i, full_width in enumerate(MOBILENET_V2):
@@ -67,6 +71,8 @@ def _mbconv(
 
     A dropped block is left out of a training step.
     """
+    from torchvision.models.efficientnet import MBConv, MBConvConfig
+
     blocks: list[nn.Module] = []
     for expansion, kernel, out, count in groups:
         for _ in range(count):
@@ -96,7 +102,7 @@ def efficientnet_b0(num_classes: int, channels: int = 3, width: float = 1.0) -> 
 
 
 def _neck(out: int, activation: Callable[..., nn.Module], inp: int, stride: int) -> nn.Module:
-    return Conv2dNormActivation(inp, out, kernel_size=1, stride=stride, activation_layer=activation)
+    return nn.Sequential(*conv_bn_relu(inp, out, 1, stride)[:2], activation(inplace=True))
 
 
 def _light(
@@ -112,7 +118,7 @@ def _light(
     The head starts from PyTorch's default, as one does that is put in the place of torchvision's, which it is for any
     number of classes but ImageNet's.
     """
-    stem = Conv2dNormActivation(channels, first, stride=2, activation_layer=activation)
+    stem = nn.Sequential(*conv_bn_relu(channels, first, 3, 2)[:2], activation(inplace=True))
     return Network(stem, first, stages, num_classes, neck=Stage(partial(_neck, last, activation), last), dropout=0.2)
 
 
@@ -161,6 +167,8 @@ def imagenet_weights(name: str, channels: int, width: float) -> dict[str, Tensor
     known("network with ImageNet weights", name, TORCHVISION)
     if channels != 3 or width != 1:
         raise Error(f"ImageNet weights are for 3 channels and width 1, not for {channels} and {width:g}")
+    from torchvision.models import get_model_weights
+
     weights = get_model_weights(name.removesuffix("_imagenet"))["IMAGENET1K_V1"]
     file = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
     if file.exists():  # torch asks a download alone for its hash
@@ -196,6 +204,8 @@ def load_imagenet(net: Network, name: str, weights: dict[str, Tensor]) -> None:
 
     They are matched by position: both networks hold their tensors in the same order, under other names.
     """
+    from torchvision.models import get_model
+
     with torch.device("meta"):
         their_names = get_model(name.removesuffix("_imagenet")).state_dict()
     state = net.state_dict()

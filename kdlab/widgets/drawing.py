@@ -10,10 +10,10 @@ import matplotlib.pyplot as plt
 import torch
 import traitlets
 from torch import Tensor
-from torchvision.transforms.v2.functional import resize
 
 from ..core.errors import Error
 from ..data import Normalise
+from ..data.images import resize
 from ..engine.result import Result
 from ..plots.explorers import plot_readings
 from .frame import Explorer, explore, in_gallery
@@ -58,14 +58,14 @@ def draw_digit(teacher: Result, student: Result, ink: Sequence[int] | None = Non
             )
     nets = {role: result.network() for role, result in results.items()}
     inputs = {role: (results[role].images, Normalise(net.mean, net.std)) for role, net in nets.items()}
-    start = resize(teacher.images.test_x[:1], [SIDE, SIDE], antialias=True).flatten().tolist()
+    start = resize(teacher.images.test_x[:1], (SIDE, SIDE)).flatten().tolist()
 
     @torch.no_grad()
     def draw(ink: list[int]) -> plt.Figure:
         image = torch.tensor(ink, dtype=torch.uint8).view(1, 1, SIDE, SIDE)
         logits: dict[str, Tensor] = {}
         for role, (images, normalise) in inputs.items():
-            resized = resize(image, [*images.test_x.shape[-2:]], antialias=True)  # as data sets are resized
+            resized = resize(image, images.test_x.shape[-2:])
             logits[role] = nets[role](normalise(resized))[0]
         return plot_readings(image[0], logits, teacher.images.classes)
 

@@ -158,10 +158,13 @@ def test_a_reader_that_has_gone_is_no_error():
 
 
 def test_importing_kdlab_imports_no_heavy_room():
-    heavy = {"pandas", "matplotlib", "sklearn", "lightning_fabric"}
+    heavy = {"pandas", "matplotlib", "sklearn", "lightning_fabric", "torchvision", "triton", "torch._dynamo"}
+    trained = "run(Config(dataset='digits', model='resnet8', width=0.25, epochs=1, steps=1, batch=8))"
     for statement, rooms in {
         "import kdlab": {*heavy, "torch", "papermill"},
         "from kdlab import Config, run": heavy,
+        f"from kdlab import Config, run; {trained}": {"torchvision", "matplotlib"},
+        f"from kdlab import Config, run, table; {trained}; table()": heavy - {"pandas"},
     }.items():
         code = f"import sys; {statement}; print(sorted({rooms} & set(sys.modules)))"
         out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
