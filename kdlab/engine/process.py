@@ -14,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-import torch
 
 from ..core.errors import Error, machine_errors
 from ..experiment.config import Config
+from ..experiment.device import chosen_threads
 from ..experiment.setup import chain_images
 from ..methods import METHODS
 from .store import RunFolder
@@ -76,8 +76,9 @@ class Process:
         # in a group of its own an interrupt of the kernel does not reach it; in the session of its parent the system
         # ends it with its parent also where it is paused
         apart = {"creationflags": 0x200} if os.name == "nt" else {"process_group": 0}
-        threads = str(torch.get_num_threads())  # other threads, other rounding
-        variables = {"KDLAB_PROGRESS": "0", OWNER: self.name, "OMP_NUM_THREADS": threads, "PYTHONIOENCODING": "utf-8"}
+        variables = {"KDLAB_PROGRESS": "0", OWNER: self.name, "PYTHONIOENCODING": "utf-8"}
+        if threads := chosen_threads():  # other threads, other rounding
+            variables["OMP_NUM_THREADS"] = str(threads)
         config = self.files / "config.json"
         with machine_errors():
             config.write_text(self.config.model_dump_json(), encoding="utf-8")

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from ..core.errors import Error, machine_errors
 from ..core.places import bars, runs_root
 from ..experiment.config import Config
-from ..experiment.device import check_precision, machine
+from ..experiment.device import check_precision, fitting_threads, machine
 from ..experiment.setup import Setup, assemble, build_method, chain_images, own_generators
 from ..metrics import check_monitor, cost, diagnose, due, evaluate
 from ..models import evaluating
@@ -77,9 +77,10 @@ def watch(config: Config, look: Callable[[Setup], Seen]) -> list[Seen]:
         setup = assemble(whole, folder.images)
         _check_runs(setup, folder, fresh=False)
         setup = with_trained_stages(setup, folder)
-        with evaluating(setup.method):
-            note(0, setup)
-        fit(setup, hooks=[note])
+        with fitting_threads(_work(setup)):
+            with evaluating(setup.method):
+                note(0, setup)
+            fit(setup, hooks=[note])
     return views
 
 
@@ -127,7 +128,7 @@ def _complete(setup: Setup, folder: RunFolder) -> Result:
         if result := stored(folder):  # another process was faster
             return result
         try:
-            with machine_errors(folder.path), own_generators():
+            with machine_errors(folder.path), own_generators(), fitting_threads(_work(setup)):
                 metrics = _train(setup, folder)
         except BaseException:
             folder.leave_nothing()  # where it was refused before it trained
@@ -146,6 +147,12 @@ def stored(folder: RunFolder) -> Result | None:
         message = f"a stored {folder.config.method} was trained by other code: {', '.join(rooms)}"
         warnings.warn(f"{message}; fresh=True (kdlab run --fresh) trains it anew", stacklevel=3)
     return Result(folder.config, folder.path, folder.images, trusted(metrics))
+
+
+def _work(setup: Setup) -> int:
+    """Return the multiply-accumulates of a step's images, of the teacher as well."""
+    networks = filter(None, (setup.method.model, setup.method.teacher))
+    return setup.batches.images_per_step * sum(cost.macs(net, setup.data.x.shape[1:]) for net in networks)
 
 
 def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:

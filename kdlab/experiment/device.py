@@ -1,17 +1,20 @@
 """The device of a run, its precision, and what its numbers were measured on."""
 
 import logging
+import os
 import platform
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import torch
 from torch import nn
 
 from ..core.errors import Error
+from ..core.places import processors
 from .config import Config
 
 if TYPE_CHECKING:  # it takes a second to load, and a stored result needs none
@@ -92,6 +95,29 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+SMALL = 5e8  # multiply-accumulates
+
+
+def fitting_threads(work: float) -> AbstractContextManager[None]:
+    """Compute small steps on one thread, unless somebody chose how many.
+
+    `work`: multiply-accumulates of a step's images, forward. Calls of a smaller step are so short that threads wait for
+    each other longer than they compute, many times longer where other programs are busy.
+    """
+    return one_thread() if work < SMALL and chosen_threads() is None else nullcontext()
+
+
+def chosen_threads() -> int | None:
+    """Return the number of threads that somebody chose, or None.
+
+    It was chosen by OMP_NUM_THREADS or MKL_NUM_THREADS, or by `torch.set_num_threads` where it is not torch's default,
+    the number of processors.
+    """
+    threads, default = torch.get_num_threads(), {processors(), psutil.cpu_count(logical=False)}
+    chosen = {"OMP_NUM_THREADS", "MKL_NUM_THREADS"} & os.environ.keys() or threads not in default
+    return threads if chosen else None
 
 
 SAFE_SIDE = 32  # pixels up to which AVX-512 code was seen to be right

@@ -7,9 +7,12 @@ import sys
 import pytest
 import torch
 
+import kdlab
+from kdlab.experiment import device
 from kdlab.experiment.device import layout
 from kdlab.models import build
 
+TINY = {"model": "resnet8", "width": 0.25, "epochs": 1, "steps": 1, "batch": 8}
 TRAIN = """
 import sys, kdlab
 config = kdlab.Config(model="resnet8", epochs=3, steps=3, size=int(sys.argv[1]), evaluate_every=3)
@@ -44,3 +47,34 @@ def test_a_narrow_resnet_trains_to_the_end(limits, side, tmp_path):
         [sys.executable, "-c", TRAIN, str(side)], env=environment, capture_output=True, text=True, check=False
     )
     assert done.stdout.strip() == "3", done.stderr[-500:]
+
+
+@pytest.fixture
+def three_processors(monkeypatch):
+    """A machine whose user has not chosen a number of threads."""
+    before = torch.get_num_threads()
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(device, "processors", lambda: 3)
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_small_steps_take_one_thread_and_large_ones_all(three_processors, runs, monkeypatch):
+    small, seen = kdlab.Config(**TINY), []
+    assert kdlab.run(small)["environment"]["threads"] == 1
+    kdlab.watch(small, lambda setup: seen.append(torch.get_num_threads()))
+    assert seen == [1, 1] and torch.get_num_threads() == 3
+    monkeypatch.setattr(device, "SMALL", 1e3)
+    assert kdlab.run(small, fresh=True)["environment"]["threads"] == 3
+
+
+def test_a_number_of_threads_that_somebody_chose_stays(three_processors, monkeypatch):
+    torch.set_num_threads(4)
+    with device.fitting_threads(0):
+        assert torch.get_num_threads() == 4
+    torch.set_num_threads(3)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    with device.fitting_threads(0):
+        assert torch.get_num_threads() == 3
