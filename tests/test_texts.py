@@ -10,6 +10,7 @@ import pytest
 from kdlab import PUBLISHED, STUDIES
 from kdlab.cli import notebooks
 from kdlab.core.places import SHIPPED, shipped_only
+from kdlab.engine.identity import reseeded
 from kdlab.engine.report import interval
 from kdlab.studies import evidence
 from kdlab.studies.evidence import DATA, KEY, fresh_and_stale, load
@@ -141,5 +142,5 @@ def test_a_run_of_today_takes_the_place_of_its_committed_row(name):
     with shipped_only():
         rows, _ = fresh_and_stale(name, STUDIES[name]().systems)
         now = evidence.measured(STUDIES[name]().systems, rows)
-    made = [evidence.settings(evidence.reseeded(now[row.system], int(row.seed))) for row in rows.itertuples()]
+    made = [evidence.settings(reseeded(now[row.system], int(row.seed))) for row in rows.itertuples()]
     assert [evidence.hash_of(each) for each in made] == rows.settings.tolist() != []

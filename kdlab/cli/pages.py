@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from ..core.errors import Error, lookup
+from ..core.formats import markdown
 from ..core.hyper import hyper_parameters
 from ..core.places import PACKAGE, VARIABLES, checkout, shipped_only
 from ..core.schedules import SCHEDULES
@@ -40,14 +41,6 @@ def first_sentence(thing: Any) -> str:
     return re.split(r"(?<=\.)\s(?=[A-Z`])", text)[0].rstrip(".").replace("|", "\\|")
 
 
-def rows(header: str, lines: Iterable[list[str]]) -> str:
-    """Return a table in Markdown; a column whose header ends with : holds numbers."""
-    names = header.split(" | ")
-    rule = "|".join("---:" if name.endswith(":") else "---" for name in names)
-    body = ["| " + " | ".join(line) + " |" for line in lines]
-    return "\n".join(["| " + " | ".join(name.rstrip(":") for name in names) + " |", f"|{rule}|", *body])
-
-
 def named(table: Mapping[str, Any]) -> list[list[str]]:
     """Return the name of each function and the first sentence of its docstring."""
     return [[f"`{key}`", first_sentence(entry)] for key, entry in table.items()]
@@ -67,7 +60,7 @@ def networks() -> str:
             numbers = cost.report(net, (3, 32, 32))
             widths = " ".join(map(str, net.widths))
             lines.append([f"`{key}`", f"{numbers['parameters']:,}", f"{numbers['macs']:,}", widths])
-    return rows("network | parameters: | multiply-accumulates: | channels of the stages", lines)
+    return markdown("network | parameters: | multiply-accumulates: | channels of the stages", lines)
 
 
 def optimisers() -> str:
@@ -76,7 +69,7 @@ def optimisers() -> str:
     for key, make in OPTIMIZERS.items():
         options = ", ".join(f"{name}={option.default}" for name, option in hyper_parameters(make).items())
         lines.append([f"`{key}`", first_sentence(make), options])
-    return rows("optimiser | what it is | options and their defaults", lines)
+    return markdown("optimiser | what it is | options and their defaults", lines)
 
 
 def metrics() -> str:
@@ -92,7 +85,7 @@ def metrics() -> str:
         ]
         for key, m in METRICS.items()
     ]
-    return rows("metric | unit | better | computed without being asked | what it is | can be measured on", lines)
+    return markdown("metric | unit | better | computed without being asked | what it is | can be measured on", lines)
 
 
 def studies() -> dict[str, str]:
@@ -114,7 +107,7 @@ def studies() -> dict[str, str]:
             ]
             for row in answers[name].to_dict("records")
         ]
-        table = rows("question | difference | metric | mean: | ± 95 %: | n: | answer", lines)
+        table = markdown("question | difference | metric | mean: | ± 95 %: | n: | answer", lines)
         sections.append(f"## {name}\n\n{made[name].question}\n\n{table}")
     verdicts = [verdict for frame in answers.values() for verdict in frame.verdict]
     count = sum(not verdict.startswith("open") for verdict in verdicts)
@@ -137,21 +130,21 @@ def parts() -> dict[str, str]:
         ["metrics", keys(METRICS), "[metrics](docs/metrics.md)"],
     ]
     return {
-        "tables": rows("there are | by these names | more", there_are),
+        "tables": markdown("there are | by these names | more", there_are),
         "methods": catalogue.markdown(catalogue.catalogue()),
         "networks": networks(),
-        "fields": rows("field | default | meaning", fields),
+        "fields": markdown("field | default | meaning", fields),
         "presets": keys(sorted({name for method in METHODS for name in presets_of(method)})),
-        "datasets": rows("key | what it is", named(DATASETS)),
+        "datasets": markdown("key | what it is", named(DATASETS)),
         "noises": keys(NOISES),
         "augmentations": keys(AUGMENTATIONS),
-        "columns": rows("column | or called", columns),
+        "columns": markdown("column | or called", columns),
         "optimisers": optimisers(),
-        "schedules": rows("schedule | learning rate over the peak", named(SCHEDULES)),
-        "samplings": rows("sampling | a batch", named(SAMPLINGS)),
-        "variables": rows("variable | what it says | default", VARIABLES),
+        "schedules": markdown("schedule | learning rate over the peak", named(SCHEDULES)),
+        "samplings": markdown("sampling | a batch", named(SAMPLINGS)),
+        "variables": markdown("variable | what it says | default", VARIABLES),
         "metrics": metrics(),
-        "diagnostics": rows("diagnostic | what it is", named(DIAGNOSTICS)),
+        "diagnostics": markdown("diagnostic | what it is", named(DIAGNOSTICS)),
         "verdicts": "\n".join(f"- *{word}*: {what}" for word, what in MEANT.items()),
         **studies(),
     }

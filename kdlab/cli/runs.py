@@ -1,10 +1,12 @@
 """The commands about runs: `kdlab run`, `table` and `methods`."""
 
 import inspect
+import json
+import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,10 +23,11 @@ Settings = Annotated[
 @app.command(name="run")
 def run_(
     settings: Settings = None,
-    file: Annotated[Path | None, typer.Option(help="a JSON or YAML file of fields, or a run's config.json")] = None,
+    file: Annotated[Path | None, typer.Option(help="a JSON or YAML file of fields, a run's config.json, or -")] = None,
     fresh: Annotated[
         bool, typer.Option(help="remove the stored run, its teacher and initial runs, and train anew")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object: metrics, config, folder")] = False,
 ) -> None:
     """Train one experiment, its teacher first, or print its stored result."""
     from ..engine.process import end_with_parent
@@ -38,27 +41,43 @@ def run_(
     except KeyboardInterrupt:
         print("kdlab: interrupted; the same command, without --fresh, goes on from there", file=sys.stderr)
         raise typer.Exit(130) from None
-    for name, value in result.metrics.items():
+    if as_json:
+        numbers = {name: value for name, value in result.metrics.items() if not isinstance(value, dict)}
+        metrics = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+        config = result.config.model_dump(mode="json")
+        print(json.dumps({"metrics": metrics, "config": config, "folder": str(result.folder)}, indent=1))
+        return
+    print_metrics(result.metrics)
+    say(f"{'folder':18} {result.folder}")
+
+
+def print_metrics(metrics: Mapping[str, Any]) -> None:
+    """Print the numbers of a run, a line each."""
+    for name, value in metrics.items():
         if not isinstance(value, dict):
             say(f"{name:18} {value:,}" if isinstance(value, int) else f"{name:18} {value}")
-    say(f"{'folder':18} {result.folder}")
 
 
 @app.command()
 def table(
     columns: Annotated[
-        list[str] | None, typer.Argument(help="such as test/ece val/nll seconds, beside those that name the run")
+        list[str] | None, typer.Argument(help="such as test/ece hp.T seconds, instead of accuracies")
     ] = None,
+    mean: Annotated[bool, typer.Option("--mean", help="means over seeds, with 95 % intervals")] = False,
     everything: Annotated[bool, typer.Option("--all", help="show every column")] = False,
+    to: Annotated[str, typer.Option(help="text, csv, json, markdown or latex")] = "text",
 ) -> None:
-    """List all finished runs with their scores, or with COLUMNS."""
+    """List all finished runs: what differs among them, and their scores, or COLUMNS."""
+    from ..core.formats import written
     from ..engine import report
 
     frame = report.table()
-    if not len(frame):
+    if not len(frame) and to == "text":
         print("no finished runs yet: kdlab run, or kdlab tour")
-    else:
-        say((frame if everything else report.brief(frame, columns)).to_string(index=False, na_rep=""))
+        return
+    if mean:
+        frame = report.means(frame, columns or (() if everything else report.scores(frame)))
+    say(written(frame if everything else report.brief(frame, columns or ()), to))
 
 
 @app.command()

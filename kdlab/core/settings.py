@@ -8,7 +8,9 @@ therefore read from the cells that set parameters, where the kernel keeps the ce
 import ast
 import json
 import numbers
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from difflib import get_close_matches
 from pathlib import Path, PurePath
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -21,6 +23,7 @@ from .hyper import is_array, plain
 
 DEEPEST = 20  # levels of nesting: a pipeline of so many stages is a mistake
 LONGEST = 1 << 20  # bytes of a file of fields
+STDIN = Path("-")
 MANY = (list, tuple, range, set, frozenset)
 DATA = (numbers.Number, str, dict, type(None), PurePath, BaseModel, *MANY)  # and arrays
 CODE = (ModuleType, FunctionType, BuiltinFunctionType, type)
@@ -51,10 +54,14 @@ def parse(settings: list[str]) -> dict[str, Any]:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Read the fields in a JSON or YAML file, or of the run whose config.json it is."""
+    """Read the fields in a JSON or YAML file, or of the run whose config.json it is.
+
+    `-` is the standard input.
+    """
     text = _text(file)
+    as_yaml = file.suffix.lower() in (".yaml", ".yml") or (file == STDIN and not text.lstrip().startswith("{"))
     try:
-        fields = _yaml(text) if file.suffix.lower() in (".yaml", ".yml") else json.loads(text)
+        fields = _yaml(text) if as_yaml else json.loads(text)
     except json.JSONDecodeError as error:
         raise Error(f"{file} is no JSON file: {error}") from None
     except RecursionError:
@@ -85,7 +92,7 @@ def laid_over(fields: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str,
 def _text(file: Path) -> str:
     """Read a file of fields, in UTF-8."""
     try:
-        with file.open("rb") as opened:
+        with nullcontext(sys.stdin.buffer) if file == STDIN else file.open("rb") as opened:
             content = opened.read(LONGEST + 1)
     except FileNotFoundError:
         raise Error(f"there is no file {file}") from None

@@ -53,6 +53,7 @@ APART = (
     "cli",
     "core/__init__.py",
     "core/errors.py",
+    "core/formats.py",
     "core/output.py",
     "core/places.py",
     "core/settings.py",
@@ -120,11 +121,15 @@ def decisive(config: Config) -> dict[str, Any]:
     changed = {name: value for name, value in dump.items() if getattr(config, name) != known[name].default}
     if "dataset" in changed:
         changed["dataset"] = dataset_label(config.dataset)
-    defaults = {"weights": method.weights, "hp": {n: p.default for n, p in method.hyper().items()}}
     chosen = {"weights": config.weights, "hp": method.check_hyper(config.hp)}  # 2 is 2.0 where the type says so
-    for name, usual in defaults.items():
+    for name, usual in defaults(method).items():
         changed[name] = {key: value for key, value in chosen[name].items() if value != usual.get(key)}
     return {name: value for name, value in changed.items() if value != {}}
+
+
+def defaults(method: type[Method]) -> dict[str, Mapping[str, Any]]:
+    """Return a method's own weights and hyper-parameters."""
+    return {"weights": method.weights, "hp": {name: each.default for name, each in method.hyper().items()}}
 
 
 def dataset_label(dataset: str) -> str:
@@ -141,6 +146,16 @@ def hash_of(identity: Mapping[str, Any]) -> str:
     return digest(json.dumps(identity, sort_keys=True))
 
 
+def reseeded(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Return an identity with another seed.
+
+    The same as `identity(config.seeded(seed))`, but neither code nor data are read again.
+    """
+    config = {name: value for name, value in identity["config"].items() if name != "seed"}
+    stages = {role: reseeded(identity[role], seed) for role in ("teacher", "init") if role in identity}
+    return {**identity, "config": {**config, **({"seed": seed} if seed else {})}, **stages}
+
+
 def loss_code(config: Config, style: str) -> dict[str, str | None]:
     """Digest the code that makes another run when it is edited.
 
@@ -155,11 +170,16 @@ def loss_code(config: Config, style: str) -> dict[str, str | None]:
         "schedule": source(SCHEDULES[config.schedule]),
     }
     return {
-        "method": digest(source(method, LOSS_ROOMS)),
+        "method": method_code(config.method),
         "augment": digest(source({role: family[role] for role in roles})),
         **{name: digest(text) for name, text in others.items() if text},
         **({"monitor": metric_code().get(monitored(config))} if config.patience is not None else {}),
     }
+
+
+def method_code(key: str) -> str:
+    """Digest the code of a method and of the losses that it calls."""
+    return digest(source(METHODS[key], LOSS_ROOMS))
 
 
 def far_code() -> dict[str, str]:

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from .identity import VERSION, hash_of
 STORED = "stored"  # in result.json: digests of the other files, and of result.json itself
 ITSELF = "result.json"
 SINCE = "methods"  # a room whose code results name since they have digests
+ROLES = ("teacher", "init")
 NAMED = 5  # of the folders that cannot be read
 ANEW = "fresh=True (kdlab run --fresh) trains it anew"
 
@@ -31,10 +32,10 @@ class MissingError(Error):
 
 @dataclass(frozen=True)
 class Stored:
-    """A finished run as its folder describes it, even if `Config` has changed since.
+    """A run as its folder describes it, even if `Config` has changed since.
 
-    `config` holds the fields as they were written, `result` the numbers by column; of version 0.1 there is no
-    `identity`.
+    `config` holds the fields as they were written, `result` the numbers by column, none of a run that is not done; of
+    version 0.1 there is no `identity`.
     """
 
     folder: Path
@@ -42,6 +43,21 @@ class Stored:
     config: dict[str, Any]
     identity: dict[str, Any] | None
     result: dict[str, Any]
+
+
+def stages(run: Stored) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Yield config and identity of a run and of its stages, with a dotted prefix each.
+
+    Of version 0.1 identities are empty.
+    """
+
+    def walk(prefix: str, config: dict[str, Any], about: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+        yield prefix, config, about
+        for role in ROLES:
+            if isinstance(stage := config.get(role), dict) and "method" in stage:
+                yield from walk(f"{prefix}{role}.", stage, about.get(role, {}))
+
+    return walk("", run.config, run.identity or {})
 
 
 def read_runs(root: Path) -> list[Stored]:
@@ -58,10 +74,8 @@ def read_runs(root: Path) -> list[Stored]:
         try:
             if (about := read_run(folder)) is not None:
                 runs.append(((folder / ITSELF).stat().st_mtime, about))
-        except Error as error:
-            unreadable[folder.name] = str(error).removeprefix(str(folder))[1:].partition(":")[0]
-        except OSError as error:
-            unreadable[folder.name] = error.strerror or type(error).__name__
+        except (Error, OSError) as error:
+            unreadable[folder.name] = cause(folder, error)
     if unreadable:
         names = [f"{name} ({why})" for name, why in list(unreadable.items())[:NAMED]]
         more = f" and {len(unreadable) - NAMED} more" if len(unreadable) > NAMED else ""
@@ -69,24 +83,39 @@ def read_runs(root: Path) -> list[Stored]:
     return [about for _, about in sorted(runs, key=lambda run: run[0])]
 
 
+def cause(folder: Path, error: Error | OSError) -> str:
+    """Return in a few words why a folder cannot be read, its name aside."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(error).removeprefix(str(folder))[1:].partition(":")[0]
+
+
 def read_run(folder: Path) -> Stored | None:
     """Read a finished run; None where there is none, an `Error` where it is damaged."""
     result = read_result(folder)
     if result is None:
         return None
+    run = described(folder)
+    if run is None:
+        raise UnreadableError(f"{folder / 'config.json'} is missing")
+    if run.identity is not None and (odd := _odd_field(run.config, run.identity)):
+        message = f"config.json was changed after it was written, in {odd}: the result is of other settings"
+        warnings.warn(f"{folder.name}: {message}", stacklevel=4)
+    return replace(run, result=result)
+
+
+def described(folder: Path) -> Stored | None:
+    """Read what config.json says of a run, finished or not; None where there is none."""
     about = read_object(folder / "config.json")
     if about is None:
-        raise UnreadableError(f"{folder / 'config.json'} is missing")
+        return None
     if "identity" not in about:  # version 0.1 wrote the config alone
         config, identity, version = about, None, "0.1"
     else:
         config, identity, version = about.get("config"), about["identity"], str(about.get("kdlab") or "")
     if not isinstance(config, dict) or "method" not in config or not isinstance(identity, dict | None):
         raise UnreadableError(f"{folder / 'config.json'} describes no run")
-    if identity is not None and (odd := _odd_field(config, identity)):
-        message = f"config.json was changed after it was written, in {odd}: the result is of other settings"
-        warnings.warn(f"{folder.name}: {message}", stacklevel=4)
-    return Stored(folder, version, config, identity, result)
+    return Stored(folder, version, config, identity, {})
 
 
 def _odd_field(config: Mapping[str, Any], identity: Mapping[str, Any]) -> str:
@@ -96,7 +125,7 @@ def _odd_field(config: Mapping[str, Any], identity: Mapping[str, Any]) -> str:
         return ""  # defaults were others
     partly = {"dataset", "device", "weights", "hp"}  # an identity has them in another form
     for name, field in Config.model_fields.items():
-        if name in ("teacher", "init"):
+        if name in ROLES:
             if isinstance(config.get(name), dict) and (odd := _odd_field(config[name], identity.get(name, {}))):
                 return f"{name}.{odd}"
         elif name in config and name not in partly:
@@ -141,6 +170,12 @@ def digests_of(folder: Path) -> dict[str, str]:
     """Return the digests in result.json of other files; older versions have none."""
     digests = (read_object(folder / ITSELF) or {}).get(STORED, {})
     return {name: each for name, each in digests.items() if name != ITSELF} if isinstance(digests, dict) else {}
+
+
+def lost_weights(folder: Path) -> str:
+    """Return the name of a file of weights that is gone, or an empty text."""
+    names = {"weights.safetensors", *(name for name in digests_of(folder) if name.endswith(".safetensors"))}
+    return next((name for name in sorted(names) if not (folder / name).exists()), "")
 
 
 def digest_of(content: bytes) -> str:
@@ -227,3 +262,11 @@ def parsed(written: Iterable[bytes]) -> list[dict[str, Any] | None]:
             line = None
         lines.append(line if isinstance(line, dict) and isinstance(line.get("epoch"), int) else None)
     return lines
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested mappings into one, with dotted names."""
+    values: dict[str, Any] = {}
+    for name, value in tree.items():
+        values |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return values

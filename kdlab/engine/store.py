@@ -38,8 +38,9 @@ from .reading import (
     ITSELF,
     UnreadableError,
     digest_of,
-    digests_of,
+    flat,
     load_into,
+    lost_weights,
     parsed,
     read_object,
     read_result,
@@ -88,7 +89,7 @@ class RunFolder:
             stored = read_result(self.path)
         except UnreadableError:
             return None
-        return None if stored is None or self._lost() else stored
+        return None if stored is None or lost_weights(self.path) else stored
 
     def open(self) -> None:
         """Make the folder and write config.json.
@@ -103,12 +104,12 @@ class RunFolder:
         if (stored := self.path / ITSELF).exists():
             try:
                 read_result(self.path)
-                why = f"{self._lost()} is gone"
+                why = f"{lost_weights(self.path)} is gone"
             except UnreadableError:
                 why = f"{ITSELF} is damaged"
             warnings.warn(f"{self.path.name}: {why}, so this run is trained anew", stacklevel=5)
             stored.unlink()
-        for file in self._left():
+        for file in left(self.path):
             if file.name not in CHECKPOINTS:
                 file.unlink(missing_ok=True)
         self._describe(__version__)
@@ -142,13 +143,12 @@ class RunFolder:
     def tidy(self) -> None:
         """Remove from a finished run what a killed process left; repair config.json."""
         try:
-            left = self._left()
-            if not left and not self.lock.lies_about() and self._described():
+            if not left(self.path) and not self.lock.lies_about() and self._described():
                 return
             with self.lock.hold(wait=False):
                 if self.result() is None:  # another process trains it anew
                     return
-                for file in self._left():
+                for file in left(self.path):
                     file.unlink(missing_ok=True)
                 if not self._described():
                     warnings.warn(f"{self.path.name}: config.json was damaged and is written anew", stacklevel=4)
@@ -173,7 +173,7 @@ class RunFolder:
         if self.lines:
             digests["log.jsonl"] = digest_of(self._write_log())
         write_text(self.path / ITSELF, json.dumps(seal(result, digests), indent=1))
-        for file in self._left():
+        for file in left(self.path):
             file.unlink(missing_ok=True)
         return result
 
@@ -265,15 +265,6 @@ class RunFolder:
 
     # What stands in the folder
 
-    def _lost(self) -> str:
-        """Return the name of a file of weights that is gone, or an empty text."""
-        names = {"weights.safetensors", *(name for name in digests_of(self.path) if name.endswith(".safetensors"))}
-        return next((name for name in sorted(names) if not (self.path / name).exists()), "")
-
-    def _left(self) -> list[Path]:
-        """Return checkpoints, and files that were written when a process was killed."""
-        return [file for file in self.path.iterdir() if file.name in CHECKPOINTS or file.suffix == ".tmp"]
-
     def _describe(self, version: str) -> None:
         about = {"kdlab": version, "identity": self.identity, "config": self.config.model_dump(mode="json")}
         write_text(self.path / "config.json", json.dumps(about, indent=1))
@@ -310,9 +301,6 @@ class RunFolder:
             )
 
 
-def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested mappings into one, with dotted names."""
-    values: dict[str, Any] = {}
-    for name, value in tree.items():
-        values |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return values
+def left(folder: Path) -> list[Path]:
+    """Return checkpoints, and files that were written when a process was killed."""
+    return [file for file in folder.iterdir() if file.name in CHECKPOINTS or file.suffix == ".tmp"]

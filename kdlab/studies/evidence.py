@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from ..core.errors import Error
 from ..data import Recorded, is_here
-from ..engine.identity import dataset_label, hash_of, identity
+from ..engine.identity import dataset_label, hash_of, identity, reseeded
 from ..engine.result import Result
 from ..engine.tables import AGAIN, file_of, numbers, places, read_texts, save_table
 from ..engine.transfer import transfer_scores
@@ -207,16 +207,6 @@ def records(rows: pd.DataFrame, system: str) -> list[dict[str, Any]]:
     """Return the rows of a system, by seed."""
     of_system = rows[rows.system == system].sort_values("seed").to_dict("records")
     return [{str(column): value for column, value in row.items()} for row in of_system]
-
-
-def reseeded(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Return an identity with another seed.
-
-    The same as `identity(config.seeded(seed))`, but neither code nor data are read again.
-    """
-    config = {name: value for name, value in identity["config"].items() if name != "seed"}
-    stages = {role: reseeded(identity[role], seed) for role in ("teacher", "init") if role in identity}
-    return {**identity, "config": {**config, **({"seed": seed} if seed else {})}, **stages}
 
 
 def stamp(study: str, rows: Iterable[Mapping[str, Any]]) -> None:

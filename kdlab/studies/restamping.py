@@ -21,7 +21,7 @@ from ..core.errors import Error
 from ..core.places import PACKAGE, environment, figures_root, runs_root
 from ..engine import code as trees
 from ..engine import identity as identities
-from ..engine.identity import far_code, hash_of
+from ..engine.identity import far_code, hash_of, reseeded
 from ..engine.sweep import Failed, Outcome, run_all
 from ..experiment.config import Config
 from . import evidence
@@ -78,7 +78,7 @@ def verify(study: str, systems: Mapping[str, Config], run: Run = run_all) -> pd.
         verified = {row["seed"] for row in of_system if row["code"] == today}
         older: dict[str, list[dict[str, Any]]] = {}
         for row in of_system:
-            its_settings = hash_of(evidence.settings(evidence.reseeded(about, int(row["seed"]))))
+            its_settings = hash_of(evidence.settings(reseeded(about, int(row["seed"]))))
             if row["seed"] not in verified and its_settings == row["settings"]:
                 older.setdefault(row["code"], []).append(row)
         groups += [(name, group) for group in older.values()]
@@ -163,7 +163,7 @@ def shortened(config: Config, share: float) -> Config:
 
 def _of(identity: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """Return the hash of a system's identity with the seed of a row."""
-    return hash_of(evidence.reseeded(identity, int(row["seed"])))
+    return hash_of(reseeded(identity, int(row["seed"])))
 
 
 def _moved(

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from ..core.errors import Error, sentence
 from ..core.places import runs_root
 from ..engine.reading import log_lines, read_run
-from ..engine.report import table
+from ..engine.report import column_of, table
 from ..experiment.config import Config
 from ..plots.explorers import is_number, plot_browsed
 from .frame import Explorer, Slider, Words, explore, in_gallery
@@ -87,9 +87,9 @@ def _fitting(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     """Return the rows that meet every condition."""
     for condition in where.split():
         name, sign, value = condition.partition("=")
-        if not sign or name not in frame:
-            raise Error(f"{condition!r}: give conditions as column=value, with columns {', '.join(map(str, frame))}")
-        frame = frame[frame[name].map(lambda known: _fits(known, value))]  # noqa: B023  # used at once
+        if not sign:
+            raise Error(f"{condition!r}: give conditions as column=value, such as method=kd")
+        frame = frame[frame[column_of(frame, name)].map(lambda known: _fits(known, value))]  # noqa: B023  # used at once
     if not len(frame):
         raise Error(f"no run fits {where!r}")
     return frame

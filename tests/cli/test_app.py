@@ -58,6 +58,11 @@ def test_run_table_and_a_file_of_fields(kdlab, tmp_path):
     assert "test/accuracy" in out and "resnet18-supervised" in out
     code, out, _ = kdlab("table")
     assert code == 0 and "resnet18" in out and "test/accuracy" in out
+    code, out, _ = kdlab("table", "--mean", "--to", "json")
+    (row,) = [row for row in json.loads(out) if row["model"] == "resnet18"]
+    assert code == 0 and row["n"] >= 1 and row["test/accuracy"] >= 0
+    code, out, err = kdlab("table", "--to", "latec")
+    assert code == 2 and out == "" and "did you mean 'latex'" in err
 
 
 @pytest.mark.parametrize(

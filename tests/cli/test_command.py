@@ -6,6 +6,7 @@ import subprocess
 import sys
 import traceback
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +91,16 @@ def test_any_other_file_is_one_sentence(kdlab, tmp_path, name, content, words):
     file = tmp_path / name
     file.write_bytes(content)
     one_sentence(kdlab("run", "--file", file), *words)
+
+
+@pytest.mark.parametrize("content", [b'{"seed": 5, "lr": 1e-3}', b"# mine\nseed: 5\nlr: 1e-3\n"], ids=["JSON", "YAML"])
+def test_fields_come_from_the_standard_input_and_a_result_goes_out_as_json(kdlab, monkeypatch, content):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    code, out, err = kdlab("run", "--json", "--file", "-", *(f"{name}={value}" for name, value in TINY.items()))
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["config"]["seed"] == 5 and result["config"]["lr"] == 1e-3 and result["config"]["labels"] == 20
+    assert result["metrics"]["test/accuracy"] >= 0 and Path(result["folder"], "result.json").exists()
 
 
 def test_a_folder_and_a_long_name_as_file_are_one_sentence(kdlab, tmp_path):

@@ -9,10 +9,9 @@ from making import ON_DIGITS, TINY
 
 import kdlab
 from kdlab import STUDIES, Config, Error, Question, Study
-from kdlab.engine.identity import hash_of, identity
+from kdlab.engine.identity import hash_of, identity, reseeded
 from kdlab.engine.report import interval
 from kdlab.experiment.setup import chain_images
-from kdlab.studies.evidence import reseeded
 from kdlab.studies.verdicts import seeds_needed, verdict
 
 TEACHER = Config(**{**TINY, "model": "resnet18"})

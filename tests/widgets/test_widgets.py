@@ -17,10 +17,10 @@ from making import TEACHER, TINY
 
 import kdlab
 from kdlab import Config, Error, widgets
-from kdlab.engine.identity import hash_of, identity
+from kdlab.engine.identity import hash_of, identity, reseeded
 from kdlab.engine.tables import save_table
 from kdlab.experiment.setup import chain_images
-from kdlab.studies.evidence import reseeded, settings
+from kdlab.studies.evidence import settings
 from kdlab.widgets.circle import Toy
 from kdlab.widgets.gallery import CONFIGS, EXPLORERS
 from kdlab.widgets.ramp import stopping
