@@ -59,6 +59,7 @@ APART = (
     "core/settings.py",
     "core/statistics.py",
     "engine/cluster.py",
+    "engine/housekeeping.py",
     "engine/report.py",
     "engine/sweep.py",
     "engine/tables.py",

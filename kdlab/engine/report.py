@@ -89,7 +89,7 @@ def means(frame: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def brief(frame: pd.DataFrame, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """Select columns of `table` or `means`: what differs among the runs, and `columns`.
+    """Select columns of `table` or `means`: what differs, and `columns`.
 
     Method and model are always there. By default `columns` are `scores`.
     """
@@ -118,7 +118,10 @@ def fields_of(frame: pd.DataFrame) -> list[str]:
 
 
 def column_of(frame: pd.DataFrame, name: str) -> str:
-    """Return `name` if it is a column; the `Error` lists dotted ones only for a dotted one."""
+    """Return `name` if it is a column, else raise an `Error`.
+
+    It lists columns with dots only for a name that has one.
+    """
     names = [each for each in map(str, frame) if "." in name or "." not in each]
     return name if name in frame else known("column", name, names)
 
@@ -138,7 +141,7 @@ def _settings(run: Stored, code: Callable[[str], str]) -> dict[str, Any]:
 
 
 def _numbers(run: Stored, metrics: dict[str, str]) -> dict[str, Any]:
-    """Return what was measured, by column; of version 0.1 too, which wrote val_accuracy."""
+    """Return what was measured, by column; version 0.1 wrote val_accuracy."""
     old = run.identity is None
     result = run.result if old else trusted(run.result, metrics)
     names = {name: re.sub("^(val|test)_", r"\1/", name) if old else name for name in result}
