@@ -1,5 +1,6 @@
 """Read run folders in any state: what they hold, or why that cannot be known."""
 
+import functools
 import hashlib
 import json
 import warnings
@@ -124,15 +125,19 @@ def _odd_field(config: Mapping[str, Any], identity: Mapping[str, Any]) -> str:
     if identity.get("version") != VERSION or not isinstance(decided, dict):
         return ""  # defaults were others
     partly = {"dataset", "device", "weights", "hp"}  # an identity has them in another form
-    for name, field in Config.model_fields.items():
+    for name in Config.model_fields:
         if name in ROLES:
             if isinstance(config.get(name), dict) and (odd := _odd_field(config[name], identity.get(name, {}))):
                 return f"{name}.{odd}"
-        elif name in config and name not in partly:
-            default = json.loads(json.dumps(field.default))
-            if config[name] != decided.get(name, default):
-                return name
+        elif name in config and name not in partly and config[name] != decided.get(name, _written_default(name)):
+            return name
     return ""
+
+
+@functools.cache
+def _written_default(name: str) -> Any:
+    """Return a field's default as JSON has it."""
+    return json.loads(json.dumps(Config.model_fields[name].default))
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
