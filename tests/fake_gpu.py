@@ -34,6 +34,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
+import kdlab
+
 
 class _Backend:
     """What torch asks of a kind of device: there is one, whose generator is the host's."""
@@ -71,7 +73,7 @@ class _Backend:
 
 _entered: list["FakeGPU"] = []  # the device that is there just now is the last
 _setup_privateuseone_for_python_backend("fake", backend_module=_Backend())
-PACKAGE = f"{os.sep}kdlab{os.sep}"
+PACKAGE = f"{Path(kdlab.__file__).parent}{os.sep}"
 DEVICE = torch.device("fake", 0)
 
 # Operators that make the host wait, as the size of their result, or their result, is something that it has to know
@@ -244,9 +246,9 @@ def unwrapped(x):
 def place():
     """The innermost line of the package that is running."""
     frame = sys._getframe()
-    while frame is not None and PACKAGE not in frame.f_code.co_filename:
+    while frame is not None and not frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
-    return f"{frame.f_code.co_filename.split(PACKAGE)[-1]}:{frame.f_lineno}" if frame else "?"
+    return f"{frame.f_code.co_filename.removeprefix(PACKAGE)}:{frame.f_lineno}" if frame else "?"
 
 
 def _by_mask(tensors):

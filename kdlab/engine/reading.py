@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from ..core.errors import Error
+from ..core.moving import to_device
 from ..experiment.config import Config
 from .identity import VERSION, hash_of
 
@@ -229,7 +230,7 @@ def load_into(module: nn.Module, file: Path) -> None:
         shape, right = tuple(tensors[name].shape), tuple(wanted[name].shape)
         if shape != right:
             raise Error(f"{another} ({name} is {shape}, not {right}): {ANEW}")
-    module.load_state_dict(tensors)
+    module.load_state_dict({name: to_device(x, wanted[name].device) for name, x in tensors.items()})
 
 
 def log_lines(folder: Path) -> list[dict[str, Any]]:

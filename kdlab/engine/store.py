@@ -26,6 +26,7 @@ from torch import nn
 
 from ..core import __version__
 from ..core.errors import KEPT, Error
+from ..core.moving import to_host
 from ..core.output import replacing, write_bytes, write_text
 from ..core.places import runs_root
 from ..data import Images
@@ -165,8 +166,9 @@ class RunFolder:
 
         self.lock.check()
         digests: dict[str, str] = {}
-        for name, module in {"weights": method.model, "parts": nn.ModuleDict(method.parts)}.items():
-            if tensors := {key: tensor.contiguous().cpu() for key, tensor in module.state_dict().items()}:
+        modules = {"weights": method.model, "parts": nn.ModuleDict(method.parts)}
+        for name, state in to_host({name: dict(module.state_dict()) for name, module in modules.items()}).items():
+            if tensors := {key: tensor.contiguous() for key, tensor in state.items()}:
                 content = save(tensors)
                 write_bytes(self.path / f"{name}.safetensors", content)
                 digests[f"{name}.safetensors"] = digest_of(content)
@@ -249,7 +251,7 @@ class RunFolder:
         about = {"far": self.far, "run": self.hash, "log": json.dumps(self.lines[: state["epoch"]])}
         with replacing(path) as temporary:
             with temporary.open("wb") as file:  # torch, given a path, would not say why it cannot write
-                torch.save({**state, **about}, file)
+                torch.save({**to_host(state), **about}, file)
             if path.exists():
                 os.replace(path, previous)
         self.saved_at = time.monotonic()

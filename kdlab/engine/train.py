@@ -250,7 +250,7 @@ def _one_epoch(training: Training, module: Any, bar: Any) -> dict[str, float]:
     if within:
         training.restore_random(within["random"])
     method.train()
-    history = list(within.get("losses", torch.empty(0)).to(setup.device))
+    history = list(within["losses"].to(setup.device)) if within else []
     training.start()
     for step, batch in enumerate(
         batches.epoch(config.seed, epoch, within.get("step", 0), within.get("batches")), within.get("step", 0) + 1

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import Error, known
+from ..core.moving import to_device, to_host
 from ..core.places import installed_memory, memory_limit
 from ..core.seeds import derive
 from ..data import (
@@ -101,19 +102,22 @@ class Setup:
                 return self.data.val_x, self.data.val_y
         return self.images.test_x, self.images.test_y
 
-    def features(self, part: str) -> Features:
+    def features(self, part: str, *, stay: bool = False) -> Features:
         """Compute pooled features (n, D) and logits (n, classes) of a part's images.
 
-        They are in order, and `maps` is empty.
+        They are in order, and `maps` is empty. With `stay` they are on the device of the run, else on the host.
         """
-        return self.once(("features", part), lambda: extract(self.method.model, self.part(part)[0], self.normalise))
+        return self._features("features", self.method.model, part, stay)
 
-    def teacher_features(self, part: str) -> Features:
+    def teacher_features(self, part: str, *, stay: bool = False) -> Features:
         """Compute the teacher's features of a part's images."""
         if self.method.teacher is None:
             raise ValueError(f"method {self.config.method!r} has no teacher")
-        net = self.method.teacher
-        return self.once(("teacher", part), lambda: extract(net, self.part(part)[0], self.normalise))
+        return self._features("teacher", self.method.teacher, part, stay)
+
+    def _features(self, name: str, net: Network, part: str, stay: bool) -> Features:
+        features = self.once((name, part), lambda: extract(net, self.part(part)[0], self.normalise, stay=True))
+        return features if stay else self.once((name, part, "host"), lambda: to_host(features))
 
     @contextmanager
     def cached(self) -> "Iterator[Setup]":
@@ -133,15 +137,15 @@ class Setup:
         return self._cache[key]
 
 
-def extract(net: Network, images: Pixels, normalise: Normalise, batch: int = 512) -> Features:
+def extract(net: Network, images: Pixels, normalise: Normalise, batch: int = 512, *, stay: bool = False) -> Features:
     """Compute pooled features and logits of uint8 images (n, C, H, W) in eval mode.
 
-    They are on the CPU; `maps` is empty.
+    They are on the host, or with `stay` on the network's device; `maps` is empty.
     """
     with evaluating(net) as device:
-        chunks = [net.features(normalise(chunk.to(device)))[1:] for chunk in images.split(batch)]
-    pooled, logits = (torch.cat(part).float().cpu() for part in zip(*chunks, strict=True))
-    return Features((), pooled, logits)
+        chunks = [net.features(normalise(to_device(x, device)))[1:] for x in images.split(batch)]
+    pooled, logits = (torch.cat(part).float() for part in zip(*chunks, strict=True))
+    return Features((), pooled, logits) if stay else to_host(Features((), pooled, logits))
 
 
 def assemble(config: Config, images: Images | None = None) -> Setup:
@@ -287,7 +291,8 @@ def build_method(
         method = make(model, teacher, teacher_parts)
     for module in filter(None, (method, method.teacher, *method.teacher_parts.values())):
         # Channels last: 1.1 to 1.5 times faster on CPUs, more on tensor cores
-        module.to(device).to(memory_format=layout(module, max(H, W), device))
+        module.to(device, non_blocking=torch.device(device).type != "mps")
+        module.to(memory_format=layout(module, max(H, W), device))
     return method
 
 

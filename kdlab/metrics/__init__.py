@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from ..core.errors import Error, lookup
+from ..core.moving import to_host
 from ..experiment.config import Config
 from ..experiment.setup import Setup, extract
 from ..methods import METHODS
@@ -111,8 +112,8 @@ def weight_norm(epoch: int, setup: Setup) -> float:
 
     With batch norm a step changes the less, the larger it is.
     """
-    weights = (p.detach().cpu().double() for p in setup.method.model.parameters())  # Apple's GPUs have no float64
-    return math.sqrt(sum(p.square().sum().item() for p in weights))
+    weights = to_host(list(setup.method.model.parameters()))  # Apple's GPUs have no float64
+    return math.sqrt(sum(p.detach().double().square().sum().item() for p in weights))
 
 
 # Computed after every epoch of training: (epoch, setup) -> a number, or several by name; columns train/NAME

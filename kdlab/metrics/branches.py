@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ..core.moving import to_device
 from ..data import Normalise, Pixels
 from ..data.augment import ops
 from ..experiment.setup import Setup
@@ -31,12 +32,12 @@ def branch_accuracy(
     guesses = []
     with evaluating(net) as device, evaluating(branches):
         for chunk in images.split(batch):
-            maps = net.features(normalise(ops.rotations(chunk).to(device))).maps
+            maps = net.features(normalise(ops.rotations(to_device(chunk, device)))).maps
             logits = [
                 branch(stage_map).logits for branch, stage_map in zip(branches, maps[-len(branches) :], strict=True)
             ]
-            guesses.append(torch.stack([read(z).argmax(1).view(-1, 4) for z in logits]).cpu())
-    right = torch.cat(guesses, 1).eq(y[:, None]).double() * 100  # (branches, n, 4)
+            guesses.append(torch.stack([read(z).argmax(1).view(-1, 4) for z in logits]))
+    right = torch.cat(guesses, 1).cpu().eq(y[:, None]).double() * 100  # (branches, n, 4)
     return list(zip(right.mean((1, 2)).tolist(), right[:, :, 0].mean(1).tolist(), strict=True))
 
 

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..core.moving import to_device, to_host
 from ..core.seeds import generator
 from ..experiment.setup import Setup
 from ..methods import Method
@@ -20,7 +21,7 @@ def collapse(a: Tensor, b: Tensor) -> dict[str, float]:
     exp(-2 d^2) over all pairs of different images, -4 is a uniform sphere of many dimensions, 0 is collapse (Wang &
     Isola 2020). One image makes no pair, and has no `uniformity`.
     """
-    a, b = (F.normalize(z.float().cpu(), dim=1) for z in (a, b))  # Apple's GPUs have no pdist
+    a, b = (F.normalize(z.float(), dim=1) for z in to_host((a, b)))  # Apple's GPUs have no pdist
     std = torch.cat([a, b]).std(0).mean() * a.shape[1] ** 0.5
     numbers = {"std": std.item(), "alignment": (a - b).square().sum(1).mean().item()}
     if len(a) > 1:
@@ -38,7 +39,7 @@ def of_two_views(name: str, setup: Setup, part: str) -> float | None:
 
     def compute() -> dict[str, float]:
         draw = generator(setup.config.seed, "diagnostics", device=setup.device)
-        images = setup.part(part)[0][:IMAGES].to(setup.device)
+        images = to_device(setup.part(part)[0][:IMAGES], setup.device)
         with evaluating(setup.method):
             views = [setup.method.embed(setup.normalise(view(images, draw))) for view in setup.batches.views[:2]]
         first, second = (view for view in views if view is not None)

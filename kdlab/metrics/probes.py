@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..core.moving import to_device, to_host
 from ..experiment.setup import Setup
 
 if TYPE_CHECKING:  # scikit-learn takes a second to load, and most runs need no probe
@@ -21,17 +22,19 @@ def knn(bank: Tensor, bank_y: Tensor, queries: Tensor, k: int = 20, T: float = 0
 
     The k rows of the bank (m, D) with the largest cosine vote with weight exp(cos / T) (Wu et al. 2018; solo-learn's
     defaults). A bank with fewer rows than k votes as a whole; k=1 does not depend on T. `same`: the queries are the
-    bank, and no row votes for itself. Of the cosines at most `COSINES` are in memory at a time.
+    bank, and no row votes for itself. Of the cosines at most `COSINES` are in memory at a time. All is computed where
+    the features are; labels on the host spare it a wait.
     """
     queries, unit, predictions = F.normalize(queries, dim=1), F.normalize(bank, dim=1).T, []
+    classes, bank_y = int(bank_y.max()) + 1, to_device(bank_y, bank.device)
     for start in range(0, len(queries), step := max(1, COSINES // len(bank))):
         similarity = queries[start : start + step] @ unit
         if same:
             similarity.diagonal(start).fill_(-float("inf"))
         near, rows = similarity.topk(min(k, len(bank)), dim=1)
-        votes = torch.zeros(len(rows), int(bank_y.max()) + 1).scatter_add_(1, bank_y[rows], ((near - 1) / T).exp())
+        votes = near.new_zeros(len(rows), classes).scatter_add_(1, bank_y[rows], ((near - 1) / T).exp())
         predictions.append(votes.argmax(1))
-    return torch.cat(predictions) if predictions else torch.zeros(0, dtype=torch.long)
+    return torch.cat(predictions) if predictions else bank_y[:0]
 
 
 def linear_probe(
@@ -73,8 +76,8 @@ def nearest_centroid(train: Tensor, train_y: Tensor, queries: Tensor) -> Tensor:
 
 def of_knn(setup: Setup, part: str) -> float:
     """How often the 20 nearest labelled training images vote for the right class."""
-    bank, y = setup.features("train").pooled, setup.part("train")[1]
-    guess = knn(bank, y, setup.features(part).pooled, same=part == "train")
+    bank, queries = (setup.features(name, stay=True).pooled for name in ("train", part))
+    guess = knn(bank, setup.part("train")[1], queries, same=part == "train").cpu()
     return 100 * (guess == setup.part(part)[1]).double().mean().item()
 
 
@@ -84,10 +87,8 @@ def of_probe(setup: Setup, part: str) -> float:
     It is fitted on the labelled training images.
     """
 
-    def fit() -> "Pipeline":
-        val, val_y = setup.part("val")
-        pooled = setup.features("val").pooled if len(val) else val
-        return linear_probe(setup.features("train").pooled, setup.part("train")[1], pooled, val_y)  # type: ignore[arg-type]
-
-    probe = setup.once("probe", fit)
-    return 100 * float(probe.score(setup.features(part).pooled.numpy(), setup.part(part)[1].numpy()))
+    labels = {name: setup.part(name)[1] for name in ("train", "val", part)}
+    pooled = to_host({name: setup.features(name, stay=True).pooled for name in labels if len(labels[name])})
+    val = pooled.get("val", pooled["train"][:0])
+    probe = setup.once("probe", lambda: linear_probe(pooled["train"], labels["train"], val, labels["val"]))
+    return 100 * float(probe.score(pooled[part].numpy(), labels[part].numpy()))

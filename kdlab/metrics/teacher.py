@@ -6,6 +6,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..core.moving import to_host
 from ..experiment.setup import Setup
 from ..methods import Method
 
@@ -57,5 +58,6 @@ def beside_teacher(
 
     `output` is "logits" or "pooled".
     """
-    student, teacher = (getattr(features(part), output) for features in (setup.features, setup.teacher_features))
-    return measure(student, teacher, **options)
+    both = setup.features, setup.teacher_features
+    student, teacher = setup.once(("both", part), lambda: to_host([features(part, stay=True) for features in both]))
+    return measure(getattr(student, output), getattr(teacher, output), **options)

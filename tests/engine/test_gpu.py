@@ -213,6 +213,43 @@ def test_latency_waits_for_the_device(monkeypatch):
         assert sum(count for (what, _), count in gpu.waits.items() if what == "synchronize") == 4
 
 
+# Where the host waits
+
+
+def waits_of(gpu, do):
+    """Where the host waits while something is done, but for views, and what it gives."""
+    gpu.waits.clear()
+    value = do()
+    return {place: count for (_, place), count in gpu.waits.items() if not place.startswith("data")}, value
+
+
+@pytest.mark.parametrize("key", ["kd", "simclr", "lsskd"])
+def test_a_metric_waits_at_most_once(key):
+    with FakeGPU(**APPLE) as gpu:
+        setup = kdlab.assemble(config_of(key, **SMALL))
+        for name in METRICS:
+            waits, columns = waits_of(gpu, lambda: kdlab.evaluate(setup, "val", [name]))  # noqa: B023
+            assert sum(waits.values()) == bool(columns), (name, waits)
+        waits, _ = waits_of(gpu, lambda: kdlab.evaluate(setup, "val", ["accuracy", "top5", "per_class", "nll", "ece"]))
+        assert sum(waits.values()) == setup.method.trains_head, "what needs logits alone shares them"
+
+
+def test_weights_travel_in_one_piece(roots, monkeypatch):
+    config = config_of("lsskd", **SMALL)
+    with going_on(config, roots["fake"], monkeypatch, FakeGPU(**APPLE)) as config, FakeGPU(**APPLE) as gpu:
+        result = kdlab.run(config)
+        waits, setup = waits_of(gpu, result.setup)
+        assert not waits, "on their way to the device the host goes on"
+        folder = store.RunFolder(config, result.chain)
+        for do in (
+            lambda: kdlab.metrics.diagnose(1, setup),
+            lambda: folder.finish(setup.method, {"test/accuracy": 1.0}),
+            lambda: folder.save({"epoch": 0, "method": setup.method.state_dict()}),
+        ):
+            waits, _ = waits_of(gpu, do)
+            assert sum(waits.values()) == 1, waits
+
+
 # The device itself
 
 
