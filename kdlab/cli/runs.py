@@ -28,6 +28,9 @@ def run_(
         bool, typer.Option(help="remove the stored run, its teacher and initial runs, and train anew")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object: metrics, config, folder")] = False,
+    devices: Annotated[
+        int | None, typer.Option(help="devices that share each batch of the run, its teacher and initial runs")
+    ] = None,
 ) -> None:
     """Train one experiment, its teacher first, or print its stored result."""
     from ..engine.process import end_with_parent
@@ -36,6 +39,8 @@ def run_(
 
     end_with_parent()
     config = Config(**laid_over(read(file) if file else {}, parse(settings or [])))
+    if devices is not None:
+        config = config.throughout(devices=devices)
     try:
         result = run(config, fresh=fresh)
     except KeyboardInterrupt:

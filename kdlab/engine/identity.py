@@ -91,8 +91,8 @@ def identity(
 
     Config, images, and the code of `loss_code`. Other code of the package is reported when it has changed
     (`changed_rooms`); another version of torch or number of threads rounds differently. Neither makes another run.
-    Fields of the Config at their defaults are left out, so that a new field changes no hash; so is the device. `stages`
-    holds the identities of its teacher run and initial run where they are known already.
+    Fields of the Config at their defaults are left out, so that a new field changes no hash; so are the devices.
+    `stages` holds the identities of its teacher run and initial run where they are known already.
     """
     image_set, start = (images[each.dataset, each.size] for each in (config, config.start))
     if stages is None:
@@ -118,7 +118,7 @@ def identity(
 def decisive(config: Config) -> dict[str, Any]:
     """Return the fields, weights and hyper-parameters that differ from their defaults."""
     method, known = METHODS[config.method], type(config).model_fields
-    dump = config.model_dump(mode="json", exclude={"device", "teacher", "init"})
+    dump = config.model_dump(mode="json", exclude={"device", "devices", "teacher", "init"})
     changed = {name: value for name, value in dump.items() if getattr(config, name) != known[name].default}
     if "dataset" in changed:
         changed["dataset"] = dataset_label(config.dataset)

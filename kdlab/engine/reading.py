@@ -125,7 +125,7 @@ def _odd_field(config: Mapping[str, Any], identity: Mapping[str, Any]) -> str:
     decided = identity.get("config")
     if identity.get("version") != VERSION or not isinstance(decided, dict):
         return ""  # defaults were others
-    partly = {"dataset", "device", "weights", "hp"}  # an identity has them in another form
+    partly = {"dataset", "device", "devices", "weights", "hp"}  # an identity has them in another form
     for name in Config.model_fields:
         if name in ROLES:
             if isinstance(config.get(name), dict) and (odd := _odd_field(config[name], identity.get(name, {}))):

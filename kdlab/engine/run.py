@@ -181,7 +181,7 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
             "labels": len(setup.data.labelled),
             "images_seen": trained["epochs"] * batches.steps * batches.images_per_step,
             **trained,
-            "environment": machine(setup.device),
+            "environment": machine(setup.device, config.devices),
             "code": {"far": folder.far, "metrics": metric_code()},
         },
     )

@@ -4,7 +4,8 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,9 @@ from ..methods import Method
 from ..metrics import METRICS, check_monitor, due, evaluate, monitored
 from ..models import evaluating
 from .store import RunFolder
+
+if TYPE_CHECKING:
+    from .devices import Team
 
 Hook = Callable[[int, Setup], Mapping[str, float]]  # (epochs done, setup) -> numbers that join the line of the log
 
@@ -56,13 +60,14 @@ def kept_modules(method: Method) -> nn.ModuleDict:
     return nn.ModuleDict({"model": method.model, **{f"part {name}": part for name, part in method.parts.items()}})
 
 
-def conditions(device: torch.device) -> dict[str, str]:
-    """Return what else decides the last digits of a number: device, threads, torch.
+def conditions(setup: Setup) -> dict[str, str]:
+    """Return what else decides the last digits of a number: devices, threads, torch.
 
-    Another number of threads adds in another order, another version of torch or another device has other kernels.
+    Other numbers of devices or threads add in another order, another version of torch or device has other kernels.
     """
-    threads = {"threads": str(torch.get_num_threads())} if device.type == "cpu" else {}
-    return {"device": device.type, **threads, "torch": str(torch.__version__)}
+    device = setup.device.type
+    threads = {"threads": str(torch.get_num_threads())} if device == "cpu" else {}
+    return {"device": device, "devices": str(setup.config.devices), **threads, "torch": str(torch.__version__)}
 
 
 class Training:
@@ -75,17 +80,21 @@ class Training:
     without validations, `epoch_seconds` of this epoch.
     """
 
-    def __init__(self, setup: Setup, folder: RunFolder | None, fabric: Any, optimizer: torch.optim.Optimizer) -> None:
-        self.setup, self.folder, self.fabric, self.optimizer = setup, folder, fabric, optimizer
+    def __init__(self, setup: Setup, folder: RunFolder | None, team: "Team | None") -> None:
+        self.setup, self.folder, self.team = setup, folder, team
+        self.fabric = make_fabric(setup.config)
+        self.optimizer = make_optimizer(setup.method, setup.config)
         self.epoch, self.stop, self.within = 0, False, None
         self.seconds = self.cpu_seconds = self.epoch_seconds = 0.0
         state = folder.load() if folder else None
+        if team is not None:
+            state = team.agree(state)
         nothing: dict[str, Any] = {"score": -math.inf, "epoch": 0, "since": 0, "weights": {}}
         self.best = None if setup.config.patience is None else (state and state["best"]) or nothing
         if state:
             setup.method.load_state_dict(state["method"])
-            optimizer.load_state_dict(state["optimizer"])
-            fabric.strategy.precision.load_state_dict(state["precision"])  # the loss scale of half precision
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.fabric.strategy.precision.load_state_dict(state["precision"])  # the loss scale of half precision
             self.epoch, self.stop, self.seconds = state["epoch"], state["stop"], state["seconds"]
             self.cpu_seconds = state.get("cpu_seconds", 0.0)  # a checkpoint of version 0.2 does not say
             self.within, self.epoch_seconds = state.get("within"), state.get("epoch_seconds", 0.0)
@@ -95,7 +104,7 @@ class Training:
                     f"have: go on with device={then}, or train it anew (fresh=True, kdlab run --fresh)"
                 )
             before = state.get("conditions", {})  # a checkpoint of version 0.2 does not say
-            now = conditions(setup.device)
+            now = conditions(setup)
             odd = [
                 f"{name} {before[name]} before, {now[name]} now"
                 for name in now
@@ -123,7 +132,7 @@ class Training:
                 "cpu_seconds": self.cpu_seconds,
                 "within": self.within,
                 "epoch_seconds": self.epoch_seconds,
-                "conditions": conditions(self.setup.device),
+                "conditions": conditions(self.setup),
             }
         )
 
@@ -185,12 +194,28 @@ def fit(setup: Setup, folder: RunFolder | None = None, hooks: Sequence[Hook] = (
     progress, so a run that continues at an epoch boundary ends bit-identical to one that was never interrupted. So does
     one that continues within an epoch: such a checkpoint has the states of the generators too. The losses stay on the
     device until one is written, or the epoch is over. A loss that is not finite raises an `Error` that names the term
-    and the step; the last checkpoint stays in place.
+    and the step; the last checkpoint stays in place. With `config.devices` other processes train along (see `devices`).
     """
-    config, method, batches = setup.config, setup.method, setup.batches
-    check_precision(config, setup.device)
+    check_precision(setup.config, setup.device)
     check_monitor(setup)
-    training = Training(setup, folder, make_fabric(config), make_optimizer(method, config))
+    if setup.config.devices == 1:
+        return train(setup, folder, hooks, bar)
+    from .devices import together
+
+    with together(setup) as team:
+        return train(setup, folder, hooks, bar, team)
+
+
+def train(
+    setup: Setup,
+    folder: RunFolder | None = None,
+    hooks: Sequence[Hook] = (),
+    bar: Any = None,
+    team: "Team | None" = None,
+) -> dict[str, Any]:
+    """Do what `fit` describes in this process, which may be one of a team."""
+    config, method, batches = setup.config, setup.method, setup.batches
+    training = Training(setup, folder, team)
     best = training.best
     part, metric = "test" if config.select == "test" else "val", monitored(config)
     module, training.optimizer = training.fabric.setup(method, training.optimizer)
@@ -201,7 +226,7 @@ def fit(setup: Setup, folder: RunFolder | None = None, hooks: Sequence[Hook] = (
         line = {"epoch": epoch, **_one_epoch(training, module, bar)}
         last, elapsed = epoch == config.epochs, training.epoch_seconds
         training.epoch, training.within, training.epoch_seconds = epoch, None, 0.0
-        if last or epoch % config.evaluate_every == 0:
+        if (team is None or team.first) and (last or epoch % config.evaluate_every == 0):
             names = due(setup, "validation")
             line |= evaluate(setup, part, dict.fromkeys([*names, metric] if best else names))
             if best is not None:
@@ -214,6 +239,8 @@ def fit(setup: Setup, folder: RunFolder | None = None, hooks: Sequence[Hook] = (
                     weights = {n: tensor.detach().clone() for n, tensor in kept_modules(method).state_dict().items()}
                     best.update(score=score, epoch=epoch, since=0, weights=weights)
                 training.stop = best["since"] >= config.patience and method.may_stop(epoch / config.epochs)
+        if team is not None:
+            training.stop = team.agree(training.stop)
         with evaluating(method):
             for hook in hooks:
                 line |= hook(epoch, setup)
@@ -259,9 +286,12 @@ def _one_epoch(training: Training, module: Any, bar: Any) -> dict[str, float]:
         lr = learning_rate(config, progress + 0.5 / total)  # the middle of the step: never 0
         for group in optimizer.param_groups:
             group["lr"] = lr * group["factor"]
-        loss, terms = module(batch, progress)
+        with training.team or nullcontext():
+            loss, terms = module(batch, progress)
         optimizer.zero_grad()
         training.fabric.backward(loss)
+        if training.team is not None:
+            training.team.average()
         optimizer.step()
         method.after_step(progress)
         history.append(torch.stack([loss.detach(), *terms.values()]))

@@ -113,6 +113,9 @@ class Config(BaseModel):
     track_test: bool = Field(False, description="log test accuracy after every epoch: shown, never chosen by")
     precision: Precision = Field("32-true", description="32-true, bf16-mixed or 16-mixed (CUDA only)")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps; does not enter the hash")
+    devices: int = Field(
+        1, ge=1, description="how many of them share each batch, a process each; does not enter the hash either"
+    )
 
     teacher: "Config | None" = Field(None, description="the run whose network teaches this one")
     init: "Config | None" = Field(
@@ -191,6 +194,10 @@ class Config(BaseModel):
             raise Error(
                 f"cutmix={self.cutmix}: method {self.method!r} has no term for mixed labels, choose from {able}"
             )
+        if self.devices > 1 and self.device not in ("auto", "cpu", "cuda"):
+            raise Error(f"device={self.device!r} is one device: for devices={self.devices} give cpu, cuda or auto")
+        if self.batch % self.devices:
+            raise Error(f"devices={self.devices} share each batch equally: batch={self.batch} is no multiple of it")
         if self.cutout == 1:
             raise Error("cutout=1 would blank nothing: the side is 0 (none), or 2 pixels and more")
         if self.patience is not None and not self.epochs:
@@ -258,8 +265,12 @@ class Config(BaseModel):
 
     def seeded(self, seed: int) -> "Config":
         """Copy the Config with another seed, in the teacher and initial run as well."""
-        nested = {role: stage.seeded(seed) for role, stage in self.nested.items()}
-        return self.replace(seed=seed, **nested)
+        return self.throughout(seed=seed)
+
+    def throughout(self, **fields: Any) -> "Config":
+        """Copy the Config with other values, in the teacher and initial run as well."""
+        nested = {role: stage.throughout(**fields) for role, stage in self.nested.items()}
+        return self.replace(**fields, **nested)
 
     def __eq__(self, other: object) -> bool:
         """Whether all fields are equal.

@@ -51,16 +51,17 @@ def check_precision(config: Config, device: torch.device) -> None:
         )
 
 
-def machine(device: torch.device) -> dict[str, Any]:
-    """Return what a run on `device` was measured on.
+def machine(device: torch.device, devices: int = 1) -> dict[str, Any]:
+    """Return what a run on so many of `device` was measured on.
 
-    That is: versions, device, threads, and the commit of the package.
+    That is: versions, devices, threads, and the commit of the package.
     """
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "system": platform.system(),
         "device": str(device),
+        "devices": devices,
         "threads": torch.get_num_threads(),
         "commit": _commit(Path(__file__).parents[2]),
     }

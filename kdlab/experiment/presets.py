@@ -32,6 +32,7 @@ TASK = (
     "track_test",
     "precision",
     "device",
+    "devices",
 )
 STAGES = ("teacher", "init")
 NAMED = (*STAGES, "method", "model")  # headings of `describe`, not its fields

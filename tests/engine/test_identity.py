@@ -92,11 +92,11 @@ def test_the_table_of_fields_above_is_complete():
     """A new field belongs into the table, or among those that decide nothing."""
     (table,) = [m for m in test_every_field_that_matters_changes_the_hash.pytestmark if m.name == "parametrize"]
     named = {name for change in table.args[1] for name in change}
-    assert named | {"device", "dataset"} == set(Config.model_fields)
+    assert named | {"device", "devices", "dataset"} == set(Config.model_fields)
 
 
 def test_device_and_what_is_said_twice_change_nothing():
-    assert key(STUDENT.replace(device="cuda", teacher=TEACHER.replace(device="cpu"))) == key(STUDENT)
+    assert key(STUDENT.replace(device="cuda", devices=2, teacher=TEACHER.replace(device="cpu"))) == key(STUDENT)
     assert key(STUDENT.replace(hp={"T": 4.0}, weights={"ce": 0.1})) == key(STUDENT), "they are the method's own"
 
 
@@ -160,6 +160,7 @@ DEFAULTS = {
     "evaluate_every": 1,
     "precision": "32-true",
     "device": "auto",
+    "devices": 1,
     "teacher": None,
     "init": None,
 }

@@ -72,6 +72,7 @@ def test_a_whole_config_replaces_a_stage():
         ("imbalance", 10.0),
         ("seed", 5),
         ("device", "cpu"),
+        ("devices", 2),
         ("normalise", False),
         ("track_test", True),
     ],
