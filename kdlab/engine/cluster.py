@@ -6,31 +6,29 @@ import queue
 import subprocess
 import sys
 import tempfile
-import threading
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
-from ..core.errors import Error, machine_sentence
-from ..core.places import environment, runs_root
+from ..core.errors import Error
+from ..core.places import runs_root
 from ..core.schedules import SCHEDULES
 from ..data import DATASETS
 from ..experiment.config import Config
-from ..experiment.device import one_thread
 from ..experiment.optimizers import OPTIMIZERS
-from ..experiment.setup import chain_images
 from ..methods import METHODS
 from ..metrics import DIAGNOSTICS, METRICS
 from ..models import MODELS
+from . import worker
 from .run import run
 from .store import CHECKPOINTS, RunFolder
 
-DEATHS = 9  # of workers in a row, between two checkpoints of a run
+DEATHS = 30  # of workers in a row, before one is there or between two checkpoints of a run
+Ending = tuple[str, str | None]  # the hash of a run, and why it failed: "" not at all, None: another process trains it
 
 
 class Here:
@@ -42,6 +40,9 @@ class Here:
     def __exit__(self, *_: object) -> None:
         pass
 
+    def __str__(self) -> str:
+        return "this process"
+
     def free(self) -> int:
         """Return how many runs can be started."""
         return 1
@@ -50,8 +51,8 @@ class Here:
         """Take a run."""
         self.folder = folder
 
-    def ended(self) -> list[tuple[str, str]]:
-        """Train the run; return its hash and why it failed, empty if it did not."""
+    def ended(self) -> list[Ending]:
+        """Train the run; return how it ended."""
         try:
             run(self.folder.config)
         except Error as error:
@@ -94,6 +95,9 @@ class Cluster:
         token = tempfile.NamedTemporaryFile(dir=runs_root(), prefix=".sweep-")  # noqa: SIM115  # the stack closes it
         self.token = stack.enter_context(token).name
 
+    def __str__(self) -> str:
+        return f"the workers of {self.scheduler}"
+
     def free(self) -> int:
         """Return how many runs can be started: one a worker that has none."""
         return sum(self._asked(self.client.nthreads).values()) - len(self.runs)
@@ -101,12 +105,12 @@ class Cluster:
     def start(self, folder: RunFolder) -> None:
         """Hand a run to a worker."""
         task = (folder.config.model_dump_json(), folder.hash, self.token, self.modules)
-        future = self._asked(self.client.submit, train, *task, key=f"kdlab-{folder.hash}")
+        future = self._asked(self.client.submit, worker.train, *task, key=f"kdlab-{folder.hash}")
         self.runs[future.key] = folder, _written(folder), future
         future.add_done_callback(self.messages.put)
 
-    def ended(self) -> list[tuple[str, str]]:
-        """Wait a second for a run to end; return hashes and why they failed."""
+    def ended(self) -> list[Ending]:
+        """Wait a second for a run to end; return how it did."""
         try:
             future = self.messages.get(timeout=1)
         except queue.Empty:
@@ -148,6 +152,7 @@ class Local(Cluster):
         super().__init__("", modules)
         self.count, self.gpus = count, gpus
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
+        self.deaths = 0  # while no worker was there
 
     def _open(self, stack: ExitStack) -> None:
         from distributed import LocalCluster
@@ -167,12 +172,22 @@ class Local(Cluster):
         for i in range(self.count):
             self._begin(i)
 
-    def ended(self) -> list[tuple[str, str]]:
+    def ended(self) -> list[Ending]:
         """Replace workers that died; wait a second for a run to end."""
-        for i, worker in self.workers.items():
-            if worker.poll() is not None:
+        for i, process in self.workers.items():
+            if process.poll() is not None:
+                self.deaths += 1
+                if self.deaths > DEATHS:
+                    lines = (self.files / f"worker-{i}.txt").read_text(errors="replace").strip().splitlines()
+                    raise Error(f"worker processes end as soon as they start: {(lines or ['they say nothing'])[-1]}")
                 self._begin(i)
+        if self._asked(self.client.nthreads):
+            self.deaths = 0
         return super().ended()
+
+    def __str__(self) -> str:
+        dashboard = f" (dashboard: {self.client.dashboard_link})" if find_spec("bokeh") else ""
+        return f"{self.count} processes{dashboard}"
 
     def _begin(self, i: int) -> None:
         """Start a worker."""
@@ -198,38 +213,10 @@ class Local(Cluster):
 
     def _end(self) -> None:
         """Kill the workers: what they train goes on from its checkpoints."""
-        for worker in self.workers.values():
-            worker.kill()
-        for worker in self.workers.values():
-            worker.wait()
-
-
-def dask_setup(_: Any) -> None:
-    """Let a worker of `Local` end with its parent; called by dask as it starts one."""
-    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
-
-
-def train(fields: str, hash_: str, token: str, modules: Iterable[str]) -> tuple[str, list[str]]:
-    """Train a run in a worker; return why it failed, and the warnings.
-
-    The runs folder is that of the client, or this machine's own, where the client's `token` lies in it.
-    """
-    roots = [root for root in (Path(token).parent, runs_root()) if (root / Path(token).name).exists()]
-    if not roots:
-        return f"the runs folder of its worker, {runs_root()}, is another one: set KDLAB_RUNS there", []
-    with warnings.catch_warnings(record=True) as notes, environment(KDLAB_RUNS=str(roots[0])), one_thread():
-        try:
-            for module in modules:
-                import_module(module)
-            config = Config.model_validate_json(fields)
-            if RunFolder(config, chain_images(config)).hash != hash_:
-                raise Error("its worker has other images, or another version of kdlab")
-            run(config)
-            message = ""
-        except Exception as error:
-            known = str(error) if isinstance(error, Error) else machine_sentence(error)
-            message = known or f"{type(error).__name__}: {error}"
-    return message, [str(note.message) for note in notes]
+        for process in self.workers.values():
+            process.kill()
+        for process in self.workers.values():
+            process.wait()
 
 
 def modules_of(configs: Iterable[Config]) -> list[str]:

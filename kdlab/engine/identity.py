@@ -64,6 +64,7 @@ APART = (
     "engine/sweep.py",
     "engine/tables.py",
     "engine/transfer.py",
+    "engine/worker.py",
     "experiment/catalogue.py",
     "experiment/presets.py",
     "experiment/recipes",

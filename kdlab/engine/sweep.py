@@ -25,6 +25,7 @@ from .run import checked, stored
 from .store import RunFolder
 
 QUIET_SECONDS = 10.0  # between two lines about progress, where no bar moves
+SEEN_SECONDS = 70.0  # until every network disk shows a new file: NFS looks into a folder once a minute
 
 
 class Failed(NamedTuple):
@@ -64,7 +65,7 @@ def run_all(
         deliver = graph.delivery(each)
         deliver()
         if graph.waiting:
-            with _place(graph, workers, scheduler) as trainer, _screen(graph) as show:
+            with _place(graph, workers, scheduler) as trainer, _screen(graph, trainer) as show:
                 while graph.waiting or graph.running:
                     for folder in graph.ready()[: max(0, trainer.free())]:
                         graph.running[folder.hash] = graph.waiting.pop(folder.hash)
@@ -135,12 +136,20 @@ class Graph:
         open_ = {*self.waiting, *self.running}
         return [f for f in self.waiting.values() if not open_ & {stage.hash for stage in f.stages.values()}]
 
-    def settle(self, hash_: str, message: str) -> None:
-        """Note how a run ended: `message` says why it failed; empty, it is stored."""
+    def settle(self, hash_: str, message: str | None) -> None:
+        """Note how a run ended: `message` says why it failed; empty, it is stored.
+
+        None puts it back. On a network disk it takes a while until this machine sees what another one has written.
+        """
         folder, result = self.running.pop(hash_), None
+        if message is None:
+            self.waiting[hash_] = folder
+            return
         if not message:
+            message, latest = "it was trained, and its result is not there", time.monotonic() + SEEN_SECONDS
             try:
-                result, message = stored(folder), "it was trained, and its result is gone"
+                while (result := stored(folder)) is None and time.monotonic() < latest:
+                    time.sleep(1)
             except Error as error:
                 message = str(error)
         self._end(folder, result or Failed(folder.config, message, command(folder.config)))
@@ -191,26 +200,30 @@ def _place(graph: Graph, workers: int | None, scheduler: str) -> AbstractContext
 
 
 @contextmanager
-def _screen(graph: Graph) -> Iterator[Callable[[], None]]:
+def _screen(graph: Graph, trainer: Here | Cluster) -> Iterator[Callable[[], None]]:
     """Show how many runs are done, running and failed, and the time that is left.
 
     A bar moves on a terminal and in a notebook; a file gets lines.
     """
-    total, line = len(graph.waiting), time.monotonic()
-    before = len(graph.ends)
-    with tqdm(total=total, desc="runs", unit="run", disable=bars()) as bar:
+    total, before, began = len(graph.waiting), len(graph.ends), time.monotonic()
+    latest = began
+    with tqdm(total=total, desc="runs", unit="run", disable=bars() if total > 1 else True) as bar:
+
+        def say(text: str) -> None:
+            if bars() is None and total > 1:
+                bar.write(f"kdlab: {text}", file=sys.stderr)
 
         def show() -> None:
-            nonlocal line
-            done = len(graph.ends) - before
+            nonlocal latest
+            done, now = len(graph.ends) - before, time.monotonic()
             failed = sum(isinstance(end, Failed) for end in graph.ends.values())
-            bar.set_postfix_str(f"{len(graph.running)} running, {failed} failed")
+            state = f"{len(graph.running)} running, {failed} failed"
+            bar.set_postfix_str(state)
             bar.update(done - bar.n)
-            if bar.disable and bars() is None and time.monotonic() - line > QUIET_SECONDS:
-                line = time.monotonic()
-                print(
-                    f"kdlab: {done} of {total} runs done, {len(graph.running)} running, {failed} failed",
-                    file=sys.stderr,
-                )
+            if bar.disable and now - latest > QUIET_SECONDS:
+                latest = now
+                left = tqdm.format_interval((total - done) * (now - began) / done) if done else "unknown"
+                say(f"{done} of {total} runs done, {state}, time left: {left}")
 
+        say(f"{len(set(graph.asked) & set(graph.ends))} runs are stored, {total} are trained by {trainer}")
         yield show

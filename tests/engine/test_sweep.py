@@ -1,12 +1,21 @@
 """Many runs as one graph: stages once, rows as one after another, failures and deaths that stop nothing else."""
 
+import os
+import subprocess
+import sys
+import threading
+import time
+from importlib import import_module
+
 import pytest
 from making import TEACHER, TINY
 
 import kdlab
 from kdlab import Config, Error
-from kdlab.engine import sweep
+from kdlab.engine import sweep, worker
+from kdlab.engine.store import RunFolder
 from kdlab.engine.sweep import Failed, results_of, run_all
+from kdlab.experiment.setup import chain_images
 
 STUDENTS = [Config(method=name, teacher=TEACHER, **TINY) for name in ("kd", "at")]
 DIVERGES = Config(**{**TINY, "lr": 1e20})
@@ -58,3 +67,101 @@ def test_what_a_notebook_defined_is_refused_before_anything_starts(runs, monkeyp
     configs = [Config(method="own", **TINY).seeded(seed) for seed in range(2)]
     with pytest.raises(Error, match="'own' is defined in this notebook or script.*run with workers=1"):
         run_all(configs, workers=2)
+
+
+# What goes wrong on the way. A module of one's own, whose method ends its worker, or waits, after the second epoch
+
+OWN = """
+import os, signal, time
+from pathlib import Path
+from kdlab import METHODS
+from kdlab.engine import store
+FILE = __file__
+store.CHECKPOINT_SECONDS, store.CHECKPOINT_SHARE = 0.0, float("inf")
+
+class Supervised(METHODS["supervised"]):
+    '''A supervised run, and what a test makes of it.'''
+    def after_epoch(self, progress):
+        folder = Path(FILE).parent
+        epochs = (folder / "epochs").read_text() if (folder / "epochs").exists() else ""
+        (folder / "epochs").write_text(f"{epochs} {round(3 * progress)}")
+        if progress > 0.5 and (folder / "kill").exists():
+            (folder / "kill").unlink()
+            os.kill(os.getpid(), signal.SIGKILL)
+        while progress > 0.5 and (folder / "wait").exists():
+            time.sleep(0.1)
+
+METHODS["own_supervised"] = Supervised
+"""
+
+
+@pytest.fixture
+def trial(runs, tmp_path_factory, monkeypatch):
+    """A folder with that module, whose files say what its method does, and its run."""
+    folder = tmp_path_factory.mktemp("trial")
+    (folder / "own_supervised.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "own_supervised", raising=False)
+    import_module("own_supervised")
+    yield folder, Config(method="own_supervised", **TINY)
+    del kdlab.METHODS["own_supervised"]
+
+
+def until(condition, seconds=300):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(0.02)
+
+
+def test_a_killed_worker_is_replaced_and_its_run_goes_on(trial, tmp_path, monkeypatch):
+    folder, config = trial
+    expected = numbers(kdlab.run(config))
+    (folder / "epochs").unlink()
+    (folder / "kill").touch()
+    monkeypatch.setenv("KDLAB_RUNS", str(tmp_path / "killed"))
+    results = results_of(run_all([config, Config(**TINY)], workers=2))
+    assert (folder / "epochs").read_text() == " 1 2 2 3", "from the checkpoint after the first epoch"
+    assert numbers(results[0]) == expected and not list((tmp_path / "killed").glob(".*"))
+
+
+@pytest.fixture
+def cluster(runs, tmp_path):
+    """A scheduler and a worker of their own, as on a cluster; functions start them."""
+    file, processes = tmp_path / "scheduler.json", []
+
+    def start(kind, *options, **variables):
+        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", "--scheduler-file", file, "--no-dashboard"]
+        processes.append(
+            subprocess.Popen([*command, *options], env={**os.environ, **variables}, stderr=subprocess.DEVNULL)
+        )
+        until(file.exists)
+        return processes[-1]
+
+    yield str(file), start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def test_a_running_cluster_trains_and_a_dead_scheduler_loses_nothing(cluster, trial, tmp_path):
+    (file, start), (folder, config) = cluster, trial
+    scheduler = start("scheduler", "--host", "127.0.0.1", "--port", "0")
+    start("worker", "--no-nanny", "--nthreads", "1", PYTHONPATH=f"{folder}:{kdlab.__path__[0]}/..")
+    (folder / "wait").touch()
+    killing = threading.Thread(target=lambda: (until((folder / "epochs").exists), scheduler.kill()))
+    killing.start()
+    with pytest.raises(Error, match="the scheduler at .* is gone: what was trained is kept, and the same call goes on"):
+        run_all([config], scheduler=file)
+    killing.join()
+    assert not list(tmp_path.glob(".sweep-*")) and RunFolder(config, chain_images(config)).result() is None
+    (folder / "wait").unlink()
+    (result,) = results_of(run_all([config], workers=1))
+    assert result["epochs"] == 3
+
+
+def test_a_worker_with_another_runs_folder_is_refused(runs, tmp_path):
+    task = Config(**TINY).model_dump_json(), "0", str(tmp_path / "gone" / ".sweep-1"), []
+    assert worker.train(*task)[0].startswith(f"the runs folder of its worker, {tmp_path}, is another one")
+    (tmp_path / ".sweep-1").touch()
+    assert "another version of kdlab" in worker.train(*task)[0], "its own folder is that of the client"

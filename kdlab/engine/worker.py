@@ -1,0 +1,53 @@
+"""What a worker of a sweep does. Schedulers read this file too, and need no torch."""
+
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import Error, machine_sentence
+from ..core.places import environment, runs_root
+
+
+def dask_setup(_: Any) -> None:
+    """Let a worker end with its parent; called by dask as it starts one."""
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
+
+
+def train(fields: str, hash_: str, token: str, modules: Iterable[str]) -> tuple[str | None, list[str]]:
+    """Train a run in a worker; return why it failed, and the warnings.
+
+    None where another process trains it, so that this one may train others. The runs folder is that of the client, or
+    this machine's own, where the client's `token` lies in it.
+    """
+    from ..experiment.config import Config
+    from ..experiment.device import one_thread
+    from ..experiment.setup import chain_images
+    from .run import run
+    from .store import RunFolder
+
+    roots = [root for root in (Path(token).parent, runs_root()) if (root / Path(token).name).exists()]
+    if not roots:
+        return f"the runs folder of its worker, {runs_root()}, is another one: set KDLAB_RUNS there", []
+    with warnings.catch_warnings(record=True) as notes, environment(KDLAB_RUNS=str(roots[0])), one_thread():
+        try:
+            for module in modules:
+                import_module(module)
+            config = Config.model_validate_json(fields)
+            folder = RunFolder(config, chain_images(config))
+            if folder.hash != hash_:
+                raise Error("its worker has other images, or another version of kdlab")
+            if folder.lock.owner():
+                time.sleep(1)
+                return None, []
+            run(config)
+            message = ""
+        except Exception as error:
+            known = str(error) if isinstance(error, Error) else machine_sentence(error)
+            message = known or f"{type(error).__name__}: {error}"
+    return message, [str(note.message) for note in notes]
