@@ -51,13 +51,17 @@ def _latex(cells: pd.DataFrame, right: set[str]) -> str:
 
     columns = {str(name): cells[name].tolist() for name in cells}
     for name, texts in columns.items():
-        number = [f"${text}$".replace("±", r"\pm") if text else "" for text in texts]
-        columns[name] = number if name in right else [_escaped(text) for text in texts]
+        columns[name] = [_in_mathematics(text) if name in right else _escaped(text) for text in texts]
     kinds = "".join("r" if name in right else "l" for name in columns)
     body = [line(row) for row in zip(*columns.values(), strict=True)]
     head = line(map(_escaped, columns))
     rows = [rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]
     return "\n".join(rows)
+
+
+def _in_mathematics(text: str) -> str:
+    power = re.sub(r"e([-+]\d+)", lambda exponent: rf" \cdot 10^{{{int(exponent[1])}}}", text)
+    return f"${power}$".replace("±", r"\pm") if text else ""
 
 
 def _escaped(text: str) -> str:

@@ -31,7 +31,7 @@ def test_latex_escapes_names_and_sets_numbers_in_mathematics():
     lines = written(FRAME, "latex").split("\n")
     assert lines[0] == r"\begin{tabular}{lrrrr}" and lines[-1] == r"\end{tabular}"
     assert r"wrn\_16\_2 & $10$ & $0.002$ & $91.2 \pm 0.8$ & $0.25$ \\" in lines
-    assert r"a|b \& c &  & $1e-05$ & $89.5$ & $0.50$ \\" in lines
+    assert r"a|b \& c &  & $1 \cdot 10^{-5}$ & $89.5$ & $0.50$ \\" in lines
 
 
 def test_csv_and_json_keep_all_digits_and_whole_numbers():
