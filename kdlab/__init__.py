@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .engine.run import run, run_seeds, watch
     from .engine.transfer import transfer
     from .experiment.config import Config
+    from .experiment.grid import grid
     from .experiment.optimizers import OPTIMIZERS
     from .experiment.setup import Setup, assemble
     from .methods import METHODS, Distill, Method

@@ -31,26 +31,61 @@ CHECKED = "_kdlab_parameters"  # in the namespace: which one it is, no copy, and
 INJECTED = "# Parameters"  # the first line of the cell that papermill writes below the parameters cell
 
 
-def parse(settings: list[str]) -> dict[str, Any]:
+def parse(settings: list[str], several: bool = False) -> dict[str, Any]:
     """Return `["lr=0.1", "teacher.method=kd"]` as nested dicts.
 
-    Values that are JSON are read as such, others are text.
+    Values that are JSON are read as such, others are text. With `several` commas outside brackets and quotes separate
+    values: "lr=0.1,0.2" is a list.
     """
     fields: dict[str, Any] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or not name:
             raise Error(f"{setting!r}: settings are written field=value, such as method=kd or teacher.width=0.5")
-        *path, last = name.split(".")
-        if len(path) > DEEPEST:
-            raise Error(f"{setting[:40]!r}...: fields are nested at most {DEEPEST} deep, not {len(path)}")
-        inner = fields
-        for part in path:
-            inner = inner.setdefault(part, {})
-            if not isinstance(inner, dict):
-                raise Error(f"{setting!r}: {part} was given a value before, it cannot hold {last} as well")
-        inner[last] = _value(name, text)
+        values = [_value(name, each) for each in (_apart(text) if several else [text])]
+        _put(fields, name, values if len(values) > 1 else values[0], setting)
     return fields
+
+
+def _apart(text: str) -> list[str]:
+    """Split at commas that stand in no brackets and no quotes."""
+    parts, depth, quoted = [""], 0, False
+    for letter in text:
+        quoted ^= letter == '"'
+        depth += 0 if quoted else (letter in "[{") - (letter in "]}")
+        if letter == "," and not quoted and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
+def _put(fields: dict[str, Any], name: str, value: Any, setting: str) -> None:
+    """Put a value into nested dicts under a name with dots."""
+    *path, last = name.split(".")
+    if len(path) > DEEPEST:
+        raise Error(f"{setting[:40]!r}...: fields are nested at most {DEEPEST} deep, not {len(path)}")
+    for part in path:
+        fields = fields.setdefault(part, {})
+        if not isinstance(fields, dict):
+            raise Error(f"{setting!r}: {part} was given a value before, it cannot hold {last} as well")
+    fields[last] = value
+
+
+def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields as nested dicts, where names may have dots: {"hp.T": 2}."""
+    result: dict[str, Any] = {}
+    for name, value in fields.items():
+        _put(result, name, nested(value) if isinstance(value, Mapping) else value, name)
+    return result
+
+
+def flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested fields as one dict, with names that have dots."""
+    values: dict[str, Any] = {}
+    for name, value in fields.items():
+        values |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return values
 
 
 def read(file: Path) -> dict[str, Any]:

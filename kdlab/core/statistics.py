@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from .errors import Error, known
+
 
 def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
     """Return a mean and the half-width of its confidence interval.
@@ -45,6 +47,22 @@ def summary(
         if gained and name in gained:
             rows[name] |= dict(zip((f"minus {baseline}", "± 95 % "), interval(gained[name]), strict=True))
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("system")
+
+
+def by_group(frame: pd.DataFrame, fields: Sequence[str], metric: str) -> dict[tuple, list[float]]:
+    """Return the numbers of a metric, an entry for each combination of values of fields.
+
+    Rows are runs; those of a group differ in their seed alone, where there is a column of that name.
+    """
+    for name in (*fields, metric):
+        known("column", name, list(frame.columns))
+    rows, groups = frame.dropna(subset=[*fields, metric]), dict[tuple, list[float]]()
+    for values, group in rows.groupby(list(fields), sort=False) if fields else [((), rows)]:
+        if "seed" in group and group.seed.duplicated().any():
+            where = " ".join(f"{name}={value}" for name, value in zip(fields, values, strict=True))
+            raise Error(f"{where or 'the table'} has several runs of one seed: name the field in which they differ")
+        groups[values] = group[metric].tolist()
+    return groups
 
 
 def tidy(frame: pd.DataFrame, digits: int = 1) -> pd.DataFrame:

@@ -268,11 +268,3 @@ def parsed(written: Iterable[bytes]) -> list[dict[str, Any] | None]:
             line = None
         lines.append(line if isinstance(line, dict) and isinstance(line.get("epoch"), int) else None)
     return lines
-
-
-def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested mappings into one, with dotted names."""
-    values: dict[str, Any] = {}
-    for name, value in tree.items():
-        values |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return values

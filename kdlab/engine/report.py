@@ -12,12 +12,13 @@ import pandas as pd
 from ..core.errors import Error, known, machine_errors
 from ..core.formats import HALF
 from ..core.places import runs_root
+from ..core.settings import flat
 from ..core.statistics import interval, summary, tidy, wilson
 from ..experiment.config import Config
 from ..methods import METHODS
 from ..metrics import METRICS
 from .identity import changed_rooms, defaults, far_code, hash_of, method_code, metric_code, reseeded
-from .reading import ROLES, Stored, flat, read_runs, stages
+from .reading import ROLES, Stored, read_runs, stages
 from .result import Result, trusted
 
 ORDER = {name: position for position, name in enumerate(Config.model_fields)}

@@ -29,6 +29,7 @@ from ..core.errors import KEPT, Error
 from ..core.moving import to_host
 from ..core.output import replacing, write_bytes, write_text
 from ..core.places import runs_root
+from ..core.settings import flat
 from ..data import Images
 from ..experiment.config import Config
 from ..methods import Method

@@ -23,6 +23,7 @@ from .results import (
     plot_diagnostics,
     plot_log,
     plot_seeds,
+    plot_sweep,
     plot_worth,
 )
 from .ssl import plot_cosines, plot_pair_cosines, plot_parts, plot_queue, plot_similarity

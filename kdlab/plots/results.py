@@ -1,12 +1,14 @@
 """Figures of results: groups of runs, logs, answers of studies, worth of parts."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from ..core.errors import Error
+from ..core.statistics import by_group
 from ..engine.report import interval
 from ..engine.result import Result
 from ..metrics import METRICS
@@ -190,6 +192,62 @@ def plot_comparison(
     stars = not {*groups}.isdisjoint(live or {})
     words = "dots: seeds   line: mean   bar: 95 % interval" + ("   star: trained here" if stars else "")
     axis.set_title(words, fontsize=10, fontweight="normal")
+    return figure
+
+
+@styled(STYLE)
+def plot_sweep(
+    frame: pd.DataFrame, x: str, hue: str | Sequence[str] = (), metric: str = "test/accuracy", label: str = ""
+) -> plt.Figure:
+    """Draw a metric against a field of runs: means, 95 % intervals, seeds as dots.
+
+    `frame` has a row a run, as `kdlab.table()` and the file of `kdlab sweep --csv`; `x` and `hue`, a field or several,
+    are columns of it. Numbers stand on a logarithmic axis where the largest is more than eight times the smallest,
+    texts side by side.
+    """
+    hues = [hue] if isinstance(hue, str) else list(hue)
+    systems: dict[str, dict[Any, list[float]]] = {}
+    for (at, *values), scores in by_group(frame, [x, *hues], metric).items():
+        systems.setdefault(", ".join(map(str, values)), {})[at] = scores
+    if not systems:
+        raise Error(f"no run has {x} and {metric}: nothing can be drawn")
+    marks = list(dict.fromkeys(at for scores in systems.values() for at in scores))
+    numeric = all(isinstance(at, int | float | np.number) for at in marks)
+    marks = sorted(marks) if numeric else marks
+    log = numeric and 0 < 8 * marks[0] < marks[-1]
+    centres = np.array(marks if numeric else range(len(marks)), dtype=float)
+    centres = np.log(centres) if log else centres
+    apart = min(0.05 * min(np.diff(centres), default=1), 0.012 * np.ptp(centres) or 1)  # so that intervals can be seen
+    figure, axis = plt.subplots(figsize=(8, 4.2))
+    for i, (name, colour) in enumerate(colours(list(systems)).items()):
+        scores = {at: systems[name][at] for at in marks if at in systems[name]}
+        at = centres[[marks.index(mark) for mark in scores]] + apart * (i - (len(systems) - 1) / 2)
+        at = np.exp(at) if log else at
+        means, halves = zip(*(interval(values) for values in scores.values()), strict=True)
+        axis.errorbar(
+            at,
+            means,
+            np.nan_to_num(halves),
+            color=colour,
+            lw=2.2,
+            ls="-" if numeric else "none",
+            marker="o",
+            ms=8,
+            mec="white",
+            capsize=4,
+            elinewidth=1.4,
+            label=name,
+        )
+        for each, values in zip(at, scores.values(), strict=True):
+            axis.plot([each] * len(values), values, ".", color=colour, alpha=0.5)
+    axis.set(xscale="log" if log else "linear", xlabel=x, ylabel=label or label_of(metric))
+    axis.set_xticks(marks if numeric else centres, [f"{at:g}" if numeric else str(at) for at in marks])
+    axis.minorticks_off()
+    if not numeric:
+        axis.set_xlim(-0.5, len(marks) - 0.5)
+    if hues:
+        name_all(figure, loc="outside lower center", ncols=min(len(systems), 4))
+    axis.set_title("means with 95 % intervals   small dots: seeds", fontsize=10, fontweight="normal")
     return figure
 
 

@@ -103,3 +103,33 @@ def test_a_pipeline_of_two_lanes():
     boxes = [patch for patch in axis.patches if isinstance(patch, matplotlib.patches.FancyBboxPatch)]
     assert [box.get_linestyle() for box in boxes] == ["-", "-", "--", "-"]
     assert boxes[0].get_edgecolor() == boxes[2].get_edgecolor() != boxes[1].get_edgecolor()
+
+
+def swept(**others):
+    rows = [(m, at, s) for m in ("supervised", "kd") for at in (20, 100, 500) for s in range(3)]
+    frame = pd.DataFrame(rows, columns=["method", "labels", "seed"]).assign(**others)
+    return frame.assign(**{"test/accuracy": 50.0 + frame.seed + (frame.method == "kd") * frame.labels / 100})
+
+
+def test_a_sweep_shows_means_intervals_and_seeds():
+    axis = plots.plot_sweep(swept(), x="labels", hue="method").axes[0]
+    assert [t.get_text() for t in axis.figure.legends[0].get_texts()] == ["supervised", "kd"]
+    (_, means), (_, better) = ((c, c.lines[0].get_ydata()) for c in axis.containers)
+    assert list(means) == [51, 51, 51] and list(better) == pytest.approx([51.2, 52, 56])
+    assert axis.get_xscale() == "log" and [t.get_text() for t in axis.get_xticklabels()] == ["20", "100", "500"]
+    dots = [line for line in axis.lines if line.get_marker() == "."]
+    assert [len(line.get_ydata()) for line in dots] == [3] * 6
+    reach = axis.containers[0].lines[2][0].get_segments()[0][:, 1]
+    assert list(reach) == pytest.approx([51 - 2.484, 51 + 2.484], abs=1e-3), "Student's t with two degrees of freedom"
+
+
+def test_texts_stand_side_by_side_and_nothing_is_mixed_unseen():
+    frame = swept()
+    axis = plots.plot_sweep(frame[frame.labels == 20], x="method").axes[0]
+    assert [t.get_text() for t in axis.get_xticklabels()] == ["supervised", "kd"] and not axis.figure.legends
+    with pytest.raises(Error, match="labels=20 has several runs of one seed"):
+        plots.plot_sweep(frame, x="labels")
+    with pytest.raises(Error, match="did you mean 'labels'"):
+        plots.plot_sweep(frame, x="label", hue="method")
+    with pytest.raises(Error, match="nothing can be drawn"):
+        plots.plot_sweep(frame.assign(labels=None), x="labels", hue="method")

@@ -63,6 +63,10 @@ def answers(names):
     return pd.DataFrame({"question": list(names), "difference": 1.0, "± 95 %": 1.0, "verdict": "yes"})
 
 
+def swept(names):
+    return pd.DataFrame([{"method": m, "labels": m, "test/accuracy": 50.0 + s} for m in names for s in (0, 1)])
+
+
 DRAWN = {
     plots.plot_agreement: lambda n: (IMAGES, rows(n, torch.zeros(K, 4, 4))),
     plots.plot_answers: lambda n: (answers(n),),
@@ -87,6 +91,7 @@ DRAWN = {
     plots.plot_selection: lambda n: ([0, 1, 0, 2], {0.5: [0, 1]}, n),
     plots.plot_similarity: lambda n: (rows(n[:2], torch.eye(K)), IMAGES, n[:1]),
     plots.plot_softened: lambda n: (IMAGES[0], LOGITS, n, [1, 4], 1),
+    plots.plot_sweep: lambda n: (swept(n), "labels", ["method"]),
     plots.plot_strips: lambda n: (rows(n, IMAGES), n, n),
     plots.plot_targets: lambda n: (rows(n[:2], torch.eye(K)), IMAGES[:2], n, [0.1] * K, range(K)),
     plots.plot_versions: lambda n: (IMAGES, n[:2], n[2:], n, n[0]),

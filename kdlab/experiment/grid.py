@@ -1,0 +1,103 @@
+"""Grids: a Config for each combination of values."""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from ..core.errors import Error, lookup
+from ..core.settings import flat, nested
+from ..methods import METHODS
+from .config import Config
+from .presets import STAGES, TASK
+
+MOST = 100_000  # combinations
+RANGE = re.compile(r"(\d{1,15})-(\d{1,15})")
+
+
+def grid(fields: Mapping[str, Any]) -> dict[Config, dict[str, Any]]:
+    """Return the Config of each combination of values, with those that vary.
+
+    A list holds the values of a field, `{"method": ["kd", "crd"], "teacher.model": "resnet20", "seed": "0-19"}`; a text
+    such as "0-19" stands for whole numbers, and a value that is itself a list stands in a list of lists. Fields of the
+    task (presets.TASK: data set, labels, seed, ...) are those of the teacher and of the initial run too, where these
+    have none of their own. Methods that use no teacher do without it where others in the grid are taught. Combinations
+    that come to the same Config count once. Seed by seed, so that what is there after a stop can be compared.
+    """
+    points = without_idle_teachers(combinations(fields))
+    varied = varying(points)
+    configs: dict[Config, dict[str, Any]] = {}
+    for point in points:
+        configs.setdefault(Config(**handed_on(nested(point))), {name: written(point.get(name, "")) for name in varied})
+    return configs
+
+
+def combinations(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return {name with dots: value} for each combination, seed by seed."""
+    values = {name: _values(name, value) for name, value in flat(nested(fields)).items()}
+    if (count := math.prod(map(len, values.values()))) > MOST:
+        raise Error(f"these are {count:,} combinations, at most {MOST:,} are run at a time: give fewer values")
+    order = sorted(values, key=lambda name: name != "seed")
+    points = [dict(zip(order, each, strict=True)) for each in product(*(values[name] for name in order))]
+    return [{name: point[name] for name in values} for point in points]
+
+
+def without_idle_teachers(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return combinations without a teacher where their method uses none.
+
+    If no method uses one, they stay as they are: a teacher is a mistake then.
+    """
+    taught = [_is_taught(point) for point in points]
+    return [
+        {name: value for name, value in point.items() if learns or not any(taught) or name.split(".")[0] != "teacher"}
+        for point, learns in zip(points, taught, strict=True)
+    ]
+
+
+def handed_on(fields: Mapping[str, Any], task: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the fields of a run with those of its task in its stages too."""
+    task = {**(task or {}), **{name: fields[name] for name in TASK if name in fields}}
+    stages = {role: handed_on(stage, task) for role in STAGES if isinstance(stage := fields.get(role), Mapping)}
+    return {**task, **fields, **stages}
+
+
+def varying(points: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names that have several values, of combinations that have them."""
+    values: dict[str, set[str]] = {}
+    for point in points:
+        for name, value in point.items():
+            values.setdefault(name, set()).add(json.dumps(value))
+    return [name for name, each in values.items() if len(each) > 1]
+
+
+def written(value: Any) -> Any:
+    """Return a value as a table has it: numbers and text, others as they are typed."""
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        return value
+    return "none" if value is None else json.dumps(value)
+
+
+def _values(name: str, value: Any) -> list[Any]:
+    values = value if isinstance(value, list | tuple | range) else [value]
+    if not values:
+        raise Error(f"{name}=[]: give one value or more")
+    return [each for one in values for each in _range(name, one)]
+
+
+def _range(name: str, value: Any) -> list[Any] | range:
+    """Return the whole numbers that "0-19" stands for, else the value."""
+    match = RANGE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return [value]
+    first, last = map(int, match.groups())
+    if not first <= last < first + MOST:
+        raise Error(f"{name}={value}: write the smaller number first, and at most {MOST:,} of them")
+    return range(first, last + 1)
+
+
+def _is_taught(point: Mapping[str, Any]) -> bool:
+    """Return whether a method uses a teacher, itself or in its first phase."""
+    method = lookup("method", point.get("method", "supervised"), METHODS)
+    return method.needs_teacher or bool(method.first_phase and METHODS[method.first_phase].needs_teacher)
