@@ -12,7 +12,7 @@ from ..core import __version__
 from ..core.errors import Error, machine_sentence
 from ..core.output import shown, write_anything
 from ..core.places import described
-from . import data, housekeeping, notebooks, runs, study
+from . import data, housekeeping, notebooks, runs, study, sweep
 
 app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.add_typer(notebooks.opening)
 app.add_typer(runs.app)
 app.add_typer(housekeeping.app, name="runs")
+app.add_typer(sweep.app)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 app.add_typer(notebooks.app, name="notebooks")

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -363,15 +363,11 @@ def _unfinished(path: Path, output: Path) -> Path:
     return part
 
 
-def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **variables: str) -> Path:
-    """Run a notebook through papermill into `output`, with a progress bar.
+def check_parameters(path: Path, parameters: Iterable[str]) -> set[str]:
+    """Return the parameters that a notebook has, which must be of Python.
 
-    Parameters that the notebook does not have are refused (papermill only warns), and so is an output that cannot be
-    written, before the first cell. The output has its final name only after every cell ran; where a cell failed,
-    `<name>.part.ipynb` holds what ran so far, and after any other end there is neither.
+    An `Error` names one of `parameters` that it does not have.
     """
-    import papermill
-
     notebook = read(path)
     language = notebook.metadata.get("kernelspec", {}).get("language") or "python"
     if language.lower() != "python":
@@ -379,31 +375,45 @@ def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **vari
     allowed = parameters_of(notebook)
     for name in parameters:
         known(f"parameter of {path.name}", name, allowed)
-    logging.getLogger("papermill").setLevel(logging.ERROR)  # its own reading of the parameters cell misses some names
+    return set(allowed)
+
+
+def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **variables: str) -> Path:
+    """Run a notebook through papermill into `output`, with a progress bar.
+
+    Parameters that the notebook does not have are refused (papermill only warns).
+    """
+    check_parameters(path, parameters)
     bar = {"desc": path.stem, "unit": "cell", "bar_format": BAR, "disable": bars()}
     with quiet_kernels(**variables), ended_by_signals():
-        part = _unfinished(path, output)
-        # papermill takes single braces in a path for parameters
-        source, target = (str(file).replace("{", "{{").replace("}", "}}") for file in (path, part))
-        try:
-            with kernel_failures(path):
-                papermill.execute_notebook(
-                    source,
-                    target,
-                    dict(parameters),
-                    kernel_name="python3",
-                    language="python",
-                    kernel_manager_class=own_kernel(),
-                    progress_bar=bar,
-                )
-        except papermill.PapermillExecutionError as error:
-            raise Error(
-                f"{error.ename}: {error.evalue} (cell {error.exec_count} of {path.name}; what ran so far is in {part})"
-            ) from None
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        os.replace(part, output)
+        return write_run(path, output, parameters, kernel_manager_class=own_kernel(), progress_bar=bar)
+
+
+def write_run(path: Path, output: Path, parameters: Mapping[str, Any], **options: Any) -> Path:
+    """Run a notebook through papermill, which takes the `options`, into `output`.
+
+    An output that cannot be written is refused before the first cell. It has its final name only after every cell ran;
+    where a cell failed, `<name>.part.ipynb` holds what ran so far, and after any other end there is neither.
+    """
+    import papermill
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # its own reading of the parameters cell misses some names
+    part = _unfinished(path, output)
+    # papermill takes single braces in a path for parameters
+    source, target = (str(file).replace("{", "{{").replace("}", "}}") for file in (path, part))
+    try:
+        with kernel_failures(path):
+            papermill.execute_notebook(
+                source, target, dict(parameters), kernel_name="python3", language="python", **options
+            )
+    except papermill.PapermillExecutionError as error:
+        raise Error(
+            f"{error.ename}: {error.evalue} (cell {error.exec_count} of {path.name}; what ran so far is in {part})"
+        ) from None
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    os.replace(part, output)
     return output
 
 

@@ -29,6 +29,14 @@ def say(text: object = "") -> None:
     print(shown(text, keep="\n\t"))
 
 
+def duration(seconds: float) -> str:
+    """Return seconds in words."""
+    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def write_anything() -> None:
     """Print what the encoding of the output lacks as escapes, instead of failing."""
     for stream in (sys.stdout, sys.stderr):

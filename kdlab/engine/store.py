@@ -40,7 +40,6 @@ from .reading import (
     ITSELF,
     UnreadableError,
     digest_of,
-    flat,
     load_into,
     lost_weights,
     parsed,

@@ -1,0 +1,19 @@
+"""What is stored is known, and what is not takes as long as runs like it did."""
+
+import pytest
+from making import TINY
+
+from kdlab import Config, grid, run
+from kdlab.engine.forecast import forecast
+
+
+def test_runs_of_like_kind_say_how_long_others_take(runs):
+    assert forecast([Config(**TINY)]) == {Config(**TINY): (False, None)}
+    result = run(Config(**TINY))
+    longer = Config(**{**TINY, "epochs": 6, "seed": 1})
+    student = Config(method="kd", teacher=longer, **{**TINY, "seed": 1})
+    expected = forecast([*grid({**TINY, "seed": "0-1"}), student])
+    assert expected[Config(**TINY)] == (True, None)
+    assert expected[longer].seconds == pytest.approx(2 * result["seconds"])
+    assert expected[student] == (False, None), "no run of kd is stored"
+    assert len(expected) == 4, "the student's teacher too"
