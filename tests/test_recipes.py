@@ -1,15 +1,20 @@
 """The recipes of CONTRIBUTING.md and of the README work in a notebook cell as they stand there."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from cells import new_shell
 from making import TINY
-from recipes import RECIPES, blocks, python
+from PIL import Image
+from recipes import RECIPES, ROOT, blocks, python
 from typer.testing import CliRunner
 
 import kdlab
-from kdlab import Config, losses
+from kdlab import Config, grid, losses
 from kdlab.cli.app import app
+from kdlab.core.settings import parse, read
 
 TABLES = ("METHODS", "MODELS", "DATASETS", "OPTIMIZERS", "METRICS", "DIAGNOSTICS", "STUDIES")
 
@@ -83,6 +88,31 @@ def test_the_readmes_code_runs_as_it_stands(tables, runs, monkeypatch):
     space = {"__name__": "readme"}
     exec(compile(code, "<README>", "exec"), space)
     assert set(space["LogitMatching"].weights) == {"ce", "match"} and len(list(runs.glob("*/result.json"))) >= 7
+
+
+def test_the_readmes_sweeps_give_a_table_and_a_picture(runs, monkeypatch):
+    """As they stand there, from another folder with the repository's pages; only training and seeds are cut."""
+    lines = re.findall(r"^python lab\.py sweep (.+?)(?: {2,}.*)?$", blocks("README.md")["Use it"], re.MULTILINE)
+    words = [line.split() for line in lines]
+    fields = parse([word for word in words[0] if "=" in word], several=True)
+    assert len(lines) == 3 and grid(fields) == grid(read(ROOT / "docs" / "sweep.yaml"))
+    (runs / "docs").symlink_to(ROOT / "docs")
+    monkeypatch.chdir(runs)
+    short = ["seed=0-1", "epochs=1", "steps=1", "teacher.epochs=1", "teacher.steps=1", "--workers=1"]
+    outputs = [CliRunner().invoke(app, ["sweep", *each, *short], catch_exceptions=False).stdout for each in words]
+    assert "kd    100" in outputs[0] and "± 95 %" in outputs[0] and "12 runs, 12 stored" in outputs[1]
+    assert Image.open("sweep.png").size[0] > 400 and Path("sweep.csv").read_text().count("\n") == 13
+
+
+def test_the_pages_grids_are_grids(tmp_path):
+    text = (ROOT / "docs" / "grids.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "a.yaml").write_text(block)
+    fields = read(tmp_path / "a.yaml")
+    assert len(grid({name: value for name, value in fields.items() if name != "workers"})) == 2 * 3 * 20 * 2 * 2
+    space = {}
+    exec(python(text).partition("outcomes")[0], space)
+    assert len(space["configs"]) == 20 and callable(space["run_all"])
 
 
 def shortened(original):

@@ -120,7 +120,7 @@ def _run(path: Path, output: Path, parameters: Mapping[str, Any], client: Any) -
 
 @cache
 def _engine() -> str:
-    """Register papermill's engine for a kernel that goes on afterwards; return its name."""
+    """Return the name of papermill's engine for kernels that go on afterwards."""
     from papermill.clientwrap import PapermillNotebookClient
     from papermill.engines import Engine, papermill_engines
 

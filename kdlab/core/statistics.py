@@ -50,7 +50,7 @@ def summary(
 
 
 def by_group(frame: pd.DataFrame, fields: Sequence[str], metric: str) -> dict[tuple, list[float]]:
-    """Return the numbers of a metric, an entry for each combination of values of fields.
+    """Return the numbers of a metric for each combination of values of fields.
 
     Rows are runs; those of a group differ in their seed alone, where there is a column of that name.
     """

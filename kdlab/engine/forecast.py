@@ -51,6 +51,6 @@ def _paces() -> dict[tuple, float]:
 
 
 def _kind(config: Mapping[str, Any]) -> tuple:
-    """Return what decides how long an image takes: its own fields and the teacher's network."""
+    """Return what decides how long an image takes, the teacher's network too."""
     teacher = config.get("teacher") or {}
     return (*(config.get(name) for name in KIND), teacher.get("model"), teacher.get("width"))
