@@ -14,7 +14,7 @@ KIND = ("method", "model", "width", "dataset", "size", "batch")  # runs of one k
 
 
 class Forecast(NamedTuple):
-    """Whether a run is stored, and else the seconds that it trains, where that is known."""
+    """Whether a run is stored, else the seconds that it trains if these are known."""
 
     stored: bool
     seconds: float | None
