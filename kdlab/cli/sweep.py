@@ -160,6 +160,8 @@ def _report(frame: "pd.DataFrame", failed: Rows, by: Sequence[str], metric: str,
     if len(frame):
         known_as = MEASURED.get(metric.partition("/")[2])
         say(f"{metric}\n{tidy(means, 1 if known_as and known_as.unit == '%' else 3).to_string(index=False)}")
+        if lacking := frame[metric].isna().sum():
+            say(f"{lacking} of {len(frame)} runs have no {metric}, see --metric")
     for each in failed:
         values = " ".join(f"{name}={value}" for name, value in each.items() if name not in ("message", "command"))
         say(f"failed: {values}: {each['message']}\n    {each['command']}")

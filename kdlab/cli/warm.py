@@ -8,6 +8,7 @@ import ast
 import json
 import re
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -201,6 +202,8 @@ class Notebooks:
             def note(output: Path, reason: str) -> None:
                 reasons[output] = reason
                 bar.update()
+                if bar.disable and bars() is None:
+                    print(f"kdlab: {len(reasons)} of {len(jobs)} notebooks done", file=sys.stderr)
 
             run_all(self.path, jobs, workers or processors(), note)
         failed = [{**self.values[o], "message": r, "command": self._command(o)} for o, r in reasons.items() if r]

@@ -52,12 +52,14 @@ def summary(
 def by_group(frame: pd.DataFrame, fields: Sequence[str], metric: str) -> dict[tuple, list[float]]:
     """Return the numbers of a metric for each combination of values of fields.
 
-    Rows are runs; those of a group differ in their seed alone, where there is a column of that name.
+    Rows are runs; those of a group differ in their seed alone, where there is a column of that name. "" stands for a
+    value that is not there.
     """
     for name in (*fields, metric):
         known("column", name, list(frame.columns))
-    rows, groups = frame.dropna(subset=[*fields, metric]), dict[tuple, list[float]]()
-    for values, group in rows.groupby(list(fields), sort=False) if fields else [((), rows)]:
+    rows, groups = frame.dropna(subset=metric), dict[tuple, list[float]]()
+    for key, group in rows.groupby(list(fields), sort=False, dropna=False) if fields else [((), rows)]:
+        values = tuple("" if pd.isna(value) else value for value in key)
         if "seed" in group and group.seed.duplicated().any():
             where = " ".join(f"{name}={value}" for name, value in zip(fields, values, strict=True))
             raise Error(f"{where or 'the table'} has several runs of one seed: name the field in which they differ")

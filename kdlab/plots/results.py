@@ -207,8 +207,9 @@ def plot_sweep(
     """
     hues = [hue] if isinstance(hue, str) else list(hue)
     systems: dict[str, dict[Any, list[float]]] = {}
+    frame = frame[frame[x].notna()] if x in frame else frame
     for (at, *values), scores in by_group(frame, [x, *hues], metric).items():
-        systems.setdefault(", ".join(map(str, values)), {})[at] = scores
+        systems.setdefault(", ".join(filter(None, map(str, values))), {})[at] = scores
     if not systems:
         raise Error(f"no run has {x} and {metric}: nothing can be drawn")
     marks = list(dict.fromkeys(at for scores in systems.values() for at in scores))

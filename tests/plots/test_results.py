@@ -127,6 +127,9 @@ def test_texts_stand_side_by_side_and_nothing_is_mixed_unseen():
     frame = swept()
     axis = plots.plot_sweep(frame[frame.labels == 20], x="method").axes[0]
     assert [t.get_text() for t in axis.get_xticklabels()] == ["supervised", "kd"] and not axis.figure.legends
+    beside = frame.assign(teacher=frame.method.map({"kd": "resnet20"}))  # as a table that was read has it
+    axis = plots.plot_sweep(beside, x="labels", hue=["method", "teacher"]).axes[0]
+    assert [t.get_text() for t in axis.figure.legends[0].get_texts()] == ["supervised", "kd, resnet20"]
     with pytest.raises(Error, match="labels=20 has several runs of one seed"):
         plots.plot_sweep(frame, x="labels")
     with pytest.raises(Error, match="did you mean 'labels'"):
