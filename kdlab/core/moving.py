@@ -4,8 +4,9 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
+ALIGNED = 16  # bytes: where a tensor of any type may begin
 Tree = TypeVar("Tree")
 
 
@@ -18,6 +19,24 @@ def to_device(x: Tensor, device: torch.device | str) -> Tensor:
     if kind == "cuda" and x.device.type == "cpu":
         x = x.pin_memory()
     return x.to(device, non_blocking=kind != "mps")
+
+
+def all_to_device(tree: Tree, device: torch.device) -> Tree:
+    """Move all tensors of a tree from the host, as the bytes of one buffer.
+
+    A tree is nested lists, tuples and mappings. On the host it stays as it is.
+    """
+    if device.type == "cpu":
+        return tree
+    leaves, form = tree_flatten(tree)
+    tensors = {number: leaf.contiguous() for number, leaf in enumerate(leaves) if isinstance(leaf, Tensor)}
+    sizes = [-(-each.nbytes // ALIGNED) * ALIGNED for each in tensors.values()]
+    buffer = torch.empty(sum(sizes), dtype=torch.uint8, pin_memory=device.type == "cuda")
+    for each, part in zip(tensors.values(), buffer.split(sizes), strict=True):
+        part[: each.nbytes] = each.view(-1).view(torch.uint8)
+    for (number, each), part in zip(tensors.items(), to_device(buffer, device).split(sizes), strict=True):
+        leaves[number] = part[: each.nbytes].view(each.dtype).view(each.shape)
+    return tree_unflatten(leaves, form)
 
 
 def to_host(tree: Tree) -> Tree:

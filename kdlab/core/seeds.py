@@ -13,6 +13,6 @@ def derive(*parts: int | str) -> int:
     return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest(), "big") >> 1
 
 
-def generator(*parts: int | str, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return a generator on `device`, seeded by `derive(*parts)`."""
-    return torch.Generator(device).manual_seed(derive(*parts))
+def generator(*parts: int | str) -> torch.Generator:
+    """Return a generator on the host, seeded by `derive(*parts)`."""
+    return torch.Generator().manual_seed(derive(*parts))

@@ -1,23 +1,25 @@
 """Random augmentation: a recipe says what is drawn, the operations do it."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from . import ops
+from .changes import Change, View
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(View):
     """How images are changed at random before a network sees them.
 
     The fields are ranges and probabilities, in the order in which the operations run; the defaults change nothing.
     `recipe(images, generator)` takes uint8 (B, C, H, W) with C = 1 or 3, or float in [0, 1] as another recipe leaves
     it, and returns float (B, C, H, W) in [0, 1] on the same device. Every image gets parameters of its own, all drawn
-    from `generator`, which lives on that device: the same state gives the same bits.
+    from `generator` on the host: the same state draws the same for every device.
     """
 
     flip: float = 0.0  # probability of swapping left and right
@@ -39,34 +41,51 @@ class Recipe:
     erase_scale: tuple[float, float] = (0.02, 0.33)  # share of the area that is erased
     erase_ratio: tuple[float, float] = (0.3, 3.3)  # its height / width
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        draw = _Draw(generator, images)
-        if self.flip:  # while the images are bytes, as is the next: a quarter of the memory to move
-            images = ops.hflip(images, draw.chance(self.flip))
-        if self.pad:
-            images = ops.pad_crop(images, draw.integer(2 * self.pad + 1), draw.integer(2 * self.pad + 1), self.pad)
-        x = images if images.is_floating_point() else images / 255
+    def draw(self, shape: Sequence[int], generator: torch.Generator) -> list[Change]:
+        draw = _Draw(generator, shape)
+        changes: list[Change] = []
+
+        def add(op: Callable[..., Tensor], *parameters: Tensor) -> None:
+            changes.append(Change((op,), parameters))
+
+        def add_some(op: Callable[..., Tensor], *parameters: Tensor, p: float) -> None:
+            changes.append(Change((op,), parameters).only(draw.chance(p)))
+
+        if self.pad:  # while the images are bytes, as is a flip: a quarter of the memory to move
+            flip = [draw.chance(self.flip)] if self.flip else []
+            shift = draw.integer(2 * self.pad + 1), draw.integer(2 * self.pad + 1)
+            add(partial(ops.pad_crop, padding=self.pad), *shift, *flip)
+        elif self.flip:
+            add_some(ops.hflip, p=self.flip)
+        add(_unit)
         if self.crop_scale:
-            x = ops.crop_resize(x, *draw.crop(self.crop_scale, self.crop_ratio))
+            add(ops.crop_resize, *draw.crop(self.crop_scale, self.crop_ratio))
         if self.rotate or self.translate or self.shear or self.scale != (1, 1):
-            x = ops.affine(x, *draw.affine(self.rotate, self.translate, self.scale, self.shear))
+            add(ops.affine, draw.affine(self.rotate, self.translate, self.scale, self.shear))
         if self.jitter:
-            x = ops.jitter(x, *draw.factors(*self.jitter), draw.uniform(0, 1, 4).argsort(1), draw.chance(self.jitter_p))
+            changes += draw.jitter(self.jitter, self.jitter_p)
         if self.grey_p:
-            x = ops.greyscale(x, draw.chance(self.grey_p))
+            add_some(ops.greyscale, p=self.grey_p)
         if self.blur_p:
             # Three standard deviations, as far as the image goes
-            kernel_size = 2 * min(math.ceil(3 * self.blur_sigma[1]), min(x.shape[2:]) - 1) + 1
-            x = ops.blur(x, draw.uniform(*self.blur_sigma), draw.chance(self.blur_p), kernel_size)
+            kernel_size = 2 * min(math.ceil(3 * self.blur_sigma[1]), min(draw.height, draw.width) - 1) + 1
+            add_some(partial(ops.blur, kernel_size=kernel_size), draw.uniform(*self.blur_sigma), p=self.blur_p)
         if self.solarize_p:
-            x = ops.solarize(x, torch.full_like(x[:, 0, 0, 0], 0.5), draw.chance(self.solarize_p))
+            add_some(ops.solarize, torch.full((draw.count,), 0.5), p=self.solarize_p)
         if self.noise:
-            std = ops.per_image(draw.uniform(0, self.noise))
-            x = torch.randn(x.shape, generator=generator, device=x.device).mul_(std).add_(x).clamp_(0, 1)
+            add(_add_noise, draw.uniform(0, self.noise), torch.randn(shape, generator=generator))
         if self.erase_p:
             top, left, height, width, fits = draw.erasing(self.erase_scale, self.erase_ratio)
-            x = ops.erase(x, top, left, height, width, draw.chance(self.erase_p) & fits)
-        return x
+            add(ops.erase, top, left, height * (draw.chance(self.erase_p) & fits), width)
+        return changes
+
+
+def _unit(images: Tensor) -> Tensor:
+    return images if images.is_floating_point() else images / 255
+
+
+def _add_noise(x: Tensor, std: Tensor, noise: Tensor) -> Tensor:
+    return (noise * ops.per_image(std)).add_(x).clamp_(0, 1)
 
 
 _CLEAN = Recipe()
@@ -149,20 +168,16 @@ AUGMENTATIONS: dict[str, dict[str, Recipe]] = {
 }
 
 
-Factors = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]  # of brightness, contrast, saturation, hue
-Box = tuple[Tensor, Tensor, Tensor, Tensor]  # top, left, height, width
-
-
 class _Draw:
-    """Draws random parameters for a batch, each a tensor (B,), from one generator."""
+    """Draws random parameters for a batch, each a tensor (B,) on the host, from one generator."""
 
-    def __init__(self, generator: torch.Generator, images: Tensor) -> None:
-        self.generator, self.device = generator, images.device
-        self.count, _, self.height, self.width = images.shape
+    def __init__(self, generator: torch.Generator, shape: Sequence[int]) -> None:
+        self.generator = generator
+        self.count, self.channels, self.height, self.width = shape
 
     def uniform(self, low: float, high: float, *more: int) -> Tensor:
         """Draw (B, *more) uniform numbers between `low` and `high`."""
-        return torch.empty(self.count, *more, device=self.device).uniform_(low, high, generator=self.generator)
+        return torch.empty(self.count, *more).uniform_(low, high, generator=self.generator)
 
     def integer(self, below: Tensor | int) -> Tensor:
         """Draw integers, uniform over 0 .. below - 1."""
@@ -172,25 +187,30 @@ class _Draw:
         """Draw True with probability p."""
         return self.uniform(0, 1) < p
 
-    def affine(self, rotate: float, translate: float, scale: tuple[float, float], shear: float) -> tuple[Tensor, ...]:
-        """Draw the arguments of `ops.affine`.
-
-        Angle, both translations (in pixels), scale and both shears.
-        """
+    def affine(self, rotate: float, translate: float, scale: tuple[float, float], shear: float) -> Tensor:
+        """Draw the matrix of `ops.affine`, without a vertical shear."""
         dx, dy = translate * self.width, translate * self.height
         shift = self.uniform(-dx, dx), self.uniform(-dy, dy)
         angle, along_x = self.uniform(-rotate, rotate), self.uniform(-shear, shear)
-        return angle, *shift, self.uniform(*scale), along_x, torch.zeros_like(along_x)
+        size = self.height, self.width
+        return ops.affine_matrix(angle, *shift, self.uniform(*scale), along_x, torch.zeros_like(along_x), *size)
 
-    def factors(self, brightness: float, contrast: float, saturation: float, hue: float) -> Factors:
-        """Draw factors from [1 - s, 1 + s] and the hue from [-s, s]; None at strength 0.
+    def jitter(self, strengths: Sequence[float], p: float) -> list[Change]:
+        """Draw ColorJitter: four operations, each image in its own order.
 
-        No factor is below 0.
+        Brightness, contrast and saturation by factors from [1 - s, 1 + s] that are not below 0, the hue by [-s, s]; an
+        operation of strength 0 is left out. Saturation and hue do nothing to one channel.
         """
-        blends = [self.uniform(max(0.0, 1 - s), 1 + s) if s else None for s in (brightness, contrast, saturation)]
-        return blends[0], blends[1], blends[2], self.uniform(-hue, hue) if hue else None
+        ranges = [(max(0.0, 1 - s), 1 + s) for s in strengths[:3]] + [(-strengths[3], strengths[3])]
+        factors = [self.uniform(*r) if s else torch.zeros(self.count) for r, s in zip(ranges, strengths, strict=True)]
+        order, on = self.uniform(0, 1, 4).argsort(1), self.chance(p)
+        active = torch.tensor([bool(s) and (op < 2 or self.channels == 3) for op, s in enumerate(strengths)])
+        order = order[active[order]].view(self.count, int(active.sum()))
+        factor = torch.stack(factors, 1).gather(1, order)
+        steps = zip(factor.unbind(1), order.unbind(1), strict=True)
+        return [Change(ops.JITTER, (each,), op).only(on) for each, op in steps]
 
-    def crop(self, scale: tuple[float, float], ratio: tuple[float, float]) -> Box:
+    def crop(self, scale: tuple[float, float], ratio: tuple[float, float]) -> ops.Box:
         """Draw top, left, height and width of RandomResizedCrop.
 
         Where ten draws fail, its largest central box.

@@ -2,20 +2,21 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..core.errors import Error, lookup
+from ..core.moving import all_to_device
 from ..core.places import installed_memory
 from ..core.seeds import generator
-from .augment import Recipe, ops
+from . import ops
+from .augment import Recipe
+from .changes import Change, Plan, View, plan
 from .photographs import Crop, Photographs, Pixels, Streamed, ahead
 from .splits import Split, rows_by_class
-
-View = Callable[[Tensor, torch.Generator], Tensor]  # images and a generator -> float images, augmented
 
 
 class Batch(NamedTuple):
@@ -62,7 +63,7 @@ class Partners(NamedTuple):
         """Draw the positions (steps, count) of an epoch."""
         by_class, sizes, starts = rows_by_class(self.y)
         label = self.y[before[-1]]
-        position = torch.rand(label.shape, generator=draw, device=label.device) * sizes[label]
+        position = torch.rand(label.shape, generator=draw) * sizes[label]
         return by_class[starts[label] + position.long()]
 
 
@@ -155,7 +156,7 @@ class Batches:
                 self._shared = rest[0]
             else:
                 self._views = rest
-        self.pools = lookup("sampling", sampling, SAMPLINGS)(self.y, batch, ratio)
+        self.pools = lookup("sampling", sampling, SAMPLINGS)(split.y, batch, ratio)
         self.steps = steps or max(1, len(self.pools[-1].rows) // self.pools[-1].count)
         self.images_per_step = len(views) * sum(pool.count for pool in self.pools)
         self._check_room(sum(pool.count for pool in self.pools), split.x.shape[1:])
@@ -169,21 +170,31 @@ class Batches:
 
         `drawn`: what `state` gave before that step.
         """
-        self._draw = draw = generator(seed, "batches", epoch, device=self.device)
+        self._draw = draw = generator(seed, "batches", epoch)
         pools: list[Tensor] = []
         for pool in self.pools:
             pools.append(pool.order(self.steps, pools, draw))
         order = torch.cat(pools, 1)
         if drawn is not None:
             draw.set_state(drawn)
-        for index, read in zip(order[start:], self._read(order, (seed, epoch), start), strict=True):
-            images = read if self._shared is None else [self._shared(read[0], draw)] * len(self.views)
-            x = torch.stack(
-                [self._view(view(each, draw), draw) for view, each in zip(self._views, images, strict=True)]
-            )
+        shape = order.shape[1], *self.images.shape[1:]
+        for rows, read in zip(order[start:], self._read(order, (seed, epoch), start), strict=True):
+            # All draws on the host first, then one copy of them, then all work on the device
+            first = [self._plan(self._shared.draw(shape, draw), shape)] if self._shared else []
+            views = [self._plan(self._shown(view, shape, draw), shape) for view in self._views]
+            mix = self._mix(shape, draw) if self.cutmix else None
+            index, images, first, views, mix = all_to_device((rows, read, first, views, mix), self.device)
+            if isinstance(self.x, Tensor):
+                images = self.x.index_select(0, images)[None]
+            for each in first:
+                images = each.carry_out(images[0], torch.empty(shape, device=self.device))[None]
+            x = torch.empty(len(views), *shape, device=self.device)
+            for view, each, out in zip(views, images.expand(len(views), *shape), x, strict=True):
+                view.carry_out(each, out)
             partner = kept = None
-            if self.cutmix:
-                x, partner, kept = self._mix(x, draw)
+            if mix:
+                box, partner, kept = mix
+                x = ops.cutmix(x, partner, box)
             yield Batch(x, self.y.index_select(0, index), index, partner, kept)
 
     def _check_room(self, count: int, shape: torch.Size) -> None:
@@ -207,58 +218,58 @@ class Batches:
 
         Those in memory are on the device from the first batch on.
         """
-        return self.images if isinstance(self.images, Streamed) else self.images.to(self.device)
+        return self.images if isinstance(self.images, Streamed) else self.images.to(self.device, non_blocking=True)
 
-    def _read(self, order: Tensor, key: tuple[int, int], start: int) -> Iterator[Sequence[Tensor]]:
-        """Yield the images (B, C, H, W) of every view, as they are, batch by batch.
+    def _read(self, order: Tensor, key: tuple[int, int], start: int) -> Iterator[Tensor]:
+        """Yield the images (1 or views, B, C, H, W) of every batch of `order` (steps, B), from `start` on.
 
-        Of `order` (steps, B), from `start` on.
+        Of images in memory it yields the rows.
         """
-        views, x = len(self.views), self.x
+        x = self.x
         if isinstance(x, Photographs):
-            for images in x.crops(order.cpu(), self.crops, key, start):
-                yield list(images.to(self.device).expand(views, -1, -1, -1, -1))
+            yield from x.crops(order, self.crops, key, start)
         elif isinstance(x, Streamed):
-            for images in ahead(x.__getitem__, order[start:].cpu()):
-                yield [images.to(self.device)] * views
+            yield from ahead(lambda rows: x[rows][None], order[start:])
         else:
-            for index in order[start:]:
-                yield [x.index_select(0, index)] * views
+            yield from order[start:]
 
-    def _view(self, images: Tensor, draw: torch.Generator) -> Tensor:
-        x = self.normalise(images)
-        if not self.cutout:
-            return x
-        row, column = (_integers(n, draw, len(x)) for n in x.shape[2:])
-        return ops.cutout(x, row, column, self.cutout)
+    def _plan(self, changes: Sequence[Change], shape: Sequence[int]) -> Plan:
+        return plan(changes, shape, self.device)
 
-    def _mix(self, x: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Return `x`, `partner` and `kept` of a `Batch`.
+    def _shown(self, view: View, shape: Sequence[int], draw: torch.Generator) -> list[Change]:
+        """Draw what makes a view of images, normalised and with its cutout."""
+        changes = [*view.draw(shape, draw), Change((self.normalise,))]
+        if self.cutout:
+            centre = tuple(_integers(n, draw, shape[0]) for n in shape[2:])
+            changes.append(Change((partial(ops.cutout, side=self.cutout),), centre))
+        return changes
 
-        The same draws whether it is mixed or not, and no wait for the device.
+    def _mix(self, shape: Sequence[int], draw: torch.Generator) -> tuple[ops.Box, Tensor, Tensor]:
+        """Draw the box, `partner` and `kept` of a `Batch`.
+
+        The same draws whether it is mixed or not.
         """
-        H, W = x.shape[-2:]
-        share, chance = torch.rand(2, generator=draw, device=x.device)
+        H, W = shape[2:]
+        share, chance = torch.rand(2, generator=draw)
         box = ops.cutmix_box(H, W, share, _integers(H, draw), _integers(W, draw))
         counts = [pool.count for pool in self.pools]
-        unmixed = torch.arange(sum(counts), device=x.device)
+        unmixed = torch.arange(sum(counts))
         other = torch.cat([_passes(rows, len(rows), draw) for rows in unmixed.split(counts)])
         mixed = chance < self.cutmix
         top, left, bottom, right = (side * mixed for side in box)
-        partner = torch.where(mixed, other, unmixed)
         kept = 1 - (bottom - top) * (right - left) / (H * W)
-        return ops.cutmix(x, partner, (top, left, bottom, right)), partner, kept
+        return (top, left, bottom, right), torch.where(mixed, other, unmixed), kept
 
 
 def _integers(below: int, draw: torch.Generator, *shape: int) -> Tensor:
     """Draw integers, uniform over 0 .. below - 1."""
-    return (torch.rand(shape, generator=draw, device=draw.device) * below).long()
+    return (torch.rand(shape, generator=draw) * below).long()
 
 
 def _passes(rows: Tensor, count: int, draw: torch.Generator) -> Tensor:
     """Draw `count` of `rows` by whole random permutations, the last one cut."""
     rounds = -(-count // len(rows))
-    order = [rows[torch.randperm(len(rows), generator=draw, device=rows.device)] for _ in range(rounds)]
+    order = [rows[torch.randperm(len(rows), generator=draw)] for _ in range(rounds)]
     return torch.cat(order)[:count]
 
 

@@ -1,11 +1,11 @@
 """Batched image operations, with parameters for every image and no random draws.
 
-Images are float tensors (B, C, H, W) in [0, 1] with C = 1 or 3; parameters are tensors (B,) on the same device, and
-`on`, a bool (B,), names the images that an operation is for. Each function computes for every image what the
-torchvision function named at the end of its docstring computes, stays in [0, 1], and leaves its input as it was.
+Images are float tensors (B, C, H, W) in [0, 1] with C = 1 or 3; parameters are tensors (B,) on the same device. Each
+function computes for every image what the torchvision function named at the end of its docstring computes, stays in
+[0, 1], and leaves its input as it was. None waits for the device.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,25 +13,29 @@ from torch import Tensor
 
 from ..core.errors import Error
 
+Box = tuple[Tensor, Tensor, Tensor, Tensor]  # integers: top, left, and height and width or bottom and right
 LUMINANCE = (0.2989, 0.587, 0.114)  # red, green, blue, as torchvision rounds ITU-R BT.601
 
 # Geometry: pixels move
 
 
-def hflip(x: Tensor, on: Tensor) -> Tensor:
-    """Swap left and right where `on`. Any dtype. (horizontal_flip)"""
-    return change_some(x, on, lambda images: images.flip(3))
+def hflip(x: Tensor) -> Tensor:
+    """Swap left and right. Any dtype. (horizontal_flip)"""
+    return x.flip(3)
 
 
-def pad_crop(x: Tensor, top: Tensor, left: Tensor, padding: int) -> Tensor:
+def pad_crop(x: Tensor, top: Tensor, left: Tensor, flip: Tensor | None = None, *, padding: int) -> Tensor:
     """Shift an image by up to `padding` pixels, with zeros from outside; any dtype.
 
-    Pads with `padding` zeros on all sides, then crops H x W at integers `top`, `left` in [0, 2 padding]. (pad, crop)
+    Swaps left and right where `flip`, pads with `padding` zeros on all sides, then crops H x W at integers `top`,
+    `left` in [0, 2 padding]. (pad, crop)
     """
     B, C, H, W = x.shape
     padded = F.pad(x, [padding] * 4)
     rows = top[:, None] + torch.arange(H, device=x.device)
     columns = left[:, None] + torch.arange(W, device=x.device)
+    if flip is not None:
+        columns = torch.where(flip[:, None], padded.shape[3] - 1 - columns, columns)
     pixels = (rows[:, :, None] * padded.shape[3] + columns[:, None, :]).view(B, 1, H * W).expand(B, C, H * W)
     return padded.flatten(2).gather(2, pixels).view(B, C, H, W)
 
@@ -55,31 +59,45 @@ def _stretch(start: Tensor, length: Tensor, n: int) -> Tensor:
     return distance.abs_().neg_().add_(1).clamp_(min=0)
 
 
-def affine(
-    x: Tensor, angle: Tensor, translate_x: Tensor, translate_y: Tensor, scale: Tensor, shear_x: Tensor, shear_y: Tensor
-) -> Tensor:
-    """Shear, scale and rotate about the centre, then translate (affine).
+def affine(x: Tensor, matrix: Tensor) -> Tensor:
+    """Move every pixel as `matrix` (B, 2, 3) of `affine_matrix` says (affine).
 
-    Bilinear, with zeros from outside. Angles are in degrees, positive clockwise; translations are in pixels, positive
-    right and down. Equal to torchvision with its default fill=None: an explicit fill=0 makes it weigh the pixels at the
-    border twice.
+    Bilinear, with zeros from outside. Equal to torchvision with its default fill=None: an explicit fill=0 makes it
+    weigh the pixels at the border twice.
     """
     B, _, H, W = x.shape
+    # One product for the batch, each coordinate in a plane of its own: a fraction of the time of affine_grid
+    columns, rows = (torch.arange(n, device=x.device) - (n - 1) / 2 for n in (W, H))
+    centred = torch.stack([columns.expand(H, W), rows[:, None].expand(H, W), columns.new_ones(H, W)]).view(3, H * W)
+    grid = (matrix.transpose(0, 1) @ centred).view(2, B, H, W).permute(1, 2, 3, 0)
+    return F.grid_sample(x, grid, padding_mode="zeros", align_corners=False).clamp_(0, 1)
+
+
+def affine_matrix(
+    angle: Tensor,
+    translate_x: Tensor,
+    translate_y: Tensor,
+    scale: Tensor,
+    shear_x: Tensor,
+    shear_y: Tensor,
+    height: int,
+    width: int,
+) -> Tensor:
+    """Return where the pixels of images of `height` x `width` are read, (B, 2, 3).
+
+    Shear, scale and rotate about the centre, then translate. Angles are in degrees, positive clockwise; translations
+    are in pixels, positive right and down.
+    """
     turn, shear_x, shear_y = torch.stack([angle, shear_x, shear_y]).deg2rad_()
     cos, sin = turn.cos(), turn.sin()
     # An output pixel looks back through the inverses of rotation, vertical shear, horizontal shear and scale, in turn
     along_x, along_y = torch.stack([cos, sin]), torch.stack([-sin, cos])
     along_y = along_y.addcmul(shear_y.tan(), along_x)
     along_x = along_x.addcmul(shear_x.tan(), along_y)
-    half = torch.tensor([W / 2, H / 2], device=x.device).view(2, 1, 1)  # grid_sample measures in half sides
+    half = torch.tensor([width / 2, height / 2]).view(2, 1, 1)  # grid_sample measures in half sides
     back = torch.stack([along_x, along_y]).div_(scale * half)  # (2, 2, B)
     shift = -(back * torch.stack([translate_x, translate_y])).sum(1, keepdim=True)
-    # One product for the batch, each coordinate in a plane of its own: a fraction of the time of affine_grid
-    columns, rows = (torch.arange(n, device=x.device) - (n - 1) / 2 for n in (W, H))
-    centred = torch.stack([columns.expand(H, W), rows[:, None].expand(H, W), columns.new_ones(H, W)]).view(3, H * W)
-    grid = torch.cat([back, shift], 1).mT @ centred  # (2, B, H W)
-    grid = grid.view(2, B, H, W).permute(1, 2, 3, 0)
-    return F.grid_sample(x, grid, padding_mode="zeros", align_corners=False).clamp_(0, 1)
+    return torch.cat([back, shift], 1).permute(2, 0, 1)
 
 
 def rotations(x: Tensor) -> Tensor:
@@ -171,72 +189,35 @@ def hue(x: Tensor, factor: Tensor) -> Tensor:
     turns = from_red.copysign_(green - blue).add_(per_image(factor))
     # A channel is high up to a sixth of a turn from its own hue, low beyond two sixths; one turn more for frac's sake,
     # which keeps the sign
-    around = turns + torch.tensor([1, 5 / 3, 4 / 3], device=x.device).view(3, 1, 1)
+    around = torch.empty_like(x)
+    for channel, offset in zip(around.split(1, 1), (1, 5 / 3, 4 / 3), strict=True):
+        torch.add(turns, offset, out=channel)
     return around.frac_().sub_(0.5).abs_().mul_(6).sub_(1).clamp_(0, 1).mul_(chroma).add_(low)
+
+
+def greyscale(x: Tensor) -> Tensor:
+    """Put the luminance into all three channels (rgb_to_grayscale)."""
+    return x if x.shape[1] == 1 else _luminance(x).expand_as(x)
+
+
+def solarize(x: Tensor, threshold: Tensor) -> Tensor:
+    """Invert the values that reach `threshold`, 1 - x (solarize)."""
+    return torch.where(x >= per_image(threshold), 1 - x, x)
 
 
 JITTER = (brightness, contrast, saturation, hue)
 
-
-def jitter(
-    x: Tensor,
-    brightness: Tensor | None,
-    contrast: Tensor | None,
-    saturation: Tensor | None,
-    hue: Tensor | None,
-    order: Tensor,
-    on: Tensor | None = None,
-) -> Tensor:
-    """Apply the four operations above, each image in its own order (ColorJitter).
-
-    `order` (B, 4) holds permutations of 0 brightness, 1 contrast, 2 saturation, 3 hue. A factor of None leaves its
-    operation out; images where `on` is false stay as they are.
-    """
-    factors = (brightness, contrast, saturation, hue)
-    # Saturation and hue do nothing to one channel
-    active = {op: factor for op, factor in enumerate(factors) if factor is not None and (op < 2 or x.shape[1] == 3)}
-    if not active:
-        return x
-    order = order[torch.isin(order, torch.tensor(list(active), device=x.device))].view(len(x), len(active))
-    if on is not None:
-        order = order.masked_fill(~on[:, None], -1)
-    x = x.clone()
-    for step in order.unbind(1):
-        for op, factor in active.items():
-            rows = (step == op).nonzero()[:, 0]
-            x.index_copy_(0, rows, JITTER[op](x.index_select(0, rows), factor.index_select(0, rows)))
-    return x
-
-
-def greyscale(x: Tensor, on: Tensor) -> Tensor:
-    """Put the luminance into all three channels where `on` (rgb_to_grayscale).
-
-    One channel stays as it is.
-    """
-    return x if x.shape[1] == 1 else change_some(x, on, lambda images: _luminance(images).expand_as(images))
-
-
-def solarize(x: Tensor, threshold: Tensor, on: Tensor) -> Tensor:
-    """Invert the values that reach `threshold`, 1 - x, where `on` (solarize)."""
-    return change_some(x, on, lambda images, t: torch.where(images >= per_image(t), 1 - images, images), threshold)
-
-
 # Detail: blurring, and erasing rectangles
 
 
-def blur(x: Tensor, sigma: Tensor, on: Tensor, kernel_size: int) -> Tensor:
-    """Blur by a Gaussian of `sigma` pixels, where `on` (gaussian_blur).
+def blur(x: Tensor, sigma: Tensor, *, kernel_size: int) -> Tensor:
+    """Blur by a Gaussian of `sigma` pixels (gaussian_blur).
 
     The neighbours are those of an odd `kernel_size` < 2 min(H, W), with the edges reflected. (gaussian_blur)
     """
     offsets = torch.arange(kernel_size, device=x.device) - kernel_size // 2
-
-    def smooth(images: Tensor, sigma: Tensor) -> Tensor:
-        kernel = (-0.5 * (offsets / sigma[:, None]) ** 2).softmax(1)
-        vertical, horizontal = (_reflected(kernel, offsets, n) for n in images.shape[2:])
-        return weigh_pixels(images, vertical, horizontal)
-
-    return change_some(x, on, smooth, sigma)
+    kernel = (-0.5 * (offsets / sigma[:, None]) ** 2).softmax(1)
+    return weigh_pixels(x, *(_reflected(kernel, offsets, n) for n in x.shape[2:]))
 
 
 def _reflected(kernel: Tensor, offsets: Tensor, n: int) -> Tensor:
@@ -250,10 +231,8 @@ def _reflected(kernel: Tensor, offsets: Tensor, n: int) -> Tensor:
     return (kernel @ (read[:, :, None] == pixels).view(len(offsets), -1).to(kernel)).view(-1, n, n)
 
 
-def erase(
-    x: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor, on: Tensor, value: float = 0.0
-) -> Tensor:
-    """Fill a rectangle with `value`, where `on` (erase).
+def erase(x: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor, value: float = 0.0) -> Tensor:
+    """Fill a rectangle with `value` (erase).
 
     `height` x `width` pixels at `top`, `left` (integers).
     """
@@ -262,26 +241,24 @@ def erase(
         position = torch.arange(n, device=x.device) - start[:, None]
         return (position >= 0) & (position < length[:, None])
 
-    rows, columns = inside(top, height * on, x.shape[2]), inside(left, width, x.shape[3])
+    rows, columns = inside(top, height, x.shape[2]), inside(left, width, x.shape[3])
     return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], value)
 
 
-def cutout(x: Tensor, row: Tensor, column: Tensor, side: int) -> Tensor:
+def cutout(x: Tensor, row: Tensor, column: Tensor, *, side: int) -> Tensor:
     """Fill a square of `side` pixels with zeros, cut at the border; any values.
 
     Centred at integers `row`, `column`. On normalised images zero is the mean colour. As in the code of DeVries and
     Taylor 2017 the square reaches side // 2 to both sides: an odd `side` is one pixel shorter.
     """
     length = torch.full_like(row, side // 2 * 2)
-    return erase(x, row - side // 2, column - side // 2, length, length, torch.ones_like(row, dtype=torch.bool))
+    return erase(x, row - side // 2, column - side // 2, length, length)
 
 
 # Mixing of two images (CutMix, Yun et al. 2019): any values of pixels
 
 
-def cutmix_box(
-    height: int, width: int, share: Tensor, row: Tensor, column: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def cutmix_box(height: int, width: int, share: Tensor, row: Tensor, column: Tensor) -> Box:
     """Return a box round `row`, `column` that leaves a `share` of an image outside.
 
     Of an image of `height` x `width` pixels. Its sides are int(side * sqrt(1 - share)); as in the authors' code an odd
@@ -296,7 +273,7 @@ def cutmix_box(
     return top, left, bottom, right
 
 
-def cutmix(x: Tensor, partner: Tensor, box: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+def cutmix(x: Tensor, partner: Tensor, box: Box) -> Tensor:
     """Paste the box of row `partner` (B,) into `x` (..., B, C, H, W).
 
     `box` is what `cutmix_box` gives.
@@ -315,20 +292,11 @@ def per_image(parameter: Tensor) -> Tensor:
     return parameter.view(-1, 1, 1, 1)
 
 
-def change_some(x: Tensor, on: Tensor, op: Callable[..., Tensor], *parameters: Tensor) -> Tensor:
-    """Change the images x (B, C, H, W) where `on`, a bool (B,).
-
-    By `op(images, *parameters)`; the others cost only a copy.
-    """
-    rows = on.nonzero()[:, 0]
-    return x.index_copy(0, rows, op(*(each.index_select(0, rows) for each in (x, *parameters))))
-
-
 def weigh_pixels(x: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
     """Make every pixel a weighted mean, first along its row, then its column.
 
     vertical @ image @ horizontal^T for images (B, C, H, W) and weights (B, H, H) and (B, W, W): row i of a matrix holds
     the weights of the pixels that output i reads, which sum to 1.
     """
-    rows = x.flatten(1, 2) @ horizontal.mT  # the channels of an image share one product; there may be no image
+    rows = x.flatten(1, 2) @ horizontal.mT  # the channels of an image share one product
     return (vertical[:, None] @ rows.view(x.shape)).clamp_(0, 1)  # sums of weights are 1 but for rounding

@@ -75,7 +75,7 @@ APART = (
 )
 FAR_ROOMS = {  # the others are the "loop"
     "config": ("experiment/config.py",),  # its defaults, which an identity leaves out
-    "augment": ("data/augment.py", "data/ops.py"),
+    "augment": ("data/augment.py", "data/changes.py", "data/ops.py"),
     "data": ("data",),
     "models": ("models",),
     "methods": ("methods/base.py",),

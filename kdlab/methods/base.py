@@ -16,7 +16,7 @@ from ..core.errors import Error, known
 from ..core.hyper import hyper as checked_hyper
 from ..core.hyper import hyper_parameters
 from ..data import Batch
-from ..data.batches import View
+from ..data.changes import View
 from ..losses import cross_entropy, kd
 from ..models import Features, Network
 

@@ -12,7 +12,7 @@ from .. import losses
 from ..core.errors import Error
 from ..core.hyper import Positive, Share
 from ..data import Batch
-from ..data.batches import View
+from ..data.changes import View
 from .common.adapters import square
 from .common.pretext import Pretext, Task, Transform, pretext, split_versions, transformed
 from .sskd import SSKD, SSKDHead

@@ -38,7 +38,7 @@ def of_two_views(name: str, setup: Setup, part: str) -> float | None:
     """Return a number of `collapse` of two fixed views of a part's first images."""
 
     def compute() -> dict[str, float]:
-        draw = generator(setup.config.seed, "diagnostics", device=setup.device)
+        draw = generator(setup.config.seed, "diagnostics")
         images = to_device(setup.part(part)[0][:IMAGES], setup.device)
         with evaluating(setup.method):
             views = [setup.method.embed(setup.normalise(view(images, draw))) for view in setup.batches.views[:2]]

@@ -3,7 +3,7 @@
 import torch
 from fake_gpu import DEVICE, FakeGPU
 
-from kdlab.core.moving import to_device, to_host
+from kdlab.core.moving import all_to_device, to_device, to_host
 from kdlab.models import Features
 
 
@@ -19,6 +19,11 @@ def test_everything_comes_as_it_left_and_the_host_waits_once():
         torch.randn(9, generator=draw)[1::2].requires_grad_(),
     ]
     with FakeGPU() as gpu:
+        (packed, same), *_ = all_to_device(((tensors[:-1], "as it is"), {}), DEVICE)
+        assert not gpu.waits and same == "as it is" and all_to_device(tensors, torch.device("cpu")) is tensors
+        assert gpu.calls["_to_copy"] == 1 and all(x.device == DEVICE for x in packed)
+        assert all(torch.equal(x.cpu(), y) and x.dtype == y.dtype for x, y in zip(packed, tensors, strict=False))
+        gpu.waits.clear()
         away = [to_device(x, DEVICE) for x in tensors]
         assert not gpu.waits and all(x.device == DEVICE for x in away)
         assert not to_device(tensors[1], "cpu").is_pinned()

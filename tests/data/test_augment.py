@@ -1,6 +1,7 @@
 """Augmentation: every operation against torchvision image by image; what the recipes draw, and that they repeat."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torchvision.transforms import InterpolationMode
 
 from kdlab.core.errors import Error
 from kdlab.data.augment import AUGMENTATIONS, Recipe, ops
+from kdlab.data.changes import Change, changed
 
 torch.set_num_threads(1)
 B = 12
@@ -72,6 +74,18 @@ def jitter_image(image, *args):
     return image
 
 
+def jitter(x, brightness, contrast, saturation, hue, order, on=None):
+    """Four changes one after the other, as recipes draw them."""
+    factors = torch.stack([brightness, contrast, saturation, hue], 1).gather(1, order)
+    changes = [Change(ops.JITTER, (f,), op) for f, op in zip(factors.unbind(1), order.unbind(1), strict=True)]
+    return changed(x, changes if on is None else [change.only(on) for change in changes])
+
+
+def some(op, **fixed):
+    """The operation on the images that are `on`."""
+    return lambda x, *args: changed(x, [Change((partial(op, **fixed),), args[:-1]).only(args[-1])])
+
+
 def affine_image(image, angle, dx, dy, scale, shear_x, shear_y):
     return TF.affine(image, angle, [dx, dy], scale, [shear_x, shear_y], InterpolationMode.BILINEAR)
 
@@ -80,13 +94,18 @@ def affine_image(image, angle, dx, dy, scale, shear_x, shear_y):
 OPS = {
     "crop_resize": (ops.crop_resize, lambda x, *box: TF.resized_crop(x, *box, list(x.shape[1:])), boxes),
     "pad_crop": (
-        lambda x, top, left: ops.pad_crop(x, top, left, 4),
+        partial(ops.pad_crop, padding=4),
         lambda x, top, left: TF.crop(TF.pad(x, [4]), top, left, *x.shape[1:]),
         lambda h, w: torch.randint(0, 9, (2, B)),
     ),
-    "hflip": (ops.hflip, lambda x, on: TF.hflip(x) if on else x, lambda h, w: (ON,)),
+    "flip_pad_crop": (
+        partial(ops.pad_crop, padding=4),
+        lambda x, top, left, on: TF.crop(TF.pad(TF.hflip(x) if on else x, [4]), top, left, *x.shape[1:]),
+        lambda h, w: (*torch.randint(0, 9, (2, B)), ON),
+    ),
+    "hflip": (some(ops.hflip), lambda x, on: TF.hflip(x) if on else x, lambda h, w: (ON,)),
     "affine": (
-        ops.affine,
+        lambda x, *args: ops.affine(x, ops.affine_matrix(*args, *x.shape[2:])),
         affine_image,
         lambda h, w: [uniform(*r) for r in ((-180, 180), (-w / 4, w / 4), (-h / 4, h / 4), (0.5, 2), *[(-40, 40)] * 2)],
     ),
@@ -95,24 +114,24 @@ OPS = {
     "saturation": (ops.saturation, TF.adjust_saturation, lambda h, w: (uniform(0, 2),)),
     "hue": (ops.hue, TF.adjust_hue, lambda h, w: (uniform(-0.5, 0.5),)),
     "jitter": (
-        ops.jitter,
+        jitter,
         jitter_image,
         lambda h, w: [*(uniform(0.2, 1.8) for _ in range(3)), uniform(-0.5, 0.5), torch.rand(B, 4).argsort(1)],
     ),
-    "greyscale": (ops.greyscale, lambda x, on: TF.rgb_to_grayscale(x, len(x)) if on else x, lambda h, w: (ON,)),
-    "solarize": (ops.solarize, lambda x, t, on: TF.solarize(x, t) if on else x, lambda h, w: (uniform(0, 1), ON)),
+    "greyscale": (some(ops.greyscale), lambda x, on: TF.rgb_to_grayscale(x, len(x)) if on else x, lambda h, w: (ON,)),
+    "solarize": (some(ops.solarize), lambda x, t, on: TF.solarize(x, t) if on else x, lambda h, w: (uniform(0, 1), ON)),
     **{
         f"blur{k}": (
-            lambda x, sigma, on, k=k: ops.blur(x, sigma, on, k),
+            some(ops.blur, kernel_size=k),
             lambda x, sigma, on, k=k: TF.gaussian_blur(x, [k, k], [sigma, sigma]) if on else x,
             lambda h, w: (uniform(0.1, 2), ON),
         )
         for k in (1, 3, 7, 15)
     },
     "erase": (
-        lambda x, *args: ops.erase(x, *args, value=0.3),
-        lambda x, *args: TF.erase(x, *args[:4], torch.tensor(0.3)) if args[4] else x,
-        lambda h, w: (*boxes(h, w), ON),
+        partial(ops.erase, value=0.3),
+        lambda x, *box: TF.erase(x, *box, torch.tensor(0.3)),
+        boxes,
     ),
 }
 
@@ -132,11 +151,18 @@ def test_operation_equals_torchvision(name, channels, size):
 
 
 def test_jitter_leaves_out_operations_and_images():
-    x, factor, order = photos(B, 3, 8, 8) / 255, torch.full((B,), 0.5), torch.rand(B, 4).argsort(1)
-    one, still = torch.ones(B), torch.zeros(B)
-    some = ops.jitter(x, factor, None, factor, None, order, ON)
-    torch.testing.assert_close(some[ON], ops.jitter(x, factor, one, factor, still, order)[ON], atol=1e-5, rtol=0)
-    assert torch.equal(some[~ON], x[~ON])
+    x = photos(B, 3, 8, 8) / 255
+    factors, order, still = torch.full((3, B), 0.5), torch.rand(B, 4).argsort(1), torch.zeros(B)
+    some = jitter(x, *factors, still, order, ON)
+    assert torch.equal(some[ON], jitter(x, *factors, still, order)[ON]) and torch.equal(some[~ON], x[~ON])
+    for strengths, channels, active in (
+        ((0.4, 0, 0.4, 0), 3, {0, 2}),
+        ((0.4, 0.4, 0, 0.1), 1, {0, 1}),
+        ((0, 0, 0, 0.1), 1, set()),
+    ):
+        changes = Recipe(jitter=strengths, jitter_p=0.5).draw((64, channels, 8, 8), generator())
+        kinds = [change.kind for change in changes if change.kind is not None]
+        assert len(kinds) == len(active) and all(set(kind.tolist()) == active | {len(ops.JITTER)} for kind in kinds)
 
 
 # Recipes
@@ -263,18 +289,16 @@ def test_small_batches_never_fail_whatever_the_draws(name):
 @pytest.mark.parametrize(
     "name, op",
     {
-        "hflip": lambda x, none: ops.hflip(x, none.bool()),
-        "pad_crop": lambda x, none: ops.pad_crop(x, none.long(), none.long(), 2),
+        "hflip": lambda x, _: ops.hflip(x),
+        "pad_crop": lambda x, none: ops.pad_crop(x, none.long(), none.long(), padding=2),
         "crop_resize": lambda x, none: ops.crop_resize(x, none.long(), none.long(), none.long(), none.long()),
-        "affine": lambda x, none: ops.affine(x, *[none] * 6),
-        "jitter": lambda x, none: ops.jitter(
-            x, none, none, none, none, none.long()[:, None].expand(-1, 4), none.bool()
-        ),
-        "greyscale": lambda x, none: ops.greyscale(x, none.bool()),
-        "blur": lambda x, none: ops.blur(x, none, none.bool(), 3),
-        "solarize": lambda x, none: ops.solarize(x, none, none.bool()),
-        "erase": lambda x, none: ops.erase(x, *[none.long()] * 4, none.bool()),
-        "cutout": lambda x, none: ops.cutout(x, none.long(), none.long(), 4),
+        "affine": lambda x, none: ops.affine(x, ops.affine_matrix(*[none] * 6, 8, 8)),
+        "jitter": lambda x, none: jitter(x, *[none] * 4, none.long()[:, None].expand(-1, 4), none.bool()),
+        "greyscale": lambda x, _: ops.greyscale(x),
+        "blur": lambda x, none: ops.blur(x, none, kernel_size=3),
+        "solarize": ops.solarize,
+        "erase": lambda x, none: ops.erase(x, *[none.long()] * 4),
+        "cutout": lambda x, none: ops.cutout(x, none.long(), none.long(), side=4),
         "jigsaw": lambda x, none: ops.jigsaw(x, none.long()[:, None].expand(-1, 4)),
         "rotations": lambda x, none: ops.rotations(x),
         "cutmix": lambda x, none: ops.cutmix(x, none.long(), (torch.tensor(0),) * 4),

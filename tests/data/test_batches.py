@@ -76,7 +76,7 @@ CUTOUT = [  # length, centre, zeroed rows and columns, zeroed pixels: uoguelph-m
 def test_cutout_is_the_published_square(side, row, column, box, count):
     x = torch.randn(2, 3, 32, 32) + 9
     rows, columns = torch.tensor([row, 16]), torch.tensor([column, 16])
-    y = ops.cutout(x, rows, columns, side)
+    y = ops.cutout(x, rows, columns, side=side)
     top, bottom, left, right = box
     assert (y[0, :, top:bottom, left:right] == 0).all() and (y[0] == 0).sum() == 3 * count
     assert torch.equal(torch.where(y == 0, 0, x), y) and (y[1] == 0).sum() == 3 * (side // 2 * 2) ** 2

@@ -23,6 +23,7 @@ from torchvision.transforms.v2 import functional as TF
 import kdlab
 from kdlab import Config, Error
 from kdlab.data import Batches, load, split
+from kdlab.data.changes import View
 from kdlab.data.photographs import Crop, Photographs, turns
 from kdlab.engine import store
 
@@ -230,12 +231,13 @@ def test_there_is_no_process_that_could_be_killed(uneven, runs, monkeypatch):
     monkeypatch.setenv("KDLAB_WORKERS", "2")
     seen, log = [], store.RunFolder.log
 
-    def looking(images, generator):
-        seen.extend(multiprocessing.active_children())
-        return images / 255
+    class Looking(View):
+        def draw(self, shape, generator):
+            seen.extend(multiprocessing.active_children())
+            return []
 
     data = split(load(f"photographs:{uneven}", 16))
-    batches = Batches(data, [looking], sampling="all", batch=8, steps=3)
+    batches = Batches(data, [Looking()], sampling="all", batch=8, steps=3)
     assert len(list(batches.epoch(0, 0))) == 3 and not seen
     monkeypatch.setattr(
         store.RunFolder, "log", lambda *line: (seen.extend(multiprocessing.active_children()), log(*line))

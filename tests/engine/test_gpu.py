@@ -2,6 +2,7 @@
 
 import contextlib
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,8 +12,11 @@ from making import TINY, config_of
 from own_images import animals
 
 import kdlab
-from kdlab import METHODS, METRICS, Config, Error
+from kdlab import AUGMENTATIONS, METHODS, METRICS, Config, Error
+from kdlab.data import Batches, cache, load, split
+from kdlab.data.photographs import Streamed
 from kdlab.engine import store
+from kdlab.methods.common.pretext import transformed
 from kdlab.metrics.cost import latency
 
 # As Apple's GPUs are: the scarcest that the package names. SGD, as Adam's first steps make much of rounding
@@ -202,6 +206,67 @@ def test_explorers_look_at_runs_there(name, key, roots, monkeypatch):
     with going_on(config_of(key, **SMALL), roots["fake"], monkeypatch, FakeGPU(**APPLE)) as config:
         explorer = getattr(kdlab.widgets, name)(kdlab.run(config))
         assert "kdlab.widgets" in explorer.code
+
+
+def batches_there(make):
+    """Two epochs of batches, made on the device, and how often the host waited for it to make them."""
+    with FakeGPU(**APPLE) as gpu:
+        batches = make(DEVICE)
+        gpu.waits.clear()
+        made = [batch for epoch in range(2) for batch in batches.epoch(3, epoch)]
+        waits = dict(gpu.waits)
+        return [[x.cpu() for x in batch if x is not None] for batch in made], waits
+
+
+def assert_batches_alike(make):
+    """No batch waits for the device, and its bits are those of the CPU."""
+    ours, waits = batches_there(make)
+    theirs = [[x for x in batch if x is not None] for epoch in range(2) for batch in make("cpu").epoch(3, epoch)]
+    assert waits == {} and len(ours) == len(theirs)
+    assert all(torch.equal(a, b) for x, y in zip(ours, theirs, strict=True) for a, b in zip(x, y, strict=True))
+
+
+@pytest.mark.parametrize("options", [{}, {"cutout": 4, "cutmix": 0.5}], ids=["plain", "mixed"])
+@pytest.mark.parametrize("family", AUGMENTATIONS)
+def test_batches_of_every_family_wait_for_nothing(family, options):
+    roles = AUGMENTATIONS[family]
+    images = load("digits", 12)
+    data = split(replace(images, train_x=images.train_x.expand(-1, 3, -1, -1), mean=(0.5,), std=(0.2,)), 200)
+    for views, shared, sampling in (
+        (["weak", "strong", "second"], None, "pairs"),
+        (["crop"] * 4, "flip", "labelled+unlabelled"),
+    ):
+        ready = {"shared": roles[shared] if shared else None, "sampling": sampling, "batch": 16, "steps": 2, **options}
+        assert_batches_alike(lambda device, v=views, r=ready: Batches(data, [roles[x] for x in v], device=device, **r))
+
+
+@pytest.mark.parametrize("transform", ["paper", "color_drop", "crop", "color_jitter"])
+def test_batches_of_transformed_versions_wait_for_nothing(transform):
+    views = transformed([AUGMENTATIONS["digits"]["crop"]] * 4, transform)
+    data = split(load("digits"), 200)
+    assert_batches_alike(lambda device: Batches(data, views, sampling="labelled", batch=16, steps=2, device=device))
+
+
+@pytest.mark.parametrize("kind", ["photographs", "folder"])
+def test_batches_of_images_on_a_disk_wait_for_nothing(kind, tmp_path, monkeypatch):
+    place = animals(tmp_path / "pets", lambda: (20, 24), count=20)
+    monkeypatch.setenv("KDLAB_CACHE", str(tmp_path / "kept"))
+    monkeypatch.setattr(cache, "FEW", 50)
+    monkeypatch.setenv("KDLAB_MEMORY", "0.001")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*streams")
+        data = split(load(f"{kind}:{place}", 16))
+    assert isinstance(data.x, Streamed)
+    roles = AUGMENTATIONS["photographs"]
+    for views, shared in (["strong", "second"], None), (["crop"] * 4, "flip"):
+        ready = {"shared": roles[shared] if shared else None, "sampling": "all", "batch": 8, "steps": 2, "cutmix": 0.5}
+        assert_batches_alike(lambda device, v=views, r=ready: Batches(data, [roles[x] for x in v], device=device, **r))
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_batches_of_every_method_wait_for_nothing(key):
+    config = config_of(key, **SMALL)
+    assert batches_there(lambda device: kdlab.assemble(config).batches)[1] == {}
 
 
 def test_latency_waits_for_the_device(monkeypatch):

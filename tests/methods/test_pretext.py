@@ -9,7 +9,7 @@ from making import TINY, config_of, make
 from kdlab import METHODS, Config, Error, assemble, losses
 from kdlab.data import Batch
 from kdlab.data.augment import AUGMENTATIONS, ops
-from kdlab.methods.common.pretext import CHANGES, FOUR, TASKS, one_of_four, pretext, split_versions, transformed, turn
+from kdlab.methods.common.pretext import CHANGES, TASKS, Then, Turn, pretext, split_versions, transformed
 from kdlab.models import build
 
 OTHER = [task for task in TASKS if task != "contrastive"]
@@ -89,7 +89,7 @@ def test_each_transform_by_itself():
     x, draw = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(1)), torch.Generator().manual_seed(0)
     grey = CHANGES["color_drop"](x, draw)
     assert torch.equal(grey[:, 0], grey[:, 1]) and torch.equal(grey[:, 1], grey[:, 2])
-    turned, quarters = turn(x, draw), [0] * 4
+    turned, quarters = Turn()(x, draw), [0] * 4
     for image, old in zip(turned, x, strict=True):
         (quarter,) = [k for k in range(4) if torch.equal(image, old.rot90(k, (1, 2)))]
         quarters[quarter] += 1
@@ -103,8 +103,10 @@ def test_each_transform_by_itself():
 
 def test_the_papers_mixture_is_one_of_four_for_each_image():
     x = torch.rand(200, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-    y, draw = one_of_four(x, torch.Generator().manual_seed(3)), torch.Generator().manual_seed(3)
-    each = [change(x, draw) for change in FOUR]  # the same draws, made before it is drawn which of them counts
+    y, draw = CHANGES["paper"](x, torch.Generator().manual_seed(3)), torch.Generator().manual_seed(3)
+    each = [
+        change(x, draw) for change in CHANGES["paper"].views
+    ]  # the same draws, made before it is drawn which of them counts
     which = torch.stack([(y == one).flatten(1).all(1) for one in each])
     assert which.any(0).all() and (which.sum(1) > 30).all()
 
@@ -119,7 +121,8 @@ def test_the_normal_version_is_left_alone_and_the_others_are_transformed():
     batch = next(setup.batches.epoch(0, 0))
     shown, _ = setup.method.pretext.show(batch)
     assert torch.equal(shown[0::4], batch.x[0]) and torch.equal(shown[2::4], batch.x[2]), "nothing is turned"
-    assert len(set(setup.batches.views)) == 4 and setup.batches.views[0] is AUGMENTATIONS["digits"]["crop"]
+    crop = AUGMENTATIONS["digits"]["crop"]
+    assert setup.batches.views == [crop, *[Then(crop, CHANGES["crop"])] * 3]
 
 
 # Methods

@@ -5,6 +5,7 @@ The changes that make the versions are here too.
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -15,37 +16,55 @@ from ... import losses
 from ...core.errors import Error
 from ...data import Batch
 from ...data.augment import Recipe, ops
-from ...data.batches import View
+from ...data.changes import Change, View
 from .adapters import Shape, mlp
 
 Transform = Literal["rotation", "paper", "color_drop", "crop", "color_jitter"]
 
 
-def turn(images: Tensor, draw: torch.Generator) -> Tensor:
+class Turn(View):
     """Each image (B, C, H, H) turned by 0, 90, 180 or 270 degrees, equally likely."""
-    return _picked(ops.rotations(images).unflatten(0, (-1, 4)).transpose(0, 1), draw)
+
+    def draw(self, shape: Sequence[int], generator: torch.Generator) -> list[Change]:
+        turns = tuple(partial(torch.rot90, k=quarter, dims=(2, 3)) for quarter in range(4))
+        return [Change(turns, kind=_one_of(4, shape, generator))]
 
 
-def one_of_four(images: Tensor, draw: torch.Generator) -> Tensor:
-    """Each image (B, C, H, H) by one of FOUR, equally likely."""
-    return _picked(torch.stack([change(images, draw) for change in FOUR]), draw)
+@dataclass(frozen=True)
+class Mixture(View):
+    """Each image changed as one of several views does it, equally likely."""
+
+    views: tuple[View, ...]
+
+    def draw(self, shape: Sequence[int], generator: torch.Generator) -> list[Change]:
+        every = [view.draw(shape, generator) for view in self.views]
+        which = _one_of(len(every), shape, generator)
+        return [change.only(which == place) for place, changes in enumerate(every) for change in changes]
 
 
-def _picked(versions: Tensor, draw: torch.Generator) -> Tensor:
-    """One of the versions (V, B, C, H, W) of each image, equally likely."""
-    count, B = versions.shape[:2]
-    version = (torch.rand(B, generator=draw, device=versions.device) * count).long()
-    return versions[version, torch.arange(B, device=versions.device)]
+def _one_of(count: int, shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    return (torch.rand(shape[0], generator=generator) * count).long()
+
+
+@dataclass(frozen=True)
+class Then(View):
+    """Each image changed as one view does it, then as another."""
+
+    first: View
+    second: View
+
+    def draw(self, shape: Sequence[int], generator: torch.Generator) -> list[Change]:
+        return self.first.draw(shape, generator) + self.second.draw(shape, generator)
 
 
 # Strengths are a reconstruction: the crop and the colours of MoCo's demonstration on CIFAR-10
+GREY, CROP, COLOURS = Recipe(grey_p=1.0), Recipe(crop_scale=(0.2, 1.0)), Recipe(jitter=(0.4, 0.4, 0.4, 0.1))
 CHANGES: dict[str, View] = {
-    "color_drop": Recipe(grey_p=1.0),
-    "crop": Recipe(crop_scale=(0.2, 1.0)),
-    "color_jitter": Recipe(jitter=(0.4, 0.4, 0.4, 0.1)),
-    "paper": one_of_four,
+    "color_drop": GREY,
+    "crop": CROP,
+    "color_jitter": COLOURS,
+    "paper": Mixture((GREY, Turn(), CROP, COLOURS)),
 }
-FOUR: tuple[View, ...] = (CHANGES["color_drop"], turn, CHANGES["crop"], CHANGES["color_jitter"])
 
 
 def transformed(views: Sequence[View], transform: str) -> list[View]:
@@ -54,11 +73,7 @@ def transformed(views: Sequence[View], transform: str) -> list[View]:
     "rotation" turns images later, in `ops.turned`.
     """
     normal, *others = views
-    return list(views) if transform == "rotation" else [normal, *(partial(_after, v, transform) for v in others)]
-
-
-def _after(view: View, transform: str, images: Tensor, draw: torch.Generator) -> Tensor:
-    return CHANGES[transform](view(images, draw), draw)
+    return list(views) if transform == "rotation" else [normal, *(Then(view, CHANGES[transform]) for view in others)]
 
 
 Task = Literal["contrastive", "rotation", "jigsaw", "exemplar"]
