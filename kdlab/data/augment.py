@@ -169,7 +169,7 @@ AUGMENTATIONS: dict[str, dict[str, Recipe]] = {
 
 
 class _Draw:
-    """Draws random parameters for a batch, each a tensor (B,) on the host, from one generator."""
+    """Draws random parameters for a batch on the host, each a tensor (B,)."""
 
     def __init__(self, generator: torch.Generator, shape: Sequence[int]) -> None:
         self.generator = generator

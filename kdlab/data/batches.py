@@ -221,9 +221,9 @@ class Batches:
         return self.images if isinstance(self.images, Streamed) else self.images.to(self.device, non_blocking=True)
 
     def _read(self, order: Tensor, key: tuple[int, int], start: int) -> Iterator[Tensor]:
-        """Yield the images (1 or views, B, C, H, W) of every batch of `order` (steps, B), from `start` on.
+        """Yield the images of every batch, from `start` on; of those in memory the rows.
 
-        Of images in memory it yields the rows.
+        The images are (1 or views, B, C, H, W), `order` is (steps, B).
         """
         x = self.x
         if isinstance(x, Photographs):

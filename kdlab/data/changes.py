@@ -1,4 +1,4 @@
-"""Changes of images: drawn and sorted on the host, carried out on the device in whole batches."""
+"""Changes of images: drawn and sorted on the host, made on the device."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -13,10 +13,10 @@ FEW = 16  # images that are not worth parting
 
 
 class Change(NamedTuple):
-    """Operations on a batch of images (B, C, H, W), with parameters (B, ...) on the host.
+    """Operations on a batch of images, with parameters (B, ...) on the host.
 
-    Image i becomes what `ops[kind[i]](images, *parameters)` makes of it, and stays as it is where `kind` is len(ops).
-    Such operations may write into their images. Without `kind` there is one operation, for all.
+    Of images (B, C, H, W) image i becomes what `ops[kind[i]](images, *parameters)` makes of it, and stays as it is
+    where `kind` is len(ops). Such operations may write into their images. Without `kind` there is one, for all.
     """
 
     ops: tuple[Callable[..., Tensor], ...]
@@ -30,7 +30,7 @@ class Change(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A change of images that are brought into an `order` first: the next `sizes[k]` of them are for `ops[k]`."""
+    """Bring images into an `order`, then change them: `sizes[k]` by `ops[k]`."""
 
     order: Tensor | None
     ops: Sequence[Callable[..., Tensor]]
@@ -47,20 +47,24 @@ class Plan(NamedTuple):
     def carry_out(self, images: Tensor, out: Tensor) -> Tensor:
         """Write changed `images` (B, C, H, W) into `out`, and return it."""
         for piece, result, steps in zip(images.split(self.size), out.split(self.size), self.pieces, strict=False):
-            x = piece
-            for order, ops, sizes, parameters in steps[:-1]:
-                if order is None:
-                    x = ops[0](x, *parameters)
-                    continue
-                x = x.index_select(0, order)
-                for op, part, *each in zip(ops, x.split(sizes), *(p.split(sizes) for p in parameters), strict=False):
-                    if len(part) and (new := op(part, *each)) is not part:
-                        part.copy_(new)
-            if (order := steps[-1].order) is None:
-                result.copy_(x)
-            else:
-                torch.index_select(x, 0, order, out=result)
+            with torch.inference_mode(out.device.type == "cpu"):  # an operation takes a fifth less of the host's time
+                _make(steps, piece, result)
         return out
+
+
+def _make(steps: Sequence[Step], x: Tensor, out: Tensor) -> None:
+    for order, ops, sizes, parameters in steps[:-1]:
+        if order is None:
+            x = ops[0](x, *parameters)
+            continue
+        x = x.index_select(0, order)
+        for op, part, *each in zip(ops, x.split(sizes), *(p.split(sizes) for p in parameters), strict=False):
+            if len(part) and (new := op(part, *each)) is not part:
+                part.copy_(new)
+    if (order := steps[-1].order) is None:
+        out.copy_(x)
+    else:
+        torch.index_select(x, 0, order, out=out)
 
 
 def plan(changes: Sequence[Change], shape: Sequence[int], device: torch.device) -> Plan:

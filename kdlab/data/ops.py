@@ -217,7 +217,8 @@ def blur(x: Tensor, sigma: Tensor, *, kernel_size: int) -> Tensor:
     """
     offsets = torch.arange(kernel_size, device=x.device) - kernel_size // 2
     kernel = (-0.5 * (offsets / sigma[:, None]) ** 2).softmax(1)
-    return weigh_pixels(x, *(_reflected(kernel, offsets, n) for n in x.shape[2:]))
+    weights = {n: _reflected(kernel, offsets, n) for n in set(x.shape[2:])}
+    return weigh_pixels(x, *(weights[n] for n in x.shape[2:]))
 
 
 def _reflected(kernel: Tensor, offsets: Tensor, n: int) -> Tensor:
