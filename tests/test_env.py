@@ -14,6 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from kdlab import __version__
+from kdlab.engine.tracking import TRACKERS
 
 ROOT = Path(__file__).resolve().parents[1]
 TOML = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -21,8 +22,9 @@ PROJECT = TOML["project"]
 LOCK = (ROOT / "requirements.lock").read_text()
 CONDA = (ROOT / "environment.yml").read_text()
 
-GROUPS = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
-DECLARED = [Requirement(text) for group in GROUPS for text in group]
+EXTRAS = {name: group for name, group in PROJECT["optional-dependencies"].items() if name not in TRACKERS}
+GROUPS = [PROJECT["dependencies"], *EXTRAS.values()]
+DECLARED = [Requirement(text) for group in GROUPS for text in group]  # and locked
 # one entry of the lock: "name[extra, ...]==1.0 ; marker \", then its hashes on lines of their own
 ENTRIES = re.findall(r"^(\S+(?:, \S+)*==[^\\\n]+)((?:\\\n +--hash=sha256:[0-9a-f]{64} ?)*)", LOCK, flags=re.MULTILINE)
 PINS = [Requirement(text) for text, _ in ENTRIES]
@@ -86,7 +88,14 @@ def test_each_dependency_is_declared_once():
     listed = re.findall(r"^ *- +[\"']?(.+?)[\"']?$", CONDA.split("dependencies:")[1], flags=re.MULTILINE)
     assert [re.split("[=<> ]", item)[0] for item in listed] == ["python", "pip", "pip:", "-e"]
     (extras,) = re.findall(r"^-e \.\[(.+)\]$", listed[-1])
-    assert set(extras.split(",")) == set(PROJECT["optional-dependencies"]), "conda users get what there is"
+    assert set(extras.split(",")) == set(EXTRAS), "conda users get what there is"
+
+
+def test_every_tracker_is_an_extra_of_its_name():
+    trackers = {name: PROJECT["optional-dependencies"][name] for name in TRACKERS}
+    assert {name: [Requirement(text).name for text in group] for name, group in trackers.items()} == {
+        name: [name] for name in TRACKERS
+    }
 
 
 def test_what_builds_the_package_is_pinned_too():

@@ -31,6 +31,9 @@ def run_(
     devices: Annotated[
         int | None, typer.Option(help="devices that share each batch of the run, its teacher and initial runs")
     ] = None,
+    track: Annotated[
+        str | None, typer.Option(help="mirror the log, an epoch a line, to wandb, trackio or tensorboard")
+    ] = None,
 ) -> None:
     """Train one experiment, its teacher first, or print its stored result."""
     from ..engine.process import end_with_parent
@@ -42,7 +45,7 @@ def run_(
     if devices is not None:
         config = config.throughout(devices=devices)
     try:
-        result = run(config, fresh=fresh)
+        result = run(config, fresh=fresh, track=track)
     except KeyboardInterrupt:
         print("kdlab: interrupted; the same command, without --fresh, goes on from there", file=sys.stderr)
         raise typer.Exit(130) from None

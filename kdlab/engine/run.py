@@ -15,9 +15,10 @@ from ..experiment.setup import Setup, assemble, build_method, chain_images, own_
 from ..metrics import check_monitor, cost, diagnose, due, evaluate
 from ..models import evaluating
 from .identity import changed_rooms, edited_files, metric_code
-from .reading import MissingError
+from .reading import MissingError, read_log
 from .result import Result, trusted
-from .store import RunFolder
+from .store import Hook, RunFolder
+from .tracking import mirrored
 from .train import fit
 
 FEW_STEPS = 100  # below that hardly any network leaves chance
@@ -25,7 +26,7 @@ TRACKED = ("accuracy", "top5")
 Seen = TypeVar("Seen")
 
 
-def run(config: Config, *, fresh: bool = False) -> Result:
+def run(config: Config, *, fresh: bool = False, hooks: Sequence[Hook] = (), track: str | None = None) -> Result:
     """Run an experiment and return its `Result`.
 
     Finished before: the stored result comes back at once. Half done: it goes on from the last checkpoint and ends
@@ -37,16 +38,27 @@ def run(config: Config, *, fresh: bool = False) -> Result:
     result of other networks, or of another loop, than today's comes back with a warning; `fresh` removes what is stored
     of this run and of what it stands on, and trains anew. What the machine refuses, room on a disk, a permission,
     memory, is an `Error` too; what is stored stays.
+
+    Each of `hooks` is called with every line of the run's log, a dict, in order: as it is written, or again where it
+    was written before, of a run that goes on or is stored. They change neither the run nor its numbers. What one
+    raises stops the training as any error does, and the next call goes on from the last checkpoint.
+
+    `track` names a tracker (a key of TRACKERS) that mirrors the log of this run, and of the stages that train.
     """
     with machine_errors(runs_root()):
         folder = RunFolder(config, chain_images(config))
-        if not fresh and (result := stored(folder)):
+        folder.hooks += hooks
+        with mirrored(folder, track):
+            result = None if fresh else stored(folder)
+            if result is None:
+                setup = checked(folder, fresh)
+                for each in folder.chain() if fresh else ():
+                    with each.lock.hold():
+                        each.clear()
+                result = _complete(setup, folder)
+            if folder.hooks and not folder.lines:  # it was stored, or another process trained it
+                folder.notify(read_log(folder.path))
             return result
-        setup = checked(folder, fresh)
-        for each in folder.chain() if fresh else ():
-            with each.lock.hold():
-                each.clear()
-        return _complete(setup, folder)
 
 
 def run_seeds(config: Config, seeds: Iterable[int]) -> list[Result]:
@@ -80,7 +92,7 @@ def watch(config: Config, look: Callable[[Setup], Seen]) -> list[Seen]:
         with fitting_threads(_work(setup)):
             with evaluating(setup.method):
                 note(0, setup)
-            fit(setup, hooks=[note])
+            fit(setup, measures=[note])
     return views
 
 
@@ -190,8 +202,8 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
 def track(epoch: int, setup: Setup) -> dict[str, float]:
     """Measure columns track/accuracy and track/top5 on the test images.
 
-    A hook of `fit` for `Config(track_test=True)`, to compare with papers that report the best epoch; nothing is chosen
-    by it. Empty where no classifier is trained.
+    A measure of `fit` for `Config(track_test=True)`, to compare with papers that report the best epoch; nothing is
+    chosen by it. Empty where no classifier is trained.
     """
     if "model" in setup.method.frozen:
         return {}

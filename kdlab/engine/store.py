@@ -15,7 +15,7 @@ import shutil
 import time
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill, plus t
 WITHIN_SECONDS = 60.0  # and of that at most this much
 CHECKPOINT_SHARE = 0.05  # but writing large states takes no more than this share of the time
 CHECKPOINTS = ("checkpoint.pt", "checkpoint.previous.pt")  # the newest first
+Hook = Callable[[dict[str, Any]], object]  # of a run: called with each line of its log; what it returns is not used
 STATE = {"method", "optimizer", "best", "precision", "epoch", "stop", "seconds"}  # what each of them has
 
 
@@ -71,6 +72,7 @@ class RunFolder:
         self.saved_at, self.save_seconds = time.monotonic(), 0.0
         self.far = far_code()  # of a run that goes on after a kill, as it was when it began
         self.lines: list[dict[str, Any]] = []  # of the log, an epoch each, as far as this process trained or took over
+        self.hooks: list[Hook] = []
         self.lock = RunLock(self.path)
 
     def chain(self) -> Iterator["RunFolder"]:
@@ -191,7 +193,10 @@ class RunFolder:
     # What the loop asks of its checkpoints
 
     def load(self) -> dict[str, Any] | None:
-        """Load the last good checkpoint, or None, and cut the log to its epochs."""
+        """Load the last good checkpoint, or None, and cut the log to its epochs.
+
+        The hooks are called with these.
+        """
         state, damaged = None, list[str]()
         for path in (self.path / name for name in CHECKPOINTS):
             if state is None and path.exists():
@@ -208,6 +213,7 @@ class RunFolder:
         self.lines = self._logged(state)
         if self.lines or (self.path / "log.jsonl").exists():
             self._write_log()
+        self.notify(self.lines)
         return state
 
     def _checkpoint(self, path: Path) -> dict[str, Any]:
@@ -258,12 +264,19 @@ class RunFolder:
         self.save_seconds = self.saved_at - began
 
     def log(self, line: dict[str, Any]) -> None:
-        """Append one epoch to log.jsonl."""
+        """Append one epoch to log.jsonl, then call the hooks with it."""
         self.lock.check()
         text = json.dumps(line)
         with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(f"{text}\n")
         self.lines.append(json.loads(text))
+        self.notify(self.lines[-1:])
+
+    def notify(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Call every hook with each line of the log; each has a copy of its own."""
+        for line in lines:
+            for hook in self.hooks:
+                hook(dict(line))
 
     # What stands in the folder
 

@@ -25,7 +25,7 @@ from .store import RunFolder
 if TYPE_CHECKING:
     from .devices import Team
 
-Hook = Callable[[int, Setup], Mapping[str, float]]  # (epochs done, setup) -> numbers that join the line of the log
+Measure = Callable[[int, Setup], Mapping[str, float]]  # (epochs done, setup) -> numbers that join the line of the log
 
 
 def learning_rate(config: Config, progress: float) -> float:
@@ -180,7 +180,9 @@ class Training:
             torch.mps.set_rng_state(states["device"])
 
 
-def fit(setup: Setup, folder: RunFolder | None = None, hooks: Sequence[Hook] = (), bar: Any = None) -> dict[str, Any]:
+def fit(
+    setup: Setup, folder: RunFolder | None = None, measures: Sequence[Measure] = (), bar: Any = None
+) -> dict[str, Any]:
     """Train `setup.method`, from the last checkpoint in `folder` if there is one.
 
     Without a folder neither checkpoint nor log is kept.
@@ -199,17 +201,17 @@ def fit(setup: Setup, folder: RunFolder | None = None, hooks: Sequence[Hook] = (
     check_precision(setup.config, setup.device)
     check_monitor(setup)
     if setup.config.devices == 1:
-        return train(setup, folder, hooks, bar)
+        return train(setup, folder, measures, bar)
     from .devices import together
 
     with together(setup) as team:
-        return train(setup, folder, hooks, bar, team)
+        return train(setup, folder, measures, bar, team)
 
 
 def train(
     setup: Setup,
     folder: RunFolder | None = None,
-    hooks: Sequence[Hook] = (),
+    measures: Sequence[Measure] = (),
     bar: Any = None,
     team: "Team | None" = None,
 ) -> dict[str, Any]:
@@ -242,8 +244,8 @@ def train(
         if team is not None:
             training.stop = team.agree(training.stop)
         with evaluating(method):
-            for hook in hooks:
-                line |= hook(epoch, setup)
+            for measure in measures:
+                line |= measure(epoch, setup)
         line |= {
             "seconds": round(elapsed, 4),
             "images_per_second": round(batches.steps * batches.images_per_step / elapsed),

@@ -74,6 +74,7 @@ def test_run_table_and_a_file_of_fields(kdlab, tmp_path):
         (["run", "labels=5"], "labels=5 is less than one a class"),
         (["run", "epoch=3"], "unknown field of Config 'epoch': did you mean 'epochs'"),
         (["run", "--file", "nowhere.json"], "there is no file nowhere.json"),
+        (["run", "--track", "wnadb"], "unknown tracker 'wnadb': did you mean 'wandb'"),
         (["run", "dataset=folder:nowhere"], "there is no folder nowhere"),
         (["notebooks", "execute", "00_tor"], "unknown notebook '00_tor': did you mean '00_tour'"),
         (["tour", "-p", "sed=1"], "unknown parameter of 00_tour.ipynb 'sed': did you mean 'seeds'"),

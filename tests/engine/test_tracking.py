@@ -1,96 +1,192 @@
-"""Test accuracy by epoch: logged and told, and nothing else is changed by it."""
+"""Hooks get every line of a run's log, trackers mirror them, and neither changes the run."""
+
+import json
+import sqlite3
+from importlib.machinery import ModuleSpec
+from types import SimpleNamespace
 
 import pytest
 import torch
+from killing import killed
 from making import TINY, config_of
 from safetensors.torch import load_file
 
-from kdlab import Config, run
-from kdlab.engine import run as experiment
-from kdlab.engine.identity import hash_of, identity
-from kdlab.engine.run import tracked
-from kdlab.experiment.setup import chain_images
-from kdlab.studies.evidence import row
+from kdlab import Config, Error, run
+from kdlab.engine import tracking
 
-TRACKED = Config(**TINY, track_test=True)
-COLUMNS = {
-    f"track/{name}/{which}" for name in ("accuracy", "top5", "epoch") for which in ("last", "best_val", "best_test")
-}
+CONFIG = Config(**TINY)
 
 
-def test_by_hand():
-    log = [
-        {"epoch": 1, "track/accuracy": 50.0, "track/top5": 90.0, "val/accuracy": 40.0},
-        {"epoch": 2, "track/accuracy": 60.0, "track/top5": 80.0},
-        {"epoch": 3, "track/accuracy": 60.0, "track/top5": 95.0, "val/accuracy": 45.0},
-        {"epoch": 4, "track/accuracy": 55.0, "track/top5": 85.0, "val/accuracy": 45.0},
-    ]
-    assert tracked(log) == {
-        "track/accuracy/last": 55.0,
-        "track/accuracy/best_test": 60.0,
-        "track/accuracy/best_val": 60.0,
-        "track/top5/last": 85.0,
-        "track/top5/best_test": 80.0,
-        "track/top5/best_val": 95.0,
-        "track/epoch/last": 4,
-        "track/epoch/best_test": 2,
-        "track/epoch/best_val": 3,
-    }
-    without = [{name: value for name, value in line.items() if not name.startswith("val/")} for line in log]
-    assert set(tracked(without)) == {column for column in COLUMNS if "best_val" not in column}
-    assert tracked([]) == tracked([{"epoch": 1, "val/accuracy": 3.0}]) == {}
+def log(result):
+    return [json.loads(line) for line in (result.folder / "log.jsonl").read_text().splitlines()]
 
 
-def test_a_run_that_is_tracked_is_the_same_run(runs):
-    plain, seen = run(Config(**TINY)), run(TRACKED)
-    log = seen.log()
-    assert {"track/accuracy", "track/top5"} <= set(log) and log["track/accuracy"].notna().all()
-    assert set(seen.metrics) - set(plain.metrics) == COLUMNS and not any(c.startswith("track") for c in plain.log())
-    assert seen["track/accuracy/last"] == seen["test/accuracy"] == plain["test/accuracy"]
-    assert seen["track/top5/last"] == seen["test/top5"]
-    assert seen["track/accuracy/best_test"] == log["track/accuracy"].max()
-    assert seen["track/accuracy"]["best_val"] == log["track/accuracy"][log["val/accuracy"].argmax()]
-    ours, theirs = (load_file(result.folder / "weights.safetensors") for result in (plain, seen))
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    assert set(row("a", seen)) - set(row("a", plain)) == COLUMNS
+def weights(result):
+    return load_file(result.folder / "weights.safetensors")
 
 
-def test_at_its_default_it_changes_no_identity():
-    told = identity(Config(**TINY), chain_images(TRACKED))
-    assert "track_test" not in told["config"]
-    assert hash_of(told) != hash_of(identity(TRACKED, chain_images(TRACKED)))
+# Hooks
 
 
-@pytest.mark.parametrize("method", ["simclr", "sskd_head"])
-def test_nothing_is_tracked_where_no_classifier_learns(method, runs):
-    result = run(config_of(method, track_test=True, epochs=1))
-    assert not any(column.startswith("track") for column in [*result.metrics, *result.log()])
-
-
-def test_early_stopping_restores_what_validation_chose(runs):
-    result = run(TRACKED.replace(patience=1, epochs=6))
-    assert result["test/accuracy"] == result["track/accuracy/best_val"]
-    assert result["track/epoch/best_val"] == result["best_epoch"]
-
-
-def test_a_run_that_was_stopped_tells_the_same(runs, monkeypatch, tmp_path):
-    whole = run(TRACKED)
+def test_hooks_get_the_log_as_it_is_written_and_change_nothing(runs, monkeypatch, tmp_path):
+    plain, lines, lengths = run(CONFIG), [], []
     monkeypatch.setenv("KDLAB_RUNS", str(tmp_path / "again"))
-    original = experiment.track
 
-    def stop(epoch, setup):
-        if epoch == 2:
-            raise KeyboardInterrupt
-        return original(epoch, setup)
+    def meddle(line):
+        lines.append(dict(line))
+        lengths.append(len((tmp_path / "again" / plain.folder.name / "log.jsonl").read_text().splitlines()))
+        torch.rand(3)
+        line.clear()
 
-    with monkeypatch.context() as patch:
-        patch.setattr(experiment, "track", stop)
-        with pytest.raises(KeyboardInterrupt):
-            run(TRACKED)
-    again = run(TRACKED)
-    assert {c: again[c] for c in COLUMNS} == {c: whole[c] for c in COLUMNS}
+    others = []
+    hooked = run(CONFIG, hooks=[meddle, others.append])
+    assert lines == others == log(hooked) and lengths == [1, 2, 3]
+    assert hooked.folder.name == plain.folder.name
+    assert all(torch.equal(tensor, weights(plain)[name]) for name, tensor in weights(hooked).items())
 
 
-def test_the_presets_stages_are_tracked_too():
-    config = Config(method="sskd", preset="paper", track_test=True)
-    assert config.track_test and config.teacher.track_test and config.teacher.init.track_test
+def test_a_stored_run_gives_hooks_its_log_again_and_its_stages_give_none(runs):
+    config, lines = config_of("kd"), []
+    assert run(config.teacher, hooks=[lines.append]) and len(lines) == TINY["epochs"]
+    lines.clear()
+    result = run(config, hooks=[lines.append])
+    assert lines == log(result) and all("loss/kd" in line for line in lines)
+    run(config, hooks=[lines.append])
+    assert lines == log(result) * 2
+    run(CONFIG.replace(epochs=0), hooks=[lines.append])
+    assert len(lines) == 2 * TINY["epochs"]
+
+
+def test_a_run_that_goes_on_gives_hooks_the_earlier_lines_first(runs, monkeypatch):
+    killed(CONFIG, monkeypatch, 2, "save")
+    lines = []
+    assert log(run(CONFIG, hooks=[lines.append])) == lines
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+
+
+def test_what_a_hook_raises_stops_the_run_which_goes_on_from_its_checkpoint(runs, monkeypatch, tmp_path):
+    def refuse(line):
+        if line["epoch"] == 2:
+            raise ZeroDivisionError("enough")
+
+    with pytest.raises(ZeroDivisionError, match="enough"):
+        run(CONFIG, hooks=[refuse])
+    (folder,) = (path for path in runs.iterdir() if path.is_dir())
+    assert (folder / "checkpoint.pt").exists() and not (folder / "result.json").exists()
+    gone_on = run(CONFIG)
+    monkeypatch.setenv("KDLAB_RUNS", str(tmp_path / "again"))
+    assert all(torch.equal(tensor, weights(gone_on)[name]) for name, tensor in weights(run(CONFIG)).items())
+
+
+# Trackers
+
+
+@pytest.fixture(scope="module")
+def trackio_folder(tmp_path_factory):
+    """Where trackio keeps its projects, which it asks for when it is imported."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("trackio")
+        patch.setenv("TRACKIO_DIR", str(folder))
+        pytest.importorskip("trackio")
+        yield folder
+
+
+def check_interrupted_and_stored(config, read, name, monkeypatch):
+    """Its curve is whole after an interruption and after a second look, and so is its teacher's."""
+    killed(config, monkeypatch, 1, "save")
+    result = run(config, track=name)
+    assert read(result) == log(result) and len(log(result)) == TINY["epochs"]
+    teacher = run(config.teacher, track=name)  # trained by `killed`, without a tracker
+    assert read(teacher) == log(teacher) and read(result) == log(result)
+    run(config, track=name)
+    assert read(result) == log(result)
+    both = run(config, track=name, fresh=True), run(config.teacher)
+    assert [read(each) for each in both] == [log(each) for each in both]
+
+
+def test_trackio_stores_every_line_once(runs, trackio_folder, monkeypatch, capsys):
+    def read(result):
+        with sqlite3.connect(trackio_folder / "kdlab.db") as database:
+            query = "SELECT step, metrics FROM metrics WHERE run_name = ? ORDER BY id"
+            rows = database.execute(query, (result.folder.name,)).fetchall()
+        assert [step for step, _ in rows] == list(range(1, len(rows) + 1))
+        return [json.loads(metrics) for _, metrics in rows]
+
+    check_interrupted_and_stored(config_of("kd"), read, "trackio", monkeypatch)
+    assert capsys.readouterr().out == "", "standard output is for results"
+    with sqlite3.connect(trackio_folder / "kdlab.db") as database:
+        configs = [json.loads(text) for (text,) in database.execute("SELECT config FROM configs")]
+    assert {config["model"] for config in configs} == {"litenet_dsc", "resnet18"}
+
+
+def test_tensorboard_reads_every_line_once(runs, monkeypatch):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+
+    def read(result):
+        events = accumulator.EventAccumulator(str(result.folder)).Reload()
+        lines = [{} for _ in range(TINY["epochs"])]
+        for name in events.Tags()["scalars"]:
+            for event in events.Scalars(name):
+                assert name not in lines[event.step - 1]
+                lines[event.step - 1][name] = pytest.approx(event.value, rel=1e-6)
+        return lines
+
+    check_interrupted_and_stored(config_of("kd"), read, "tensorboard", monkeypatch)
+
+
+def test_wandb_writes_every_line_without_a_network(runs, monkeypatch, tmp_path):
+    library = pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    result = run(CONFIG, track="wandb")
+    library.teardown()  # its service writes the last lines
+    (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    content = file.read_bytes()
+    assert result.folder.name in file.name
+    assert all(
+        json.dumps(line[name]).encode() in content for line in log(result) for name in ("loss", "train/weight_norm")
+    )
+
+
+@pytest.fixture
+def wandb(monkeypatch):
+    """W&B's three calls, written down."""
+    calls = []
+    opened = SimpleNamespace(step=0, log=lambda line, step: calls.append(step), finish=lambda: calls.append("finish"))
+    fake = SimpleNamespace(calls=calls, run=opened, init=lambda **options: calls.append(options) or opened)
+    monkeypatch.setattr(tracking, "import_module", lambda name: fake)
+    monkeypatch.setattr(tracking, "find_spec", lambda name: SimpleNamespace(origin="a file"))
+    return fake
+
+
+def test_wandb_gets_a_run_for_each_that_trains_and_only_what_it_lacks(wandb, runs):
+    config = config_of("kd")
+    result = run(config, track="wandb")
+    teacher, *steps, student = wandb.calls[0], *wandb.calls[1:5], wandb.calls[5]
+    assert steps == [1, 2, 3, "finish"] == wandb.calls[6:]
+    assert student["id"] == student["name"] == result.folder.name and student["resume"] == "allow"
+    assert teacher["config"]["model"] == "resnet18" and student["config"]["teacher"] == teacher["config"]
+    wandb.calls.clear()
+    wandb.run.step = 3  # as of a run that has two lines
+    run(config, track="wandb")
+    assert [call for call in wandb.calls if not isinstance(call, dict)] == [3, "finish"]
+
+
+@pytest.mark.parametrize("moment", ["init", "log", "finish"])
+def test_a_tracker_that_fails_is_warned_of_once_and_the_run_ends(moment, wandb, runs):
+    def fail(*_, **__):
+        raise ConnectionError("no route\nto host")
+
+    setattr(wandb if moment == "init" else wandb.run, moment, fail)
+    with pytest.warns(UserWarning, match=r"^tracker wandb failed \(ConnectionError: no route to host\): ") as caught:
+        result = run(config_of("kd"), track="wandb")
+    assert len(caught) == 1
+    assert len(log(result)) == result["epochs"] == TINY["epochs"]
+
+
+@pytest.mark.parametrize("spec", [None, ModuleSpec("trackio", None)], ids=["nothing", "a folder of that name"])
+def test_a_tracker_that_is_not_installed_is_refused_before_anything_trains(spec, runs, monkeypatch):
+    monkeypatch.setattr(tracking, "find_spec", lambda name: spec)
+    with pytest.raises(Error, match=r"tracker 'trackio' is not installed: pip install 'kdlab\[trackio\]'"):
+        run(CONFIG, track="trackio")
+    assert not list(runs.iterdir())
