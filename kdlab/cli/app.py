@@ -13,6 +13,7 @@ from ..core.errors import Error, machine_sentence
 from ..core.output import shown, write_anything
 from ..core.places import described
 from . import data, housekeeping, notebooks, runs, study, sweep
+from .bench import bench
 
 app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -25,6 +26,7 @@ app.add_typer(notebooks.opening)
 app.add_typer(runs.app)
 app.add_typer(housekeeping.app, name="runs")
 app.add_typer(sweep.app)
+app.command()(bench)
 app.add_typer(study.app, name="study")
 app.add_typer(data.app, name="data")
 app.add_typer(notebooks.app, name="notebooks")

@@ -89,7 +89,7 @@ def watch(config: Config, look: Callable[[Setup], Seen]) -> list[Seen]:
         setup = assemble(whole, folder.images)
         _check_runs(setup, folder, fresh=False)
         setup = with_trained_stages(setup, folder)
-        with fitting_threads(_work(setup)):
+        with fitting_threads(step_macs(setup)):
             with evaluating(setup.method):
                 note(0, setup)
             fit(setup, measures=[note])
@@ -140,7 +140,7 @@ def _complete(setup: Setup, folder: RunFolder) -> Result:
         if result := stored(folder):  # another process was faster
             return result
         try:
-            with machine_errors(folder.path), own_generators(), fitting_threads(_work(setup)):
+            with machine_errors(folder.path), own_generators(), fitting_threads(step_macs(setup)):
                 metrics = _train(setup, folder)
         except BaseException:
             folder.leave_nothing()  # where it was refused before it trained
@@ -161,8 +161,8 @@ def stored(folder: RunFolder) -> Result | None:
     return Result(folder.config, folder.path, folder.images, trusted(metrics))
 
 
-def _work(setup: Setup) -> int:
-    """Return the multiply-accumulates of a step's images, of the teacher as well."""
+def step_macs(setup: Setup) -> int:
+    """Count the multiply-accumulates of a step's images, of the teacher as well."""
     networks = filter(None, (setup.method.model, setup.method.teacher))
     return setup.batches.images_per_step * sum(cost.macs(net, setup.data.x.shape[1:]) for net in networks)
 

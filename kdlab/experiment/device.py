@@ -82,6 +82,12 @@ def _commit(root: Path) -> str | None:
         return None
 
 
+def synchronize(device: torch.device) -> None:
+    """Wait until a device has done what it was given; a CPU always has."""
+    if device.type != "cpu":
+        getattr(torch, device.type).synchronize()  # torch.cuda, torch.mps, ...
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let torch compute on one thread inside this context.

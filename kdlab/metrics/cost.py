@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch.fx.experimental.optimization import fuse
 
+from ..experiment.device import synchronize
 from ..models import Network, evaluating, parameter_count
 
 
@@ -38,8 +39,7 @@ def latency(net: Network, shape: Sequence[int], runs: int = 500, warm_up: int = 
         for _ in range(warm_up + runs):
             began = time.perf_counter()
             folded(image)
-            if device.type != "cpu":
-                getattr(torch, device.type).synchronize()  # torch.cuda, torch.mps, ...
+            synchronize(device)
             times.append(1e3 * (time.perf_counter() - began))
     median, p90 = torch.tensor(times[warm_up:]).quantile(torch.tensor([0.5, 0.9])).tolist()
     return {"median_ms": median, "p90_ms": p90, "device": str(device), "threads": torch.get_num_threads()}
