@@ -111,7 +111,8 @@ class Runs:
         waiting = {config: run.seconds for config, run in runs.items() if not run.stored}
         unknown = sorted({f"{config.method} {config.model}" for config, each in waiting.items() if each is None})
         seconds = sum(each or 0 for each in waiting.values()) / min(workers, len(waiting) or 1)
-        text = f"{len(rows)} runs, {states.count('stored')} stored; {len(waiting)} train, their stages counted"
+        text = f"{len(rows)} runs, {states.count('stored')} stored"
+        text += f"; {len(waiting)} train, their stages counted" if waiting else ""
         if any(waiting.values()):
             text += f": {'at least' if unknown else 'about'} {duration(seconds)} at {workers} at a time"
         return rows, text + (f"; no run like these is stored: {', '.join(unknown)}" if unknown else "")

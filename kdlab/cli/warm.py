@@ -28,7 +28,7 @@ from ..core.output import duration, replacing
 from ..core.places import bars, processors, runs_root
 from ..core.settings import nested, typed
 from ..engine.identity import hash_of
-from ..experiment.grid import combinations, handed_on, varying, without_idle_teachers, written
+from ..experiment.grid import check_stages, combinations, handed_on, varying, without_idle_teachers, written
 from .notebooks import (
     check_parameters,
     ended_by_signals,
@@ -160,6 +160,8 @@ class Notebooks:
         self.path = find([notebook])[0]
         points, hand = combinations(fields), dict[str, Any]
         if check_parameters(self.path, nested(points[0])) >= {"method", "teacher", "init"}:  # those of a Config
+            for name in points[0]:
+                check_stages(name)
             points, hand = without_idle_teachers(points), handed_on
         self.varied, self.folder = varying(points), folder or runs_root() / "sweeps" / self.path.stem
         self.jobs, self.values = dict[Path, dict[str, Any]](), dict[Path, dict[str, Any]]()

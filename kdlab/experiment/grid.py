@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from ..core.errors import Error, lookup
+from ..core.errors import Error, known, lookup
 from ..core.settings import flat, nested
 from ..methods import METHODS
 from .config import Config
@@ -61,6 +61,14 @@ def handed_on(fields: Mapping[str, Any], task: Mapping[str, Any] | None = None) 
     task = {**(task or {}), **{name: fields[name] for name in TASK if name in fields}}
     stages = {role: handed_on(stage, task) for role in STAGES if isinstance(stage := fields.get(role), Mapping)}
     return {**task, **fields, **stages}
+
+
+def check_stages(name: str) -> None:
+    """Refuse the name of a stage's field, "teacher.modle", that Config does not have."""
+    role, _, field = name.partition(".")
+    if role in STAGES and field:
+        known("field of Config", field.partition(".")[0], [*Config.model_fields, "preset"])
+        check_stages(field)
 
 
 def varying(points: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -99,6 +99,8 @@ def test_words_are_laid_over_a_file_and_what_fails_is_told(kdlab, tmp_path):
         (["labels=20,30", "--folder", "out"], "--folder is that of notebooks"),
         (["labels=20,30", "--csv", "nowhere/a.csv"], "in a folder that can be written to"),
         (["--notebook", "run_experiment", "labls=20,30"], "did you mean 'labels'"),
+        (["--notebook", "run_experiment", "method=kd", "teacher.modle=resnet8,resnet20"], "did you mean 'model'"),
+        (["--notebook", "run_experiment", "labels=20", "--scheduler", "tcp://h:1"], "runs here, in kernels of its own"),
         (["--notebook", "run_experimnt", "labels=20,30"], "did you mean 'run_experiment'"),
     ],
 )
