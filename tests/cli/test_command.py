@@ -93,6 +93,12 @@ def test_any_other_file_is_one_sentence(kdlab, tmp_path, name, content, words):
     one_sentence(kdlab("run", "--file", file), *words)
 
 
+def test_devices_are_those_of_all_stages(kdlab):
+    words = ("run", "method=kd", "teacher.batch=9", "--devices")
+    one_sentence(kdlab(*words, 2), "devices=2", "batch=9")
+    one_sentence(kdlab(*words, 0), "devices=0")
+
+
 @pytest.mark.parametrize("content", [b'{"seed": 5, "lr": 1e-3}', b"# mine\nseed: 5\nlr: 1e-3\n"], ids=["JSON", "YAML"])
 def test_fields_come_from_the_standard_input_and_a_result_goes_out_as_json(kdlab, monkeypatch, content):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))

@@ -27,6 +27,7 @@ def test_seeded_reaches_the_whole_pipeline():
     chain = Config(method="kd", teacher=TEACHER.replace(init=Config(model="resnet18", method="simclr")))
     other = chain.seeded(5)
     assert other.seed == other.teacher.seed == other.teacher.init.seed == 5
+    assert [each.devices for each in chain.throughout(devices=2).chain()] == [2, 2, 2]
 
 
 @pytest.mark.parametrize("method", METHODS)
