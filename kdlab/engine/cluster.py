@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
@@ -67,6 +68,7 @@ class Cluster:
         self.scheduler, self.modules = scheduler, list(modules)
         self.messages: queue.SimpleQueue[Any] = queue.SimpleQueue()  # futures that ended
         self.runs: dict[str, tuple[RunFolder, int, Any]] = {}  # by key: folder, when its checkpoint was written, future
+        self.starts = Counter[str]()
         self.stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -100,12 +102,14 @@ class Cluster:
 
     def free(self) -> int:
         """Return how many runs can be started: one a worker that has none."""
-        return sum(self._asked(self.client.nthreads).values()) - len(self.runs)
+        return len(self._asked(self.client.nthreads)) - len(self.runs)
 
     def start(self, folder: RunFolder) -> None:
-        """Hand a run to a worker."""
+        """Hand a run to a worker; each time under another key, as dask keeps the first."""
+        key = f"kdlab-{folder.hash}-{self.starts[folder.hash]}"
+        self.starts[folder.hash] += 1
         task = (folder.config.model_dump_json(), folder.hash, self.token, self.modules)
-        future = self._asked(self.client.submit, worker.train, *task, key=f"kdlab-{folder.hash}")
+        future = self._asked(self.client.submit, worker.train, *task, key=key)
         self.runs[future.key] = folder, _written(folder), future
         future.add_done_callback(self.messages.put)
 
@@ -125,7 +129,6 @@ class Cluster:
         if type(error).__name__ != "KilledWorker":
             return [(folder.hash, f"{type(error).__name__}: {error}")]
         if _written(folder) != written:
-            future.release()
             self.start(folder)
             return []
         return [

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from importlib import import_module
 
 import pytest
@@ -123,6 +124,15 @@ def test_a_killed_worker_is_replaced_and_its_run_goes_on(trial, tmp_path, monkey
     results = results_of(run_all([config, Config(**TINY)], workers=2))
     assert (folder / "epochs").read_text() == " 1 2 2 3", "from the checkpoint after the first epoch"
     assert numbers(results[0]) == expected and not list((tmp_path / "killed").glob(".*"))
+
+
+def test_what_another_process_trains_is_left_to_it_while_others_are_trained(runs):
+    configs = [Config(**{**TINY, "lr": lr}) for lr in (1e-3, 2e-3)]
+    other = RunFolder(configs[1], chain_images(configs[1]))
+    with ExitStack() as stack:
+        stack.enter_context(other.lock.hold())
+        results = results_of(run_all(configs, workers=2, each=lambda *_: stack.close()))
+    assert [each.config for each in results] == configs
 
 
 @pytest.fixture
