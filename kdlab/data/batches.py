@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..core.errors import Error, lookup
-from ..core.moving import all_to_device
+from ..core.moving import all_to_device, to_device
 from ..core.places import installed_memory
 from ..core.seeds import generator
 from . import ops
@@ -143,7 +143,7 @@ class Batches:
         if cutout < 0 or cutout == 1:
             raise Error(f"cutout={cutout}: the side of the square is 0 (none), or 2 pixels and more")
         self.views, self.shared, self.cutout, self.cutmix = list(views), shared, cutout, cutmix
-        self.device, self.images, self.y = torch.device(device), split.x, split.y.to(device)
+        self.device, self.images, self.y = torch.device(device), split.x, to_device(split.y, device)
         self.crops: list[Crop | None] = []
         self._views, self._shared = self.views, shared  # what is left to do when the images are there
         if isinstance(split.x, Photographs):  # are cropped as they are decoded: once for all views, or once for each
@@ -280,8 +280,8 @@ class Normalise:
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device | str = "cpu") -> None:
-        self.mean = torch.tensor(mean, device=device).view(-1, 1, 1)
-        self.std = torch.tensor(std, device=device).view(-1, 1, 1)
+        self.mean = to_device(torch.tensor(mean).view(-1, 1, 1), device)
+        self.std = to_device(torch.tensor(std).view(-1, 1, 1), device)
 
     def __call__(self, x: Tensor) -> Tensor:
         if x.dtype == torch.uint8:
