@@ -98,7 +98,8 @@ class Training:
             self.epoch, self.stop, self.seconds = state["epoch"], state["stop"], state["seconds"]
             self.cpu_seconds = state.get("cpu_seconds", 0.0)  # a checkpoint of version 0.2 does not say
             self.within, self.epoch_seconds = state.get("within"), state.get("epoch_seconds", 0.0)
-            if self.within and (then := self.within["device"]) != setup.device.type:
+            # Batches are drawn on the host; dropout, and methods that draw from the global generators, on the device
+            if self.within and self.within.get("drawn", True) and (then := self.within["device"]) != setup.device.type:
                 raise Error(
                     f"this run stopped within an epoch on {then}, whose random numbers {setup.device.type} does not "
                     f"have: go on with device={then}, or train it anew (fresh=True, kdlab run --fresh)"
@@ -139,11 +140,13 @@ class Training:
     def save_within(self, folder: RunFolder, step: int, losses: Tensor) -> None:
         """Write a checkpoint between two steps of an epoch."""
         self.count()
+        random = self._random()
         self.within = {
             "step": step,
             "losses": losses,
             "batches": self.setup.batches.state(),
-            "random": self._random(),
+            "random": random,
+            "drawn": any(not torch.equal(state, self._seeded[name]) for name, state in random.items()),
             "device": self.setup.device.type,
         }
         self.save(folder)
@@ -171,8 +174,13 @@ class Training:
                 return {"cpu": torch.get_rng_state()}
         return {"cpu": torch.get_rng_state(), "device": there}
 
-    def restore_random(self, states: dict[str, Tensor]) -> None:
-        """Restore the states of torch's global generators."""
+    def seed(self) -> None:
+        """Seed torch's global generators for the epoch, or restore them within it."""
+        torch.manual_seed(derive(self.setup.config.seed, "epoch", self.epoch))
+        self._seeded = self._random()
+        if not self.within or self.within["device"] != self.setup.device.type:
+            return
+        states = self.within["random"]
         torch.set_rng_state(states["cpu"])
         if self.setup.device.type == "cuda":
             torch.cuda.set_rng_state(states["device"], self.setup.device)
@@ -275,9 +283,7 @@ def _one_epoch(training: Training, module: Any, bar: Any) -> dict[str, float]:
     setup, optimizer, epoch = training.setup, training.optimizer, training.epoch
     config, method, batches = setup.config, setup.method, setup.batches
     total, before, within = config.epochs * batches.steps, epoch * batches.steps, training.within or {}
-    torch.manual_seed(derive(config.seed, "epoch", epoch))  # dropout and whatever else draws globally
-    if within:
-        training.restore_random(within["random"])
+    training.seed()
     method.train()
     history = list(within["losses"].to(setup.device)) if within else []
     training.start()

@@ -134,13 +134,24 @@ def test_a_checkpoint_after_an_epoch_goes_on_elsewhere(key, way, roots, tmp_path
 
 
 @pytest.mark.parametrize("way", PLACES)
-def test_a_run_that_moves_says_so_and_within_an_epoch_stays_where_it_is(way, tmp_path, monkeypatch):
+def test_within_an_epoch_only_what_draws_on_the_device_stays_there(way, roots, tmp_path, monkeypatch):
     first, then = PLACES[way]
     config = config_of("supervised", **SMALL)
     interrupted(config, tmp_path, monkeypatch, on(first), 0, within=True)
+    moved = trained(config, tmp_path, monkeypatch, on(then))
+    assert moved["environment"]["device"] == NAMES[then]
+    assert_alike(moved, trained(config, roots["cpu"], monkeypatch))
+    shuffles = config_of("moco", **SMALL)  # its keys
+    interrupted(shuffles, tmp_path, monkeypatch, on(first), 0, within=True)
     refused = pytest.raises(Error, match="stopped within an epoch on")
-    with going_on(config, tmp_path, monkeypatch, on(then)) as same, refused:
+    with going_on(shuffles, tmp_path, monkeypatch, on(then)) as same, refused:
         kdlab.run(same)
+
+
+@pytest.mark.parametrize("way", PLACES)
+def test_a_run_that_moves_says_so(way, tmp_path, monkeypatch):
+    first, then = PLACES[way]
+    config = config_of("supervised", **SMALL)
     interrupted(config, tmp_path, monkeypatch, on(first), 1, within=False)
     with going_on(config, tmp_path, monkeypatch, on(then)) as same, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

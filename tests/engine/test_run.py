@@ -69,7 +69,8 @@ def test_a_run_that_stopped_within_an_epoch_goes_on_on_the_same_kind_of_device(r
 
     def die(self, state):
         if state["within"]:
-            save(self, {**state, "within": {**state["within"], "device": "cuda"}})
+            assert state["within"]["drawn"] is False, "nothing here draws from the global generators"
+            save(self, {**state, "within": {**state["within"], "device": "cuda", "drawn": True}})
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
