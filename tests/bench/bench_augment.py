@@ -1,10 +1,12 @@
 """CPU time of a view on one thread, by hand: python tests/bench/bench_augment.py
 
-The "colour" recipes against the same recipe in torchvision's classic form (PIL images, one after another), and the
-"digits" recipes at the sizes where the number of operations counts more than their work. Contestants take turns, so
-that a busy machine is unfair to all of them alike; the median of the turns is printed, and the whole range.
+The "colour" recipes against the same recipe in torchvision's classic form (PIL images, one after another) and in
+kornia's batched one (where it is installed), how far their views' statistics lie apart, and the "digits" recipes at the
+sizes where the number of operations counts more than their work. Contestants take turns, so that a busy machine is
+unfair to all of them alike; the median of the turns is printed, and the whole range.
 """
 
+import importlib.util
 import statistics
 import sys
 import time
@@ -53,6 +55,39 @@ def classic(size: int) -> dict[str, Callable]:
     }
 
 
+def batched(size: int) -> dict[str, Callable]:
+    """The strong recipe as kornia's users write it; none without kornia."""
+    if not importlib.util.find_spec("kornia"):
+        return {}
+    import kornia.augmentation as K
+
+    strong = torch.nn.Sequential(
+        K.RandomResizedCrop((size, size), scale=(0.2, 1.0)),
+        K.RandomHorizontalFlip(),
+        K.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8),
+        K.RandomGrayscale(p=0.2),
+        K.RandomGaussianBlur((13, 13), (0.1, 2.0), p=0.5),
+    )
+    return {"strong": lambda images: strong(images / 255)}
+
+
+def apart(ours: torch.Tensor, theirs: torch.Tensor) -> dict[str, float]:
+    """Kolmogorov-Smirnov distances of what two sets of colour images look like."""
+
+    def looks(x: torch.Tensor) -> dict[str, torch.Tensor]:
+        chroma = x.amax(1) - x.amin(1)
+        gradient = x.diff(dim=2).abs().mean((1, 2, 3)) + x.diff(dim=3).abs().mean((1, 2, 3))
+        each = {"mean": x.mean((1, 2, 3)), "std": x.flatten(1).std(1), "gradient": gradient}
+        return each | {"saturation": chroma.mean((1, 2)), "grey": (chroma < 0.01).float().mean((1, 2))}
+
+    def distance(a: torch.Tensor, b: torch.Tensor) -> float:
+        at = torch.cat([a, b])
+        below = [torch.searchsorted(each.sort().values, at, right=True) / len(each) for each in (a, b)]
+        return (below[0] - below[1]).abs().max().item()
+
+    return {name: distance(value, looks(theirs)[name]) for name, value in looks(ours).items()}
+
+
 def photos(count: int, channels: int, size: int) -> torch.Tensor:
     """Smooth random uint8 images."""
     x = torch.nn.functional.interpolate(torch.rand(count, channels, 8, 8), size=(size, size), mode="bicubic")
@@ -68,16 +103,18 @@ def main():
     pil = [T.functional.to_pil_image(image) for image in images]
     for role, transform in classic(32).items():
         recipe = AUGMENTATIONS["colour"][role]
-        times = microseconds(
-            {
-                "kdlab": lambda: [recipe(images, generator) for _ in range(4)],
-                "torchvision": lambda: [torch.stack([transform(image) for image in pil]) for _ in range(4)],
-            },
-            4 * len(images),
-        )
-        ours, theirs = (statistics.median(each) for each in times.values())
+        calls = {
+            "kdlab": lambda: recipe(images, generator),
+            "torchvision": lambda: torch.stack([transform(image) for image in pil]),
+        }
+        if kornia := batched(32).get(role):
+            calls["kornia"] = lambda: kornia(images)
+        distances = apart(*(torch.cat([calls[name]() for _ in range(16)]) for name in ("kdlab", "torchvision")))
+        times = microseconds({name: lambda c=call: [c() for _ in range(4)] for name, call in calls.items()}, 4 * 256)
         line = ", ".join(f"{name} {statistics.median(t):.1f} [{t[0]:.1f}-{t[-1]:.1f}]" for name, t in times.items())
-        print(f"colour {role} 32 px, batch 256: {line}, ratio {theirs / ours:.1f}")
+        ratios = (f"{statistics.median(t) / statistics.median(times['kdlab']):.1f}" for t in times.values())
+        print(f"colour {role} 32 px, batch 256: {line}, ratios {', '.join(ratios)}")
+        print("  KS to torchvision:", ", ".join(f"{name} {value:.3f}" for name, value in distances.items()))
     for size in (12, 16):
         images = photos(128, 1, size)
         calls = {
