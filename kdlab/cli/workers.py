@@ -19,9 +19,18 @@ Scheduler = Annotated[
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """End the command after an interrupt, with a line that says how to go on."""
+    """End the command after an interrupt, with a line that says how to go on.
+
+    And after failures of some runs with a line for each, and the command that repeats it.
+    """
+    from ..engine.sweep import RunsError
+
     try:
         yield
+    except RunsError as error:
+        for failed in error.failed:
+            print(f"kdlab: {failed}", file=sys.stderr)
+        raise typer.Exit(1) from None
     except KeyboardInterrupt:
         print("kdlab: interrupted; the same command goes on from there", file=sys.stderr)
         raise typer.Exit(130) from None

@@ -163,7 +163,7 @@ class Local(Cluster):
         cluster = LocalCluster(
             n_workers=0,
             host="127.0.0.1",
-            dashboard_address="127.0.0.1:0" if find_spec("bokeh") else None,
+            dashboard_address="127.0.0.1:0",  # any free port: two sweeps may run
             silence_logs=logging.CRITICAL + 1,
             scheduler_kwargs={"allowed_failures": DEATHS},
         )

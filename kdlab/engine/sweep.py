@@ -78,12 +78,19 @@ def run_all(
     return [graph.ends[hash_] for hash_ in graph.asked]
 
 
+class RunsError(Error):
+    """Runs that failed while the others went on."""
+
+    def __init__(self, failed: Sequence[Failed], count: int) -> None:
+        self.failed = failed
+        beginning = f"{len(failed)} of {count} runs failed, the others are stored: " if count > 1 else ""
+        super().__init__(beginning + " | ".join(map(str, failed)))
+
+
 def results_of(outcomes: Sequence[Outcome]) -> list[Result]:
-    """Return the results, or raise an `Error` that names what failed."""
-    failed = [str(each) for each in dict.fromkeys(each for each in outcomes if isinstance(each, Failed))]
-    if failed:
-        count = f"{len(failed)} of {len(outcomes)} runs failed, the others are stored: " if len(outcomes) > 1 else ""
-        raise Error(count + " | ".join(failed))
+    """Return the results, or raise `RunsError`."""
+    if failed := list(dict.fromkeys(each for each in outcomes if isinstance(each, Failed))):
+        raise RunsError(failed, len(outcomes))
     return [each for each in outcomes if isinstance(each, Result)]
 
 
