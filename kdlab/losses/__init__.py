@@ -29,7 +29,16 @@ from .features import (
     pool_to_match,
 )
 from .labels import class_log_probabilities, class_logits, joint_labels, smooth, soften
-from .logits import consistency, cross_entropy, dkd, kd, pseudo_label, soft_cross_entropy, tfkd_reg
+from .logits import (
+    consistency,
+    cross_entropy,
+    dkd,
+    kd,
+    pseudo_label,
+    selective_kd,
+    soft_cross_entropy,
+    tfkd_reg,
+)
 from .relations import cc, cc_kernel, gram, pkt, rkd_angle, rkd_distance, similarity, sp
 from .sskd import own_column, own_image, select
 from .trained import crd, crd_constant, crd_scores, semckd, semckd_attention, vid

@@ -60,8 +60,7 @@ def tfkd_reg(logits: Tensor, y: Tensor, T: float = 20.0, correct: float = 0.99) 
     larger.
     At K = 100, T = 20 the target is 0.010502 on the label and 0.009995 elsewhere.
     """
-    labelled = y >= 0
-    return kd(logits[labelled], smooth(y[labelled], logits.shape[1], 1 - correct, "others") / T, T=1.0)
+    return selective_kd(logits, smooth(y, logits.shape[1], 1 - correct, "others") / T, y >= 0, T=1.0)
 
 
 def kd(student: Tensor, teacher: Tensor, T: float = 4.0) -> Tensor:
@@ -81,6 +80,21 @@ def kd(student: Tensor, teacher: Tensor, T: float = 4.0) -> Tensor:
         return _warm(full(student) - full(teacher).detach(), target, T)
     loss = F.kl_div(torch.log_softmax(full(student) / T, 1), target, log_target=True, reduction="sum")
     return loss * T * T / max(len(student), 1)
+
+
+def selective_kd(student: Tensor, teacher: Tensor, rows: Tensor, T: float = 4.0) -> Tensor:
+    """Compare class probabilities as `kd` does, in some of the rows.
+
+    The mean over those rows of (B, K) logits that the mask `rows` (B,) names; 0 where it names none. It is not known to
+    the host how many these are, so that no device is waited for.
+    """
+    count = rows.sum().clamp(min=1)
+    if T > WARM:  # rows in which both agree add nothing
+        agreeing = torch.where(rows[:, None], full(student), full(teacher).detach())
+        return kd(agreeing, teacher, T) * (len(rows) / count)
+    target = torch.log_softmax(full(teacher).detach() / T, 1)
+    loss = F.kl_div(torch.log_softmax(full(student) / T, 1), target, log_target=True, reduction="none")
+    return torch.where(rows[:, None], loss, 0.0).sum() * T * T / count
 
 
 def _warm(difference: Tensor, target: Tensor, T: float) -> Tensor:
@@ -111,23 +125,27 @@ def dkd(student: Tensor, teacher: Tensor, y: Tensor, T: float = 4.0, alpha: floa
     Zhao et al. 2022 (DKD); the authors' warm-up of the weight is left to the method.
     0 where both differ by a constant per row; alpha = 1 and, row by row, beta = 1 - p_t(y) would give `kd`.
     """
-    labelled = y >= 0
-    y = y[labelled, None]
+    labelled, own = y >= 0, y.clamp(min=0)[:, None]
+    columns = torch.arange(student.shape[1] - 1, device=y.device).expand(len(y), -1)
+    columns = columns + (columns >= own)  # all but the label's
 
     def split(z: Tensor) -> tuple[Tensor, Tensor]:
-        z = full(z)[labelled]
-        others = z[torch.ones_like(z, dtype=torch.bool).scatter(1, y, False)].view(len(z), z.shape[1] - 1)
-        return torch.cat([z.gather(1, y), T * (others / T).logsumexp(1, keepdim=True)], 1), others
+        z = full(z)
+        others = z.gather(1, columns)
+        return torch.cat([z.gather(1, own), T * (others / T).logsumexp(1, keepdim=True)], 1), others
 
-    (target_s, others_s), (target_t, others_t) = split(student), split(teacher.detach())
+    teacher = teacher.detach()
+    student = torch.where(labelled[:, None], student, teacher)  # rows in which both agree add nothing
+    (target_s, others_s), (target_t, others_t) = split(student), split(teacher)
+    share = len(y) / labelled.sum().clamp(min=1)
     if T > WARM:  # the difference of two logarithms of sums, again without subtracting them
         delta = (others_s - others_t) / T
         near = T * ((others_t / T).softmax(1) * delta.clamp(-1, 1).expm1()).sum(1).log1p()
         difference = target_s - target_t
         close = torch.stack([difference[:, 0], near], 1)
         difference = torch.where((delta.abs() <= 1).all(1, keepdim=True), close, difference)
-        return alpha * _warm(difference, (target_t / T).log_softmax(1), T) + beta * kd(others_s, others_t, T)
-    return alpha * kd(target_s, target_t, T) + beta * kd(others_s, others_t, T)
+        return share * (alpha * _warm(difference, (target_t / T).log_softmax(1), T) + beta * kd(others_s, others_t, T))
+    return share * (alpha * kd(target_s, target_t, T) + beta * kd(others_s, others_t, T))
 
 
 def pseudo_label(logits: Tensor, reference: Tensor, threshold: float = 0.95) -> Tensor:

@@ -5,7 +5,7 @@ The losses read three transformed versions of each normal image.
 The three versions of an image stand together: row i of a tensor (3B, ...) belongs to image i // 3. A transformed
 version should be most alike to its own normal image, and how alike it is to the others says what a network knows. The
 student learns the teacher's matrix `similarity(transformed, normal)` (3B, B), in the rows that `select` keeps, with
-`kd(A_student[rows], A_teacher[rows], T=0.5)`.
+`selective_kd(A_student, A_teacher, rows, T=0.5)`.
 """
 
 import torch
@@ -42,13 +42,14 @@ def select(reference: Tensor, target: Tensor, ratio: float) -> Tensor:
     They are all where the teacher is right, and the least wrong of the others.
 
     `reference` (R, K) are the teacher's logits or cosines, `target` (R,) the true columns. The rank of a row is the
-    number of entries above that of its target. All rows of rank 0 are kept, and of the n others the int(n * ratio) with
-    the smallest rank, equal ranks in their order. Returns the sorted indices of the rows kept.
+    number of entries above that of its target. All rows of rank 0 are kept, and of the n others the int(n * ratio), in
+    single precision, with the smallest rank, equal ranks in their order. Returns a mask (R,) of the rows kept, for
+    `selective_kd`.
     Ratio 1 keeps all rows, 0 the right ones.
     """
     if not 0 <= ratio <= 1:
         raise Error(f"ratio {ratio} of selective transfer: choose from 0 to 1")
     rank = (reference > reference.gather(1, target[:, None])).sum(1)
-    correct = int((rank == 0).sum())
-    kept = correct + int((len(rank) - correct) * ratio)
-    return rank.argsort(stable=True)[:kept].sort().values
+    correct = (rank == 0).sum()
+    kept = correct + ((len(rank) - correct) * ratio).long()
+    return rank.argsort(stable=True).argsort() < kept

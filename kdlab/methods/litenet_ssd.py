@@ -72,9 +72,9 @@ class LiteNetSSD(Distill):
         return dict.fromkeys(("consistency", "pseudo"), sigmoid_ramp(progress, self.ramp))
 
     def terms(self, batch: Batch, progress: float) -> dict[str, Tensor]:
-        weak, unlabelled = batch.x[0], batch.y < 0
+        weak, labelled = batch.x[0], len(batch.y) // (1 + self.ratio)  # the labelled images come first
         needed = self.uses("consistency") or self.uses("pseudo")
-        strong = batch.x[1, unlabelled] if needed else weak[:0]  # or none
+        strong = batch.x[1, labelled:] if needed else weak[:0]  # or none
         student, teacher = self.model.features(cat([weak, strong])), self.ask_teacher(weak)
         of_weak, of_strong = student.logits.split([len(weak), len(strong)])
         terms = {"ce": losses.cross_entropy(of_weak, batch.y), "kd": losses.kd(of_weak, teacher.logits, self.T)}
@@ -86,8 +86,8 @@ class LiteNetSSD(Distill):
         if len(strong):
             student_logits = self.average(weak) if self.pseudo_from == "ema" else of_weak
             guesses = teacher.logits if self.pseudo_from == "teacher" else student_logits
-            terms["consistency"] = losses.consistency(of_strong, of_weak[unlabelled], self.consistency_as)
-            terms["pseudo"] = losses.pseudo_label(of_strong, guesses[unlabelled], self.threshold)
+            terms["consistency"] = losses.consistency(of_strong, of_weak[labelled:], self.consistency_as)
+            terms["pseudo"] = losses.pseudo_label(of_strong, guesses[labelled:], self.threshold)
         return terms
 
     def after_step(self, progress: float) -> None:

@@ -101,11 +101,11 @@ class SSKD(Distill):
         terms = {
             "ce": self.ce(s_normal, batch),
             "kd": losses.kd(s_normal, t_normal, self.T),
-            "tf": losses.kd(s_turned[tf], t_turned[tf], self.T),
+            "tf": losses.selective_kd(s_turned, t_turned, tf, self.T),
         }
         if self.uses("ss"):
             student_relations = relations(self.projector(student.pooled))
             teacher_relations = relations(self.teacher_parts["projector"](teacher.pooled))
             ss = losses.select(teacher_relations, losses.own_column(teacher_relations), self.ratio_ss)
-            terms["ss"] = losses.kd(student_relations[ss], teacher_relations[ss], self.T_ss)
+            terms["ss"] = losses.selective_kd(student_relations, teacher_relations, ss, self.T_ss)
         return terms

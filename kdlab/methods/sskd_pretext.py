@@ -112,7 +112,7 @@ class SSKDPretext(SSKD):
         terms = {
             "ce": self.ce(s_normal, batch),
             "kd": losses.kd(s_normal, t_normal, self.T),
-            "tf": losses.kd(s_changed[tf], t_changed[tf], self.T),
+            "tf": losses.selective_kd(s_changed, t_changed, tf, self.T),
         }
         if self.uses("ss"):
             student_answers, teacher_answers = (
@@ -120,5 +120,5 @@ class SSKDPretext(SSKD):
                 self.teacher_parts["pretext"](teacher.pooled),
             )
             ss = losses.select(teacher_answers, answers, self.ratio_ss)
-            terms["ss"] = losses.kd(student_answers[ss], teacher_answers[ss], self.T_ss)
+            terms["ss"] = losses.selective_kd(student_answers, teacher_answers, ss, self.T_ss)
         return terms

@@ -36,6 +36,19 @@ def test_kd_without_rows_is_zero():
     assert loss.item() == 0 and grad_l2(loss, s) == 0
 
 
+@pytest.mark.parametrize("T", [0.5, 4.0, 30.0])
+def test_selective_kd_is_kd_of_some_rows(T):
+    s, t, rows = rand(5, 7), rand(5, 7, seed=1), torch.tensor([True, False, True, True, False])
+    loss, some = losses.selective_kd(s, t, rows, T), losses.kd(s[rows], t[rows], T)
+    assert loss.item() == pytest.approx(some.item())
+    gradients = [torch.autograd.grad(each, s)[0] for each in (loss, some)]
+    assert torch.allclose(*gradients) and not gradients[0][~rows].any() and not reaches(loss, t)
+    none = losses.selective_kd(s, t, torch.zeros(5, dtype=torch.bool), T)
+    assert none.item() == 0 and grad_l2(none, s) == 0
+    every = torch.ones(5, dtype=torch.bool)
+    assert losses.selective_kd(s, t, every, T).item() == losses.kd(s, t, T).item(), "the same sum in the same order"
+
+
 def test_cross_entropy_counts_labelled_rows_only():
     z, y = rand(4, 3), torch.tensor([2, -1, 0, -1])
     assert losses.cross_entropy(z, y).item() == pytest.approx(F.cross_entropy(z[[0, 2]], y[[0, 2]]).item())

@@ -38,6 +38,7 @@ CASES = {
     "gram": (losses.gram, MAPS[:1]),
     "info_nce": (losses.info_nce, [(4, 6), (4, 6), (6, 9)]),
     "select": (lambda A: losses.select(A, Y.clamp(min=0), 0.5), ONE),
+    "selective_kd": (lambda s, t: losses.selective_kd(s, t, Y > 0), TWO),
     "semckd": (lambda a, *m: losses.semckd(a, [[m[0]]], [m[1]]), [(4, 1, 1), MAPS[0], MAPS[0]]),
     "semckd_attention": (losses.semckd_attention, [(4, 2, 6), (4, 3, 6)]),
     "soften": (lambda past: losses.soften(Y, past, 0.3), ONE),
@@ -57,7 +58,7 @@ def test_half_precision_inputs_give_what_the_same_numbers_in_single_precision_gi
     loss, shapes = CASES[name]
     rounded = [x.to(half) for x in tensors(0, *shapes)]
     expected = loss(*(x.float() for x in rounded))
-    assert torch.equal(loss(*rounded), expected) and expected.dtype in (torch.float32, torch.int64)
+    assert torch.equal(loss(*rounded), expected) and expected.dtype in (torch.float32, torch.int64, torch.bool)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -72,7 +73,7 @@ def test_autocast_changes_no_bit(name):
 @pytest.mark.parametrize("name", CASES)
 def test_double_precision_stays(name):
     loss, shapes = CASES[name]
-    assert loss(*(x.double() for x in tensors(0, *shapes))).dtype in (torch.float64, torch.int64)
+    assert loss(*(x.double() for x in tensors(0, *shapes))).dtype in (torch.float64, torch.int64, torch.bool)
 
 
 def test_ranks_in_bfloat16_are_those_of_single_precision():

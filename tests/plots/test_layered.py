@@ -31,7 +31,7 @@ def test_similarity_counts_the_rows_whose_largest_entry_is_their_own():
 def test_selection_draws_ranks_and_kept_rows():
     A = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.6, 0.5]])
     target = torch.tensor([0, 0, 0])
-    kept = {ratio: losses.select(A, target, ratio).tolist() for ratio in (0.0, 1.0)}
+    kept = {ratio: losses.select(A, target, ratio).nonzero()[:, 0].tolist() for ratio in (0.0, 1.0)}
     left, right = plots.plot_selection([0, 1, 0], kept, ["a", "b", "c"]).axes
     assert [round(bar.get_width()) for bar in left.patches] == [0, 1, 0]
     filled = [line for line in right.lines if line.get_markerfacecolor() != "none"]
