@@ -23,7 +23,8 @@ class Batch(NamedTuple):
     """One training batch, on the device.
 
     `x`: float (views, B, C, H, W), augmented and normalised; `y`: int64 (B,), -1 = unlabelled; `index`: int64 (B,),
-    positions in the training set (for tables and memory banks keyed by image). With cutmix, in every batch: `partner`:
+    positions in the training set (for tables and memory banks keyed by image); `host_index`: the same on the host, for
+    what is drawn there. With cutmix, in every batch: `partner`:
     int64 (B,), the row that each row is mixed with, and `kept`: float (), the share of the own image; where the batch
     is not mixed, each row is its own partner and `kept` is 1.
     """
@@ -31,6 +32,7 @@ class Batch(NamedTuple):
     x: Tensor
     y: Tensor
     index: Tensor
+    host_index: Tensor
     partner: Tensor | None = None
     kept: Tensor | None = None
 
@@ -195,7 +197,7 @@ class Batches:
             if mix:
                 box, partner, kept = mix
                 x = ops.cutmix(x, partner, box)
-            yield Batch(x, self.y.index_select(0, index), index, partner, kept)
+            yield Batch(x, self.y.index_select(0, index), index, rows, partner, kept)
 
     def _check_room(self, count: int, shape: torch.Size) -> None:
         """Refuse batches of `count` images, or epochs, that no memory here can hold."""

@@ -7,6 +7,7 @@ from torch.nn.functional import normalize
 from .. import losses
 from ..core.arithmetic import total
 from ..core.hyper import Count, Positive, Share
+from ..core.moving import to_device
 from ..data import Batch
 from ..data.splits import rows_by_class
 from ..models import Features
@@ -62,7 +63,8 @@ class CRD(Distill):
         student_rows, teacher_rows = (
             normalize(e, dim=1) for e in (self.embed_s(student.pooled), self.embed_t(teacher.pooled))
         )
-        rows = torch.cat([batch.index[:, None], self.others.sample(batch.y, self.negatives)], 1)
+        negatives = to_device(self.others.sample(self.labels[batch.host_index], self.negatives), batch.index.device)
+        rows = torch.cat([batch.index[:, None], negatives], 1)
         scores = [
             losses.crd_scores(v, m, rows, self.T)
             for v, m in zip((student_rows, teacher_rows), self.memory.flip(0), strict=True)
@@ -81,38 +83,28 @@ class CRD(Distill):
         self.memory[:, batch.index] = unless_mixed(batch.kept, moved, old)
 
 
-class OtherClasses(nn.Module):
+class OtherClasses:
     """A sampler of labelled training images whose class is not a sample's.
 
-    It draws positions in the training set.
-
-    Its buffers are made from the labels whenever a run starts or continues, so no checkpoint holds them.
+    It draws positions in the training set, on the host, which knows how many images there are of each class.
     """
 
-    by_class: Tensor
-    counts: Tensor
-    starts: Tensor
-
     def __init__(self, labels: Tensor):
-        super().__init__()
-        by_class, counts, starts = rows_by_class(labels)
-        self.register_buffer("by_class", by_class, persistent=False)
-        self.register_buffer("counts", counts, persistent=False)
-        self.register_buffer("starts", starts, persistent=False)
+        self.by_class, self.counts, self.starts = rows_by_class(labels)
 
     def sample(self, y: Tensor, count: int) -> Tensor:
         """Draw `count` positions (B, count) for samples labelled y (B,).
 
         None comes twice in a row unless there are fewer than `count`.
         """
-        pools = len(self.by_class) - self.counts[y]  # the host waits for their sizes: a permutation needs its length
-        position = torch.stack([_distinct(pool, count, y.device) for pool in pools.tolist()])
+        pools = len(self.by_class) - self.counts[y]
+        position = torch.stack([_distinct(pool, count) for pool in pools.tolist()])
         start, class_size = self.starts[y, None], self.counts[y, None]
         return self.by_class[position + class_size * (position >= start)]  # jump over the own class
 
 
-def _distinct(pool: int, count: int, device: torch.device) -> Tensor:
+def _distinct(pool: int, count: int) -> Tensor:
     """`count` of the numbers 0 .. pool - 1, none twice unless there are too few."""
     if count > pool:
-        return torch.randint(pool, (count,), device=device)
-    return torch.randperm(pool, device=device)[:count]
+        return torch.randint(pool, (count,))
+    return torch.randperm(pool)[:count]

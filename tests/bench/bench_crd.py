@@ -37,7 +37,7 @@ def serve(key: str) -> None:
             continue
         index = torch.randperm(50_000)[:64]
         began = time.process_time()
-        loss, _ = method(Batch(x, labels[index], index), 0.5)
+        loss, _ = method(Batch(x, labels[index], index, index), 0.5)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -37,7 +37,7 @@ def bare():
 
 
 def step():
-    batch = Batch(x, y, torch.randperm(SAMPLES)[:BATCH])
+    batch = Batch(x, y, *[torch.randperm(SAMPLES)[:BATCH]] * 2)
     loss, _ = method(batch, 0.5)
     loss.backward()
     method.after_step(0.5)

@@ -16,6 +16,8 @@ from kdlab import AUGMENTATIONS, METHODS, METRICS, Config, Error
 from kdlab.data import Batches, cache, load, split
 from kdlab.data.photographs import Streamed
 from kdlab.engine import store
+from kdlab.engine.train import make_optimizer
+from kdlab.experiment.device import make_fabric
 from kdlab.methods.common.pretext import transformed
 from kdlab.metrics.cost import latency
 
@@ -103,10 +105,15 @@ def assert_alike(ours, theirs):
 
 @pytest.mark.parametrize("key", METHODS)
 def test_every_method_ends_there_with_the_numbers_of_the_cpu(key, roots, monkeypatch):
-    """Whole chains, killed within an epoch and after one, and continued; with evaluations, probes, checkpoints."""
-    config = config_of(key, **SMALL)
-    ours = trained(config, roots["fake"], monkeypatch, FakeGPU(**APPLE), dies=[(0, True), (1, False)])
+    """Whole chains, killed within an epoch and after one, and continued; with evaluations, probes, checkpoints.
+
+    The host waits for whole tensors alone, between steps: for no number, no size, and for nothing in a loss.
+    """
+    config, gpu = config_of(key, **SMALL), FakeGPU(**APPLE)
+    ours = trained(config, roots["fake"], monkeypatch, gpu, dies=[(0, True), (1, False)])
     assert ours["environment"]["device"] == str(DEVICE)
+    steps = ("data", "loss", "method")
+    assert not [place for what, place in gpu.waits if not what.startswith("copy") or place.startswith(steps)]
     theirs = trained(config, roots["cpu"], monkeypatch)
     assert theirs["environment"]["device"] == "cpu" and ours.folder.name == theirs.folder.name
     assert_alike(ours, theirs)
@@ -297,6 +304,25 @@ def waits_of(gpu, do):
     gpu.waits.clear()
     value = do()
     return {place: count for (_, place), count in gpu.waits.items()}, value
+
+
+@pytest.mark.parametrize("key, hp", [("crd", {}), ("lsskd", {})])
+def test_a_step_on_mixed_images_does_not_wait(key, hp):
+    """Losses, gradients, the optimiser, and what moves on behind it."""
+    with FakeGPU(**APPLE) as gpu:
+        config = config_of(key, **SMALL, hp=hp, cutmix=0.5)
+        setup = kdlab.assemble(config)
+        module, optimizer = make_fabric(config).setup(setup.method.train(), make_optimizer(setup.method, config))
+        for batch in setup.batches.epoch(0, 0):
+            gpu.waits.clear()
+            loss, _ = module(batch, 0.0)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            setup.method.after_step(0.0)
+            assert not gpu.waits
+        setup.method.after_epoch(0.5)
+        assert not gpu.waits
 
 
 @pytest.mark.parametrize("key", ["kd", "simclr", "lsskd"])

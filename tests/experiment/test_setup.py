@@ -14,11 +14,7 @@ from kdlab.experiment import setup
 @pytest.mark.parametrize(
     "key, options, bytes_an_image",
     [
-        (
-            "crd",
-            {"negatives": 8},
-            2 * 128 * 4 + 8,
-        ),  # a row of floats in both memories, and a place in the index by class
+        ("crd", {"negatives": 8}, 2 * 128 * 4),  # a row of floats in both memories
         ("pskd", {}, 10 * 2 + 1),  # a row of halves, and whether it was written
         ("lsskd", {}, (1 + 4 * 4 * 4) * (10 * 2) + 1 + 4 * 4),  # and four turns, of 40 joint labels, in four branches
     ],
