@@ -306,7 +306,7 @@ def waits_of(gpu, do):
     return {place: count for (_, place), count in gpu.waits.items()}, value
 
 
-@pytest.mark.parametrize("key, hp", [("crd", {}), ("lsskd", {})])
+@pytest.mark.parametrize("key, hp", [("crd", {}), ("lsskd", {}), ("lsskd", {"past": "snapshot"})])
 def test_a_step_on_mixed_images_does_not_wait(key, hp):
     """Losses, gradients, the optimiser, and what moves on behind it."""
     with FakeGPU(**APPLE) as gpu:

@@ -189,10 +189,12 @@ def test_tables_for_cifar_100_stay_under_260_megabytes():
 def test_the_snapshot_is_the_network_of_the_epoch_before():
     method, batch = make("lsskd", past="snapshot")
     assert method.weight_of_past(0.0) > 0 and not any(p.requires_grad for p in method.past.parameters())
+    hard = [torch.rand(16, 10), *(torch.rand(64, 40) for _ in method.branches)]
+    assert all(map(torch.equal, method.past.recall(batch, hard), hard)), "there is no epoch before the first"
     for p in method.model.parameters():
         p.data.mul_(1.1)
     method.after_epoch(0.5)
-    (recalled, *_), z = method.past.recall(batch, []), method.eval().model(batch.x[0])
+    (recalled, *_), z = method.past.recall(batch, hard), method.eval().model(batch.x[0])
     assert torch.allclose(recalled, z.softmax(1), atol=1e-5) and not method.train().past.training
 
 

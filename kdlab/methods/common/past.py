@@ -139,7 +139,8 @@ class Snapshot(Past):
 
     It predicts the current view.
 
-    For data whose tables would not fit: one more forward pass a step. The view is the present one here, and that of the
+    For data whose tables would not fit: one more forward pass a step, in the first epoch too, as the host does not ask
+    the device whether there is a copy. The view is the present one here, and that of the
     epoch before in the tables.
     """
 
@@ -152,11 +153,10 @@ class Snapshot(Past):
 
     @torch.no_grad()
     def recall(self, batch: Batch, hard: list[Tensor]) -> list[Tensor]:
-        if not self.taken:
-            return [mix_targets(target, batch, len(target) // len(batch.y)) for target in hard]
         features = self.model.features(ops.rotations(batch.x[0]))
         logits = [features.logits[::ROTATIONS], *(out.logits for out in through(self.branches, features))]
-        return [(z / self.T).softmax(1) for z in logits]
+        unseen = [mix_targets(target, batch, len(target) // len(batch.y)) for target in hard]
+        return [torch.where(self.taken, (z / self.T).softmax(1), y) for z, y in zip(logits, unseen, strict=True)]
 
     def after_epoch(self, method: Layered) -> None:
         self.model.load_state_dict(method.model.state_dict())
