@@ -140,7 +140,13 @@ def test_an_interrupted_sweep_leaves_no_kernel_and_nothing_half_written(tmp_path
         f"open({str(tmp_path)!r} + f'/begun{{a}}', 'w').close()\nimport time\ntime.sleep(a)\na",
     )
     command = [sys.executable, "-m", "kdlab", "sweep", "--notebook", path, "a=0,98,99", "--folder", tmp_path / "out"]
-    process = subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        [*command, "--workers", "2"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # the tests may ignore it
+    )
     while not (tmp_path / "begun98").exists() or not (tmp_path / "begun99").exists():
         assert process.poll() is None and not time.sleep(0.1)
     kernels = psutil.Process(process.pid).children()

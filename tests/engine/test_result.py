@@ -60,7 +60,7 @@ def test_a_teacher_that_equals_its_student_agrees(runs):
 def test_what_the_weights_say_is_computed_once_while_they_stand_still(monkeypatch):
     setup, calls = assemble(config_of("kd")), []
     original = kdlab.experiment.setup.extract
-    monkeypatch.setattr(kdlab.experiment.setup, "extract", lambda *a: calls.append(1) or original(*a))
+    monkeypatch.setattr(kdlab.experiment.setup, "extract", lambda *a, **k: calls.append(1) or original(*a, **k))
     evaluate(setup, "test", due(setup, "validation", "end"))
     assert len(calls) == 2, "the student and its teacher"
     setup.features("test")

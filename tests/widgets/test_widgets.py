@@ -287,7 +287,8 @@ def test_browsing_says_what_it_did_not_find(runs):
     browser = widgets.browse()
     assert f"model={student.config.model!r}" in html.unescape(browser.message.value), "its Config is there to copy"
     wrong = [
-        ({"where": "pupil=1"}, "give conditions as column=value"),
+        ({"where": "pupil"}, "give conditions as column=value"),
+        ({"where": "pupil=1"}, "unknown column 'pupil'"),
         ({"where": "seed=9"}, "no run fits"),
         ({"where": "", "column": "lss"}, "no log of these runs has a column 'lss'"),
     ]
