@@ -166,7 +166,7 @@ def test_a_reader_that_has_gone_is_no_error():
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_importing_kdlab_imports_no_heavy_room():
+def test_importing_kdlab_imports_no_heavy_room(runs):
     heavy = {"pandas", "matplotlib", "sklearn", "lightning_fabric", "torchvision", "triton", "torch._dynamo"}
     trained = "run(Config(dataset='digits', model='resnet8', width=0.25, epochs=1, steps=1, batch=8))"
     for statement, rooms in {

@@ -133,20 +133,14 @@ def test_a_notebook_runs_in_kernels_that_stay_warm_and_clean(kdlab, tmp_path):
     assert "8 notebooks" in out and "6 there" in out and "at 1 at a time" in out
 
 
-def test_an_interrupted_sweep_leaves_no_kernel_and_nothing_half_written(tmp_path):
+def test_an_interrupted_sweep_leaves_no_kernel_and_nothing_half_written(tmp_path, interrupts):
     path = write(
         tmp_path / "a.ipynb",
         "a: int = 0",
         f"open({str(tmp_path)!r} + f'/begun{{a}}', 'w').close()\nimport time\ntime.sleep(a)\na",
     )
     command = [sys.executable, "-m", "kdlab", "sweep", "--notebook", path, "a=0,98,99", "--folder", tmp_path / "out"]
-    process = subprocess.Popen(
-        [*command, "--workers", "2"],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # the tests may ignore it
-    )
+    process = subprocess.Popen([*command, "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not (tmp_path / "begun98").exists() or not (tmp_path / "begun99").exists():
         assert process.poll() is None and not time.sleep(0.1)
     kernels = psutil.Process(process.pid).children()

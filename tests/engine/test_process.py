@@ -27,7 +27,7 @@ from kdlab.experiment.setup import chain_images
 DUE = store.CHECKPOINT_SECONDS  # of the processes; here `runs` makes it 0
 TICK = 1.0  # seconds between two looks at a panel, which draws at each
 # Long enough that a process is still at it when a busy machine looks again
-LONG = Config(**{**TINY, "epochs": 80, "steps": 10, "evaluate_every": 1000})
+LONG = Config(**{**TINY, "epochs": 60, "steps": 10, "evaluate_every": 1000})
 
 
 def until(condition, every=0.05, seconds=300):  # a limit for busy cores, far above what is usual

@@ -118,7 +118,7 @@ def test_a_control_moved_while_a_cell_runs_and_cells_that_run_twice_and_out_of_o
     assert not notebook.failures()
 
 
-RUN = Config(model="resnet8", width=0.25, labels=20, epochs=40, steps=20, evaluate_every=1000)
+RUN = Config(model="resnet8", width=0.25, labels=20, epochs=30, steps=20, evaluate_every=1000)
 
 
 def test_a_training_survives_a_reload_and_another_notebook_and_ends_as_if_undisturbed(
