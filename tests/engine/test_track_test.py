@@ -1,4 +1,4 @@
-"""Test accuracy by epoch: logged and told, and nothing else is changed by it."""
+"""Test accuracy by epoch: logged and reported, and nothing else is changed by it."""
 
 import pytest
 import torch
@@ -56,9 +56,9 @@ def test_a_run_that_is_tracked_is_the_same_run(runs):
 
 
 def test_at_its_default_it_changes_no_identity():
-    told = identity(Config(**TINY), chain_images(TRACKED))
-    assert "track_test" not in told["config"]
-    assert hash_of(told) != hash_of(identity(TRACKED, chain_images(TRACKED)))
+    about = identity(Config(**TINY), chain_images(TRACKED))
+    assert "track_test" not in about["config"]
+    assert hash_of(about) != hash_of(identity(TRACKED, chain_images(TRACKED)))
 
 
 @pytest.mark.parametrize("method", ["simclr", "sskd_head"])

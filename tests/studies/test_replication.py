@@ -157,8 +157,8 @@ def test_run_show_table_and_answers(runs, monkeypatch, figures):
         return done.output
 
     only = [word for cell in CELLS for word in ("--only", cell)]
-    told = said("run", "lsskd/table-2", "--seeds", "0-1", "--workers", "1", *only)
-    assert "budget smoke: scaled down" in told and "3 of 78 systems" in told and "6 runs done" in told
+    output = said("run", "lsskd/table-2", "--seeds", "0-1", "--workers", "1", *only)
+    assert "budget smoke: scaled down" in output and "3 of 78 systems" in output and "6 runs done" in output
     assert (runs / "figures" / "data" / "lsskd_table-2.csv").exists()
     study = PUBLISHED["lsskd/table-2"](budget="smoke")
     rows = study.rows()
