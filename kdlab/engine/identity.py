@@ -38,6 +38,7 @@ DESCRIBES = {
     "paper",
     "learns_from",
     "needs_teacher",
+    "from_features",
     "needs_parts",
     "needs_init",
     "first_phase",

@@ -301,7 +301,7 @@ class Config(BaseModel):
 def _check_teacher(config: Config, teacher: Config) -> None:
     """Refuse a teacher without a trained classifier, or without required parts.
 
-    The method names these in `needs_parts`.
+    The method names these in `needs_parts`; one that learns `from_features` needs no classifier.
     """
     method, trained = METHODS[config.method], teacher
     while "model" in METHODS[trained.method].frozen and trained.init is not None:
@@ -322,7 +322,7 @@ def _check_teacher(config: Config, teacher: Config) -> None:
             )
     if teacher.normalise != config.normalise:
         raise Error("teacher and student must see the same images: give both the same normalise")
-    if not METHODS[trained.method].trains_head:
+    if not METHODS[trained.method].trains_head and not method.from_features:
         raise Error(
             f"{trained.method!r} leaves the teacher's classifier untrained: fine-tune it first, "
             "teacher=Config(init=...)"

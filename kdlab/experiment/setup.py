@@ -375,8 +375,8 @@ def _check_teacher(teacher: Setup, images: ImageSet, config: Config) -> None:
 
     One of another size of the same images is refused too.
     """
-    known_images = teacher.images
-    if difference := _difference(known_images.classes, images.classes):
+    known_images, by_class = teacher.images, not METHODS[config.method].from_features
+    if by_class and (difference := _difference(known_images.classes, images.classes)):
         counts = f"{len(known_images.classes)} classes and {config.dataset} has {len(images.classes)}"
         same_count = len(known_images.classes) == len(images.classes)
         what = f"other classes than {config.dataset}" if same_count else counts

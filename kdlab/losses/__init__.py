@@ -42,5 +42,6 @@ from .logits import (
 from .relations import cc, cc_kernel, gram, pkt, rkd_angle, rkd_distance, similarity, sp
 from .sskd import own_column, own_image, select
 from .trained import crd, crd_constant, crd_scores, semckd, semckd_attention, vid
+from .unlabelled import candidates, compress, entropy, seed_kd, simreg, unit
 
 __all__ = [name for name, value in list(globals().items()) if isinstance(value, FunctionType)]

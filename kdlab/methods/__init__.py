@@ -14,6 +14,7 @@ from .base import Distill, Method
 from .byol import BYOL
 from .byot import BYOT
 from .cc import CC
+from .compress import CompRess
 from .crd import CRD
 from .cskd import CSKD
 from .deep_supervision import DeepSupervision
@@ -33,8 +34,10 @@ from .pkt import PKT
 from .pskd import PSKD
 from .rkd import RKD
 from .scheduled_kd import ScheduledKD
+from .seed_kd import SEED
 from .semckd import SemCKD
 from .simclr import SimCLR
+from .simreg import SimReg
 from .sp import SP
 from .sskd import SSKD, SSKDHead
 from .sskd_pretext import SSKDPretext, SSKDPretextHead
@@ -51,6 +54,10 @@ METHODS: dict[str, type[Method]] = {
     "moco": MoCo,
     "byol": BYOL,
     "mokd": MOKD,
+    # a teacher's features, no labels
+    "seed_kd": SEED,
+    "compress": CompRess,
+    "simreg": SimReg,
     # a teacher
     "kd": KD,
     "scheduled_kd": ScheduledKD,

@@ -55,6 +55,7 @@ class Method(nn.Module):
     instead: ClassVar[str] = ""  # what to choose where that which it keeps for every image is too much
     # What it stands on
     needs_teacher: ClassVar[bool] = False
+    from_features: ClassVar[bool] = False  # of the teacher features alone: no trained classifier, whatever classes
     needs_parts: ClassVar[tuple[str, ...]] = ()  # parts that the teacher's method must have kept
     needs_init: ClassVar[bool] = False  # goes on from the weights of another run
     first_phase: ClassVar[str | None] = None  # key of the method of that run, for methods of two phases
@@ -133,6 +134,13 @@ class Method(nn.Module):
         The collapse diagnostics read them.
         """
         return None
+
+    def epoch_means(self) -> dict[str, Tensor]:
+        """Return means over the epoch that ended last which are no losses, by name.
+
+        They are scalars on the device; diagnostics log them.
+        """
+        return {}
 
     # What it finds ready
 

@@ -118,7 +118,11 @@ def weight_norm(epoch: int, setup: Setup) -> float:
 
 # Computed after every epoch of training: (epoch, setup) -> a number, or several by name; columns train/NAME
 Diagnostic = Callable[[int, Setup], Measured]
-DIAGNOSTICS: dict[str, Diagnostic] = {"weight_norm": weight_norm}
+DIAGNOSTICS: dict[str, Diagnostic] = {
+    "weight_norm": weight_norm,
+    "teacher_entropy": teacher.teacher_entropy,
+    "constant_answer": teacher.constant_answer,
+}
 
 
 def evaluate(setup: Setup, part: str, names: Collection[str]) -> dict[str, float]:

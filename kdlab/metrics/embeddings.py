@@ -41,7 +41,8 @@ def of_two_views(name: str, setup: Setup, part: str) -> float | None:
         draw = generator(setup.config.seed, "diagnostics")
         images = to_device(setup.part(part)[0][:IMAGES], setup.device)
         with evaluating(setup.method):
-            views = [setup.method.embed(setup.normalise(view(images, draw))) for view in setup.batches.views[:2]]
+            both = (setup.batches.views * 2)[:2]  # of a method with one view it is drawn twice
+            views = [setup.method.embed(setup.normalise(view(images, draw))) for view in both]
         first, second = (view for view in views if view is not None)
         return collapse(first, second)
 

@@ -1,5 +1,6 @@
 """How alike student and teacher are, which accuracy hides (Stanton et al. 2021)."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -61,3 +62,26 @@ def beside_teacher(
     both = setup.features, setup.teacher_features
     student, teacher = setup.once(("both", part), lambda: to_host([features(part, stay=True) for features in both]))
     return measure(getattr(student, output), getattr(teacher, output), **options)
+
+
+def epoch_mean(name: str, setup: Setup) -> float | None:
+    """Return a mean over the last epoch; None where the method notes none."""
+    means = setup.method.epoch_means()
+    value = means[name].item() if name in means else math.nan
+    return None if math.isnan(value) else value
+
+
+def teacher_entropy(epoch: int, setup: Setup) -> float | None:
+    """Mean entropy, in nats, of the teacher's distribution over the images of a queue.
+
+    The log of the queue's length where the teacher finds all equally alike.
+    """
+    return epoch_mean("teacher_entropy", setup)
+
+
+def constant_answer(epoch: int, setup: Setup) -> float | None:
+    """Loss that one answer for all images has, at its best.
+
+    What a regression of features must come below: 2 - 2 |mean of the teacher's unit rows|.
+    """
+    return epoch_mean("constant_answer", setup)

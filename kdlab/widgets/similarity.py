@@ -40,7 +40,8 @@ def similarity(result: Result, T: float = 0.1, batch: int = 12, again: int = 0, 
         x = images.test_x[torch.randperm(len(images.test_x), generator=draw)[:batch]]
         method = methods[moments[moment]]
         with evaluating(method):
-            views = [setup.normalise(view(x, draw).to(setup.device)) for view in setup.batches.views[:2] if view]
+            both = (setup.batches.views * 2)[:2]  # of a method with one view it is drawn twice
+            views = [setup.normalise(view(x, draw).to(setup.device)) for view in both if view]
             first, second = (method.embed(view.cpu()) for view in views)  # where the methods of moments are
         assert first is not None  # as asked above
         assert second is not None

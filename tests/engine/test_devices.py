@@ -23,6 +23,7 @@ STEPS = 2
 MOCO = {"queue": 40, "splits": 2}
 CASES = {
     **{key: {} for key in ("supervised", "simclr", "moco", "byol", "kd", "crd", "rkd", "lsskd")},
+    **{key: {} for key in ("seed_kd", "compress", "simreg")},  # queues of the whole batch, a slow copy, a head
     "litenet_ssd": {"hp": {"pseudo_from": "ema"}},  # several passes, in both modes
     "ab_init": {},  # maps before the last ReLU
     "fsp_init": {},  # the stem apart from the rest

@@ -20,7 +20,7 @@ def of_stages(loss):
 ONE, TWO = [(4, 6)], [(4, 6), (4, 6)]
 MAPS = [(4, 3, 4, 4), (4, 5, 2, 2)]
 PAIRS = ["byol", "cc", "cc_kernel", "consistency", "feature_cosine", "feature_mse", "kd", "nt_xent", "pkt", "rkd_angle"]
-PAIRS += ["rkd_distance", "similarity", "sp", "pseudo_label", "soft_cross_entropy", "byot_feature"]
+PAIRS += ["rkd_distance", "similarity", "sp", "pseudo_label", "soft_cross_entropy", "byot_feature", "simreg"]
 # loss -> the loss as a function of float tensors alone, and their shapes
 CASES = {
     **{name: (getattr(losses, name), TWO) for name in PAIRS},
@@ -28,21 +28,27 @@ CASES = {
     **{name: (getattr(losses, name), [(4, 8)]) for name in ("class_logits", "class_log_probabilities")},
     **{name: (of_stages(getattr(losses, name)), MAPS + MAPS) for name in ("ab", "at", "fsp", "nst")},
     "attention_map": (losses.attention_map, MAPS[:1]),
+    "candidates": (losses.candidates, [(4, 6), (4, 6), (6, 9)]),
+    "compress": (losses.compress, [(4, 6), (4, 5), (9, 5), (9, 6)]),
+    "compress one queue": (losses.compress, [(4, 6), (4, 6), (9, 6)]),
     "consistency mse": (lambda a, b: losses.consistency(a, b, "mse"), TWO),
     "crd": (lambda scores: losses.crd(scores.abs(), 50), ONE),
     "crd_constant": (lambda scores: losses.crd_constant(scores, 50), ONE),
     "crd_scores": (lambda v, memory: losses.crd_scores(v, memory, Y[:, None].clamp(min=0)), [(4, 6), (9, 6)]),
     "cross_entropy": (lambda z: losses.cross_entropy(z, Y), ONE),
     "dkd": (lambda s, t: losses.dkd(s, t, Y), TWO),
+    "entropy": (losses.entropy, ONE),
     "factor_transfer": (losses.factor_transfer, [MAPS[0], MAPS[0]]),
     "gram": (losses.gram, MAPS[:1]),
     "info_nce": (losses.info_nce, [(4, 6), (4, 6), (6, 9)]),
+    "seed_kd": (losses.seed_kd, [(4, 6), (4, 6), (6, 9)]),
     "select": (lambda A: losses.select(A, Y.clamp(min=0), 0.5), ONE),
     "selective_kd": (lambda s, t: losses.selective_kd(s, t, Y > 0), TWO),
     "semckd": (lambda a, *m: losses.semckd(a, [[m[0]]], [m[1]]), [(4, 1, 1), MAPS[0], MAPS[0]]),
     "semckd_attention": (losses.semckd_attention, [(4, 2, 6), (4, 3, 6)]),
     "soften": (lambda past: losses.soften(Y, past, 0.3), ONE),
     "tfkd_reg": (lambda z: losses.tfkd_reg(z, Y), ONE),
+    "unit": (losses.unit, ONE),
     "vid": (losses.vid, [MAPS[0], MAPS[0], (3,)]),
 }
 AS_GIVEN = {"joint_labels", "pool_to_match", "smooth"}
