@@ -7,7 +7,6 @@ import ast
 import json
 import logging
 import os
-import platform
 import re
 import signal
 import subprocess
@@ -182,21 +181,13 @@ def kernel_failures(path: Path) -> Iterator[None]:
 
 
 def machine() -> str:
-    """Return the kind of this machine: those of one kind round alike, on one thread.
-
-    Processors of two makers round differently with the same instructions.
-    """
+    """Return the kind of this machine: those of one kind round alike, on one thread."""
     import torch
 
+    from ..experiment.device import processor
+
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
-    capability, version = torch.backends.cpu.get_cpu_capability(), torch.__version__.partition("+")[0]
-    facts: dict[str, str] = {}
-    with suppress(OSError):  # Linux alone has it
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-        facts = dict(re.findall(r"^(model name|cpu family|model)\s*: (.*)$", text.partition("\n\n")[0], re.MULTILINE))
-    names = " ".join(facts[name] for name in ("model name", "cpu family", "model") if name in facts)
-    processor = names or platform.processor() or platform.machine()
-    return f"{processor}, {capability}, {device}, torch {version}, 1 thread"
+    return f"{processor()}, {device}, torch {torch.__version__.partition('+')[0]}, 1 thread"
 
 
 def made_elsewhere(notebook: Any) -> bool:

@@ -1,6 +1,7 @@
 """The `kdlab study` commands."""
 
 import inspect
+import sys
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,9 @@ from ..core.output import say
 from ..core.settings import parse
 from .workers import Scheduler, Workers, resumable
 
-if TYPE_CHECKING:  # studies load late
+if TYPE_CHECKING:  # studies and tables load late
+    import pandas as pd
+
     from ..studies import Study
 
 app = typer.Typer(
@@ -163,19 +166,66 @@ def answers(
 
 @app.command()
 def verify(
-    name: Name,
+    name: Annotated[str | None, typer.Argument(help="a study, see kdlab study list")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="verify all studies, and the published tables")] = False,
+    repeat: Annotated[int, typer.Option(min=0, help="train this many rows of every system again, changed or not")] = 0,
+    old: Annotated[
+        Path | None, typer.Option(help="a checkout of older code, which trains the same here (git worktree add)")
+    ] = None,
     budget: Budget = "lab",
     parameter: Parameters = None,
     workers: Workers = None,
     scheduler: Scheduler = "",
 ) -> None:
-    """Repeat a seed of each system whose code has changed.
+    """Train rows of evidence again, and compare every digit.
 
-    Where no digit moved, its evidence counts again.
+    Of each system whose code has changed a seed is trained; where no digit moved, its evidence counts again. With
+    --repeat 2 two seeds of every system are, whatever has changed. A processor of another kind than the one that
+    trained a row rounds otherwise, which training amplifies: --old CHECKOUT compares today's code with older code on
+    this machine instead, and leaves all rows as they are.
     """
+    from shutil import rmtree
+
+    from ..experiment.device import processor
+    from ..studies import PUBLISHED, STUDIES
+    from ..studies.verifying import kept_folder
+
+    names = [*STUDIES, *PUBLISHED] if everything else [name] if name else []
+    if not names:
+        raise Error("give a study, or --all; kdlab study list prints their names")
+    folder, moved = kept_folder(), 0
     with resumable():
-        frame = make(name, budget, parameter).verify(workers, scheduler)
-    say(frame.to_string(index=False) if len(frame) else "no row is of today's settings and another code")
+        for each in names:
+            study = make(each, budget, parameter)
+            count, stale = len(study.rows()), len(study.stale())
+            if everything and not count + stale:
+                continue
+            frame = study.verify(workers, scheduler, repeat, old.resolve() if old else None, folder)
+            say(f"{each}: {count} rows count, {stale} are stale; {_verified(frame, old is not None)}")
+            sys.stdout.flush()
+            moved += int((~frame.holds.astype(bool)).sum())
+    rmtree(folder, ignore_errors=True)
+    if moved and old is None:
+        say(
+            f"This processor is {processor()}. On another one, or with another version of torch, digits move though no "
+            "code has changed: --old CHECKOUT tells them apart."
+        )
+    if moved:
+        raise typer.Exit(1)
+
+
+def _verified(frame: "pd.DataFrame", by_code: bool) -> str:
+    """Return what a check has found: a sentence, and a line for each row that moved."""
+    if not len(frame):
+        return "none is of today's settings and another code"
+    agreed, lines = int(frame.holds.sum()), [""]
+    for row in frame[~frame.holds.astype(bool)].to_dict("records"):
+        changes = row["moved"].split(", ")
+        more = f" and {len(changes) - 2} more" if len(changes) > 2 and "->" in changes[0] else ""
+        made = "" if by_code else f" (trained on {row['processor'] or 'a processor that it does not name'})"
+        text = ", ".join(changes[:2]) if more else row["moved"]
+        lines.append(f"  {row['system']}, seed {row['seed']}{made}: {text}{more}")
+    return f"{agreed} of {len(frame)} trained again agree in every digit" + "\n".join(lines)
 
 
 @app.command()

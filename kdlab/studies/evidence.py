@@ -28,7 +28,7 @@ KEY = ["system", "seed", "settings"]  # one row each: what is measured anew unde
 SAME = [*KEY, "identity"]  # the same experiment, repeated: the first measurement stands
 DATA = re.compile(r"(?:^|; )(.+?) (\d+|own) (\S+) ([0-9a-f]{16})(?=; |$)")  # name, size, style, fingerprint
 SETTINGS = 2  # how the settings of a row are made: as part of identities of that version
-TEXTS = ("system", "dataset", "data", "settings", "identity", "code", "device", "budget")
+TEXTS = ("system", "dataset", "data", "settings", "identity", "code", "device", "processor", "budget")
 ALWAYS = ("accuracy", "knn")  # what no row lacks where another one of its system has it
 ABOUT = ("parameters", "trained_parameters", "labels", "epochs", "images_seen", "seconds", "cpu_seconds")
 
@@ -36,7 +36,7 @@ ABOUT = ("parameters", "trained_parameters", "labels", "epochs", "images_seen", 
 def row(system: str, result: Result) -> dict[str, Any]:
     """Return a finished run as a row of evidence.
 
-    It holds the system, every metric that was computed, costs and device.
+    It holds the system, every metric that was computed, costs, device and processor.
 
     Several numbers of a metric that is due on request, one a class say, are left out: they would be as many columns.
 
@@ -67,6 +67,7 @@ def row(system: str, result: Result) -> dict[str, Any]:
         **metrics,
         **{name: result.metrics.get(name) for name in ABOUT},  # what is stored of an older version lacks some
         "device": result.metrics["environment"]["device"],
+        "processor": result.metrics["environment"].get("processor"),
     }
 
 

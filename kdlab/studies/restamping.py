@@ -6,7 +6,6 @@ Rows that the older code measured get the identities of today's.
 import json
 import math
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,14 +17,12 @@ from typing import Any
 import pandas as pd
 
 from ..core.errors import Error
-from ..core.places import PACKAGE, environment, figures_root, runs_root
+from ..core.places import PACKAGE
 from ..engine import code as trees
 from ..engine import identity as identities
 from ..engine.identity import far_code, hash_of, reseeded
-from ..engine.sweep import Failed, Outcome, run_all
 from ..experiment.config import Config
 from . import evidence
-from .tuning import Run
 
 SEEDS = 2  # of each system, that are trained with both codes
 # What the older code is asked. With files of today's code that make identities the second time, so that it is known
@@ -48,63 +45,19 @@ print(json.dumps(evidence.measured(systems, pd.read_csv(rows))))
 # Numbers of runs, each with a digest of all weights; the folder's time says nothing, so it is left out
 NUMBERS = """
 import hashlib, json, sys
-import kdlab
-from kdlab.experiment.device import one_thread
-with one_thread():
-    for fields in json.load(sys.stdin):
-        result = kdlab.run(kdlab.Config.model_validate(fields))
-        digest = hashlib.sha256()
-        for name, tensor in sorted(result.network().state_dict().items()):
-            digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
-        numbers = {n: v for n, v in result.metrics.items() if n.startswith(("val/", "test/", "train/"))}
-        print(json.dumps({**numbers, "weights": digest.hexdigest()}), flush=True)
+import kdlab, torch
+def known(fields):  # an older Config has fewer fields
+    kept = {name: value for name, value in fields.items() if name in kdlab.Config.model_fields}
+    return kept | {role: known(kept[role]) for role in ("teacher", "init") if kept.get(role)}
+torch.set_num_threads(1)
+for fields in json.load(sys.stdin):
+    result = kdlab.run(kdlab.Config.model_validate(known(fields)))
+    digest = hashlib.sha256()
+    for name, tensor in sorted(result.network().state_dict().items()):
+        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    numbers = {n: v for n, v in result.metrics.items() if n.startswith(("val/", "test/", "train/"))}
+    print(json.dumps({**numbers, "weights": digest.hexdigest()}), flush=True)
 """
-
-
-def verify(study: str, systems: Mapping[str, Config], run: Run = run_all) -> pd.DataFrame:
-    """Check which evidence still holds though code has changed, by system and code.
-
-    Of the rows that have a system's settings and came from other code than today's, the smallest seed of each code is
-    trained anew. Where every metric agrees in all digits that the table has, the rows of that code are stamped with
-    today's; else they stay as they are, and `moved` says which metrics are others, before and after, or why nothing
-    could be trained: the data are not here, say.
-    """
-    rows, far, table = evidence.load(study), far_code(), []
-    now, folder = evidence.measured(systems, rows), runs_root() / f"verify-{hash_of(far)}"
-    groups: list[tuple[str, list[dict[str, Any]]]] = []  # rows of a system that one older code measured
-    for name, about in now.items():
-        today = evidence.code(about, far)
-        of_system = evidence.records(rows, name)
-        verified = {row["seed"] for row in of_system if row["code"] == today}
-        older: dict[str, list[dict[str, Any]]] = {}
-        for row in of_system:
-            its_settings = hash_of(evidence.settings(reseeded(about, int(row["seed"]))))
-            if row["seed"] not in verified and its_settings == row["settings"]:
-                older.setdefault(row["code"], []).append(row)
-        groups += [(name, group) for group in older.values()]
-    # Runs in a folder of their own: what is stored elsewhere may come from the older code
-    with environment(KDLAB_RUNS=str(folder), KDLAB_FIGURES=str(figures_root())):
-        outcomes = run([systems[name].seeded(int(group[0]["seed"])) for name, group in groups])
-        for (name, group), outcome in zip(groups, outcomes, strict=True):
-            moved = _difference(group[0], outcome)
-            if not moved:
-                code = evidence.code(now[name], far)
-                evidence.stamp(study, [{**row, "identity": _of(now[name], row), "code": code} for row in group])
-            seed = int(group[0]["seed"])
-            table.append({"system": name, "seed": seed, "rows": len(group), "holds": not moved, "moved": moved})
-    shutil.rmtree(folder, ignore_errors=True)
-    return pd.DataFrame(table, columns=["system", "seed", "rows", "holds", "moved"])
-
-
-def _difference(old: Mapping[str, Any], outcome: Outcome) -> str:
-    """Compare a row with a run; return metrics that differ, or why there is no run."""
-    if isinstance(outcome, Failed):
-        return f"not repeated: {outcome.message}"
-    new = evidence.row(old["system"], outcome)
-    metrics = [name for name in new if name.startswith(("val/", "test/")) and name in old]
-    return ", ".join(
-        f"{name} {old[name]:g} -> {new[name]:g}" for name in metrics if f"{old[name]:.6g}" != f"{new[name]:.6g}"
-    )
 
 
 def restamp(study: str, systems: Mapping[str, Config], old: Path, share: float = 1.0) -> pd.DataFrame:
@@ -124,8 +77,7 @@ def restamp(study: str, systems: Mapping[str, Config], old: Path, share: float =
     """
     if not 0 < share <= 1:
         raise Error(f"share={share}: give a share of the epochs above 0 and at most 1")
-    if not (old / "kdlab" / "__init__.py").is_file():
-        raise Error(f"{old} is no checkout of kdlab: make one of the commit that the rows are of, git worktree add")
+    check_checkout(old)
     rows = evidence.load(study)
     now = evidence.measured(systems, rows)
     then = _identities(old, rows, systems, {})
@@ -133,8 +85,8 @@ def restamp(study: str, systems: Mapping[str, Config], old: Path, share: float =
     same = _identities(old, rows, systems, made_anew) if any(then[n] != now.get(n) for n in then) else {}
     stale = {}
     for name in [name for name in systems if name in now and name in then]:
-        counted = [row for row in evidence.records(rows, name) if row["identity"] == _of(then[name], row)]
-        if renamed := [row for row in counted if row["identity"] != _of(now[name], row)]:
+        counted = [row for row in evidence.records(rows, name) if row["identity"] == identified(then[name], row)]
+        if renamed := [row for row in counted if row["identity"] != identified(now[name], row)]:
             stale[name] = renamed
     calculated = {name for name in stale if hash_of(same[name]) == hash_of(now[name])}
     trained = {name: stale[name][:SEEDS] for name in stale if name not in calculated}
@@ -142,7 +94,7 @@ def restamp(study: str, systems: Mapping[str, Config], old: Path, share: float =
     for name in stale:
         if not moved.get(name):
             code = {} if name in calculated else {"code": evidence.code(now[name], far_code())}
-            evidence.stamp(study, [{**row, "identity": _of(now[name], row), **code} for row in stale[name]])
+            evidence.stamp(study, [{**row, "identity": identified(now[name], row), **code} for row in stale[name]])
     table = [
         {
             "system": name,
@@ -161,7 +113,7 @@ def shortened(config: Config, share: float) -> Config:
     return config.replace(epochs=math.ceil(share * config.epochs), **stages)
 
 
-def _of(identity: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+def identified(identity: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     """Return the hash of a system's identity with the seed of a row."""
     return hash_of(reseeded(identity, int(row["seed"])))
 
@@ -175,16 +127,24 @@ def _moved(
         return {}
     configs = json.dumps([shortened(config, share).model_dump(mode="json") for _, config in runs])
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as both:
-        before = both.submit(_output, old, NUMBERS, configs, Path(folder, "old"))
-        after = both.submit(_output, PACKAGE.parent, NUMBERS, configs, Path(folder, "new"))
+        before = both.submit(output, old, NUMBERS, configs, Path(folder, "old"))
+        after = both.submit(output, PACKAGE.parent, NUMBERS, configs, Path(folder, "new"))
     moved: dict[str, list[str]] = {name: [] for name in rows}
     for (name, _), then, now in zip(runs, before.result(), after.result(), strict=True):
-        moved[name] += [
-            f"{number} {then.get(number)} -> {now.get(number)}"
-            for number in {**then, **now}
-            if then.get(number) != now.get(number)
-        ]
-    return {name: ", ".join(dict.fromkeys(changes)) for name, changes in moved.items()}
+        moved[name] += changes(then, now)
+    return {name: ", ".join(dict.fromkeys(each)) for name, each in moved.items()}
+
+
+def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return what NUMBERS of two runs of one experiment differ in."""
+    names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    return [f"{name} {then.get(name)} -> {now.get(name)}" for name in names]
+
+
+def check_checkout(old: Path) -> None:
+    """Refuse a folder that holds no kdlab."""
+    if not (old / "kdlab" / "__init__.py").is_file():
+        raise Error(f"{old} is no checkout of kdlab: make one of the commit that the rows are of, git worktree add")
 
 
 def _identities(
@@ -198,10 +158,10 @@ def _identities(
         table, configs = Path(folder, "rows.csv"), Path(folder, "systems.json")
         rows.reindex(columns=["system", "dataset", "data"]).drop_duplicates().to_csv(table, index=False)
         configs.write_text(json.dumps({name: config.model_dump(mode="json") for name, config in systems.items()}))
-        return _output(old, IDENTITIES, "", Path(folder), str(table), str(configs), json.dumps(files))[0]
+        return output(old, IDENTITIES, "", Path(folder), str(table), str(configs), json.dumps(files))[0]
 
 
-def _output(code: Path, script: str, text: str, runs: Path, *words: str) -> list[dict[str, Any]]:
+def output(code: Path, script: str, text: str, runs: Path, *words: str) -> list[dict[str, Any]]:
     """Run a script with the package in `code`; return the JSON lines that it prints.
 
     `text` is its standard input.

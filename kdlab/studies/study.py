@@ -17,7 +17,7 @@ from ..engine.sweep import Outcome, results_of, run_all
 from ..experiment.config import Config
 from ..experiment.device import one_thread
 from ..experiment.setup import chain_images
-from . import evidence, restamping, tuning, verdicts
+from . import evidence, restamping, tuning, verdicts, verifying
 from .verdicts import Question
 
 SEEDS = range(20)
@@ -139,10 +139,18 @@ class Study:
                 self.name, self.systems, self.grid, partial(run_all, workers=workers, scheduler=scheduler)
             )
 
-    def verify(self, workers: int | None = 1, scheduler: str = "") -> pd.DataFrame:
-        """Check which rows still hold after a change of code (see `restamping.verify`)."""
+    def verify(
+        self,
+        workers: int | None = 1,
+        scheduler: str = "",
+        repeat: int = 0,
+        old: Path | None = None,
+        folder: Path | None = None,
+    ) -> pd.DataFrame:
+        """Train rows again, and compare every digit (see `verifying.verify`)."""
+        run = partial(run_all, workers=workers, scheduler=scheduler)
         with one_thread():
-            return restamping.verify(self.name, self.systems, partial(run_all, workers=workers, scheduler=scheduler))
+            return verifying.verify(self.name, self.systems, run, repeat, old, folder)
 
     def restamp(self, old: Path, share: float = 1.0) -> pd.DataFrame:
         """Keep rows that older code measured, where no number moved (see `restamping`)."""

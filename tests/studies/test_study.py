@@ -99,7 +99,7 @@ def test_what_was_measured_with_all_seeds_is_not_run_for_one_more(study):
     assert [list(elsewhere.run_missing([1])) for _ in range(2)] == [["alone"]] * 2, "one seed of twenty"
 
 
-def test_rows_of_other_settings_are_told_apart(study):
+def test_rows_of_other_settings_are_set_apart(study):
     study.run([0])
     changed = Study("small", "?", {**study.systems, "alone": Config(**{**TINY, "lr": 0.1})}, study.questions)
     assert set(changed.rows().system) == {"teacher", "taught"} and list(changed.stale().system) == ["alone"]
@@ -158,8 +158,8 @@ def test_evidence_counts_again_where_no_digit_moved(study, monkeypatch):
         kdlab.engine.run, "_train", lambda setup, *a: trained.append(setup.config) or original(setup, *a)
     )
     assert len(study.rows()) == 0 and len(study.stale()) == 6
-    told = study.verify()
-    assert list(told.system) == list(study.systems) and told.holds.all() and set(told.seed) == {0}
+    frame = study.verify()
+    assert list(frame.system) == list(study.systems) and frame.holds.all() and set(frame.seed) == {0}
     columns = sorted(before.columns)
     ordered = [rows[columns].sort_values(["system", "seed"]).reset_index(drop=True) for rows in (before, study.rows())]
     assert ordered[0].equals(ordered[1]) and len(study.stale()) == 0
@@ -170,23 +170,23 @@ def test_evidence_counts_again_where_no_digit_moved(study, monkeypatch):
 def test_rows_of_each_older_code_are_judged_by_themselves(study):
     study.run([0, 1], only=["alone"])
     stamped(study, shift=1.0, seeds=[1])
-    told = study.verify().set_index("seed")
-    assert told.holds.to_dict() == {0: True, 1: False} and study.rows().seed.tolist() == [0]
+    frame = study.verify().set_index("seed")
+    assert frame.holds.to_dict() == {0: True, 1: False} and study.rows().seed.tolist() == [0]
 
 
 def test_code_further_away_is_verified_too(study, monkeypatch):
     study.run([0], only=["alone"])
     assert len(study.verify()) == 0
-    monkeypatch.setattr("kdlab.studies.restamping.far_code", lambda: {"models": "other"})
-    told = study.verify()
-    assert told.holds.tolist() == [True] and len(study.rows()) == 1 and len(study.verify()) == 0
+    monkeypatch.setattr("kdlab.studies.verifying.far_code", lambda: {"models": "other"})
+    frame = study.verify()
+    assert frame.holds.tolist() == [True] and len(study.rows()) == 1 and len(study.verify()) == 0
 
 
-def test_evidence_that_moved_is_told_and_stays_stale(study):
+def test_evidence_that_moved_stays_stale(study):
     study.run([0])
     stamped(study, shift=1.0)
-    told = study.verify()
-    assert not told.holds.any() and told.moved.str.contains("test/accuracy").all() and len(study.stale()) == 3
+    frame = study.verify()
+    assert not frame.holds.any() and frame.moved.str.contains("test/accuracy").all() and len(study.stale()) == 3
     other = Study("small", "?", {"alone": study.systems["alone"].replace(lr=0.1)})
     assert len(other.verify()) == 0, "other settings are no matter of code"
 
@@ -271,8 +271,8 @@ def test_commands(study, monkeypatch, capsys):
     assert "write the smaller one first" in str(CliRunner().invoke(app, ["run", "small", "--seeds", "3-1"]).exception)
     assert "taught (n = 2)\n    Config(method='kd'" in said("show", "small")
     assert "minus alone" in said("table", "small", "--baseline", "alone")
-    told = " ".join(said("answers", "small").split())
-    assert "Does a teacher help?" in told and "at most x: there may" in told
+    text = " ".join(said("answers", "small").split())
+    assert "Does a teacher help?" in text and "at most x: there may" in frame
     for words, message in (
         (("answers",), "give a study, or --all"),
         (("run", "smal"), "unknown study 'smal': did you mean 'small'"),
