@@ -65,6 +65,12 @@ def test_rows_of_older_code_are_kept_where_no_number_moved(runs, tmp_path, monke
     now = pd.read_csv(file)
     apart = then.columns.difference(["identity", "code"])
     assert now[apart].equals(then[apart]), "in the same order, with the same numbers"
+    done = CliRunner().invoke(
+        app, ["study", "verify", "small", "--old", str(checkout), "--repeat", "1", "--workers", "1"]
+    )
+    assert done.exit_code == 1
+    assert "small: 6 rows count, 3 are stale; 2 of 3 trained again agree" in done.output, done.output
+    assert "smoothed, seed 0: " in done.output and "taught" not in done.output and pd.read_csv(file).equals(now)
     assert "all rows" in CliRunner().invoke(app, ["study", "restamp", "small", "--old", str(PACKAGE.parent)]).output
 
 

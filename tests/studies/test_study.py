@@ -11,6 +11,7 @@ import kdlab
 from kdlab import STUDIES, Config, Error, Question, Study
 from kdlab.engine.identity import hash_of, identity, reseeded
 from kdlab.engine.report import interval
+from kdlab.experiment.device import processor
 from kdlab.experiment.setup import chain_images
 from kdlab.studies.verdicts import seeds_needed, verdict
 
@@ -191,6 +192,20 @@ def test_evidence_that_moved_stays_stale(study):
     assert len(other.verify()) == 0, "other settings are no matter of code"
 
 
+def test_rows_are_repeated_though_no_code_has_changed(study, runs):
+    study.run([0, 1, 2], only=["alone"])
+    folder = runs / "checks"
+    frame = study.verify(repeat=2, folder=folder)
+    assert frame.seed.tolist() == [0, 1] and frame.holds.all() and set(frame.rows) == {3}
+    assert set(frame.processor) == {processor()} and folder.is_dir()
+    rows = kdlab.studies.evidence.load(study.name)
+    rows.loc[rows.seed == 1, ["test/accuracy", "processor"]] = [1.0, "another"]
+    kdlab.engine.tables.save_table(rows.set_index("system"), study.name)
+    frame = study.verify(repeat=2, folder=folder).set_index("seed")
+    assert frame.holds.to_dict() == {0: True, 1: False} and frame.processor[1] == "another"
+    assert frame.moved[1].startswith("test/accuracy 1 -> ")
+
+
 # Answers
 
 
@@ -272,8 +287,10 @@ def test_commands(study, monkeypatch, capsys):
     assert "taught (n = 2)\n    Config(method='kd'" in said("show", "small")
     assert "minus alone" in said("table", "small", "--baseline", "alone")
     text = " ".join(said("answers", "small").split())
-    assert "Does a teacher help?" in text and "at most x: there may" in frame
+    assert "Does a teacher help?" in text and "at most x: there may" in text
+    assert "small: 6 rows count, 0 are stale; 3 of 3" in said("verify", "small", "--repeat", "1", "--workers", "1")
     for words, message in (
+        (("verify",), "give a study, or --all"),
         (("answers",), "give a study, or --all"),
         (("run", "smal"), "unknown study 'smal': did you mean 'small'"),
         (("run", "small", "--seeds", "a-b"), "seeds 'a-b': write 0-19"),
