@@ -38,7 +38,7 @@ def verify(
     old: Path | None = None,
     folder: Path | None = None,
 ) -> pd.DataFrame:
-    """Train rows again and compare every digit that the table has, by system and seed.
+    """Train rows again and compare all their digits, by system and seed.
 
     Of the rows that have a system's settings and came from other code than today's, the smallest seed of each code is
     trained anew; with `repeat` the so many smallest seeds of every system are, whatever their code. Where every metric
@@ -128,7 +128,7 @@ def _trained(
 
 
 def _moved(row: Row, before: dict[str, Any] | None, outcome: Outcome | dict[str, Any]) -> str:
-    """Return what differs from a row, or from the older code's numbers, or why there is no run."""
+    """Return what differs from a row or older numbers, or why there is no run."""
     if isinstance(outcome, Failed):
         return f"not repeated: {outcome.message}"
     if isinstance(outcome, dict):
