@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 
 
 class Group(NamedTuple):
-    """Rows of a system that one code measured, and those of them that are trained again."""
+    """Rows of a system that one code measured, and those that are trained again."""
 
     system: str
     rows: Sequence[Row]
