@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .core import __version__, places  # `places` notes how the package's files are before any other is read
+from .core import __version__, loading, places  # `places` notes how the package's files are before any other is read
 
 # The public names. Type checkers and editors follow these imports; at run time `__getattr__` makes each at its first
 # use, so that `import kdlab` costs next to nothing
@@ -57,10 +57,12 @@ __all__ = sorted([*_HOMES, "__version__"])
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        value = globals()[name] = getattr(import_module(_HOMES[name], __name__), name)
+        with loading.without_collection():
+            value = globals()[name] = getattr(import_module(_HOMES[name], __name__), name)
         return value
     try:
-        return import_module(f".{_MODULES.get(name, name)}", __name__)  # kdlab.losses after a plain `import kdlab`
+        with loading.without_collection():
+            return import_module(f".{_MODULES.get(name, name)}", __name__)  # kdlab.losses after a plain `import kdlab`
     except ModuleNotFoundError as error:
         if error.name != f"{__name__}.{name}":
             raise

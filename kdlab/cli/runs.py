@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..core.errors import Error, lookup
+from ..core.loading import without_collection
 from ..core.output import say
 from ..core.settings import laid_over, parse, read
 
@@ -36,9 +37,10 @@ def run_(
     ] = None,
 ) -> None:
     """Train one experiment, its teacher first, or print its stored result."""
-    from ..engine.process import end_with_parent
-    from ..engine.run import run
-    from ..experiment.config import Config
+    with without_collection():
+        from ..engine.process import end_with_parent
+        from ..engine.run import run
+        from ..experiment.config import Config
 
     end_with_parent()
     config = Config(**laid_over(read(file) if file else {}, parse(settings or [])))

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from ..core.errors import Error
+from ..core.loading import without_collection
 from ..core.places import processors
 from .config import Config
 
@@ -35,7 +36,8 @@ def make_fabric(config: Config) -> "Fabric":
     count = torch.cuda.device_count()
     if not available[kind] or (index and int(index) >= count):
         raise Error(f"device={config.device!r} is not there: torch sees {count} CUDA devices; 'auto' takes the best")
-    from lightning_fabric import Fabric
+    with without_collection():
+        from lightning_fabric import Fabric
 
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)  # it announces AMP every time
     return Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=config.precision)
