@@ -6,9 +6,14 @@ With pytest-xdist (`-n`) every worker process has such folders, and its kernels 
 import contextlib
 import gc
 import os
+import sys
 import tempfile
 
 import pytest
+
+# A container may forbid bytecode: a hundred processes of tests would compile the package, each worker all tests, anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # read when torch is imported: on shared cores two threads make a step of a small network 20 to 80 times slower
@@ -41,6 +46,7 @@ def pytest_sessionstart(session):
     distributes = getattr(session.config.option, "dist", "no") != "no" and not hasattr(session.config, "workerinput")
     if distributes:
         return  # this process runs no tests
+    gc.disable()  # until all tests are collected: what imports and collection make stays
     import torch
 
     from kdlab.cli.notebooks import quiet_kernels
@@ -63,6 +69,15 @@ def pytest_collection_modifyitems(items):
 
 def pytest_collection_finish():
     gc.freeze()  # a million objects of imports and tests stay; each full collection looks at them for half a second
+    gc.enable()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """One worker more than cores, as tests of browsers and processes wait now and then."""
+    from xdist.plugin import pytest_xdist_auto_num_workers as count
+
+    return count(config) + ("PYTEST_XDIST_AUTO_NUM_WORKERS" not in os.environ)  # the user's number is what it says
 
 
 @pytest.hookimpl(optionalhook=True)
