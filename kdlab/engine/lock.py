@@ -14,6 +14,7 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 from ..core.errors import KEPT, Error
 
 SILENT_SECONDS = 2.0  # a process that waits longer for another says so
+EXPECTED = set[str]()  # names of owners that this process started ahead of itself: nobody need be told of the wait
 NAMES = ("ENOSYS", "ENOLCK", "ENOTSUP", "EOPNOTSUPP")  # what disks without flock say; Windows knows not all of them
 NO_LOCKS = {getattr(errno, name) for name in NAMES if hasattr(errno, name)}
 # Since then who waits for a lock sees that its file was removed meanwhile, and asks for the new one
@@ -36,7 +37,8 @@ class RunLock:
     def hold(self, wait: bool = True) -> Iterator[None]:
         """Own the lock inside the block; others wait for it, and find the result.
 
-        They warn after SILENT_SECONDS, or raise a `Timeout` at once where they shall not `wait`.
+        They warn after SILENT_SECONDS, unless the owner is EXPECTED, or raise a `Timeout` at once where they shall not
+        `wait`.
         """
         root = self.file.parent
         try:
@@ -48,8 +50,9 @@ class RunLock:
         except Timeout:
             if not wait:
                 raise
-            waits = "is being trained, or paused, by another process: waiting for it; an interrupt gives up"
-            warnings.warn(f"{self.folder.name} {waits}", stacklevel=4)
+            if self.owner() not in EXPECTED:
+                waits = "is being trained, or paused, by another process: waiting for it; an interrupt gives up"
+                warnings.warn(f"{self.folder.name} {waits}", stacklevel=4)
             self.held.append(self._acquire(-1))
         try:
             with suppress(OSError):  # a full disk: what is written next says so

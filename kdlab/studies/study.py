@@ -11,6 +11,9 @@ from typing import Any, ParamSpec
 import pandas as pd
 
 from ..core.errors import Error, known
+from ..core.places import processors
+from ..engine.lock import EXPECTED
+from ..engine.process import process_of
 from ..engine.report import interval, summary, tidy
 from ..engine.result import Result
 from ..engine.sweep import Outcome, results_of, run_all
@@ -129,6 +132,18 @@ class Study:
         there = set(self.rows()[["system", "seed"]].itertuples(index=False, name=None))
         missing = [name for name in self.chosen(only) if not {(name, seed) for seed in self.seeds} <= there]
         return self.run(seeds, missing) if missing else {}
+
+    def begin(self, system: str, seed: int) -> None:
+        """Begin to train a system in a process of its own, unless it is stored.
+
+        It takes a second processor; where there is none, nothing begins. `run` waits for what that process trains, and
+        goes on itself from its checkpoint where it failed. It ends with this process.
+        """
+        process = process_of(self.systems[self._known(system)].seeded(seed))
+        if processors() > 1 and process.folders[-1].result() is None:
+            EXPECTED.add(process.name)
+            with one_thread():  # as in `run`
+                process.start()
 
     def tune(self, workers: int | None = 1, scheduler: str = "") -> dict[str, Config]:
         """Return the systems with the best values of the grid (see `tuning.tune`)."""

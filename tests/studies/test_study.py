@@ -1,6 +1,8 @@
 """Studies: systems, evidence by identity, answers, tuning on other seeds."""
 
 import math
+import time
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ from making import ON_DIGITS, TINY
 import kdlab
 from kdlab import STUDIES, Config, Error, Question, Study
 from kdlab.engine.identity import hash_of, identity, reseeded
+from kdlab.engine.process import process_of
 from kdlab.engine.report import interval
 from kdlab.experiment.device import processor
 from kdlab.experiment.setup import chain_images
@@ -98,6 +101,30 @@ def test_what_was_measured_with_all_seeds_is_not_run_for_one_more(study):
     assert study.run_missing([2], both) == {}
     elsewhere = Study("small", "?", {"alone": Config(**{**TINY, "labels": 30})})
     assert [list(elsewhere.run_missing([1])) for _ in range(2)] == [["alone"]] * 2, "one seed of twenty"
+
+
+def test_what_a_second_process_has_begun_is_waited_for_without_a_word(study, monkeypatch):
+    config = Config(**{**TINY, "epochs": 60, "steps": 10, "evaluate_every": 1000})
+    monkeypatch.setattr("kdlab.engine.lock.SILENT_SECONDS", 0.1)
+    study = Study("small", "?", {"long": config})
+    monkeypatch.setattr("kdlab.studies.study.processors", lambda: 1)
+    study.begin("long", 0)
+    process = process_of(config)
+    assert process.child is None, "no processor is free"
+    monkeypatch.setattr("kdlab.studies.study.processors", lambda: 2)
+    study.begin("long", 0)
+    while not process.folders[-1].lock.owner():
+        assert process.alive, process.failure
+        time.sleep(0.05)
+    monkeypatch.setattr("kdlab.engine.run._train", lambda *_: pytest.fail("the other process trains it"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = study.run([0])["long"][0]
+    assert result["epochs"] == 60 and len(study.rows()) == 1
+    child = process.child
+    child.wait()
+    study.begin("long", 0)
+    assert process.child is child, "it is stored"
 
 
 def test_rows_of_other_settings_are_set_apart(study):
