@@ -1,10 +1,14 @@
-"""What the loop costs over a bare forward, backward, step of the same tensors, on the tour's student step.
+"""What a run costs over a bare forward, backward, step of batches that lie ready.
 
-    python tests/bench/bench_loop.py    prints CPU milliseconds per step and the ratio; one thread, interleaved, medians
+    python tests/bench/bench_loop.py [loop] [simclr] [kd] [lsskd] [--rounds 9]    default: all
 
-The loop here does all that a run does: schedules, logging of every term, progress bar, log lines, checkpoint.
+Of "loop" both sides have the same batches, of the tour's student step. The others are methods on colour images of 32
+pixels, each with the views that it draws: there the fraction says how near an epoch comes to its steps alone. A run
+does all that a run does but evaluation: schedules, logging of every term, progress bar, log lines, checkpoint. CPU
+time, one thread, interleaved, medians.
 """
 
+import argparse
 import os
 import tempfile
 import time
@@ -15,57 +19,80 @@ from statistics import median
 import torch
 from tqdm import tqdm
 
-from kdlab import Config, assemble
+from kdlab import DATASETS, Config, assemble
+from kdlab.data.images import ImageSet
+from kdlab.engine.bench import Ready
 from kdlab.engine.store import RunFolder
 from kdlab.engine.train import fit, make_optimizer
 from kdlab.experiment.setup import chain_images
 from kdlab.metrics import diagnose
 
-torch.set_num_threads(1)
-STEPS, EPOCHS, ROUNDS = 10, 15, 9
-DATA = {"size": 10, "labels": 20, "validation": 0.0}
-TEACHER = Config(model="resnet18", **DATA)
-CONFIG = Config(method="litenet_ssd", teacher=TEACHER, batch=16, epochs=EPOCHS, steps=STEPS, **DATA)
+
+def noise() -> ImageSet:
+    """A thousand colour images of ten classes."""
+    draw = torch.Generator().manual_seed(0)
+    x, y = torch.randint(256, (1000, 3, 32, 32), generator=draw, dtype=torch.uint8), torch.arange(1000) % 10
+    return ImageSet("noise", tuple("abcdefghij"), x, y, x, y, style="colour")
 
 
-class Fixed:
-    """The same batches, ready on the device, every epoch."""
+DATASETS["noise"] = noise
+SMALL = {"size": 10, "labels": 20, "validation": 0.0}
+LARGE = {"dataset": "noise", "validation": 0.0, "epochs": 1, "steps": 8}
+WHOLE = {**LARGE, "width": 1.0}
+CASES = {
+    "loop": Config(
+        method="litenet_ssd", teacher=Config(model="resnet18", **SMALL), batch=16, epochs=15, steps=10, **SMALL
+    ),
+    "simclr": Config(method="simclr", model="resnet18", batch=64, **LARGE),
+    "kd": Config(method="kd", model="resnet20", teacher=Config(model="resnet56", **WHOLE), batch=64, **WHOLE),
+    "lsskd": Config(method="lsskd", model="resnet20", batch=16, **WHOLE),
+}
 
-    def __init__(self, batches):
-        self.ready, self.device, self.normalise = list(batches.epoch(0, 0)), batches.device, batches.normalise
-        self.steps, self.images_per_step = batches.steps, batches.images_per_step
 
-    def epoch(self, seed, epoch, start=0, drawn=None):
-        return iter(self.ready)
-
-
-def bare(batches):
-    net = assemble(CONFIG).method.train()
-    optimizer = make_optimizer(net, CONFIG)
+def bare(config: Config, batches: Ready) -> float:
+    """Return CPU seconds of a run's steps alone."""
+    method = assemble(config).method.train()
+    optimizer = make_optimizer(method, config)
     began = time.process_time()
-    for epoch in range(EPOCHS):
+    for epoch in range(config.epochs):
         for batch in batches.epoch(0, epoch):
-            loss, _ = net(batch, 0.5)
+            loss, _ = method(batch, 0.5)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            method.after_step(0.5)
     return time.process_time() - began
 
 
-def loop(batches):
-    setup = replace(assemble(CONFIG), batches=batches)
+def run(config: Config, batches: Ready | None) -> float:
+    """Return CPU seconds of a run, with batches of its own or `batches`."""
+    setup = assemble(config)
+    setup = replace(setup, batches=batches or setup.batches)
     with tempfile.TemporaryDirectory() as root, Path(os.devnull).open("w") as nowhere:
-        bar = tqdm(total=EPOCHS * STEPS, file=nowhere)
-        folder = RunFolder(CONFIG, chain_images(CONFIG), Path(root))
+        bar = tqdm(total=config.epochs * setup.batches.steps, file=nowhere)
+        folder = RunFolder(config, chain_images(config), Path(root))
         folder.open()
         began = time.process_time()
         fit(setup, folder, [diagnose], bar)
         return time.process_time() - began
 
 
-fixed = Fixed(assemble(CONFIG).batches)
-bare(fixed), loop(fixed)
-rounds = [(bare(fixed), loop(fixed)) for _ in range(ROUNDS)]
-scale, ratios = 1e3 / (EPOCHS * STEPS), [r / b for b, r in rounds]
-print(f"bare {scale * median(b for b, _ in rounds):.2f} ms   loop {scale * median(r for _, r in rounds):.2f} ms")
-print(f"ratio {median(ratios):.3f} [{min(ratios):.3f}-{max(ratios):.3f}]")
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    words.add_argument("names", nargs="*", choices=[[], *CASES])
+    words.add_argument("--rounds", type=int, default=9)
+    options = words.parse_args()
+    torch.set_num_threads(1)
+    for name in options.names or CASES:
+        config = CASES[name]
+        ready = Ready(assemble(config).batches)
+        given = ready if name == "loop" else None
+        rounds = [(bare(config, ready), run(config, given)) for _ in range(1 + options.rounds)][1:]  # one warms up
+        scale, ratios = 1e3 / (config.epochs * ready.steps), [b / r for b, r in rounds]
+        times = " and ".join(f"{scale * median(part):.2f}" for part in zip(*rounds, strict=True))
+        spread = f"{median(ratios):.3f} [{min(ratios):.3f}-{max(ratios):.3f}]"
+        print(f"{name}: bare and run {times} ms a step, bare / run {spread}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
