@@ -14,6 +14,7 @@ from ..core.errors import Error, lookup
 from ..core.loading import without_collection
 from ..core.output import say
 from ..core.settings import laid_over, parse, read
+from .workers import Track
 
 app = typer.Typer()
 Settings = Annotated[
@@ -32,9 +33,7 @@ def run_(
     devices: Annotated[
         int | None, typer.Option(help="devices that share each batch of the run, its teacher and initial runs")
     ] = None,
-    track: Annotated[
-        str | None, typer.Option(help="mirror the log, an epoch a line, to wandb, trackio or tensorboard")
-    ] = None,
+    track: Track = None,
 ) -> None:
     """Train one experiment, its teacher first, or print its stored result."""
     with without_collection():

@@ -11,7 +11,7 @@ import typer
 from ..core.errors import Error, known
 from ..core.output import say
 from ..core.settings import parse
-from .workers import Scheduler, Workers, resumable
+from .workers import Scheduler, Track, Workers, resumable
 
 if TYPE_CHECKING:  # studies and tables load late
     import pandas as pd
@@ -99,10 +99,11 @@ def run(
     parameter: Parameters = None,
     workers: Workers = None,
     scheduler: Scheduler = "",
+    track: Track = None,
 ) -> None:
     """Run a study and add rows to its evidence; stored runs come back at once.
 
-    Several processes train at a time. A run that fails stops no other one.
+    Several processes train at a time. A run that fails stops no other one. In a tracker the study is a group.
     """
     study = make(name, budget, parameter)
     chosen = study.chosen(only or ())
@@ -111,7 +112,7 @@ def run(
         print(f"{name}: {len(chosen)} of {len(study.systems)} systems", flush=True)
     wanted = numbers(seeds) if seeds else list(study.seeds)
     with resumable():
-        study.run(wanted, chosen, workers, scheduler)
+        study.run(wanted, chosen, workers, scheduler, track=track)
     print(f"{name}: {len(chosen) * len(wanted)} runs done", flush=True)
 
 

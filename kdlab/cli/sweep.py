@@ -12,13 +12,14 @@ from ..core.errors import Error, known
 from ..core.output import duration, replacing, say
 from ..core.places import processors
 from ..core.settings import laid_over, nested, parse, read
-from .workers import Scheduler, Workers, resumable
+from .workers import Scheduler, Track, Workers, resumable
 
 if TYPE_CHECKING:  # it takes half a second to load
     import pandas as pd
 
 app = typer.Typer()
 METRICS = ("test/accuracy", "test/knn")  # the first that all runs have is compared
+LONGEST = 100  # name of a group; W&B takes 128
 Rows = list[dict[str, Any]]
 
 
@@ -29,6 +30,7 @@ def sweep(
     ],
     workers: Workers = None,
     scheduler: Scheduler = "",
+    track: Track = None,
     notebook: Annotated[str, typer.Option(help="a notebook, by name or path; the fields are its parameters")] = "",
     folder: Annotated[Path | None, typer.Option(help="of its outputs; default: sweeps/NAME in the runs folder")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the runs, and how long they take")] = False,
@@ -43,7 +45,8 @@ def sweep(
     Commas separate values, 0-19 are whole numbers; in a file a list holds them. A value that is itself a list stands in
     a list of lists: milestones=[[0.5,0.75],[0.9]]. Fields of the task (dataset, labels, seed ...) are those of the
     teacher and of the initial run too, where these have none of their own. A file may name `workers` and `notebook`;
-    typed fields are laid over it. Stored runs come back; the same command goes on after a stop.
+    typed fields are laid over it. Stored runs come back; the same command goes on after a stop. In a tracker the sweep
+    is a group, called as its file or its fields.
     """
     import pandas as pd
 
@@ -57,9 +60,14 @@ def sweep(
             raise Error(f"{file}: give a name that ends in {suffix}, in a folder that can be written to")
     if notebook and scheduler:
         raise Error("--scheduler trains runs: a notebook runs here, in kernels of its own")
+    if notebook and track:
+        raise Error("--track mirrors runs: those of a notebook's cells are mirrored by run(config, track=...)")
     if folder and not notebook:
         raise Error("--folder is that of notebooks: runs lie in the runs folder, see --csv for a table of them")
-    plan = Notebooks(Path(notebook), fields, folder) if notebook else Runs(fields, metric, scheduler)
+    if notebook:
+        plan = Notebooks(Path(notebook), fields, folder)
+    else:
+        plan = Runs(fields, metric, scheduler, track, _group(words))
     by = [name for name in plan.varied if name != "seed"]
     axis = _axis(plan.rows, by, x) if figure else ""
     if dry_run:
@@ -91,12 +99,21 @@ def _fields(words: Sequence[str]) -> dict[str, Any]:
     return laid_over(of_file, parse([word for word in words if "=" in word], several=True))
 
 
+def _group(words: Sequence[str]) -> str:
+    """Return what a sweep is called in a tracker: as its file, or else as typed."""
+    files = [Path(word).stem for word in words if "=" not in word]
+    return " ".join(files or words)[:LONGEST]
+
+
 class Runs:
     """The runs of a grid: `rows` of values that vary, in these fields, `varied`."""
 
-    def __init__(self, fields: Mapping[str, Any], metric: str, scheduler: str) -> None:
+    def __init__(
+        self, fields: Mapping[str, Any], metric: str, scheduler: str, track: str | None = None, group: str = ""
+    ) -> None:
         from ..experiment.grid import grid
 
+        self.track, self.group = track, group
         self.configs, self.metric, self.scheduler = grid(fields), metric, scheduler
         self.rows = list(self.configs.values())
         self.varied = list(self.rows[0])
@@ -122,7 +139,9 @@ class Runs:
         from ..engine.sweep import Failed, run_all
 
         rows, failed = Rows(), Rows()
-        outcomes = run_all(list(self.configs), workers=workers, scheduler=self.scheduler)
+        outcomes = run_all(
+            list(self.configs), workers=workers, scheduler=self.scheduler, track=self.track, group=self.group
+        )
         for values, outcome in zip(self.rows, outcomes, strict=True):
             if isinstance(outcome, Failed):
                 failed.append({**values, "message": outcome.message, "command": outcome.command})

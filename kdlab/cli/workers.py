@@ -15,6 +15,7 @@ Scheduler = Annotated[
     str,
     typer.Option("--scheduler", "--scheduler-file", help="address or file of a dask scheduler whose workers train"),
 ]
+Track = Annotated[str | None, typer.Option(help="mirror the log, an epoch a line, to wandb, trackio or tensorboard")]
 
 
 @contextmanager

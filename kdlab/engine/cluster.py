@@ -35,6 +35,9 @@ Ending = tuple[str, str | None]  # the hash of a run, and why it failed: "" not 
 class Here:
     """This process, which trains one run at a time."""
 
+    def __init__(self, track: str | None, group: str) -> None:
+        self.track, self.group = track, group
+
     def __enter__(self) -> Self:
         return self
 
@@ -55,7 +58,7 @@ class Here:
     def ended(self) -> list[Ending]:
         """Train the run; return how it ended."""
         try:
-            run(self.folder.config)
+            run(self.folder.config, track=self.track, group=self.group)
         except Error as error:
             return [(self.folder.hash, str(error))]
         return [(self.folder.hash, "")]
@@ -64,8 +67,8 @@ class Here:
 class Cluster:
     """The workers of a dask scheduler, each of which trains one run at a time."""
 
-    def __init__(self, scheduler: str, modules: Iterable[str]) -> None:
-        self.scheduler, self.modules = scheduler, list(modules)
+    def __init__(self, scheduler: str, modules: Iterable[str], track: str | None, group: str) -> None:
+        self.scheduler, self.modules, self.track, self.group = scheduler, list(modules), track, group
         self.messages: queue.SimpleQueue[Any] = queue.SimpleQueue()  # futures that ended
         self.runs: dict[str, tuple[RunFolder, int, Any]] = {}  # by key: folder, when its checkpoint was written, future
         self.starts = Counter[str]()
@@ -108,7 +111,7 @@ class Cluster:
         """Hand a run to a worker; each time under another key, as dask keeps the first."""
         key = f"kdlab-{folder.hash}-{self.starts[folder.hash]}"
         self.starts[folder.hash] += 1
-        task = (folder.config.model_dump_json(), folder.hash, self.token, self.modules)
+        task = (folder.config.model_dump_json(), folder.hash, self.token, self.modules, self.track, self.group)
         future = self._asked(self.client.submit, worker.train, *task, key=key)
         self.runs[future.key] = folder, _written(folder), future
         future.add_done_callback(self.messages.put)
@@ -151,8 +154,8 @@ class Cluster:
 class Local(Cluster):
     """Workers on this machine, and their scheduler in this process."""
 
-    def __init__(self, count: int, gpus: int, modules: Iterable[str]) -> None:
-        super().__init__("", modules)
+    def __init__(self, count: int, gpus: int, modules: Iterable[str], track: str | None, group: str) -> None:
+        super().__init__("", modules, track, group)
         self.count, self.gpus = count, gpus
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
         self.deaths = 0  # while no worker was there

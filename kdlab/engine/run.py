@@ -26,7 +26,9 @@ TRACKED = ("accuracy", "top5")
 Seen = TypeVar("Seen")
 
 
-def run(config: Config, *, fresh: bool = False, hooks: Sequence[Hook] = (), track: str | None = None) -> Result:
+def run(
+    config: Config, *, fresh: bool = False, hooks: Sequence[Hook] = (), track: str | None = None, group: str = ""
+) -> Result:
     """Run an experiment and return its `Result`.
 
     Finished before: the stored result comes back at once. Half done: it goes on from the last checkpoint and ends
@@ -43,12 +45,13 @@ def run(config: Config, *, fresh: bool = False, hooks: Sequence[Hook] = (), trac
     was written before, of a run that goes on or is stored. They change neither the run nor its numbers. What one
     raises stops the training as any error does, and the next call goes on from the last checkpoint.
 
-    `track` names a tracker (a key of TRACKERS) that mirrors the log of this run, and of the stages that train.
+    `track` names a tracker (a key of TRACKERS) that mirrors the log of this run, and of the stages that train; `group`
+    is what they belong to there, a sweep say.
     """
     with machine_errors(runs_root()):
         folder = RunFolder(config, chain_images(config))
         folder.hooks += hooks
-        with mirrored(folder, track):
+        with mirrored(folder, track, group):
             result = None if fresh else stored(folder)
             if result is None:
                 setup = checked(folder, fresh)

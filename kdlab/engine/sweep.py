@@ -20,9 +20,11 @@ from ..experiment.config import Config
 from ..experiment.device import one_thread
 from ..experiment.setup import chain_images
 from .cluster import Cluster, Here, Local, modules_of
+from .reading import read_log
 from .result import Result
-from .run import checked, stored
+from .run import checked, run, stored
 from .store import RunFolder
+from .tracking import Tracker
 
 QUIET_SECONDS = 10.0  # between two lines about progress, where no bar moves
 SEEN_SECONDS = 70.0  # until every network disk shows a new file: NFS looks into a folder once a minute
@@ -48,6 +50,9 @@ def run_all(
     workers: int | None = None,
     scheduler: str = "",
     each: Callable[[int, Outcome], None] | None = None,
+    hooks: Sequence[Callable[[Config, dict[str, Any]], object]] = (),
+    track: str | None = None,
+    group: str = "",
 ) -> list[Outcome]:
     """Run experiments and what they stand on, each once; return outcomes in order.
 
@@ -57,15 +62,32 @@ def run_all(
     others: its outcome is `Failed`, and so is that of each run that stands on it. `each` gets index and outcome, in the
     order of `configs`, as soon as the outcomes up to that one are there. A worker that dies is replaced, and its run
     goes on from the checkpoint. With an interrupt, or when the scheduler is gone, this ends at once.
+
+    Each of `hooks` is called in this process with the Config of a run that is there and each line of its log, run by
+    run as `each` is. `track` names a tracker that mirrors the logs while runs train, of stored ones at once: there each
+    run, and each stage that trains, is one of `group`. One that is not installed is an `Error` before anything starts.
     """
+    if track is not None:
+        Tracker(track)
     if workers is not None and workers < 1:
         raise Error(f"workers={workers}: give the number of processes, 1 or more")
     with machine_errors(runs_root()), one_thread():
         graph = Graph(configs)
-        deliver = graph.delivery(each)
+        for config in graph.stored() if track is not None else ():
+            run(config, track=track, group=group)
+
+        def handed(index: int, outcome: Outcome) -> None:
+            if hooks and isinstance(outcome, Result):
+                for line in read_log(outcome.folder):
+                    for hook in hooks:
+                        hook(outcome.config, dict(line))
+            if each:
+                each(index, outcome)
+
+        deliver = graph.delivery(handed)
         deliver()
         if graph.waiting:
-            with _place(graph, workers, scheduler) as trainer, _screen(graph, trainer) as show:
+            with _place(graph, workers, scheduler, track, group) as trainer, _screen(graph, trainer) as show:
                 while graph.waiting or graph.running:
                     for folder in graph.ready()[: max(0, trainer.free())]:
                         graph.running[folder.hash] = graph.waiting.pop(folder.hash)
@@ -138,6 +160,11 @@ class Graph:
                 if stage.result() is None:
                     self.waiting.setdefault(stage.hash, stage)
 
+    def stored(self) -> list[Config]:
+        """Return the runs that were stored before this sweep, each once."""
+        ends = {hash_: self.ends[hash_] for hash_ in self.asked if hash_ in self.ends}
+        return [end.config for end in ends.values() if isinstance(end, Result)]
+
     def ready(self) -> list[RunFolder]:
         """Return the waiting runs whose stages are all there, in order."""
         open_ = {*self.waiting, *self.running}
@@ -171,14 +198,14 @@ class Graph:
                         why = f"its {role} run ({label(stage.config)}) failed: {outcome.message}"
                         self._end(above, Failed(above.config, why, command(above.config)))
 
-    def delivery(self, each: Callable[[int, Outcome], None] | None) -> Callable[[], None]:
+    def delivery(self, each: Callable[[int, Outcome], None]) -> Callable[[], None]:
         """Return a function that hands over the outcomes that are due, in order."""
         due = iter(range(len(self.asked)))
         following = next(due, None)
 
         def deliver() -> None:
             nonlocal following
-            while each and following is not None and self.asked[following] in self.ends:
+            while following is not None and self.asked[following] in self.ends:
                 index, following = following, next(due, None)
                 each(index, self.ends[self.asked[index]])
 
@@ -194,16 +221,20 @@ def _refusal(folder: RunFolder) -> str:
     return ""
 
 
-def _place(graph: Graph, workers: int | None, scheduler: str) -> AbstractContextManager[Here | Cluster]:
+def _place(
+    graph: Graph, workers: int | None, scheduler: str, track: str | None, group: str
+) -> AbstractContextManager[Here | Cluster]:
     """Choose where the runs of a graph train."""
     configs = [folder.config for folder in graph.waiting.values()]
     gpus = torch.cuda.device_count() if any(config.device != "cpu" for config in configs) else 0
     wanted = graph.waiting.keys() & set(graph.asked)
     count = min(workers or gpus or processors(), len(configs))
     if not scheduler and (count == 1 or len(wanted) == 1):
-        return Here()
+        return Here(track, group)
     modules = modules_of(configs)
-    return Cluster(scheduler, modules) if scheduler else Local(count, gpus, modules)
+    if scheduler:
+        return Cluster(scheduler, modules, track, group)
+    return Local(count, gpus, modules, track, group)
 
 
 @contextmanager

@@ -22,11 +22,17 @@ class Sink(NamedTuple):
     finish: Callable[[], object]
 
 
-def wandb(folder: RunFolder) -> Sink:
+def wandb(folder: RunFolder, group: str) -> Sink:
     """Open the run of W&B that is called as the folder, or make it."""
     name, config = folder.path.name, folder.config.model_dump(mode="json")
     run = import_module("wandb").init(
-        project=PROJECT, id=name, name=name, config=config, resume="allow", reinit="create_new"
+        project=PROJECT,
+        id=name,
+        name=name,
+        group=group or None,
+        config=config,
+        resume="allow",
+        reinit="create_new",
     )
     first = run.step  # earlier ones it has, and refuses with a warning each
 
@@ -37,19 +43,24 @@ def wandb(folder: RunFolder) -> Sink:
     return Sink(log, run.finish)
 
 
-def trackio(folder: RunFolder) -> Sink:
+def trackio(folder: RunFolder, group: str) -> Sink:
     """Make a run of trackio in place of one that is called as the folder."""
     library, name, config = import_module("trackio"), folder.path.name, folder.config.model_dump(mode="json")
     with suppress(ValueError):  # the project is new
         for run in library.Api().runs(PROJECT):
             if run.name == name:
                 run.delete()
-    run = library.init(PROJECT, name=name, config=config, embed=False, auto_log_cpu=False, auto_log_gpu=False)
+    about = {"name": name, "group": group or None, "config": config}
+    run = library.init(PROJECT, **about, embed=False, auto_log_cpu=False, auto_log_gpu=False)
     return Sink(lambda line: run.log(line, step=line["epoch"]), library.finish)
 
 
-def tensorboard(folder: RunFolder) -> Sink:
-    """Write events of TensorBoard into the folder, in place of earlier ones."""
+def tensorboard(folder: RunFolder, group: str) -> Sink:
+    """Write events of TensorBoard into the folder, in place of earlier ones.
+
+    It knows no groups, but folders: those of a sweep lie in one.
+    """
+    del group
     from torch.utils.tensorboard import SummaryWriter
 
     for file in folder.path.glob("events.out.tfevents.*"):
@@ -63,7 +74,11 @@ def tensorboard(folder: RunFolder) -> Sink:
     return Sink(log, writer.close)
 
 
-TRACKERS: dict[str, Callable[[RunFolder], Sink]] = {"wandb": wandb, "trackio": trackio, "tensorboard": tensorboard}
+TRACKERS: dict[str, Callable[[RunFolder, str], Sink]] = {
+    "wandb": wandb,
+    "trackio": trackio,
+    "tensorboard": tensorboard,
+}
 
 
 class Tracker:
@@ -72,8 +87,8 @@ class Tracker:
     A run is opened in the tracker with its first line. What the tracker prints goes to stderr.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name, self.open = name, lookup("tracker", name, TRACKERS)
+    def __init__(self, name: str, group: str = "") -> None:
+        self.name, self.group, self.open = name, group, lookup("tracker", name, TRACKERS)
         if not getattr(find_spec(name), "origin", None):  # a folder wandb/ of earlier runs is no package
             raise Error(f"tracker {name!r} is not installed: pip install 'kdlab[{name}]'")
         self.folder: RunFolder | None = None
@@ -86,7 +101,7 @@ class Tracker:
             with self._survived():
                 if folder is not self.folder:
                     self._close()
-                    self.folder, self.sink = folder, self.open(folder)
+                    self.folder, self.sink = folder, self.open(folder, self.group)
                 if self.sink:
                     self.sink.log(line)
 
@@ -116,15 +131,16 @@ class Tracker:
 
 
 @contextmanager
-def mirrored(folder: RunFolder, name: str | None) -> Iterator[None]:
+def mirrored(folder: RunFolder, name: str | None, group: str = "") -> Iterator[None]:
     """Mirror the logs of a run and of its stages to the tracker `name` in this block.
 
-    None: to none. Of an unknown tracker, or one that is not installed, it raises an `Error`.
+    None: to none. `group` is what they belong to there. Of an unknown tracker, or one that is not installed, it raises
+    an `Error`.
     """
     if name is None:
         yield
         return
-    tracker = Tracker(name)
+    tracker = Tracker(name, group)
     for each in folder.chain():
         each.hooks.append(partial(tracker.log, each))
     try:

@@ -19,11 +19,13 @@ def dask_setup(_: Any) -> None:
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
 
 
-def train(fields: str, hash_: str, token: str, modules: Iterable[str]) -> tuple[str | None, list[str]]:
+def train(
+    fields: str, hash_: str, token: str, modules: Iterable[str], track: str | None, group: str
+) -> tuple[str | None, list[str]]:
     """Train a run in a worker; return why it failed, and the warnings.
 
     None where another process trains it, so that this one may train others. The runs folder is that of the client, or
-    this machine's own, where the client's `token` lies in it.
+    this machine's own, where the client's `token` lies in it. `track` and `group` are those of `run`.
     """
     from ..experiment.config import Config
     from ..experiment.device import one_thread
@@ -45,7 +47,7 @@ def train(fields: str, hash_: str, token: str, modules: Iterable[str]) -> tuple[
             if folder.lock.owner():
                 time.sleep(1)
                 return None, []
-            run(config)
+            run(config, track=track, group=group)
             message = ""
         except Exception as error:
             known = str(error) if isinstance(error, Error) else machine_sentence(error)

@@ -98,6 +98,8 @@ class Study:
         only: Collection[str] = (),
         workers: int | None = 1,
         scheduler: str = "",
+        hooks: Sequence[Callable[[Config, dict[str, Any]], object]] = (),
+        track: str | None = None,
     ) -> dict[str, list[Result]]:
         """Run systems for each seed, and add rows to the evidence.
 
@@ -105,7 +107,8 @@ class Study:
 
         What is stored comes back. Rows are added seed by seed, so that what is there after a stop can be compared. One
         run after another trains in this process; with other `workers`, None being one a processor, or a `scheduler`,
-        several train at a time (see `run_all`). A failure stops no other run, and is raised at the end.
+        several train at a time (see `run_all`, of `hooks` and `track` as well: the group is the study). A failure stops
+        no other run, and is raised at the end.
         """
         chosen = self.chosen(only)
         chosen_seeds = list(self.seeds if seeds is None else seeds)
@@ -120,7 +123,10 @@ class Study:
                 more = evidence.transferred(self.name, row["identity"], outcome, self.transfers)
                 evidence.add(self.name, row | more | ({"budget": self.budget} if self.budget else {}))
 
-        results = results_of(run_all(configs, workers=workers, scheduler=scheduler, each=add))
+        outcomes = run_all(
+            configs, workers=workers, scheduler=scheduler, each=add, hooks=hooks, track=track, group=self.name
+        )
+        results = results_of(outcomes)
         return {name: results[i :: len(names)] for i, name in enumerate(names)}
 
     def run_missing(self, seeds: Iterable[int], only: Collection[str] = ()) -> dict[str, list[Result]]:

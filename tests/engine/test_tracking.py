@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from kdlab import Config, Error, run
 from kdlab.engine import tracking
+from kdlab.engine.sweep import run_all
 
 CONFIG = Config(**TINY)
 
@@ -172,6 +173,35 @@ def test_wandb_gets_a_run_for_each_that_trains_and_only_what_it_lacks(wandb, run
     assert [call for call in wandb.calls if not isinstance(call, dict)] == [3, "finish"]
 
 
+def test_each_run_of_a_sweep_is_a_run_of_one_group(wandb, runs):
+    configs = [config_of("kd"), CONFIG]
+    outcomes = run_all(configs, workers=1, track="wandb", group="trial")
+    opened = [call for call in wandb.calls if isinstance(call, dict)]
+    teacher = configs[0].teacher.model_dump(mode="json")
+    assert sorted(call["config"]["model"] for call in opened) == ["litenet_dsc", "litenet_dsc", "resnet18"]
+    assert [call["group"] for call in opened] == ["trial"] * 3 and teacher in [call["config"] for call in opened]
+    assert wandb.calls.count("finish") == 3 and wandb.calls.count(TINY["epochs"]) == 3
+    wandb.calls.clear()
+    lines = []
+    run_all(configs, workers=1, track="wandb", group="trial", hooks=[lambda *line: lines.append(line)])
+    assert [call["id"] for call in wandb.calls if isinstance(call, dict)] == [each.folder.name for each in outcomes]
+    assert lines == [(each.config, line) for each in outcomes for line in log(each)]
+
+
+def test_workers_of_a_sweep_mirror_their_runs(runs, trackio_folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRACKIO_DIR", str(trackio_folder))
+        outcomes = run_all([CONFIG.seeded(7), CONFIG.seeded(8)], workers=2, track="trackio", group="seeds")
+    with sqlite3.connect(trackio_folder / "kdlab.db") as database:
+        configs = dict(database.execute("SELECT run_name, config FROM configs"))
+        for result in outcomes:
+            assert json.loads(configs[result.folder.name])["_Group"] == "seeds"
+            rows = database.execute(
+                "SELECT metrics FROM metrics WHERE run_name = ? ORDER BY step", (result.folder.name,)
+            )
+            assert [json.loads(metrics) for (metrics,) in rows] == log(result)
+
+
 @pytest.mark.parametrize("moment", ["init", "log", "finish"])
 def test_a_tracker_that_fails_is_warned_of_once_and_the_run_ends(moment, wandb, runs):
     def fail(*_, **__):
@@ -189,4 +219,6 @@ def test_a_tracker_that_is_not_installed_is_refused_before_anything_trains(spec,
     monkeypatch.setattr(tracking, "find_spec", lambda name: spec)
     with pytest.raises(Error, match=r"tracker 'trackio' is not installed: pip install 'kdlab\[trackio\]'"):
         run(CONFIG, track="trackio")
+    with pytest.raises(Error, match="tracker 'trackio' is not installed"):
+        run_all([CONFIG, CONFIG.seeded(1)], workers=2, track="trackio")
     assert not list(runs.iterdir())
