@@ -61,7 +61,7 @@ def _latex(cells: pd.DataFrame, right: set[str]) -> str:
 
 def _in_mathematics(text: str) -> str:
     power = re.sub(r"e([-+]\d+)", lambda exponent: rf" \cdot 10^{{{int(exponent[1])}}}", text)
-    return f"${power}$".replace("±", r"\pm") if text else ""
+    return f"${power}$".replace("±", r"\pm").replace("inf", r"\infty") if text else ""
 
 
 def _escaped(text: str) -> str:
@@ -74,7 +74,8 @@ def _cells(frame: pd.DataFrame, name: str) -> list[str]:
     if halves is not None and (positive := halves[halves > 0]).size:
         decimals = max(1, -int(f"{positive.median():e}".partition("e")[2]))  # as the first digit of most half-widths
         pairs = zip(column, halves, strict=True)
-        return [f"{mean:.{decimals}f}" + (f" ± {half:.{decimals}f}" if half >= 0 else "") for mean, half in pairs]
+        texts = [f"{mean:.{decimals}f}" + (f" ± {half:.{decimals}f}" if half >= 0 else "") for mean, half in pairs]
+        return ["" if pd.isna(mean) else text for mean, text in zip(column, texts, strict=True)]
     if not pd.api.types.is_float_dtype(column):
         return [
             "" if value is None or (isinstance(value, float) and pd.isna(value)) else str(value) for value in column

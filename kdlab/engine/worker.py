@@ -20,7 +20,7 @@ def dask_setup(_: Any) -> None:
 
 
 def train(
-    fields: str, hash_: str, token: str, modules: Iterable[str], track: str | None, group: str
+    fields: str, hash_: str, token: str, modules: Iterable[str], track: str | None = None, group: str = ""
 ) -> tuple[str | None, list[str]]:
     """Train a run in a worker; return why it failed, and the warnings.
 

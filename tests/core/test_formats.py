@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 
 import pandas as pd
 import pytest
@@ -51,6 +52,13 @@ def test_half_widths_say_how_many_digits_a_mean_has():
         "| 0.012 ± 0.004 | 250.4 ± 31.0 |",
         "| 0.500 ± 0.007 | 3.1 ± 12.0 |",
     ]
+
+
+def test_what_was_not_measured_is_blank_and_infinity_a_sign():
+    halves = {"accuracy": [91.2, None], f"accuracy{HALF}": [0.8, None], "nll": [math.inf, 0.5]}
+    frame = pd.DataFrame({"method": ["kd", "simclr"], **halves})
+    assert written(frame, "markdown").split("\n")[2:] == ["| kd | 91.2 ± 0.8 | inf |", "| simclr |  | 0.5 |"]
+    assert r"kd & $91.2 \pm 0.8$ & $\infty$ \\" in written(frame, "latex").split("\n")
 
 
 def test_another_form_is_refused():
