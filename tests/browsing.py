@@ -85,13 +85,13 @@ def serve(place, *command):
     quiet.parent.mkdir(parents=True)
     quiet.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))  # else a pop-up asks about news
     log = place / "server.log"
-    with log.open("w") as told:
+    with log.open("w") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", *command, f"--port={port}"],
             cwd=place,
             env={**os.environ, **folders},
             stdin=subprocess.DEVNULL,
-            stdout=told,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
         try:

@@ -42,11 +42,11 @@ def test_list_says_what_is_there_and_where_the_rest_must_lie(tmp_path, monkeypat
 
 
 def test_inspect_counts_classes_and_draws_a_sheet(photos):
-    told = data("inspect", f"folder:{photos}", "--labels", "4", "--sheet", photos / "sheet.png", "--verify")
-    assert "12 images for training, 4 for testing, 2 classes, 6 x 6 pixels, 3 channels" in told
-    rows = {line.split()[0]: line.split()[1:] for line in told.splitlines() if line}
+    text = data("inspect", f"folder:{photos}", "--labels", "4", "--sheet", photos / "sheet.png", "--verify")
+    assert "12 images for training, 4 for testing, 2 classes, 6 x 6 pixels, 3 channels" in text
+    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line}
     assert rows["cat"] == ["5", "2", "1", "2"] and rows["all"] == ["10", "4", "2", "4"], "of six, one is for validation"
-    assert Image.open(photos / "sheet.png").width > 500 and "verified" in told
+    assert Image.open(photos / "sheet.png").width > 500 and "verified" in text
 
 
 def test_an_image_that_is_exchanged_is_seen_whatever_its_name_size_and_time(photos):
@@ -97,8 +97,8 @@ def test_a_name_that_ends_a_line_is_written_as_an_escape(photos):
     for part in ("train", "test"):
         Image.fromarray(np.full((6, 6, 3), 9, np.uint8)).save(photos / part / odd.name / "0.png")
     (odd / "notes.txt").write_text("none")
-    told = data("inspect", f"folder:{photos}")
-    assert "\x1b" not in told and not [
-        line for line in told.splitlines() if line.lstrip().startswith(("\x1b", "damaged"))
+    text = data("inspect", f"folder:{photos}")
+    assert "\x1b" not in text and not [
+        line for line in text.splitlines() if line.lstrip().startswith(("\x1b", "damaged"))
     ]
-    assert r"cat\n\x1b[31mdamaged: 0" in next(line for line in told.splitlines() if "left out" in line)
+    assert r"cat\n\x1b[31mdamaged: 0" in next(line for line in text.splitlines() if "left out" in line)

@@ -58,8 +58,8 @@ def test_the_readme_prints_todays_tour():
     tour = pd.read_csv(docs.ROOT / "figures" / "data" / "00_tour.csv", index_col=0)
     lines = text("README.md").splitlines()
     for name, row in tour.iterrows():
-        told = [f"{value:.0f}" if column == "n" else f"{value:.1f}" for column, value in row.dropna().items()]
-        assert [*str(name).split(), *told] in [line.split() for line in lines]
+        numbers = [f"{value:.0f}" if column == "n" else f"{value:.1f}" for column, value in row.dropna().items()]
+        assert [*str(name).split(), *numbers] in [line.split() for line in lines]
 
 
 def test_first_sentences():

@@ -32,8 +32,8 @@ def kdlab(monkeypatch, capsys):
         else:
             code = 0
         out, err = capsys.readouterr()
-        told = [line for line in err.splitlines() if line.startswith("kdlab: ")]
-        return code, out, "\n".join(told)
+        sentences = [line for line in err.splitlines() if line.startswith("kdlab: ")]
+        return code, out, "\n".join(sentences)
 
     return call
 
@@ -62,7 +62,7 @@ def names(folder):
 
 
 @pytest.mark.parametrize(
-    "output, told",
+    "output, message",
     [
         ("folder", "is a folder: name the notebook to write, such as"),
         ("a.ipynb", "would replace"),
@@ -73,7 +73,7 @@ def names(folder):
         ("pipe", "no file that could be replaced"),
     ],
 )
-def test_an_output_that_cannot_be_is_refused_before_the_first_cell(kdlab, tmp_path, marked, output, told):
+def test_an_output_that_cannot_be_is_refused_before_the_first_cell(kdlab, tmp_path, marked, output, message):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
     if output == "pipe":  # this test makes it where there are such files
@@ -82,7 +82,7 @@ def test_an_output_that_cannot_be_is_refused_before_the_first_cell(kdlab, tmp_pa
     before, source = names(tmp_path), marked.read_bytes()
     code, _, err = kdlab("notebooks", "run", marked, tmp_path / output)
     assert code == 2
-    assert told in err and err.count("\n") == 0
+    assert message in err and err.count("\n") == 0
     assert names(tmp_path) == before and marked.read_bytes() == source
 
 

@@ -59,8 +59,8 @@ def test_elsewhere_tagged_cells_are_compared_and_a_line_says_so(tmp_path, monkey
     moved.metadata["kdlab"] = {"machine": "riscv64 of somebody, torch 1.0, 7 threads"}
     Path("a.ipynb").write_text(nbformat.writes(moved).replace("other 2", "other 3"))
     assert check(monkeypatch, "--strict", "a.ipynb") == 0
-    told = [line for line in capfd.readouterr().out.splitlines() if "another kind of machine" in line]
-    assert len(told) == 1 and told[0].startswith("a.ipynb: ")
+    lines = [line for line in capfd.readouterr().out.splitlines() if "another kind of machine" in line]
+    assert len(lines) == 1 and lines[0].startswith("a.ipynb: ")
 
 
 def test_an_explicit_nbval_wins_over_the_lax_one_of_the_repository(tmp_path, executed):

@@ -52,8 +52,8 @@ def test_cells_run_again_after_others(notebook):
 )
 def test_a_misspelt_parameter_is_refused_the_second_time_too(notebook, again):
     assert notebook(CELL, ASK, *LATER) == ""
-    told = notebook(again, ASK)
-    assert told.startswith(
+    message = notebook(again, ASK)
+    assert message.startswith(
         "unknown parameter 'extra'" if "extra" in again else "unknown parameter 'lables': did you mean 'labels'"
     )
 
@@ -64,15 +64,15 @@ def test_a_wrong_kind_is_refused_the_second_time_too(notebook):
 
 
 @pytest.mark.parametrize(
-    "injected, told",
+    "injected, message",
     [
         ("# Parameters\nlabels = 40", ""),
         ("# Parameters\nlables = 40", "unknown parameter 'lables': did you mean 'lab"),
     ],
 )
-def test_what_papermill_injects_is_checked_in_each_run(notebook, injected, told):
-    assert notebook(CELL, injected, ASK)[: len(told)] == told
-    assert notebook(CELL, ASK, *LATER, CELL, injected, ASK)[: len(told)] == told if notebook.keeps else True
+def test_what_papermill_injects_is_checked_in_each_run(notebook, injected, message):
+    assert notebook(CELL, injected, ASK)[: len(message)] == message
+    assert notebook(CELL, ASK, *LATER, CELL, injected, ASK)[: len(message)] == message if notebook.keeps else True
 
 
 def test_a_corrected_name_is_forgotten_where_cells_are_kept(notebook):

@@ -289,8 +289,8 @@ def test_a_place_that_cannot_hold_them_is_one_sentence(many, monkeypatch, tmp_pa
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="processes start slowly here")
 def test_two_processes_build_it_at_once(many):
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        told = pool.map(fingerprint_of, [many, many], chunksize=1)
-    assert set(told) == {fingerprint_of(many)} and left() == [".npy"]
+        fingerprints = pool.map(fingerprint_of, [many, many], chunksize=1)
+    assert set(fingerprints) == {fingerprint_of(many)} and left() == [".npy"]
 
 
 # Formats

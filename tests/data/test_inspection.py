@@ -30,16 +30,16 @@ def test_images_that_are_trained_and_tested_are_named(kind, root):
     shutil.copy(root / "train/dog/000.png", root / "test/dog/xx.png")
     shutil.copy(root / "train/dog/000.png", root / "train/dog/again.png")
     lines = inspected(f"{kind}:{root}", "--size", "12")
-    told = line(lines, "test images")
-    assert "3 of the 9 test images are training images too, 1 with another label" in told
-    assert "train/cat/001.png = test/cat/zz.png" in told and told.count(" = ") == 2, "two examples"
+    sentence = line(lines, "test images")
+    assert "3 of the 9 test images are training images too, 1 with another label" in sentence
+    assert "train/cat/001.png = test/cat/zz.png" in sentence and sentence.count(" = ") == 2, "two examples"
     assert "1 training image repeats another (train/dog/000.png = train/dog/again.png)" in "\n".join(lines)
 
 
 def test_pixels_count_whatever_the_file(root):
     Image.open(root / "train/cat/001.png").save(root / "test/cat/zz.bmp")
-    told = line(inspected(f"folder:{root}"), "equal images")
-    assert "1 of the 7 test images is a training image too (train/cat/001.png = test/cat/zz.bmp)" in told
+    sentence = line(inspected(f"folder:{root}"), "equal images")
+    assert "1 of the 7 test images is a training image too (train/cat/001.png = test/cat/zz.bmp)" in sentence
 
 
 def test_sizes_modes_and_what_is_left_out(root):
@@ -145,9 +145,9 @@ def test_equal_images_with_different_labels_come_first(root):
     for i in range(5):
         shutil.copy(root / f"train/cat/{i:03}.png", root / f"train/cat/a{i}.png")
         shutil.copy(root / f"train/cat/{i:03}.png", root / f"train/dog/z{i}.png")
-    told = line(inspected(f"folder:{root}"), "training images repeat others")
-    assert "10 training images repeat others, 5 with another label (train/cat/000.png [cat] = train/dog/z" in told
-    assert told.count("[dog]") == 5 == told.count(" = ") and told.endswith("; 5 more)")
+    sentence = line(inspected(f"folder:{root}"), "training images repeat others")
+    assert "10 training images repeat others, 5 with another label (train/cat/000.png [cat] = train/dog/z" in sentence
+    assert sentence.count("[dog]") == 5 == sentence.count(" = ") and sentence.endswith("; 5 more)")
 
 
 def test_that_images_are_stretched_is_said(root):

@@ -83,10 +83,10 @@ def test_splits_by_numbers_of_numpy_and_torch():
 )
 def test_splits_by_other_values_are_refused(fields):
     try:
-        told = split(DIGITS, **fields)
+        outcome = split(DIGITS, **fields)
     except Exception as error:
-        told = error
-    assert isinstance(told, Error)
+        outcome = error
+    assert isinstance(outcome, Error)
 
 
 def test_classes_that_are_left_out_change_nothing_else():

@@ -225,8 +225,8 @@ def test_a_batch_larger_than_the_images_that_are_contrasted_is_said_once(runs):
 
     few = {"omit": (0, 1, 2, 3, 4, 5, 6), "validation": 0.8}
     images = len(assemble(Config(method="simclr", **{**SHORT, **few})).data.x)
-    told = words(method="simclr", **few, batch=images + 1)
-    assert len(told) == 1 and f"batch={images + 1} is more than the {images} training images" in told[0]
+    messages = words(method="simclr", **few, batch=images + 1)
+    assert len(messages) == 1 and f"batch={images + 1} is more than the {images} training images" in messages[0]
     assert not words(method="simclr", **few, batch=images) and not words(labels=20, batch=64)
 
 

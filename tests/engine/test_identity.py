@@ -396,10 +396,10 @@ def test_a_result_of_other_code_is_told_once_for_all_seeds(runs):
         stored = json.loads(file.read_text())
         stored["code"]["far"]["models"] = "another"
         file.write_text(json.dumps(seal(stored, stored.pop("stored"))))  # not changed, but written by older code
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("default")
         again = kdlab.run_seeds(Config(**TINY), [0, 1])
-    assert [str(each.message).partition("; ")[0] for each in told] == [
+    assert [str(each.message).partition("; ")[0] for each in notes] == [
         "a stored supervised was trained by other code: models"
     ]
     assert [each["test/accuracy"] for each in again] == [each["test/accuracy"] for each in results]

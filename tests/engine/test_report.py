@@ -40,9 +40,9 @@ def values_of(column):
 )
 def test_arguments_of_the_wrong_kind(call, message, runs):
     result = kdlab.run(Config(**TINY))
-    with pytest.raises(Error, match=message) as told:
+    with pytest.raises(Error, match=message) as caught:
         call(result)
-    offered = str(told.value).partition("choose from ")[2].split(", ")
+    offered = str(caught.value).partition("choose from ")[2].split(", ")
     assert len(offered) == len(set(offered))
 
 

@@ -100,9 +100,9 @@ def test_what_goes_on_under_other_conditions_says_so(condition, moment, runs, mo
         kdlab.run(config)
     torch.set_num_threads(threads)
     said = [str(w.message) for w in caught if "goes on" in str(w.message)]
-    told = {"threads": "(threads 3 before, 1 now)", "torch": f"(torch 2.1.7 before, {torch.__version__} now)"}
+    notes = {"threads": "(threads 3 before, 1 now)", "torch": f"(torch 2.1.7 before, {torch.__version__} now)"}
     assert len(said) == (condition != "none")
-    assert all(told[condition] in each and "\n" not in each for each in said)
+    assert all(notes[condition] in each and "\n" not in each for each in said)
 
 
 @pytest.mark.parametrize("key", METHODS)

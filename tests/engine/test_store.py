@@ -139,8 +139,8 @@ def test_a_checkpoint_that_is_no_state_is_not_used(state, runs, monkeypatch):
     killed(TEACHER, monkeypatch, 2, "save")
     for file in runs.glob("*/checkpoint*.pt"):
         torch.save(state, file)
-    result, told = works(lambda: kdlab.run(TEACHER))
-    assert result["epochs"] == 3 and any("is damaged" in each and "begins anew" in each for each in told)
+    result, notes = works(lambda: kdlab.run(TEACHER))
+    assert result["epochs"] == 3 and any("is damaged" in each and "begins anew" in each for each in notes)
 
 
 # Lines of the log
@@ -165,9 +165,9 @@ def test_a_damaged_log_is_noticed_before_training_and_mended(damage, runs, monke
     killed(TRACKED, monkeypatch, 2, "save")
     (log,) = (runs / "cut").glob("*/log.jsonl")
     log.write_bytes(damage(log.read_bytes()))
-    ((_, again, metrics_again), told) = works(lambda: outcome(TRACKED, runs / "cut", monkeypatch))
+    ((_, again, metrics_again), notes) = works(lambda: outcome(TRACKED, runs / "cut", monkeypatch))
     assert again.equals(whole) and metrics == metrics_again
-    assert [each for each in told if "log.jsonl is damaged or lacks lines" in each]
+    assert [each for each in notes if "log.jsonl is damaged or lacks lines" in each]
 
 
 def test_a_checkpoint_without_a_log_and_a_damaged_one_stop_at_once(runs, monkeypatch):
@@ -186,14 +186,14 @@ def test_a_checkpoint_without_a_log_and_a_damaged_one_stop_at_once(runs, monkeyp
 def test_lines_that_are_missing_from_the_log_of_a_finished_run(stored):
     log = stored / "log.jsonl"
     log.write_text(log.read_text().split("\n", 1)[1])
-    frame, told = works(kdlab.run(TEACHER).log)
-    assert len(frame) == 2 and any("lines are missing or changed" in each for each in told)
+    frame, notes = works(kdlab.run(TEACHER).log)
+    assert len(frame) == 2 and any("lines are missing or changed" in each for each in notes)
 
 
 def test_a_look_at_a_log_with_a_damaged_line(tmp_path):
     (tmp_path / "log.jsonl").write_bytes(b'{"epoch": 1}\n{"epo\n\xff\n[]\n{"epoch": 4}\n{"ep')
-    lines, told = works(lambda: log_lines(tmp_path))
-    assert [line["epoch"] for line in lines] == [1, 4] and len(told) == 1 and "line 2 is damaged" in told[0]
+    lines, notes = works(lambda: log_lines(tmp_path))
+    assert [line["epoch"] for line in lines] == [1, 4] and len(notes) == 1 and "line 2 is damaged" in notes[0]
 
 
 # Weights
@@ -223,8 +223,8 @@ def test_damaged_weights_are_a_sentence_wherever_they_are_loaded(how, stored):
     for folder in stored.parent.glob("*-kd-*"):
         shutil.rmtree(folder)
     for call in (result.network, result.setup, lambda: result["test/knn"], lambda: kdlab.run(STUDENT)):
-        told = sentence(call)
-        assert str(stored / "weights.safetensors") in told and "--fresh" in told
+        message = sentence(call)
+        assert str(stored / "weights.safetensors") in message and "--fresh" in message
     assert kdlab.run(STUDENT, fresh=True)["epochs"] == 1
 
 
@@ -249,9 +249,9 @@ def test_without_its_weights_a_run_is_not_done(name, runs):
     first = kdlab.run(config)
     before = (first.folder / name).read_bytes()
     (first.folder / name).unlink()
-    again, told = works(lambda: kdlab.run(config))
+    again, notes = works(lambda: kdlab.run(config))
     assert (again.folder / name).exists() and (again.folder / name).read_bytes() == before
-    assert [each for each in told if f"{name} is gone" in each and "trained anew" in each]
+    assert [each for each in notes if f"{name} is gone" in each and "trained anew" in each]
 
 
 def test_a_student_of_a_run_without_weights_trains_it_first(stored):
@@ -265,10 +265,10 @@ def test_a_look_at_a_run_whose_weights_are_gone(stored):
     result, student = kdlab.run(TEACHER), kdlab.run(STUDENT)
     (stored / "weights.safetensors").unlink()
     for call in (result.network, lambda: result["test/knn"], result.confusion):
-        told = sentence(call)
-        assert stored.name in told and "run" in told
-    told = sentence(lambda: student["test/cka"])
-    assert stored.name in told and "kdlab.run(result.config.teacher) brings it back" in told
+        message = sentence(call)
+        assert stored.name in message and "run" in message
+    message = sentence(lambda: student["test/cka"])
+    assert stored.name in message and "kdlab.run(result.config.teacher) brings it back" in message
     works(lambda: kdlab.run(student.config.teacher))
     assert student["test/cka"] > 0 and student.network()
 
@@ -298,11 +298,11 @@ def test_weights_can_be_read_by_whom_the_results_can(stored):
 @pytest.mark.parametrize("number", [99.9, float("nan"), float("inf"), 0])
 def test_a_number_that_was_edited_does_not_come_back(number, stored, command):
     bare(stored, **{"test/accuracy": number})
-    assert "result.json was changed" in (told := sentence(lambda: kdlab.run(TEACHER))) and "--fresh" in told
+    assert "result.json was changed" in (message := sentence(lambda: kdlab.run(TEACHER))) and "--fresh" in message
     code, _, err = command("run", *WORDS)
     assert code == 2 and err.count("\n") == 1 and "result.json was changed" in err
-    frame, told = works(kdlab.table)
-    assert list(frame.method) == ["kd"] and len(told) == 1 and stored.name in told[0]
+    frame, notes = works(kdlab.table)
+    assert list(frame.method) == ["kd"] and len(notes) == 1 and stored.name in notes[0]
 
 
 def test_digests_are_no_columns(stored):
@@ -315,9 +315,9 @@ def test_digests_are_no_columns(stored):
 def test_a_result_of_version_0_2_0_comes_back_without_complaint(stored):
     before = kdlab.run(TEACHER)
     as_of_version_0_2_0(stored)
-    after, told = works(lambda: kdlab.run(TEACHER))
+    after, notes = works(lambda: kdlab.run(TEACHER))
     assert {**after.metrics, "code": 0} == {**before.metrics, "code": 0} and len(after.log()) == 3
-    assert all("trained by other code" in str(each) for each in told), "which is true: that version recorded less of it"
+    assert all("trained by other code" in str(each) for each in notes), "that version recorded less of it"
     assert after["test/knn"] >= 0 and len(kdlab.table()) == 2
 
 
@@ -335,8 +335,8 @@ CONTENTS = {
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 def test_a_result_that_cannot_be_read_is_none(content, stored):
     (stored / "result.json").write_bytes(content)
-    result, told = works(lambda: kdlab.run(TEACHER))
-    assert result["epochs"] == 3 and [each for each in told if "result.json is damaged" in each]
+    result, notes = works(lambda: kdlab.run(TEACHER))
+    assert result["epochs"] == 3 and [each for each in notes if "result.json is damaged" in each]
 
 
 @pytest.mark.parametrize("content", [*CONTENTS.values(), None], ids=[*CONTENTS, "missing"])
@@ -363,8 +363,8 @@ def test_one_bad_folder_does_not_stop_the_table(stored, command):
     shutil.copytree(stored, stored.with_name("bad99"))
     (stored.with_name("bad99") / "result.json").unlink()
     (stored.with_name("bad99") / "result.json").mkdir()
-    frame, told = works(kdlab.table)
-    assert len(frame) == good and len(told) == 1 and "bad00 (result.json is damaged)" in told[0]
+    frame, notes = works(kdlab.table)
+    assert len(frame) == good and len(notes) == 1 and "bad00 (result.json is damaged)" in notes[0]
     code, out, err = command("table")
     assert code == 0 and "resnet8" in out and err.count("\n") == 1 and "bad00" in err and "and 11 more" in err
 
@@ -403,8 +403,8 @@ def test_fresh_that_cannot_remove_what_is_stored_says_so(name, stored, monkeypat
     as_of_version_0_2_0(stored)
     bare(stored, **{"test/accuracy": 99.9})
     with nothing_removed(monkeypatch, name):
-        told = sentence(lambda: kdlab.run(TEACHER, fresh=True))
-        assert name in told and "cannot be removed (Operation not permitted)" in told
+        message = sentence(lambda: kdlab.run(TEACHER, fresh=True))
+        assert name in message and "cannot be removed (Operation not permitted)" in message
         code, out, err = command("run", "--fresh", *WORDS)
         assert code == 2 and "99.9" not in out and err.count("\n") == 1 and "cannot be removed" in err
 
@@ -548,8 +548,8 @@ def test_a_runs_folder_in_which_nothing_can_be_made(code, runs, monkeypatch):
         return mkdir(path, *given, **options)
 
     monkeypatch.setattr(os, "mkdir", refuse)
-    told = sentence(lambda: kdlab.run(TEACHER))
-    assert str(runs) in told and os.strerror(code) in told and "what is stored is kept" in told
+    message = sentence(lambda: kdlab.run(TEACHER))
+    assert str(runs) in message and os.strerror(code) in message and "what is stored is kept" in message
 
 
 @contextmanager
@@ -569,9 +569,9 @@ def test_a_disk_that_is_full_is_a_sentence_and_nothing_half_written_stays(size, 
     weights, *_ = outcome(TEACHER, runs / "through", monkeypatch)
     monkeypatch.setenv("KDLAB_RUNS", str(runs / "full"))
     with files_of_at_most(size):
-        told = sentence(lambda: kdlab.run(TEACHER))
+        message = sentence(lambda: kdlab.run(TEACHER))
         code, _, err = command("run", *WORDS)
-    assert "File too large" in told and str(runs / "full") in told and "what is stored is kept" in told
+    assert "File too large" in message and str(runs / "full") in message and "what is stored is kept" in message
     assert code == 2 and err.count("\n") == 1 and "File too large" in err
     assert not [file for file in (runs / "full").rglob("*") if file.suffix == ".tmp"]
     again, *_ = outcome(TEACHER, runs / "full", monkeypatch)
@@ -590,8 +590,8 @@ def test_weights_that_do_not_fit_on_the_disk(runs, monkeypatch):
             return evaluate(*given)
 
         patch.setattr(kdlab.engine.run, "evaluate", full)
-        told = sentence(lambda: kdlab.run(TEACHER))
-    assert "File too large" in told
+        message = sentence(lambda: kdlab.run(TEACHER))
+    assert "File too large" in message
     names = {file.name for file in (runs / "full").glob("*/*")}
     assert names == {"config.json", "log.jsonl", "checkpoint.pt", "checkpoint.previous.pt"}
     again, *_ = outcome(TEACHER, runs / "full", monkeypatch)
@@ -615,7 +615,7 @@ def of_onednn():
 def test_no_memory_is_a_sentence(wanted, runs, monkeypatch, command):
     monkeypatch.setitem(DIAGNOSTICS, "large", lambda epoch, setup: wanted())
     for call in (lambda: kdlab.run(TEACHER), lambda: kdlab.watch(TEACHER, lambda setup: wanted())):
-        assert "memory" in (told := sentence(call)) and "what is stored is kept" in told
+        assert "memory" in (message := sentence(call)) and "what is stored is kept" in message
     code, out, err = command("run", *WORDS)
     assert code == 2 and out == "" and err.count("\n") == 1 and "memory" in err
 
@@ -661,8 +661,8 @@ def test_a_disk_without_locks(code, runs, monkeypatch):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    result, told = works(lambda: kdlab.run(TEACHER))
-    assert result["epochs"] == 3 and [each for each in told if "lock" in each]
+    result, notes = works(lambda: kdlab.run(TEACHER))
+    assert result["epochs"] == 3 and [each for each in notes if "lock" in each]
     again, _ = works(lambda: kdlab.run(TEACHER, fresh=True))
     assert again["test/accuracy"] == result["test/accuracy"] and len(list(runs.iterdir())) == 1
 
@@ -699,8 +699,8 @@ def test_a_lock_that_is_removed_while_a_run_trains(runs, monkeypatch):
         return 0.0
 
     monkeypatch.setitem(DIAGNOSTICS, "take", take)
-    told = sentence(lambda: kdlab.run(TEACHER.replace(seed=1)))
-    assert "another process trains this run now" in told
+    message = sentence(lambda: kdlab.run(TEACHER.replace(seed=1)))
+    assert "another process trains this run now" in message
     other[0].release()
     assert len(kdlab.run(TEACHER.replace(seed=1)).log()) == 3
 

@@ -176,10 +176,10 @@ def test_numbers_of_numpy_and_torch(fields, result):
 @pytest.mark.parametrize("fields", [{"seeds": torch.tensor(3)}, {"seeds": [[1]]}, {"size": 0}, {"head": ["logistic"]}])
 def test_other_values_are_refused(fields, result):
     try:
-        told = transfer(result, "digits", **fields)
+        outcome = transfer(result, "digits", **fields)
     except Exception as error:
-        told = error
-    assert isinstance(told, Error)
+        outcome = error
+    assert isinstance(outcome, Error)
 
 
 def test_channels_must_be_the_networks(result, other):

@@ -208,7 +208,7 @@ def test_fields_nested_without_end_are_one_sentence(role):
     if role == "itself":
         fields["hp"] = fields
     try:
-        told = Config(**fields)
+        outcome = Config(**fields)
     except Exception as error:
-        told = error
-    assert isinstance(told, Error) and "deep" in str(told)
+        outcome = error
+    assert isinstance(outcome, Error) and "deep" in str(outcome)

@@ -41,7 +41,7 @@ def seeds(request, monkeypatch):
     n = 3 if request.param else 0
 
     def rows(self):
-        told = [
+        records = [
             {
                 "system": name,
                 "seed": seed,
@@ -54,7 +54,7 @@ def seeds(request, monkeypatch):
             for k, name in enumerate(self.systems)
             for seed in range(n)
         ]
-        return pd.DataFrame(told) if told else pd.DataFrame(columns=["system", "seed"])
+        return pd.DataFrame(records) if records else pd.DataFrame(columns=["system", "seed"])
 
     monkeypatch.setattr(Replication, "rows", rows)
     return n
@@ -92,7 +92,7 @@ def test_printed_columns_are_those_of_the_file(name, monkeypatch):
     assert cells.value.tolist() == rows["value"].tolist()
     assert cells.metric.tolist() == rows.metric.tolist() and cells.protocol.tolist() == rows.protocol.tolist()
     assert cells.whose.tolist() == rows.provenance.tolist()
-    assert all(told.startswith(note) for told, note in zip(cells.note, rows.note, strict=True))
+    assert all(text.startswith(note) for text, note in zip(cells.note, rows.note, strict=True))
 
 
 @each
@@ -125,8 +125,8 @@ def test_the_published_experiment_is_named_so(seeds):
 @pytest.mark.parametrize("seeds", [True], indirect=True)
 def test_with_a_metric_it_is_the_table_of_every_study(seeds):
     study = made("ss-kd/2500")
-    told = study.table("test/accuracy", "labels only")
-    assert told.columns.tolist() == ["mean", "± 95 %", "n", "minus labels only", "± 95 % "]
+    table = study.table("test/accuracy", "labels only")
+    assert table.columns.tolist() == ["mean", "± 95 %", "n", "minus labels only", "± 95 % "]
     assert study.table(systems=iter(["labels only"])).index.tolist() == ["labels only"]
 
 
@@ -166,8 +166,8 @@ def test_every_printed_number_has_its_source_beside_it(name, seeds):
         if math.isnan(cell.value):
             continue
         value = re.compile(rf"(^|\s){cell.value:.2f}\b")
-        beside = [told for row, told in shown if row.startswith(cell.row) and value.search(told)]
-        assert any(cell.whose in told and cell.protocol in told for told in beside), cell
+        beside = [text for row, text in shown if row.startswith(cell.row) and value.search(text)]
+        assert any(cell.whose in text and cell.protocol in text for text in beside), cell
         assert cell.note in html
 
 
@@ -205,8 +205,8 @@ def test_grids_by_hand(seeds):
 
 def test_cells_that_cannot_be_run_say_why(seeds):
     html = made("sskd/similar").page().html
-    for told in ("not run<sup>a</sup>", "at 8 pixels vgg8 ends in one point"):
-        assert (told in html) == bool(seeds)
+    for words in ("not run<sup>a</sup>", "at 8 pixels vgg8 ends in one point"):
+        assert (words in html) == bool(seeds)
     if seeds:
         assert "not run: at, cc, sp, rkd, crd, hsakd" in made("lsskd/table-1").page().html
 

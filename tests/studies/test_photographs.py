@@ -132,9 +132,9 @@ def test_what_cannot_be_repeated_is_told(study, root):
     save_table(rows.set_index("system"), "things")
     shutil.rmtree(root / "things")
     load.cache_clear()
-    told = study.verify().set_index("system")
-    assert told.holds.to_dict() == {"alone": False, "taught": False, "digits": True}
-    assert told.moved["alone"].startswith("not repeated: there is no folder things") and not told.moved["digits"]
+    frame = study.verify().set_index("system")
+    assert frame.holds.to_dict() == {"alone": False, "taught": False, "digits": True}
+    assert frame.moved["alone"].startswith("not repeated: there is no folder things") and not frame.moved["digits"]
     assert list(study.rows().system) == ["digits"]
 
 

@@ -205,7 +205,7 @@ def test_a_question_about_several_pairs_by_hand(monkeypatch):
     rows = [{"system": s, "seed": i, "test/accuracy": v} for s, vs in scores.items() for i, v in enumerate(vs)]
     monkeypatch.setattr(Study, "rows", lambda self: pd.DataFrame(rows))
     systems = {name: Config(**TINY, seed=i) for i, name in enumerate(scores)}
-    (told,) = Study("s", "?", systems, [Question("?", "a", "b", also=[("c", "d")])]).answers().to_dict("records")
-    assert told["n"] == 2 and told["difference"] == pytest.approx((2.5 + 2.5) / 2)
+    (answer,) = Study("s", "?", systems, [Question("?", "a", "b", also=[("c", "d")])]).answers().to_dict("records")
+    assert answer["n"] == 2 and answer["difference"] == pytest.approx((2.5 + 2.5) / 2)
     with pytest.raises(Error, match="unknown system of study s 'e'"):
         Study("s", "?", systems, [Question("?", "a", "b", also=[("c", "e")])])

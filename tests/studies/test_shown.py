@@ -50,8 +50,8 @@ def test_numbers_that_no_study_repeats_are_shown(name):
     head, _, body = text.partition("\n\n")
     assert head.startswith(f"{name}: {TABLES[name].title}") and "no study repeats this table" in head
     for row in published(name).to_dict("records"):
-        told = [row[c] for c in ("dataset", "student", "method", "condition", "provenance", "source")]
+        cells = [row[c] for c in ("dataset", "student", "method", "condition", "provenance", "source")]
         shared = " ".join(head.split())
-        rest = [word for word in told if word not in shared]
+        rest = [word for word in cells if word not in shared]
         assert [line for line in body.splitlines() if all(word in line for word in (f"{row['value']:g}", *rest))], row
         assert row["note"] in shared or f"note: {row['note']}" in " ".join(body.split())
