@@ -55,8 +55,8 @@ class Explorer:
 
     def __init__(self, root):
         self.page, self.image, self.line = root.page, root.locator("> img"), root.locator("> .widget-textarea textarea")
-        found = [root.locator(kind) for kind in CONTROLS]
-        self.controls, self.texts = [control for kind in found for control in kind.all()], root.locator(TEXTS).all()
+        controls = [root.locator(kind) for kind in CONTROLS]
+        self.controls, self.texts = [control for kind in controls for control in kind.all()], root.locator(TEXTS).all()
         self.back = [False] * len(self.controls)  # whether a control is on its way back from its end
 
     @property

@@ -63,16 +63,16 @@ def test_every_pin_has_a_hash():
 def test_pins_keep_the_extras_that_installed_packages_ask_for():
     """Otherwise pip 23 looks at the newest version of what has extras, and stops when that is not the pinned one."""
     pins = {canonicalize_name(pin.name): pin for pin in PINS}
-    asked = 0
+    count = 0
     for name, pin in pins.items():
         installed = list(metadata.distributions(name=name))
         if not installed or not pin.specifier.contains(installed[0].version):
             continue  # of another system, or not the version that the lock speaks of
         for need in map(Requirement, installed[0].requires or ()):
             if need.extras and (need.marker is None or need.marker.evaluate({"extra": ""})):
-                asked += 1
+                count += 1
                 assert need.extras <= pins[canonicalize_name(need.name)].extras, f"{name} asks for {need}"
-    if not asked:
+    if not count:
         pytest.skip("none of them is of the lock's version here")
 
 

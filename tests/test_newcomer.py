@@ -121,11 +121,11 @@ def outcome(copied):
     report = copied / "report.xml"
     _, output = call(copied, "-m", "pytest", "-q", "tests", "notebooks", "-k", about, f"--junitxml={report}")
     assert report.exists(), output
-    found = {}
+    failures = {}
     for case in ElementTree.parse(report).iter("testcase"):
         wrong = [part.get("message", "") + (part.text or "") for part in case if part.tag in ("failure", "error")]
-        found[f"{case.get('classname').replace('.', '/')}.py::{case.get('name')}"] = wrong
-    return found
+        failures[f"{case.get('classname').replace('.', '/')}.py::{case.get('name')}"] = wrong
+    return failures
 
 
 def test_every_test_of_what_was_added_passes(outcome):

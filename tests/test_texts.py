@@ -60,7 +60,7 @@ def measured(what):
 
 def unfounded(text, printed=""):
     """Claims of points and percent in a text that nothing bears, or that differ from what they name."""
-    wrong = [found[0] for found in WORDS.finditer(prose(text))]
+    wrong = [match[0] for match in WORDS.finditer(prose(text))]
     for claim in CLAIM.finditer(prose(text)):
         said, half, _, what = claim.groups()
         digits = len(said.partition(".")[2])
@@ -81,7 +81,7 @@ def test_numbers_in_the_text_are_those_of_the_evidence(path):
     outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
     printed = "\n".join(o.get("text", "") or o.get("data", {}).get("text/plain", "") for o in outputs)
     texts = {cell.id: cell.source for cell in cells if cell.cell_type == "markdown"}
-    wrong = {cell: found for cell, text in texts.items() if (found := unfounded(text, printed))}
+    wrong = {cell: numbers for cell, text in texts.items() if (numbers := unfounded(text, printed))}
     assert not wrong, "say after each number what it is: <!-- STUDY: SYSTEM minus BASELINE -->"
 
 
@@ -133,7 +133,7 @@ def test_every_system_of_committed_evidence_has_the_same_seeds(name):
     with shipped_only():
         study = STUDIES[name]()
         seeds = study.rows().groupby("system").seed.agg(set)
-    assert set(seeds.index) == set(study.systems) and all(found == set(study.seeds) for found in seeds)
+    assert set(seeds.index) == set(study.systems) and all(measured == set(study.seeds) for measured in seeds)
 
 
 @pytest.mark.parametrize("name", ["tour", "scheduled", "sskd"])

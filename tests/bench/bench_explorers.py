@@ -24,18 +24,18 @@ MOVES = 20
 HEAD = "| notebook | first picture, s | explorer | pictures | median, ms | slowest, ms |\n|---|---:|---|---:|---:|---:|"
 
 
-def asked(name):
+def wanted(name):
     """Whether the command line asks for it."""
     return len(sys.argv) < 2 or any(word in name for word in sys.argv[1:])
 
 
 def written(folder):
     """The notebooks to open, by name: copies of those of the project, and one for each explorer of the gallery."""
-    found = {path.stem: browsing.copy(path, folder) for path in browsing.with_explorers() if asked(path.stem)}
-    for i, name in enumerate(filter(asked, EXPLORERS)):
+    notebooks = {path.stem: browsing.copy(path, folder) for path in browsing.with_explorers() if wanted(path.stem)}
+    for i, name in enumerate(filter(wanted, EXPLORERS)):
         opening = f"import kdlab\n\nkdlab.widgets.gallery({name!r})"
-        found[f"gallery: {name}"] = browsing.write(folder / f"gallery-{i}.ipynb", opening)
-    return found
+        notebooks[f"gallery: {name}"] = browsing.write(folder / f"gallery-{i}.ipynb", opening)
+    return notebooks
 
 
 def measure(browser, address, name, path):

@@ -31,8 +31,8 @@ ones = [torch.ones(BATCH * 4, n) for n in (100, 400, 400, 400)]
 
 
 def bare():
-    seen = method.model.features(ops.rotations(x[0]))
-    logits = [seen.logits, *(out.logits for out in through(method.branches, seen))]
+    features = method.model.features(ops.rotations(x[0]))
+    logits = [features.logits, *(out.logits for out in through(method.branches, features))]
     torch.autograd.backward(logits, ones)
 
 

@@ -32,7 +32,7 @@ def losses(system: str, code: str, folder: str, steps: int, seed: int) -> Tensor
         head, loss = LIGHTLYS[SYSTEMS[system]](method, equal=True)
         parameters = [*method.model.parameters(), *head.parameters()]
     optimizer = torch.optim.SGD(parameters, LR, momentum=0.9, weight_decay=WEIGHT_DECAY)
-    found = []
+    rows = []
     for step, batch in enumerate(setup.batches.epoch(seed, 0)):
         torch.manual_seed(step)  # of MoCo's shuffling
         value = loss(*batch.x.double())
@@ -41,8 +41,8 @@ def losses(system: str, code: str, folder: str, steps: int, seed: int) -> Tensor
         optimizer.step()
         if code == "kdlab":
             method.after_step(0.0)
-        found.append(value.detach())
-    return torch.stack(found)
+        rows.append(value.detach())
+    return torch.stack(rows)
 
 
 def main() -> None:

@@ -43,11 +43,11 @@ def test_no_cell_changes_what_an_earlier_one_reads(path):
         for node in ast.walk(ast.parse(cell.source))
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)
     }
-    found = [(cell.id, *names(cell.source)) for cell in cells]
+    pairs = [(cell.id, *names(cell.source)) for cell in cells]
     changed = {
         (reader, name, later)
-        for i, (reader, reads, _) in enumerate(found)
-        for later, _, sets in found[i + 1 :]
+        for i, (reader, reads, _) in enumerate(pairs)
+        for later, _, sets in pairs[i + 1 :]
         for name in reads & sets - adds
     }
     assert changed == set()

@@ -79,10 +79,10 @@ def test_words_are_laid_over_a_file_and_what_fails_is_told(kdlab, tmp_path):
         "--metric",
         "test/ece",
     )
-    found = json.loads(out)
-    assert code == 1 and found["metric"] == "test/ece", err
-    assert [(row["labels"], row["seed"]) for row in found["runs"]] == [(20, 1)] and found["means"][0]["n"] == 1
-    (failed,) = found["failed"]
+    report = json.loads(out)
+    assert code == 1 and report["metric"] == "test/ece", err
+    assert [(row["labels"], row["seed"]) for row in report["runs"]] == [(20, 1)] and report["means"][0]["n"] == 1
+    (failed,) = report["failed"]
     assert failed["labels"] == 5 and "label" in failed["message"] and failed["command"].startswith("kdlab run ")
 
 

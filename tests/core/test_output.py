@@ -40,7 +40,7 @@ def test_the_umask_decides_who_reads(tmp_path):
 
 
 def test_several_write_one_file(tmp_path):
-    path, seen = tmp_path / "figure.png", set()
+    path, contents = tmp_path / "figure.png", set()
     texts = [bytes([65 + i]) * 100_000 for i in range(4)]
     threads = [
         threading.Thread(target=lambda text=text: [write_bytes(path, text) for _ in range(20)]) for text in texts
@@ -48,7 +48,7 @@ def test_several_write_one_file(tmp_path):
     [thread.start() for thread in threads]
     while any(thread.is_alive() for thread in threads):
         if path.exists():
-            seen.add(path.read_bytes())
+            contents.add(path.read_bytes())
     [thread.join() for thread in threads]
-    assert seen <= set(texts)
+    assert contents <= set(texts)
     assert list(tmp_path.iterdir()) == [path]

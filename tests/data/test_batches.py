@@ -34,9 +34,9 @@ def test_epochs_repeat(sampling, options):
 def test_pairs_share_the_class_and_are_uniform_in_it():
     b = batches("pairs", batch=50, steps=200)
     assert b.images_per_step == 100 and Batches(SPLIT, CLEAN, sampling="pairs", batch=50).steps == 4
-    seen = list(b.epoch(0, 0))
-    index = torch.stack([batch.index for batch in seen])
-    assert all(torch.equal(batch.y[:50], batch.y[50:]) and (batch.y >= 0).all() for batch in seen)
+    first = list(b.epoch(0, 0))
+    index = torch.stack([batch.index for batch in first])
+    assert all(torch.equal(batch.y[:50], batch.y[50:]) and (batch.y >= 0).all() for batch in first)
     own, partner = index[:, :50], index[:, 50:]
     assert own.flatten()[:200].unique().numel() == 200, "the first part is drawn as before"
     times = torch.bincount(partner.flatten(), minlength=len(SPLIT.y))[SPLIT.labelled]

@@ -182,11 +182,11 @@ def weights(tmp_path, monkeypatch):
 @pytest.mark.parametrize("method", CHAINS)
 def test_every_field_of_the_presets_and_one_step(method, place, weights):
     config = Config(method=method, preset="imagenet")
-    found = dict(stages(config))
-    assert set(found) == set(CHAINS[method])
+    chain = dict(stages(config))
+    assert set(chain) == set(CHAINS[method])
     for path, own in CHAINS[method].items():
         wanted = {"model": "resnet18_imagenet", "method": method, "pretrained": False, "weights": {}, **COMMON, **own}
-        assert {n: v for n, v in wanted.items() if getattr(found[path], n) != v} == {}, path or "run"
+        assert {n: v for n, v in wanted.items() if getattr(chain[path], n) != v} == {}, path or "run"
     small = cut(Config(method=method, preset="imagenet", size=64), 4)
     setup = assemble(small)
     loss, terms = setup.method.train()(next(setup.batches.epoch(0, 0)), 0.0)

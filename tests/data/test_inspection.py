@@ -16,9 +16,9 @@ def inspected(*words):
 
 def line(lines, word):
     """The one line that has a word."""
-    found = [each for each in lines if word in each]
-    assert len(found) == 1, (word, lines)
-    return found[0]
+    matches = [each for each in lines if word in each]
+    assert len(matches) == 1, (word, lines)
+    return matches[0]
 
 
 @pytest.mark.parametrize("kind", ["folder", "photographs"])

@@ -164,8 +164,8 @@ def test_every_way_to_ask_a_teacher_goes_by_its_own_numbers(method, dark_and_lig
         lambda net, x: net.stem(x),
     ):
         with torch.no_grad():
-            asked = ask(setup.method.teacher, x)
-        assert torch.allclose(asked, by_its_own_numbers(teacher, result.images.test_x, ask), atol=1e-4)
+            answers = ask(setup.method.teacher, x)
+        assert torch.allclose(answers, by_its_own_numbers(teacher, result.images.test_x, ask), atol=1e-4)
 
 
 @pytest.mark.parametrize("method", [key for key, method in METHODS.items() if method.needs_parts])
@@ -181,12 +181,12 @@ def test_what_a_teacher_kept_beside_it_is_asked_like_it(method, dark_and_light):
     x = head.images.test_x
     theirs, own = setup.method.teacher, head.network()
     with torch.no_grad():
-        asked, known = (
+        answers, known = (
             theirs.features(setup.normalise(x)),
             own.features(Normalise(head.images.mean, head.images.std)(x)),
         )
-    assert torch.allclose(asked.pooled, known.pooled, atol=1e-4)
-    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(asked.maps, known.maps, strict=True))
+    assert torch.allclose(answers.pooled, known.pooled, atol=1e-4)
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(answers.maps, known.maps, strict=True))
 
 
 def test_the_teachers_own_run_is_untouched(dark_and_light):
@@ -232,8 +232,8 @@ def test_what_is_trained_further_on_other_images_keeps_its_numbers(dark_and_ligh
     batch = next(iter(setup.batches.epoch(0, 0)))
     dark_numbers = Normalise(run(first).images.mean, run(first).images.std)
     assert torch.allclose(batch.x[0], dark_numbers(setup.data.x[batch.index]), atol=1e-5)
-    asked = setup.teacher_features("test").logits
-    assert torch.allclose(asked, by_its_own_numbers(teacher, own.test_x, lambda net, x: net(x)), atol=1e-4)
+    answers = setup.teacher_features("test").logits
+    assert torch.allclose(answers, by_its_own_numbers(teacher, own.test_x, lambda net, x: net(x)), atol=1e-4)
 
 
 def test_an_init_normalises_as_the_run_that_goes_on():

@@ -70,13 +70,13 @@ def test_any_number_of_workers_gives_the_same_bits(views, shared, uneven, monkey
 
 def test_an_image_that_comes_twice_is_cropped_anew_and_each_epoch_differs(uneven, monkeypatch):
     batches = batches_of(uneven, 0, monkeypatch, normalise=False, steps=8)  # 64 images an epoch, of 30
-    seen = {}
+    crops = {}
     for epoch in (0, 1):
         for batch in batches.epoch(0, epoch):
             for index, image in zip(batch.index.tolist(), batch.x[0], strict=True):
-                seen.setdefault(index, []).append(image)
-    assert len(seen) == len(batches.y) == 30
-    for images in seen.values():
+                crops.setdefault(index, []).append(image)
+    assert len(crops) == len(batches.y) == 30
+    for images in crops.values():
         assert len({image.numpy().tobytes() for image in images}) == len(images) >= 4
 
 
@@ -229,20 +229,20 @@ def test_a_thread_trains(uneven, runs, monkeypatch):
 def test_there_is_no_process_that_could_be_killed(uneven, runs, monkeypatch):
     """For want of memory systems end processes, and the run that waits for one would fail anywhere in a step."""
     monkeypatch.setenv("KDLAB_WORKERS", "2")
-    seen, log = [], store.RunFolder.log
+    children, log = [], store.RunFolder.log
 
     class Looking(View):
         def draw(self, shape, generator):
-            seen.extend(multiprocessing.active_children())
+            children.extend(multiprocessing.active_children())
             return []
 
     data = split(load(f"photographs:{uneven}", 16))
     batches = Batches(data, [Looking()], sampling="all", batch=8, steps=3)
-    assert len(list(batches.epoch(0, 0))) == 3 and not seen
+    assert len(list(batches.epoch(0, 0))) == 3 and not children
     monkeypatch.setattr(
-        store.RunFolder, "log", lambda *line: (seen.extend(multiprocessing.active_children()), log(*line))
+        store.RunFolder, "log", lambda *line: (children.extend(multiprocessing.active_children()), log(*line))
     )
-    assert trained(small(uneven)) is True and not seen
+    assert trained(small(uneven)) is True and not children
 
 
 def test_neither_semaphores_nor_shared_memory_are_needed(uneven, runs, monkeypatch):

@@ -34,9 +34,9 @@ def test_digits_are_those_of_scikit_learn_wherever_it_keeps_them(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(sources, "DIGITS_FILE", "sklearn/elsewhere.csv.gz")
         elsewhere = sources.digits()
-    for found in (DIGITS, elsewhere):
-        assert torch.equal(torch.cat([found.train_y, found.test_y]), torch.from_numpy(bunch.target))
-        pixels = torch.cat([found.train_x, found.test_x])[:, 0].double() * 16 / 255
+    for images in (DIGITS, elsewhere):
+        assert torch.equal(torch.cat([images.train_y, images.test_y]), torch.from_numpy(bunch.target))
+        pixels = torch.cat([images.train_x, images.test_x])[:, 0].double() * 16 / 255
         assert torch.equal(pixels.round(), torch.from_numpy(bunch.images))
 
 
@@ -183,8 +183,8 @@ def test_no_image_twice_before_all_once():
     index = torch.cat([b.index for b in batches("labelled", batch=8, steps=5).epoch(0, 0)])
     assert index[:20].unique().numel() == 20 and index[20:].unique().numel() == 20
     s = batches("all")
-    seen = torch.cat([b.index for b in s.epoch(0, 0)])
-    assert seen.unique().numel() == len(seen) == 1080 // 16 * 16
+    indices = torch.cat([b.index for b in s.epoch(0, 0)])
+    assert indices.unique().numel() == len(indices) == 1080 // 16 * 16
 
 
 def test_batch_is_normalised_and_index_points_to_the_image():

@@ -78,7 +78,7 @@ def test_a_streamed_run_is_the_run_in_memory(method, even, tmp_path, monkeypatch
     task = {**TINY, "dataset": f"folder:{even}", "labels": 30, "validation": 0.2}
     teacher = {"teacher": Config(**{**task, "model": "resnet8", "epochs": 1})} if method == "litenet_ssd" else {}
     config = Config(**{**task, "method": method, **teacher})
-    found = {}
+    outcomes = {}
     for place in ("memory", "stream"):
         monkeypatch.setenv("KDLAB_RUNS", str(tmp_path / place))
         if place == "stream":
@@ -87,8 +87,8 @@ def test_a_streamed_run_is_the_run_in_memory(method, even, tmp_path, monkeypatch
         assert isinstance(result.images.train_x, Stored) == (place == "stream")
         timed = ("seconds", "cpu_seconds", "environment")
         metrics = {k: v for k, v in result.metrics.items() if k not in timed}
-        found[place] = result.folder.name, metrics, result.network().state_dict()
-    (name, metrics, weights), (again, others, streamed_weights) = found.values()
+        outcomes[place] = result.folder.name, metrics, result.network().state_dict()
+    (name, metrics, weights), (again, others, streamed_weights) = outcomes.values()
     assert name == again and metrics == others
     assert all(torch.equal(weights[key], streamed_weights[key]) for key in weights)
 

@@ -105,12 +105,12 @@ def test_a_class_that_is_renamed_is_another_class(tmp_path):
 
 
 def test_a_relative_path_is_that_of_the_current_folder(tmp_path, monkeypatch):
-    seen = []
+    counts = []
     for count in (3, 5):
         write(tmp_path / str(count) / "pets", count)
         monkeypatch.chdir(tmp_path / str(count))
-        seen.append(run(Config(dataset="folder:pets", **SHORT))["labels"])
-    assert seen == [6, 10]
+        counts.append(run(Config(dataset="folder:pets", **SHORT))["labels"])
+    assert counts == [6, 10]
 
 
 def write_mnist(root, count):
@@ -125,31 +125,31 @@ def write_mnist(root, count):
 
 
 def test_another_data_root_and_other_files_in_it_are_other_images(tmp_path, monkeypatch):
-    seen = []
+    counts = []
     for place, count in (("a", 20), ("b", 30), ("b", 40), ("a", None)):
         if count:
             write_mnist(tmp_path / place, count)
         monkeypatch.setenv("KDLAB_DATA", str(tmp_path / place))
-        seen.append(len(load("mnist").train_y))
-    assert seen == [20, 30, 40, 20]
+        counts.append(len(load("mnist").train_y))
+    assert counts == [20, 30, 40, 20]
 
 
 def test_a_folder_under_another_data_root_is_another_folder(tmp_path, monkeypatch):
-    seen = []
+    counts = []
     for place, count in (("a", 3), ("b", 5)):
         write(tmp_path / place / "pets", count)
         monkeypatch.setenv("KDLAB_DATA", str(tmp_path / place))
-        seen.append(len(load("folder:pets").train_y))
-    assert seen == [6, 10]
+        counts.append(len(load("folder:pets").train_y))
+    assert counts == [6, 10]
 
 
 def test_a_link_that_is_laid_to_another_folder_is_followed(tmp_path):
-    link, seen = tmp_path / "pets", []
+    link, counts = tmp_path / "pets", []
     for count in (3, 5):
         link.unlink(missing_ok=True)
         link.symlink_to(write(tmp_path / str(count), count))
-        seen.append(len(load(f"folder:{link}").train_y))
-    assert seen == [6, 10]
+        counts.append(len(load(f"folder:{link}").train_y))
+    assert counts == [6, 10]
 
 
 def test_files_that_are_gone_are_missed(tmp_path):
@@ -173,12 +173,12 @@ def test_what_has_not_changed_is_read_once(tmp_path):
 
 def test_a_reader_that_is_written_anew_is_the_one_that_is_asked(monkeypatch):
     digits = load("digits")
-    seen = []
+    counts = []
     for count in (100, 200):
         some = replace(digits, train_x=digits.train_x[:count].clone(), train_y=digits.train_y[:count].clone())
         monkeypatch.setitem(DATASETS, "some", lambda some=some: some)
-        seen.append(run(Config(dataset="some", **SHORT))["labels"])
-    assert seen == [100, 200]
+        counts.append(run(Config(dataset="some", **SHORT))["labels"])
+    assert counts == [100, 200]
 
 
 def test_a_reader_of_ones_own_is_asked_what_its_file_says_now(monkeypatch, tmp_path):
@@ -189,11 +189,11 @@ def test_a_reader_of_ones_own_is_asked_what_its_file_says_now(monkeypatch, tmp_p
         return replace(digits, train_x=digits.train_x[rows].clone(), train_y=digits.train_y[rows].clone())
 
     monkeypatch.setitem(DATASETS, "some", some)
-    seen = []
+    counts = []
     for count in ("100", "200"):
         file.write_text(count)
-        seen.append(len(load("some").train_y))
-    assert seen == [100, 200]
+        counts.append(len(load("some").train_y))
+    assert counts == [100, 200]
     assert load("some") is load("some"), "the same images are held once"
 
 

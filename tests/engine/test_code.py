@@ -160,11 +160,11 @@ def test_augmentations_and_schedules_that_are_objects(monkeypatch):
         monkeypatch.setitem(AUGMENTATIONS, name, dict.fromkeys(("weak", "strong", "clean"), views))
     codes = [loss_code(plain.replace(augment=name), "digits")["augment"] for name in ("mine", "mine2")]
     assert codes[0] != codes[1]
-    found = set()
+    digests = set()
     for decay in (0.1, 0.5):
         monkeypatch.setitem(SCHEDULES, "mine", functools.partial(SCHEDULES["step"], decay=decay))
-        found.add(loss_code(plain.replace(schedule="mine"), "digits")["schedule"])
-    assert len(found) == 2
+        digests.add(loss_code(plain.replace(schedule="mine"), "digits")["schedule"])
+    assert len(digests) == 2
 
 
 def test_a_default_that_was_edited_after_it_was_loaded(tmp_path, monkeypatch):

@@ -213,12 +213,12 @@ def test_photographs_go_there(roots, tmp_path, monkeypatch):
 
 
 def test_it_is_watched_as_on_the_cpu(roots, monkeypatch):
-    config, seen = config_of("kd", **SMALL), {}
+    config, views = config_of("kd", **SMALL), {}
     for name, root in roots.items():
         with going_on(config, root, monkeypatch, on(name)) as same:
-            seen[name] = kdlab.watch(same, lambda setup: (setup.features("test").logits, str(setup.device)))
-        assert [place for _, place in seen[name]] == [NAMES[name]] * 3
-    for (a, _), (b, _) in zip(*seen.values(), strict=True):
+            views[name] = kdlab.watch(same, lambda setup: (setup.features("test").logits, str(setup.device)))
+        assert [place for _, place in views[name]] == [NAMES[name]] * 3
+    for (a, _), (b, _) in zip(*views.values(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
 
 

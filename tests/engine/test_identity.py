@@ -167,10 +167,10 @@ DEFAULTS = {
 
 
 def test_a_changed_default_needs_a_new_version():
-    found = {name: field.default for name, field in Config.model_fields.items()}
-    changed = {name for name in DEFAULTS if found[name] != DEFAULTS[name]}
+    defaults = {name: field.default for name, field in Config.model_fields.items()}
+    changed = {name for name in DEFAULTS if defaults[name] != DEFAULTS[name]}
     assert room.VERSION == 3 and not changed, "old folders would be taken for new runs: raise VERSION, and note it here"
-    assert set(found) == set(DEFAULTS), "note the default of a new field here"
+    assert set(defaults) == set(DEFAULTS), "note the default of a new field here"
 
 
 # Code of the package, in a copy of it
@@ -222,10 +222,10 @@ def test_edits_of_the_package(tmp_path):
             path = tmp_path / name / "kdlab" / file
             assert old in path.read_text(), f"{file} no longer has {old!r}"
             path.write_text(path.read_text().replace(old, new, 1))
-    found = dict(zip(EDITS, names([tmp_path / name for name in EDITS]), strict=True))
-    assert found["what computes no loss"] == here, "the same in every process and folder"
+    digests = dict(zip(EDITS, names([tmp_path / name for name in EDITS]), strict=True))
+    assert digests["what computes no loss"] == here, "the same in every process and folder"
     for name in ("the temperature", "a factor in the loss"):
-        assert found[name][1] != taught and found[name][::2] == [supervised, simclr], name
+        assert digests[name][1] != taught and digests[name][::2] == [supervised, simclr], name
 
 
 RENAMED = {
@@ -279,9 +279,9 @@ def test_files_that_are_renamed_change_no_identity_and_a_factor_does(tmp_path):
             if (root / "kdlab" / old).parent in file.parents:
                 text = text.replace(f".{stem} import", f".{Path(new).stem} import")
             file.write_text(text, "utf-8")
-    found = counted(root)
+    counts = counted(root)
     rows = {name: len(pd.read_csv(root / "figures" / "data" / f"{name.replace('/', '_')}.csv")) for name in MEASURED}
-    assert found == {name: (rows[name], 0) for name in MEASURED}, "rows that count, and rows of another code"
+    assert counts == {name: (rows[name], 0) for name in MEASURED}, "rows that count, and rows of another code"
     file = root / "kdlab" / "losses" / "softened.py"
     assert "* T * T" in file.read_text()
     file.write_text(file.read_text().replace("* T * T", "* T"))

@@ -22,9 +22,9 @@ def test_what_suits_which_method():
 
 def test_a_result_names_columns_by_part_and_computes_what_it_lacks(runs):
     result = kdlab.run(config_of("kd"))
-    asked = {f"{part}/{name}" for part in ("val", "test") for name in due(result.setup(), "validation", "end")}
-    asked -= {"val/omitted", "test/omitted"}  # of runs without `omit` there is none
-    assert asked <= set(result.metrics) and "test/knn" not in result.metrics
+    columns = {f"{part}/{name}" for part in ("val", "test") for name in due(result.setup(), "validation", "end")}
+    columns -= {"val/omitted", "test/omitted"}  # of runs without `omit` there is none
+    assert columns <= set(result.metrics) and "test/knn" not in result.metrics
     setup = result.setup()
     assert result["test/accuracy"] == evaluate(setup, "test", ["accuracy"])["test/accuracy"]
     assert result["test/agreement"] == evaluate(setup, "test", ["agreement"])["test/agreement"]
@@ -53,8 +53,8 @@ def test_a_teacher_that_equals_its_student_agrees(runs):
     result = kdlab.run(Config(method="tfkd_self", teacher=Config(**TINY), **TINY))
     setup = result.setup()
     setup.method.model.load_state_dict(setup.method.teacher.state_dict())
-    found = evaluate(setup, "test", ["agreement", "kl_1", "kl_4"])
-    assert found == {"test/agreement": 100, "test/kl_1": 0, "test/kl_4": 0}
+    values = evaluate(setup, "test", ["agreement", "kl_1", "kl_4"])
+    assert values == {"test/agreement": 100, "test/kl_1": 0, "test/kl_4": 0}
 
 
 def test_what_the_weights_say_is_computed_once_while_they_stand_still(monkeypatch):

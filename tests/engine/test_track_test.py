@@ -42,17 +42,17 @@ def test_by_hand():
 
 
 def test_a_run_that_is_tracked_is_the_same_run(runs):
-    plain, seen = run(Config(**TINY)), run(TRACKED)
-    log = seen.log()
+    plain, tracked = run(Config(**TINY)), run(TRACKED)
+    log = tracked.log()
     assert {"track/accuracy", "track/top5"} <= set(log) and log["track/accuracy"].notna().all()
-    assert set(seen.metrics) - set(plain.metrics) == COLUMNS and not any(c.startswith("track") for c in plain.log())
-    assert seen["track/accuracy/last"] == seen["test/accuracy"] == plain["test/accuracy"]
-    assert seen["track/top5/last"] == seen["test/top5"]
-    assert seen["track/accuracy/best_test"] == log["track/accuracy"].max()
-    assert seen["track/accuracy"]["best_val"] == log["track/accuracy"][log["val/accuracy"].argmax()]
-    ours, theirs = (load_file(result.folder / "weights.safetensors") for result in (plain, seen))
+    assert set(tracked.metrics) - set(plain.metrics) == COLUMNS and not any(c.startswith("track") for c in plain.log())
+    assert tracked["track/accuracy/last"] == tracked["test/accuracy"] == plain["test/accuracy"]
+    assert tracked["track/top5/last"] == tracked["test/top5"]
+    assert tracked["track/accuracy/best_test"] == log["track/accuracy"].max()
+    assert tracked["track/accuracy"]["best_val"] == log["track/accuracy"][log["val/accuracy"].argmax()]
+    ours, theirs = (load_file(result.folder / "weights.safetensors") for result in (plain, tracked))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    assert set(row("a", seen)) - set(row("a", plain)) == COLUMNS
+    assert set(row("a", tracked)) - set(row("a", plain)) == COLUMNS
 
 
 def test_at_its_default_it_changes_no_identity():

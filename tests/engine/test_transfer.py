@@ -75,13 +75,13 @@ def test_features_are_those_of_the_frozen_network_at_its_own_size_and_normalisat
 
 
 def test_draws_are_shots_of_each_class_nested_and_by_seed(result, other, monkeypatch):
-    images, seen = patterns(unlabelled=7), []
+    images, calls = patterns(unlabelled=7), []
     name = other(images)
-    own = lambda train, y, queries: seen.append((train, y)) or torch.zeros(len(queries), dtype=torch.long)
+    own = lambda train, y, queries: calls.append((train, y)) or torch.zeros(len(queries), dtype=torch.long)
     monkeypatch.setitem(kdlab.engine.transfer.HEADS, "own", own)
     for shots in (2, 5, None):
         transfer_scores(result, name, shots=shots, seeds=[0, 1], head="own")
-    (a, y), (b, _), (more, more_y), _, (everything, every_y) = seen
+    (a, y), (b, _), (more, more_y), _, (everything, every_y) = calls
     assert y.bincount().tolist() == [2, 2, 2] and more_y.bincount().tolist() == [5, 5, 5] and not torch.equal(a, b)
     assert len(everything) == 53 and (every_y >= 0).all(), "images without a label teach nothing"
     assert (torch.cdist(a, more).min(1).values < 1e-4).all(), "two shots are among five"
@@ -114,11 +114,11 @@ def test_a_study_has_columns_of_other_data_sets_computed_once(runs, other, monke
     monkeypatch.setenv("KDLAB_FIGURES", str(runs / "figures"))
     untrained = {**TINY, "epochs": 0}
     name, systems = other(patterns()), {"a": Config(**untrained), "b": Config(**untrained, model="resnet8")}
-    asked = Question("Is b worth more elsewhere?", "b", "a", f"transfer/{name}")
-    study = Study("there", "?", systems, [asked], seeds=[0], transfers=(name,))
+    question = Question("Is b worth more elsewhere?", "b", "a", f"transfer/{name}")
+    study = Study("there", "?", systems, [question], seeds=[0], transfers=(name,))
     results = study.run()
     expected = {s: round(transfer_scores(r, name, shots=None)[0], 4) for s, (r,) in results.items()}
-    assert study.metric == f"transfer/{name}" and study.scores().loc[0].to_dict() == expected and asked.sign == 1
+    assert study.metric == f"transfer/{name}" and study.scores().loc[0].to_dict() == expected and question.sign == 1
     assert study.answers().difference.item() == pytest.approx(expected["b"] - expected["a"])
     monkeypatch.setattr("kdlab.studies.evidence.transfer_scores", None)
     study.run()

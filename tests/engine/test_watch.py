@@ -22,11 +22,11 @@ def weights(setup):
 
 
 def test_the_last_look_is_at_the_weights_of_the_run(runs):
-    seen = watch(STUDENT, weights)
-    assert len(seen) == 4 and [p.name for p in runs.iterdir() if "litenet_ssd" in p.name] == []
+    states = watch(STUDENT, weights)
+    assert len(states) == 4 and [p.name for p in runs.iterdir() if "litenet_ssd" in p.name] == []
     stored = run(STUDENT).network().state_dict()
-    assert all(torch.equal(stored[name], tensor) for name, tensor in seen[-1].items())
-    assert any(not torch.equal(seen[0][name], tensor) for name, tensor in seen[-1].items())
+    assert all(torch.equal(stored[name], tensor) for name, tensor in states[-1].items())
+    assert any(not torch.equal(states[0][name], tensor) for name, tensor in states[-1].items())
 
 
 def test_early_stopping_does_not_shorten_it(runs):

@@ -62,10 +62,10 @@ def three_processors(monkeypatch):
 
 
 def test_small_steps_take_one_thread_and_large_ones_all(three_processors, runs, monkeypatch):
-    small, seen = kdlab.Config(**TINY), []
+    small, threads = kdlab.Config(**TINY), []
     assert kdlab.run(small)["environment"]["threads"] == 1
-    kdlab.watch(small, lambda setup: seen.append(torch.get_num_threads()))
-    assert seen == [1, 1] and torch.get_num_threads() == 3
+    kdlab.watch(small, lambda setup: threads.append(torch.get_num_threads()))
+    assert threads == [1, 1] and torch.get_num_threads() == 3
     monkeypatch.setattr(device, "SMALL", 1e3)
     assert kdlab.run(small, fresh=True)["environment"]["threads"] == 3
 

@@ -76,17 +76,17 @@ def expected(row, model):
 
 @pytest.mark.parametrize("method, student, teacher", EVERY)
 def test_every_field_is_the_published_one(method, student, teacher):
-    seen = []
+    paths = []
     for path, stage in stages(paper(method, student, teacher)):
         row = fact(method, path, student, teacher)
         model = (teacher or student) if "teacher" in path else student
         fields = expected(row, model) | ({} if row["by"] else {"method": method})
         if stage.schedule != "step":
             fields |= {"milestones": stage.milestones, "decay": stage.decay}  # which are not read
-        found = {name: getattr(stage, name) for name in fields}
-        assert {n: v for n, v in found.items() if v != fields[n]} == {}, f"{path or 'run'}: {row['source']}"
-        seen.append(path)
-    assert set(seen) == {row["stage"] for row in FACTS if method in row["methods"].split()}, "all stages, no other"
+        values = {name: getattr(stage, name) for name in fields}
+        assert {n: v for n, v in values.items() if v != fields[n]} == {}, f"{path or 'run'}: {row['source']}"
+        paths.append(path)
+    assert set(paths) == {row["stage"] for row in FACTS if method in row["methods"].split()}, "all stages, no other"
 
 
 def test_every_published_method_has_a_recipe_and_every_fact_is_read():

@@ -90,10 +90,10 @@ def test_a_mixed_pair_trains_or_is_refused_in_a_sentence(key, runs):
     """LiteNet-DSC has four stages and other widths than ResNet-20, which has three."""
     config = Config(method=key, teacher=MIXED, **{**TINY, "epochs": 1})
     try:
-        seen, refusal = kdlab.run(config)["images_seen"], ""
+        count, refusal = kdlab.run(config)["images_seen"], ""
     except Error as error:
-        seen, refusal = 0, str(error)
-    assert bool(seen) != bool(refusal)
+        count, refusal = 0, str(error)
+    assert bool(count) != bool(refusal)
     if refusal:
         assert "\n" not in refusal and ("stages" in refusal or "channels" in refusal)
         assert not list(runs.iterdir()), "nothing was trained before"

@@ -15,8 +15,8 @@ def test_negatives_are_of_other_classes_and_none_comes_twice():
     drawn = others.sample(y, 5)
     assert (labels[drawn] >= 0).all() and (labels[drawn] != y[:, None]).all()
     assert all(len(set(row.tolist())) == 5 for row in drawn)
-    seen = torch.cat([others.sample(y, 5) for _ in range(50)], 1)
-    assert set(seen[0].tolist()) == {1, 2, 4, 6, 7}, "all of them come"
+    samples = torch.cat([others.sample(y, 5) for _ in range(50)], 1)
+    assert set(samples[0].tolist()) == {1, 2, 4, 6, 7}, "all of them come"
     many = others.sample(y, 20)
     assert many.shape == (4, 20) and (labels[many] != y[:, None]).all()
 

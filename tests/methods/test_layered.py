@@ -69,14 +69,14 @@ def test_targets_move_towards_the_past_by_alpha_of_the_epoch():
     with torch.no_grad():
         method.terms(batch, 0.0)
         method.after_step(0.0)
-        seen, outs = method.see_rotations(batch.x[0])
+        features, outs = method.see_rotations(batch.x[0])
         terms = method.terms(batch, 0.25)
         y, alpha = torch.eye(10)[batch.y], 0.8 * 2 / 4
-        target = (1 - alpha) * y + alpha * seen.logits[::4].softmax(1)
+        target = (1 - alpha) * y + alpha * features.logits[::4].softmax(1)
         joint = torch.eye(40)[joint_labels(batch.y)]
         joints = [(1 - alpha) * joint + alpha * out.logits.softmax(1) for out in outs]
     assert method.weight_of_past(0.25) == pytest.approx(alpha) and method.weight_of_past(0.99) == pytest.approx(0.8)
-    assert terms["ce"].item() == pytest.approx(soft_cross_entropy(seen.logits[::4], target).item(), rel=2e-3)
+    assert terms["ce"].item() == pytest.approx(soft_cross_entropy(features.logits[::4], target).item(), rel=2e-3)
     by_hand = sum(soft_cross_entropy(out.logits, t) for out, t in zip(outs, joints, strict=True))
     assert terms["joint"].item() == pytest.approx(by_hand.item(), rel=2e-3)
 
@@ -129,9 +129,9 @@ def test_options_change_the_second_epoch_and_train(option):
 
 def test_equal_branches_and_features_cost_nothing():
     method, batch = make("lsskd", alpha=0.0)
-    seen, outs = method.see_rotations(batch.x[0])
-    equal = [out._replace(pooled=seen.pooled, logits=outs[-1].logits) for out in outs]
-    method.see_rotations = lambda x: (seen, equal)
+    features, outs = method.see_rotations(batch.x[0])
+    equal = [out._replace(pooled=features.pooled, logits=outs[-1].logits) for out in outs]
+    method.see_rotations = lambda x: (features, equal)
     terms = method.terms(batch, 0.0)
     assert terms["kl"].item() == pytest.approx(0, abs=1e-6) and terms["feature"].item() == 0
 

@@ -36,14 +36,14 @@ def some_batch(B=6, side=8, channels=1):
 )
 def test_what_is_asked_and_the_loss_of_a_head_that_knows_nothing(task, K, R):
     """Uniform logits: ln of the number of answers."""
-    batch, asked = some_batch(), pretext(task, "rotation", 5, 50, (1, 8, 8))
-    x, answers = asked.show(batch)
-    logits = asked(torch.randn(24, 5))
+    batch, head = some_batch(), pretext(task, "rotation", 5, 50, (1, 8, 8))
+    x, answers = head.show(batch)
+    logits = head(torch.randn(24, 5))
     assert x.shape == (24, 1, 8, 8) and logits.shape == (R, K) and answers.shape == (R,)
     assert answers.min() >= 0 and answers.max() < K and torch.equal(split_versions(x)[0], batch.x[0])
-    torch.nn.init.zeros_(asked.head[-1].weight)
-    torch.nn.init.zeros_(asked.head[-1].bias)
-    assert losses.cross_entropy(asked(torch.randn(24, 5)), answers).item() == pytest.approx(math.log(K), abs=1e-5)
+    torch.nn.init.zeros_(head.head[-1].weight)
+    torch.nn.init.zeros_(head.head[-1].bias)
+    assert losses.cross_entropy(head(torch.randn(24, 5)), answers).item() == pytest.approx(math.log(K), abs=1e-5)
 
 
 def test_answers_of_rotation_contrastive_and_exemplar():
@@ -74,12 +74,12 @@ def test_jigsaw_by_hand_and_back():
 
 
 def test_the_answer_of_jigsaw_is_the_permutation_that_was_made():
-    batch, asked = some_batch(), pretext("jigsaw", "rotation", 5, 50, (1, 8, 8))
+    batch, head = some_batch(), pretext("jigsaw", "rotation", 5, 50, (1, 8, 8))
     torch.manual_seed(0)
-    x, answers = asked.show(batch)
-    back = ops.jigsaw(split_versions(x)[1], asked.permutations[answers].argsort(1))
+    x, answers = head.show(batch)
+    back = ops.jigsaw(split_versions(x)[1], head.permutations[answers].argsort(1))
     assert torch.equal(back, torch.stack(tuple(batch.x[1:]), 1).flatten(0, 1)) and len(set(answers.tolist())) > 6
-    assert len(asked.permutations.unique(dim=0)) == 24 and "permutations" not in asked.state_dict()
+    assert len(head.permutations.unique(dim=0)) == 24 and "permutations" not in head.state_dict()
 
 
 # Transforms
@@ -156,8 +156,8 @@ def test_the_terms_of_a_student_by_hand():
     setup = assemble(chain(task="rotation"))
     method, batch = setup.method.eval(), next(setup.batches.epoch(0, 0))
     x, y = ops.turned(batch.x), torch.arange(4).repeat(8)
-    seen, theirs = method.model.features(x), method.teacher.features(x)
-    ours, answers = method.pretext.head(seen.pooled), method.teacher_parts["pretext"].head(theirs.pooled)
+    features, theirs = method.model.features(x), method.teacher.features(x)
+    ours, answers = method.pretext.head(features.pooled), method.teacher_parts["pretext"].head(theirs.pooled)
     ss = losses.select(answers, y, 0.75)
     wrong = (answers.argmax(1) != y).sum()
     assert ss.sum() == len(y) - wrong + int(0.75 * wrong)
@@ -165,7 +165,7 @@ def test_the_terms_of_a_student_by_hand():
     assert terms["ss"].item() == pytest.approx(losses.kd(ours[ss], answers[ss], 0.5).item(), rel=1e-5)
     turned = torch.arange(32) % 4 > 0
     assert terms["tf"].item() == pytest.approx(
-        losses.kd(seen.logits[turned], theirs.logits[turned], 4.0).item(), rel=1e-5
+        losses.kd(features.logits[turned], theirs.logits[turned], 4.0).item(), rel=1e-5
     )
 
 

@@ -75,35 +75,35 @@ def test_early_stopping_waits_for_the_end_of_the_ramp():
 
 def scored(monkeypatch, scores):
     """Let validation give these scores, and return the list of the weights it has seen."""
-    seen, following = [], itertools.chain(scores, itertools.repeat(0.0))
+    states, following = [], itertools.chain(scores, itertools.repeat(0.0))
 
     def score(setup, part, names):
         if part == "val":
-            seen.append({name: tensor.clone() for name, tensor in setup.method.model.state_dict().items()})
+            states.append({name: tensor.clone() for name, tensor in setup.method.model.state_dict().items()})
         return {f"{part}/accuracy": next(following) if part == "val" else 50.0}
 
     monkeypatch.setattr(train, "evaluate", score)
-    return seen
+    return states
 
 
 PATIENT = Config(**{**TINY, "epochs": 20}, patience=3)
 
 
 def test_stops_after_patience_and_restores_the_best(runs, monkeypatch):
-    seen = scored(monkeypatch, [10, 30, 20, 30, 25, 99])
+    states = scored(monkeypatch, [10, 30, 20, 30, 25, 99])
     result = kdlab.run(PATIENT)
     assert (result["epochs"], result["best_epoch"], len(result.log())) == (5, 2, 5), "equal is not better"
     weights = result.network().state_dict()
-    assert all(torch.equal(weights[name], seen[1][name]) for name in weights)
+    assert all(torch.equal(weights[name], states[1][name]) for name in weights)
     assert result["images_seen"] == 5 * 2 * 8 and result["selected_on"] == "val/accuracy"
     assert max(result.log()["val/accuracy"]) == 30
 
 
 def test_without_a_stop_the_best_is_restored_too(runs, monkeypatch):
-    seen = scored(monkeypatch, [10, 30, 20])
+    states = scored(monkeypatch, [10, 30, 20])
     result = kdlab.run(PATIENT.replace(epochs=3))
     weights = result.network().state_dict()
-    assert result["best_epoch"] == 2 and all(torch.equal(weights[name], seen[1][name]) for name in weights)
+    assert result["best_epoch"] == 2 and all(torch.equal(weights[name], states[1][name]) for name in weights)
 
 
 def test_what_is_kept_beside_the_network_is_of_the_best_epoch_too(runs, monkeypatch):
@@ -122,7 +122,7 @@ def test_what_is_kept_beside_the_network_is_of_the_best_epoch_too(runs, monkeypa
 def test_continuation_remembers_the_best(epoch, moment, runs, monkeypatch):
     scores = [10, 30, 20, 30, 25]
     with monkeypatch.context() as patch:
-        seen = scored(patch, scores)
+        states = scored(patch, scores)
         patch.setenv("KDLAB_RUNS", str(runs / "cut"))
         original = getattr(store.RunFolder, moment)
 
@@ -138,7 +138,7 @@ def test_continuation_remembers_the_best(epoch, moment, runs, monkeypatch):
     again = scored(monkeypatch, scores[done:])
     monkeypatch.setenv("KDLAB_RUNS", str(runs / "cut"))
     result = kdlab.run(PATIENT)
-    best = (seen[:done] + again)[1]
+    best = (states[:done] + again)[1]
     weights = result.network().state_dict()
     assert (result["epochs"], result["best_epoch"]) == (5, 2)
     assert all(torch.equal(weights[name], best[name]) for name in weights)

@@ -87,14 +87,14 @@ def test_the_head_leaves_its_network_as_it_was(runs):
 def test_the_student_gets_the_trained_head(runs, monkeypatch):
     config = config_of("sskd")
     trained = kdlab.run(config.teacher).parts()["projector"].state_dict()
-    seen = []
+    states = []
     original = METHODS["sskd"].build
 
     def build_and_note(self, **hyper):
-        seen.append(self.teacher_parts["projector"].state_dict())
+        states.append(self.teacher_parts["projector"].state_dict())
         original(self, **hyper)
 
     build_and_note.__signature__ = __import__("inspect").signature(original)
     monkeypatch.setattr(METHODS["sskd"], "build", build_and_note)
     kdlab.run(config)
-    assert all(torch.equal(seen[-1][name].cpu(), trained[name]) for name in trained)
+    assert all(torch.equal(states[-1][name].cpu(), trained[name]) for name in trained)

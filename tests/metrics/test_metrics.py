@@ -175,8 +175,10 @@ def test_linear_probe_is_chosen_on_validation():
 def test_looking_leaves_parameters_buffers_and_mode_alone():
     net, images = build("resnet18", 10, 1, 0.125).train(), load("digits")
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    seen = metrics.extract(net, images.test_x, Normalise(images.mean, images.std), batch=100)
-    assert seen.pooled.shape == (597, 64) and seen.logits.shape == (597, 10) and not seen.logits.requires_grad
+    features = metrics.extract(net, images.test_x, Normalise(images.mean, images.std), batch=100)
+    assert (
+        features.pooled.shape == (597, 64) and features.logits.shape == (597, 10) and not features.logits.requires_grad
+    )
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items()) and net.training
     together = metrics.extract(net, images.test_x, Normalise(images.mean, images.std), batch=1000)
-    assert torch.allclose(seen.logits, together.logits, atol=1e-5)
+    assert torch.allclose(features.logits, together.logits, atol=1e-5)

@@ -58,8 +58,8 @@ def test_cka_of_constant_and_of_unrelated_features():
     x = normal(30, 4, 0)
     assert cka(x, torch.full((30, 3), 0.1)) == cka(torch.full((30, 2), 1e6), torch.full((30, 2), 0.3)) == 0
     n, D1, D2 = 200, 64, 32
-    found = sum(cka(normal(n, D1, seed), normal(n, D2, 100 + seed)) for seed in range(5)) / 5
-    assert found == pytest.approx(math.sqrt(D1 * D2 / ((n + D1) * (n + D2))), rel=0.05)
+    mean = sum(cka(normal(n, D1, seed), normal(n, D2, 100 + seed)) for seed in range(5)) / 5
+    assert mean == pytest.approx(math.sqrt(D1 * D2 / ((n + D1) * (n + D2))), rel=0.05)
 
 
 def test_cka_builds_no_square_of_the_images():

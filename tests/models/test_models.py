@@ -166,18 +166,18 @@ def test_ready_modules_keep_the_contract(name, channels, size, width, own):
     if width == 1:
         assert (net.widths, net.feature_width) == READY[name][1:]
     x = torch.randn(2, channels, size, size, generator=torch.Generator().manual_seed(0))
-    seen = net.features(x)
-    assert torch.equal(net(x), seen.logits) and seen.logits.shape == (2, 7) == (2, net.num_classes)
-    assert tuple(m.shape[1] for m in seen.maps) == net.widths and seen.pooled.shape == (2, net.feature_width)
+    features = net.features(x)
+    assert torch.equal(net(x), features.logits) and features.logits.shape == (2, 7) == (2, net.num_classes)
+    assert tuple(m.shape[1] for m in features.maps) == net.widths and features.pooled.shape == (2, net.feature_width)
     assert net.stem(x).shape[1] == net.stem_width
-    assert torch.equal(copy.deepcopy(net)(x), seen.logits) and not torch.equal(fresh_copy(net)(x), seen.logits)
+    assert torch.equal(copy.deepcopy(net)(x), features.logits) and not torch.equal(fresh_copy(net)(x), features.logits)
     heads = branches(net, 28).eval()
-    out = [head(m) for head, m in zip(heads, seen.maps, strict=True)]
-    assert all(o.pooled.shape == seen.pooled.shape and o.logits.shape == (2, 28) for o in out)
+    out = [head(m) for head, m in zip(heads, features.maps, strict=True)]
+    assert all(o.pooled.shape == features.pooled.shape and o.logits.shape == (2, 28) for o in out)
     ids = [id(p) for module in (net, heads) for p in module.parameters()]
-    assert len(ids) == len(set(ids)) and torch.equal(net(x), seen.logits)
-    last = heads[-1].body[0](seen.maps[-1])
-    assert last.shape == seen.maps[-1].shape, "the last branch keeps the size of the map"
+    assert len(ids) == len(set(ids)) and torch.equal(net(x), features.logits)
+    last = heads[-1].body[0](features.maps[-1])
+    assert last.shape == features.maps[-1].shape, "the last branch keeps the size of the map"
 
 
 @ready

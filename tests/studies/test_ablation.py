@@ -35,7 +35,7 @@ def test_systems_and_questions():
     assert off["only KD"] == {"feature", "pseudo"} and study.systems["a hot teacher"].hp == {"T": 9.0}
     cell = study.systems["T = 4, w = 0.5"]
     assert cell.hp == {"T": 4.0} and cell.weights == {"kd": 0.5} and "T = 4, w = 0.5" not in study.shown
-    pairs = [(asked.system, asked.baseline) for asked in study.questions]
+    pairs = [(question.system, question.baseline) for question in study.questions]
     assert pairs[:3] == [("whole", "bare"), ("whole", "without KD"), ("whole", "without maps")]
     assert ("only KD", "bare") in pairs and pairs[-1] == ("a hot teacher", "whole")
     two = small(dict(list(PARTS.items())[:2]))
@@ -92,10 +92,10 @@ def test_turned_images_that_teach_nothing_are_not_seen():
     terms = method.terms(batch, 0.5)
     logits = kd.model(batch.x[0])
     assert terms["ce"].item() == pytest.approx(kd.ce(logits, batch).item(), rel=1e-5)
-    seen, own = (
+    norm, own = (
         next(m for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d)) for net in (method.model, kd.model)
     )
-    assert torch.allclose(seen.running_mean, own.running_mean)
+    assert torch.allclose(norm.running_mean, own.running_mean)
 
 
 def test_one_stage_of_features_is_half_of_both():
@@ -117,8 +117,8 @@ def test_branches_behind_the_last_stages_only():
     last, _ = make("lsskd", last=1)
     assert len(last.branches) == 1 and len(every.branches) == 4
     assert torch.equal(last.branches[0].head.weight, every.branches[-1].head.weight)
-    seen, outs = last.see_rotations(batch.x[0])
+    features, outs = last.see_rotations(batch.x[0])
     assert torch.equal(outs[0].logits, every.see_rotations(batch.x[0])[1][-1].logits)
-    assert last.between_branches(seen, outs).item() == 0
+    assert last.between_branches(features, outs).item() == 0
     with pytest.raises(Error, match="last=5: the network has 4 stages"):
         make("lsskd", last=5)

@@ -62,7 +62,7 @@ def seeds(request, monkeypatch):
 
 def tables(html):
     """The tables of a page, each as rows of cells; what spans several places stands in each of them."""
-    found = []
+    grids = []
     for text in re.findall(r"<table.*?</table>", html, re.DOTALL):
         places = {}
         for r, line in enumerate(re.findall(r"<tr>(.*?)</tr>", text)):
@@ -77,8 +77,8 @@ def tables(html):
                 c += right
         height, width = (1 + max(place[k] for place in places) for k in (0, 1))
         assert len(places) == height * width, "every row has all columns"
-        found.append([[places[r, c] for c in range(width)] for r in range(height)])
-    return found
+        grids.append([[places[r, c] for c in range(width)] for r in range(height)])
+    return grids
 
 
 # --- as data
@@ -137,8 +137,8 @@ def numbers(rows):
     """The numbers of a table's body, without letters of notes: (row, column, number)."""
     for r, row in enumerate(rows[2:], start=2):
         for c, cell in enumerate(row[1:], start=1):
-            if found := re.match(r"-?\d+\.\d+", re.sub(r"<sup>.*?</sup>", "", cell)):
-                yield r, c, float(found[0])
+            if number := re.match(r"-?\d+\.\d+", re.sub(r"<sup>.*?</sup>", "", cell)):
+                yield r, c, float(number[0])
 
 
 @each
@@ -221,7 +221,7 @@ def test_the_last_epoch_is_the_last_though_early_stopping_put_another_one_back(m
         for name in study.systems
     ]
     monkeypatch.setattr(Replication, "rows", lambda self: pd.DataFrame(rows))
-    assert {found["last"] for found in study.measured() if found} == {55.0}
+    assert {scores["last"] for scores in study.measured() if scores} == {55.0}
 
 
 def test_factor_transfer_runs_where_the_pixels_suffice():

@@ -41,8 +41,8 @@ def cells(table, **wanted):
 
 
 def value(table, **wanted):
-    (found,) = cells(table, **wanted).value
-    return found
+    (value,) = cells(table, **wanted).value
+    return value
 
 
 def scores(table, method, **wanted):
@@ -181,11 +181,11 @@ def given(row):
     "row", [pytest.param(row, id=f"{row.table} {row.student} {row.condition}") for row in STATED.itertuples()]
 )
 def test_a_stated_gain_follows_from_the_tables_or_is_said_not_to(row):
-    found = given(row)
+    gain = given(row)
     digits = len(str(row.value).partition(".")[2])
-    follows = round(found, digits) == row.value
+    follows = round(gain, digits) == row.value
     assert follows != row.note.startswith(DOES_NOT_FOLLOW)
-    assert follows or math.isnan(found) or f" {found:.2f}" in row.note
+    assert follows or math.isnan(gain) or f" {gain:.2f}" in row.note
 
 
 def test_which_stated_gains_do_not_follow():
@@ -295,9 +295,9 @@ usb/cifar10        | | | freematch | 40 labels | top-1 | 95.0
 @pytest.mark.parametrize("line", TYPED.strip().splitlines(), ids=lambda line: re.sub(r"[\s|]+", " ", line))
 def test_cells_typed_from_the_papers(line):
     table, *names, values, spread = [part.strip() for part in (line + " |" * (line.count("|") == 6)).split("|")]
-    found = cells(table, **dict(zip(CELL[2:], names, strict=True)))
-    assert found.value.tolist() == [float(number) for number in values.split()]
-    assert found.spread.dropna().tolist() == ([float(spread)] if spread else [])
+    rows = cells(table, **dict(zip(CELL[2:], names, strict=True)))
+    assert rows.value.tolist() == [float(number) for number in values.split()]
+    assert rows.spread.dropna().tolist() == ([float(spread)] if spread else [])
 
 
 @pytest.mark.parametrize(

@@ -168,8 +168,8 @@ def test_run_show_table_and_answers(runs, monkeypatch, figures):
     (line,) = [
         line for line in said("show", "lsskd/table-2").splitlines() if line.startswith("  kd ") and "70.91" in line
     ]
-    seen = [f"{means[c]:.2f}" for c in ("test/accuracy", "track/accuracy/best_val", "track/accuracy/best_test")]
-    assert line.split()[-5:-1] == [*seen, "2"]
+    texts = [f"{means[c]:.2f}" for c in ("test/accuracy", "track/accuracy/best_val", "track/accuracy/best_test")]
+    assert line.split()[-5:-1] == [*texts, "2"]
     assert f"{means['test/accuracy']:.1f}" in said("table", "lsskd/table-2")
     assert "Is kd better than supervised, resnet20 of resnet56?" in said("answers", "lsskd/table-2")
     opened = []

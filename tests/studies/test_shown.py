@@ -11,11 +11,11 @@ from kdlab.studies.papers.published import ABSENT, TABLES, published
 
 
 def lines_by_group(text, groups):
-    found, group = {}, None
+    lines, group = {}, None
     for line in text.splitlines():
         group = next((name for name in groups if line.split("  ")[0] == name), group)
-        found.setdefault(group, []).append(line)
-    return found
+        lines.setdefault(group, []).append(line)
+    return lines
 
 
 @pytest.mark.parametrize("budget", ["paper", "lab"])

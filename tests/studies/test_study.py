@@ -30,11 +30,11 @@ def study(runs, monkeypatch):
         "alone": Config(**TINY),
         "taught": Config(method="kd", teacher=TEACHER, **TINY),
     }
-    asked = [
+    questions = [
         Question("Does a teacher help?", "taught", "alone"),
         Question("And in nats?", "taught", "alone", "test/nll"),
     ]
-    return Study("small", "Does it?", systems, asked, seeds=[0, 1])
+    return Study("small", "Does it?", systems, questions, seeds=[0, 1])
 
 
 # Values
