@@ -23,4 +23,5 @@ def test_flow_is_refused_where_crd_has_no_result_of_it(method, student, teacher,
 @pytest.mark.parametrize("method", PAIRS)
 def test_one_real_step_of_the_published_experiment(method, small_files):
     """For the pair that is taken where none is given; batch cut to 8, to 16 for MoCo, whose batch norm has 8 parts."""
-    one_step(assemble(cut(Config(method=method, preset="paper"), 16 if method == "moco" else 8)))
+    config = Config(method=method, preset="paper")
+    one_step(assemble(cut(config, 16 if any(stage.method == "moco" for stage in config.chain()) else 8)))

@@ -147,6 +147,22 @@ def test_sskd_by_its_code_and_by_its_paper():
     assert METHODS["sskd"].weights | text.weights == {"ce": 0.1, "kd": 0.9, "tf": 10.0, "ss": 2.7}
 
 
+@pytest.mark.parametrize("method", ["seed_kd", "compress", "simreg"])
+def test_features_are_distilled_from_moco_at_both_sizes(method):
+    small, large = (Config(method=method, preset=preset) for preset in ("paper", "imagenet"))
+    assert small.teacher == Config(method="moco", preset="short") and small.model == "litenet_dsc"
+    assert (large.teacher.method, large.teacher.model, large.model) == (
+        "moco",
+        "resnet50_imagenet",
+        "resnet18_imagenet",
+    )
+    assert large.batch == 256 and large.size == large.teacher.size == 224 and large.weight_decay == 1e-4
+    other = typed(f"method={method} preset=paper teacher.method=byol teacher.preset=short seed=2")
+    assert other.teacher == Config(method="byol", preset="short", seed=2) and other.hp == small.hp
+    recipes = recipe(method), recipe(method, "imagenet")
+    assert "reconstruction" in recipes[0].sources["lr"] and "reconstruction" not in recipes[1].sources["lr"]
+
+
 def test_every_field_of_every_recipe_has_a_source():
     for method, presets in RECIPES.items():
         for preset in presets:

@@ -27,6 +27,14 @@ RECIPES: dict[str, dict[str, Preset]] = {
     "moco": {"short": partial(pretraining.short, "moco"), "paper": partial(pretraining.long, "moco")},
     "byol": {"short": partial(pretraining.short, "byol"), "paper": partial(pretraining.long, "byol")},
     "mokd": {"short": partial(pretraining.short, "mokd"), "paper": partial(pretraining.short, "mokd")},
+    # a teacher's features, no labels
+    **{
+        key: {
+            "paper": partial(pretraining.feature_student, key),
+            "imagenet": partial(imagenet.feature_student, key),
+        }
+        for key in ("seed_kd", "compress", "simreg")
+    },
     # a teacher
     "kd": {"paper": benchmark.pair, "imagenet": imagenet.kd},
     "scheduled_kd": {
@@ -174,6 +182,7 @@ PAIRS: dict[str, tuple[Pair, ...]] = {
     "tfkd_reg": _alone(TFKD),
     **dict.fromkeys(("byot", "deep_supervision"), _alone(("resnet18", "resnet50"))),
     **dict.fromkeys(("simclr", "moco", "byol", "mokd"), _alone(("resnet18",))),
+    **dict.fromkeys(("seed_kd", "compress", "simreg"), ()),  # at 32 pixels nothing was published
     "litenet_ssd": (("litenet_dsc", "resnet18"),),
     "scheduled_kd": (("efficientnet_b0", "mobilenet_v2"),),
 }

@@ -1,4 +1,7 @@
-"""Recipes on ImageNet: ResNet-18 taught by torchvision's ResNet-34, 224 pixels."""
+"""Recipes on ImageNet, 224 pixels: ResNet-18 taught by torchvision's ResNet-34.
+
+By MoCo's ResNet-50 where features are distilled without labels.
+"""
 
 from .recipe import Recipe
 
@@ -73,6 +76,39 @@ def lsskd(model: str = "resnet18_imagenet", dataset: str = "imagenet") -> Recipe
     """
     text = Recipe(LSSKD, epochs=240, batch=64, lr=0.05, milestones=(150 / 240, 210 / 240))
     return classifier(model, dataset) | text | Recipe("reconstruction", weight_decay=5e-4, hp={"past": "snapshot"})
+
+
+# The released code where it says them, else as reported: SEED's and MoCo's rates, epochs and decay
+FEATURES = {
+    "seed_kd": Recipe(
+        "SEED", epochs=200, lr=0.03, schedule="cosine", hp={"T": 0.2, "T_teacher": 1e-4, "queue": 65_536}
+    ),
+    "compress": Recipe(
+        "CompRess",
+        epochs=130,
+        lr=0.01,
+        milestones=(90 / 130, 120 / 130),
+        decay=0.2,
+        hp={"T": 0.04, "momentum": 0.999, "queue": 128_000},
+    ),
+    "simreg": Recipe("SimReg", epochs=130, lr=0.05, schedule="cosine"),
+}
+
+
+def moco(model: str = "resnet50_imagenet", dataset: str = "imagenet") -> Recipe:
+    """Pre-train the teacher of SEED, CompRess and SimReg: MoCo v2, 800 epochs."""
+    hp = {"T": 0.2, "queue": 65_536, "momentum": 0.999, "splits": 8}
+    return classifier(model, dataset) | Recipe("MoCo v2", method="moco", epochs=800, lr=0.03, schedule="cosine", hp=hp)
+
+
+def feature_student(
+    method: str, model: str = "resnet18_imagenet", teacher: str = "resnet50_imagenet", dataset: str = "imagenet"
+) -> Recipe:
+    """Distil that teacher's features into a student.
+
+    SEED's views have SimCLR's jitter, crops of CompRess and SimReg keep 8 % and more, as `photographs` has them.
+    """
+    return classifier(model, dataset) | FEATURES[method] | Recipe("MoCo v2", teacher=moco(teacher, dataset))
 
 
 _teacher = teacher  # a parameter has its name

@@ -1,4 +1,7 @@
-"""Recipes of self-supervised pre-training, and of LiteNet-SSD, which stands on it."""
+"""Recipes of self-supervised pre-training, and of what stands on it.
+
+That is LiteNet-SSD, and the distillation of features without labels.
+"""
 
 from typing import Any
 
@@ -24,6 +27,12 @@ SHORT: dict[str, dict[str, Any]] = {
         "weights": {"byol": 0.25},
     },
     "mokd": {},
+}
+# The authors' constants, but for queues that are well below an epoch
+FEATURES: dict[str, dict[str, Any]] = {
+    "seed_kd": {"hp": {"T": 0.2, "T_teacher": 1e-4, "queue": 8192}},
+    "compress": {"hp": {"T": 0.04, "momentum": 0.999, "queue": 8192}},
+    "simreg": {},
 }
 LONG: dict[str, dict[str, Any]] = {
     "simclr": {
@@ -70,6 +79,23 @@ def short(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Rec
     lr 0.06 per 128 images, cosine, no warm-up, no blur.
     """
     source = f"{GUESS}, on {LIGHTLY}" if method == "mokd" else LIGHTLY
+    return _in_200_epochs(source, method, model, dataset, lr=0.24, **SHORT[method])
+
+
+def feature_student(
+    method: str, model: str = "litenet_dsc", teacher: str = "resnet18", dataset: str = "cifar10"
+) -> Recipe:
+    """Distil a MoCo's features into a student, at 32 pixels.
+
+    SEED, CompRess and SimReg print no training at this size: a reconstruction, which was not tried.
+    """
+    source = f"{GUESS}, on MoCo's demonstration on CIFAR-10"
+    student = _in_200_epochs(source, method, model, dataset, lr=0.06, **FEATURES[method])
+    return student | Recipe(GUESS, teacher=short("moco", teacher, dataset))
+
+
+def _in_200_epochs(source: str, method: str, model: str, dataset: str, **settings: Any) -> Recipe:
+    """Set what these have in common: SGD on batches of 512, views without blur."""
     return Recipe(
         source,
         model=model,
@@ -81,7 +107,6 @@ def short(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Rec
         epochs=200,
         batch=512,
         optimizer="sgd",
-        lr=0.24,
         momentum=0.9,
         nesterov=False,
         weight_decay=5e-4,
@@ -89,7 +114,7 @@ def short(method: str, model: str = "resnet18", dataset: str = "cifar10") -> Rec
         schedule="cosine",
         warmup=0.0,
         augment=_views(dataset, "lightly"),
-        **SHORT[method],
+        **settings,
     )
 
 
