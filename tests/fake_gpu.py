@@ -35,6 +35,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 import kdlab
+from kdlab.experiment import device
 
 
 class _Backend:
@@ -210,10 +211,10 @@ class FakeGPU(TorchDispatchMode):
         self._patches = [
             mock.patch.object(torch, "Generator", _generators(torch.Generator)),
             mock.patch.object(lightning_fabric, "Fabric", _launcher(lightning_fabric.Fabric)),
+            mock.patch.object(device, "best_device", return_value=DEVICE),
         ]
         for patch in self._patches:
             patch.start()
-        _forget_launchers()
         # Other threads do not see the mode
         self._others = [_Makers(), torch.autograd.set_multithreading_enabled(False)]
         for other in self._others:
@@ -226,7 +227,6 @@ class FakeGPU(TorchDispatchMode):
             other.__exit__(*error)
         for patch in reversed(self._patches):
             patch.stop()
-        _forget_launchers()
         _entered.pop()
 
 
@@ -286,24 +286,16 @@ class _Accelerator(CPUAccelerator):
 
 
 def _launcher(original):
-    """lightning-fabric's `Fabric`, which finds the device where the best one is asked for."""
+    """lightning-fabric's `Fabric`, which knows the device."""
 
     class Fabric(original):
         def __init__(self, accelerator="auto", **options):
-            if accelerator == "auto":
+            fake = accelerator == DEVICE.type
+            if fake:
                 options |= {"strategy": SingleDeviceStrategy(DEVICE), "devices": 1}
-            super().__init__(accelerator=_Accelerator() if accelerator == "auto" else accelerator, **options)
+            super().__init__(accelerator=_Accelerator() if fake else accelerator, **options)
 
     return Fabric
-
-
-def _forget_launchers():
-    """The package keeps those that it has made."""
-    from kdlab.experiment import device
-
-    for each in vars(device).values():
-        if hasattr(each, "cache_clear"):
-            each.cache_clear()
 
 
 def lacking(kind):

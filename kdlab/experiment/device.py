@@ -24,23 +24,42 @@ if TYPE_CHECKING:  # it takes a second to load, and a stored result needs none
     from lightning_fabric import Fabric
 
 
-def make_fabric(config: Config) -> "Fabric":
-    """Make a Fabric of lightning for the config's device and precision.
+def device_of(config: Config) -> torch.device:
+    """Return the config's device; "auto" is the best that is there.
 
     A device that is not there is an `Error`.
     """
     kind, _, index = config.device.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (index and (kind != "cuda" or not index.isdigit())):
         raise Error(f"device={config.device!r}: choose auto, cpu, cuda, cuda:0, cuda:1, ..., or mps")
-    available = {"auto": True, "cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if kind == "auto":
+        return best_device()
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     count = torch.cuda.device_count()
     if not available[kind] or (index and int(index) >= count):
         raise Error(f"device={config.device!r} is not there: torch sees {count} CUDA devices; 'auto' takes the best")
+    return torch.device(kind) if kind == "cpu" else torch.device(kind, int(index or 0))
+
+
+def best_device() -> torch.device:
+    """Return what a Fabric takes where the best device is asked for."""
+    if torch.backends.mps.is_available():
+        return torch.device("mps", 0)
+    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def make_fabric(config: Config) -> "Fabric":
+    """Make a Fabric of lightning for the config's device and precision.
+
+    A device that is not there is an `Error`. Who only asks for the device calls `device_of`, which loads nothing.
+    """
+    device = device_of(config)
     with without_collection():
         from lightning_fabric import Fabric
 
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)  # it announces AMP every time
-    return Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=config.precision)
+    devices: Any = [device.index] if device.type == "cuda" else 1
+    return Fabric(accelerator=device.type, devices=devices, precision=config.precision)
 
 
 def check_precision(config: Config, device: torch.device) -> None:

@@ -37,7 +37,7 @@ from ..data.listing import Shared, shared
 from ..methods import METHODS, Method
 from ..models import Features, Network, build, evaluating, reading_as
 from .config import Config
-from .device import layout, make_fabric
+from .device import device_of, layout
 
 T = TypeVar("T")
 PARTS = ("train", "val", "test")  # the labelled training images, the validation images, the test images
@@ -193,7 +193,7 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
     data = splits[key]
     _check_images(config, dataset, data)
     _check_nested(config, dataset, nested)
-    device = make_fabric(config).device
+    device = device_of(config)
     foundations = {role: setup.foundation for role, setup in nested.items()}
     method = build_method(config, dataset, data.y, foundations, device)
     family, first = AUGMENTATIONS[config.augment or dataset.style], images[config.start.dataset, config.start.size]

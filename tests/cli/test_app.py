@@ -174,6 +174,8 @@ def test_importing_kdlab_imports_no_heavy_room(runs):
         {
             "import kdlab": {*heavy, "torch", "papermill"},
             "from kdlab import Config, run": heavy,
+            "from kdlab import assemble; assemble(Config(model='resnet8'))": heavy
+            - {"sklearn"},  # which has the digits
             f"from kdlab import table; {trained}; table()": heavy - {"pandas"},  # the run is stored
         },
     ):

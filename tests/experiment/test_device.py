@@ -9,7 +9,7 @@ import torch
 
 import kdlab
 from kdlab.experiment import device
-from kdlab.experiment.device import layout
+from kdlab.experiment.device import device_of, layout, make_fabric
 from kdlab.models import build
 
 TINY = {"model": "resnet8", "width": 0.25, "epochs": 1, "steps": 1, "batch": 8}
@@ -78,3 +78,28 @@ def test_a_number_of_threads_that_somebody_chose_stays(three_processors, monkeyp
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     with device.fitting_threads(0):
         assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu", *(["cuda", "cuda:0"] if torch.cuda.is_available() else [])])
+def test_the_device_of_a_config_is_that_of_its_fabric(name):
+    from lightning_fabric import Fabric
+
+    config = kdlab.Config(device=name)
+    assert device_of(config) == make_fabric(config).device
+    assert name != "auto" or device_of(config) == Fabric(accelerator="auto", devices=1).device
+
+
+@pytest.mark.parametrize(
+    "mps, cuda, best", [(True, True, "mps:0"), (True, False, "mps:0"), (False, True, "cuda:0"), (False, False, "cpu")]
+)
+def test_auto_takes_the_best_device_that_is_there(mps, cuda, best, monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(cuda))
+    assert str(device_of(kdlab.Config(device="auto"))) == best
+    for name, there in {"cpu": True, "mps": mps, "cuda": cuda, "cuda:0": cuda, "cuda:1": False}.items():
+        if there:
+            assert device_of(kdlab.Config(device=name)).type == name.partition(":")[0]
+        else:
+            with pytest.raises(kdlab.Error, match=f"'{name}' is not there"):
+                device_of(kdlab.Config(device=name))
