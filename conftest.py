@@ -25,11 +25,18 @@ FIRST = (  # what takes longest, so that all cores end at about the same time
     ".ipynb",
     "test_run.py",
     "test_process.py",
+    "test_notebooks_cells.py",
+    "test_newcomer.py",
+    "test_sweep.py",
+    "test_gpu.py",
     "test_replication.py",
     "test_pairs_assembled.py",
+    "test_identity.py",
+    "test_restamping.py",
     "test_widgets.py",
     "test_study.py",
-    "test_app.py",
+    "test_texts.py",
+    "test_strictness.py",
 )
 
 
