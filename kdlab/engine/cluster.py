@@ -1,5 +1,6 @@
 """Where the runs of a sweep train: here, in processes of their own, on a cluster."""
 
+import json
 import logging
 import os
 import queue
@@ -10,10 +11,12 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import CancelledError
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
+
+import psutil
 
 from ..core.errors import Error
 from ..core.places import runs_root
@@ -25,6 +28,8 @@ from ..methods import METHODS
 from ..metrics import DIAGNOSTICS, METRICS
 from ..models import MODELS
 from . import worker
+from .forkserver import FORKS
+from .lock import RunLock
 from .run import run
 from .store import CHECKPOINTS, RunFolder
 
@@ -96,9 +101,9 @@ class Cluster:
         except (OSError, ValueError) as error:
             raise Error(f"no dask scheduler answers at {self.scheduler} ({error})") from None
         stack.callback(self.client.close, 1)
-        runs_root().mkdir(parents=True, exist_ok=True)
-        token = tempfile.NamedTemporaryFile(dir=runs_root(), prefix=".sweep-")  # noqa: SIM115  # the stack closes it
-        self.token = stack.enter_context(token).name
+        lock = RunLock(runs_root() / f"sweep-{os.urandom(6).hex()}")  # what a killed one leaves is removed as such
+        stack.enter_context(lock.hold())
+        self.token = str(lock.name)
 
     def __str__(self) -> str:
         return f"the workers of {self.scheduler}"
@@ -157,7 +162,8 @@ class Local(Cluster):
     def __init__(self, count: int, gpus: int, modules: Iterable[str], track: str | None, group: str) -> None:
         super().__init__("", modules, track, group)
         self.count, self.gpus = count, gpus
-        self.workers: dict[int, subprocess.Popen[bytes]] = {}
+        self.servers: dict[int, subprocess.Popen[str]] = {}  # that start workers: 0 all of them, or each number its own
+        self.workers: dict[int, psutil.Process | None] = {}
         self.deaths = 0  # while no worker was there
 
     def _open(self, stack: ExitStack) -> None:
@@ -173,6 +179,7 @@ class Local(Cluster):
         stack.callback(cluster.close, 1)
         self.scheduler = cluster.scheduler_address
         self.files = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kdlab-", ignore_cleanup_errors=True)))
+        self.output = self.files / "output.txt"
         super()._open(stack)
         stack.callback(self._end)
         for i in range(self.count):
@@ -181,10 +188,10 @@ class Local(Cluster):
     def ended(self) -> list[Ending]:
         """Replace workers that died; wait a second for a run to end."""
         for i, process in self.workers.items():
-            if process.poll() is not None:
+            if _is_gone(process):
                 self.deaths += 1
                 if self.deaths > DEATHS:
-                    lines = (self.files / f"worker-{i}.txt").read_text(errors="replace").strip().splitlines()
+                    lines = self.output.read_text(errors="replace").strip().splitlines()
                     raise Error(f"worker processes end as soon as they start: {(lines or ['they say nothing'])[-1]}")
                 self._begin(i)
         if self._asked(self.client.nthreads):
@@ -197,32 +204,39 @@ class Local(Cluster):
 
     def _begin(self, i: int) -> None:
         """Start a worker."""
-        options = [
-            "--no-nanny",
-            "--nthreads=1",
-            "--no-dashboard",
-            "--memory-limit=0",
-            f"--local-directory={self.files}",
-        ]
-        variables = {"KDLAB_PROGRESS": "0", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        variables = {}
         if self.gpus:
             visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(self.gpus)))).split(",")
             variables["CUDA_VISIBLE_DEVICES"] = visible[i % self.gpus]
-        with (self.files / f"worker-{i}.txt").open("wb") as output:
-            self.workers[i] = subprocess.Popen(
-                [sys.executable, "-m", "distributed.cli.dask_worker", self.scheduler, *options],
+        number = 0 if FORKS else i
+        server = self.servers.get(number)
+        if server is None or not FORKS or server.poll() is not None:
+            server = self.servers[number] = self._server()
+        self.workers[i] = None
+        with suppress(OSError, ValueError, psutil.NoSuchProcess):  # it ended
+            print(json.dumps(variables), file=server.stdin, flush=True)
+            self.workers[i] = psutil.Process(int(server.stdout.readline()))
+
+    def _server(self) -> subprocess.Popen[str]:
+        """Start a process that starts workers."""
+        variables = {"KDLAB_PROGRESS": "0", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        with self.output.open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "kdlab.engine.forkserver", self.scheduler, str(self.files)],
                 stdin=subprocess.PIPE,
-                stdout=output,
+                stdout=subprocess.PIPE,
                 stderr=output,
+                text=True,
                 env={**os.environ, **variables},
             )
 
     def _end(self) -> None:
         """Kill the workers: what they train goes on from its checkpoints."""
-        for process in self.workers.values():
-            process.kill()
-        for process in self.workers.values():
-            process.wait()
+        processes = [*self.servers.values(), *filter(None, self.workers.values())]
+        for action in ("kill", "wait"):
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    getattr(process, action)()
 
 
 def modules_of(configs: Iterable[Config]) -> list[str]:
@@ -251,6 +265,13 @@ def modules_of(configs: Iterable[Config]) -> list[str]:
             "or put it into a module and import that"
         )
     return [module for module in modules if module.partition(".")[0] != "kdlab"]
+
+
+def _is_gone(process: psutil.Process | None) -> bool:
+    """Return whether a worker has ended, or never began."""
+    with suppress(psutil.NoSuchProcess):
+        return process is None or not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 def _written(folder: RunFolder) -> int:

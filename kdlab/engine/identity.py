@@ -60,6 +60,7 @@ APART = (
     "core/settings.py",
     "core/statistics.py",
     "engine/cluster.py",
+    "engine/forkserver.py",
     "engine/housekeeping.py",
     "engine/report.py",
     "engine/sweep.py",

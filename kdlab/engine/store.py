@@ -50,6 +50,7 @@ from .reading import (
 
 CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill, plus the epoch that it began
 WITHIN_SECONDS = 60.0  # and of that at most this much
+AGAIN_SECONDS = 1.0  # of both, where the run was stopped before: it may well be stopped again soon
 CHECKPOINT_SHARE = 0.05  # but writing large states takes no more than this share of the time
 CHECKPOINTS = ("checkpoint.pt", "checkpoint.previous.pt")  # the newest first
 Hook = Callable[[dict[str, Any]], object]  # of a run: called with each line of its log; what it returns is not used
@@ -70,6 +71,7 @@ class RunFolder:
         self.hash = hash_of(self.identity)
         self.path = root / f"{name[-40:]}-{config.model}-{config.method}-{self.hash}"
         self.saved_at, self.save_seconds = time.monotonic(), 0.0
+        self.stopped = False  # whether an earlier process began to train it
         self.far = far_code()  # of a run that goes on after a kill, as it was when it began
         self.lines: list[dict[str, Any]] = []  # of the log, an epoch each, as far as this process trained or took over
         self.hooks: list[Hook] = []
@@ -100,6 +102,7 @@ class RunFolder:
         A result that does not count is removed, with a warning that says why.
         """
         self._check_owner()
+        self.stopped = self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
@@ -247,6 +250,7 @@ class RunFolder:
     def due(self, within: bool = False) -> bool:
         """Return whether a checkpoint is due, between two epochs or within one."""
         enough = WITHIN_SECONDS if within else CHECKPOINT_SECONDS
+        enough = min(enough, AGAIN_SECONDS) if self.stopped else enough
         return time.monotonic() - self.saved_at >= max(enough, self.save_seconds / CHECKPOINT_SHARE)
 
     def save(self, state: dict[str, Any]) -> None:

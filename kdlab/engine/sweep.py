@@ -27,6 +27,8 @@ from .store import RunFolder
 from .tracking import Tracker
 
 QUIET_SECONDS = 10.0  # between two lines about progress, where no bar moves
+SILENT_SECONDS = 60.0  # and where nothing has changed
+BAR = "{l_bar}{bar}| {n_fmt} of {total_fmt} ended{postfix}, time: {elapsed}, left: {remaining}"
 SEEN_SECONDS = 70.0  # until every network disk shows a new file: NFS looks into a folder once a minute
 
 
@@ -244,24 +246,28 @@ def _screen(graph: Graph, trainer: Here | Cluster) -> Iterator[Callable[[], None
     A bar moves on a terminal and in a notebook; a file gets lines.
     """
     total, before, began = len(graph.waiting), len(graph.ends), time.monotonic()
-    latest = began
-    with tqdm(total=total, desc="runs", unit="run", disable=bars() if total > 1 else True) as bar:
+    latest, known = began, ("", -1)
+    quiet = bars() if total > 1 else True
+    with tqdm(total=total, desc="runs", disable=quiet, smoothing=0, bar_format=BAR) as bar:
 
         def say(text: str) -> None:
             if bars() is None and total > 1:
                 bar.write(f"kdlab: {text}", file=sys.stderr)
 
         def show() -> None:
-            nonlocal latest
-            done, now = len(graph.ends) - before, time.monotonic()
+            nonlocal latest, known
+            ended, passed = len(graph.ends) - before, time.monotonic() - began
             failed = sum(isinstance(end, Failed) for end in graph.ends.values())
             state = f"{len(graph.running)} running, {failed} failed"
-            bar.set_postfix_str(state)
-            bar.update(done - bar.n)
-            if bar.disable and now - latest > QUIET_SECONDS:
-                latest = now
-                left = tqdm.format_interval((total - done) * (now - began) / done) if done else "unknown"
-                say(f"{done} of {total} runs done, {state}, time left: {left}")
+            bar.set_postfix_str(state, refresh=False)
+            bar.update(ended - bar.n)
+            bar.refresh()
+            pause = QUIET_SECONDS if (state, ended) != known else SILENT_SECONDS
+            if bar.disable and began + passed - latest > pause:
+                latest, known = began + passed, (state, ended)
+                left = tqdm.format_interval((total - ended) * passed / ended) if ended else "unknown"
+                say(f"{ended} of {total} runs ended, {state}, time: {tqdm.format_interval(passed)}, left: {left}")
 
-        say(f"{len(set(graph.asked) & set(graph.ends))} runs are stored, {total} are trained by {trainer}")
+        stored = sum(isinstance(graph.ends.get(hash_), Result) for hash_ in set(graph.asked))
+        say(f"runs that are stored: {stored}; to train: {total}, by {trainer}")
         yield show

@@ -1,22 +1,13 @@
 """What a worker of a sweep does. Schedulers read this file too, and need no torch."""
 
-import os
-import sys
-import threading
 import time
 import warnings
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from ..core.errors import Error, machine_sentence
 from ..core.places import environment, runs_root
-
-
-def dask_setup(_: Any) -> None:
-    """Let a worker end with its parent; called by dask as it starts one."""
-    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
 
 
 def train(

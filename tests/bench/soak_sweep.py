@@ -1,11 +1,14 @@
-"""Disturb sweeps: workers killed, the scheduler killed and started again, two sweeps at once on one store.
+"""Disturb sweeps: workers, scheduler and the sweep itself killed, two sweeps at once on one store.
 
-python tests/bench/soak_sweep.py FOLDER [--runs 40] [--epochs 4000] [--every 15]
+python tests/bench/soak_sweep.py FOLDER [--runs 40] [--epochs 30] [--steps 5] [--pace 1.5] [--workers 2] [--every 15]
+[--only PART]
 
-Each sweep has `runs` students of three teachers. Rows are compared with those of an undisturbed sweep, digit by digit.
+Each sweep has `runs` students of three teachers. `--pace` seconds of sleep after every epoch make runs last on any
+machine. Rows are compared with those of an undisturbed sweep without sleep, digit by digit.
 """
 
 import argparse
+import os
 import random
 import subprocess
 import sys
@@ -14,8 +17,9 @@ import time
 from pathlib import Path
 
 import psutil
+from paced import numbers, students
 
-from kdlab import Config, Error
+from kdlab import Error
 from kdlab.core.places import environment, runs_root
 from kdlab.engine.reading import read_runs
 from kdlab.engine.sweep import results_of, run_all
@@ -23,77 +27,100 @@ from kdlab.engine.sweep import results_of, run_all
 words = argparse.ArgumentParser()
 words.add_argument("folder", type=Path)
 words.add_argument("--runs", type=int, default=40)
-words.add_argument("--epochs", type=int, default=4000)
+words.add_argument("--epochs", type=int, default=30)
+words.add_argument("--steps", type=int, default=5)
+words.add_argument("--pace", type=float, default=1.5)
+words.add_argument("--workers", type=int, default=2)
 words.add_argument("--every", type=float, default=15.0)
 words.add_argument("--only", default="")
 words.add_argument("--client", action="store_true")
 options = words.parse_args()
 
-FIELDS = {"labels": 20, "width": 0.125, "epochs": options.epochs, "steps": 10, "batch": 8, "evaluate_every": 10**6}
-TEACHER = Config(model="resnet8x4", **{**FIELDS, "width": 0.5})
-CONFIGS = [
-    Config(method="kd", teacher=TEACHER, **FIELDS).replace(lr=1e-3 * (1 + i // 3)).seeded(i % 3)
-    for i in range(options.runs)
-]
+CONFIGS = students(options.runs, options.epochs, options.steps)
 
 
-def numbers(results):
-    return [{n: v for n, v in each.metrics.items() if n not in ("seconds", "cpu_seconds")} for each in results]
+def say(text):
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
-def workers():
-    return [p for p in psutil.Process().children(recursive=True) if "dask_worker" in " ".join(p.cmdline())]
-
-
-def killing(stop, kills):
-    while not stop.wait(options.every):
-        if there := workers():
-            random.choice(there).kill()
-            kills.append(time.monotonic())
-
-
-def check(name, results, undisturbed, began):
-    teachers = [run for run in read_runs(runs_root()) if run.config["method"] == "supervised"]
-    print(
-        f"{name}: {time.monotonic() - began:.0f} s, {len(teachers)} teachers, equal: {numbers(results) == undisturbed}",
-        flush=True,
+def check(name, results, seconds):
+    """Print what a disturbed sweep has left, and whether its rows are those of the undisturbed one."""
+    runs = read_runs(runs_root())
+    lengths = sorted(run.result["seconds"] for run in runs)
+    teachers = sum(run.config["method"] == "paced_supervised" for run in runs)
+    left = sorted(path.name for path in runs_root().glob(".*"))
+    say(
+        f"{name}: {seconds:.0f} s, {len(results)} rows, {len(runs)} runs of {lengths[0]:.0f} to "
+        f"{lengths[-1]:.0f} s, {teachers} teachers, rows equal: {numbers(results) == undisturbed()}, left over: {left}"
     )
 
 
 def undisturbed():
-    with environment(KDLAB_RUNS=str(options.folder / "undisturbed")):
-        began = time.monotonic()
-        results = results_of(run_all(CONFIGS, workers=2))
-        lengths = sorted(each["seconds"] for each in results)
-        print(
-            f"undisturbed: {time.monotonic() - began:.0f} s, a run {lengths[0]:.0f} to {lengths[-1]:.0f} s", flush=True
-        )
-        return numbers(results)
+    with environment(KDLAB_RUNS=str(options.folder / "undisturbed"), PACE="0"):
+        return numbers(results_of(run_all(CONFIGS, workers=options.workers)))
 
 
-def killed_workers(expected):
-    stop, kills, began = threading.Event(), [], time.monotonic()
-    thread = threading.Thread(target=killing, args=(stop, kills))
+def workers():
+    """Return the workers of a sweep in this process: what its fork server has forked."""
+    return [worker for server in psutil.Process().children() for worker in server.children()]
+
+
+def killed_workers():
+    stop, kills = threading.Event(), []
+
+    def killing():
+        while not stop.wait(options.every):
+            if there := workers():
+                random.choice(there).kill()
+                kills.append(time.monotonic())
+
+    thread = threading.Thread(target=killing)
     thread.start()
     try:
-        results = results_of(run_all(CONFIGS, workers=2))
+        results = results_of(run_all(CONFIGS, workers=options.workers))
     finally:
         stop.set()
         thread.join()
-    check(f"{len(kills)} workers killed", results, expected, began)
+    return f"{len(kills)} workers killed, one every {options.every:.0f} s", results
 
 
-def killed_scheduler(expected):
-    file, began = runs_root() / "scheduler.json", time.monotonic()
+def client():
+    """Start the same sweep in a process of its own."""
+    return subprocess.Popen([sys.executable, *sys.argv, "--client"])
+
+
+def killed_sweep():
+    """Kill the process with client and scheduler in it, three times."""
+    for _ in range(3):
+        process = client()
+        time.sleep(3 * options.every)
+        below = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        process.wait()
+        _, alive = psutil.wait_procs(below, timeout=10)
+        trained = len(read_runs(runs_root()))
+        say(f"sweep killed: {trained} runs are stored, {len(alive)} of its {len(below)} processes live on")
+    return "sweep killed three times", results_of(run_all(CONFIGS, workers=options.workers))
+
+
+def killed_scheduler():
+    """Kill a scheduler of its own, which then starts again with other workers."""
+    file = runs_root() / "scheduler.json"
+    here = ["--scheduler-file", str(file), "--no-dashboard", "--host", "127.0.0.1"]
 
     def start():
-        here = ["--host", "127.0.0.1"]
-        commands = [["dask_scheduler", *here, "--port", "0", "--scheduler-file", str(file), "--no-dashboard"]]
-        commands += [["dask_worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard", *here]] * 2
-        return [
+        file.unlink(missing_ok=True)
+        commands = [
+            ["dask_scheduler", *here, "--port", "0"],
+            *[["dask_worker", *here, "--nthreads", "1"]] * options.workers,
+        ]
+        processes = [
             subprocess.Popen([sys.executable, "-m", f"distributed.cli.{c}", *rest], stderr=subprocess.DEVNULL)
             for c, *rest in commands
         ]
+        while not file.exists():
+            time.sleep(0.1)
+        return processes
 
     def end(processes):
         for each in processes:
@@ -102,42 +129,41 @@ def killed_scheduler(expected):
             each.wait()
 
     processes = start()
-    while not file.exists():
-        time.sleep(0.1)
     threading.Timer(3 * options.every, processes[0].kill).start()
     try:
         run_all(CONFIGS, scheduler=str(file))
     except Error as error:
-        print(f"scheduler killed, {time.monotonic() - began:.0f} s: {error}", flush=True)
+        say(f"scheduler killed: {error}")
     end(processes)
-    file.unlink()
     processes = start()
-    while not file.exists():
-        time.sleep(0.1)
-    results = results_of(run_all(CONFIGS, scheduler=str(file)))
-    check("scheduler killed and started again", results, expected, began)
-    end(processes)
+    try:
+        return "scheduler killed and started again", results_of(run_all(CONFIGS, scheduler=str(file)))
+    finally:
+        end(processes)
+        file.unlink()
 
 
-def two_at_once(expected):
-    began = time.monotonic()
-    other = subprocess.Popen([sys.executable, *sys.argv, "--client"])
-    results = results_of(run_all(CONFIGS, workers=2))
-    check(f"two sweeps at once (the other ended with {other.wait()})", results, expected, began)
+def two_at_once():
+    other = client()
+    results = results_of(run_all(CONFIGS, workers=options.workers))
+    return f"two sweeps at once (the other ended with {other.wait()})", results
 
 
 def main():
     options.folder.mkdir(parents=True, exist_ok=True)
     if options.client:
-        results_of(run_all(CONFIGS, workers=2))
+        results_of(run_all(CONFIGS, workers=options.workers))
         return
-    expected = undisturbed()
-    for part in (killed_workers, killed_scheduler, two_at_once):
+    here = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    for part in (killed_workers, killed_sweep, killed_scheduler, two_at_once):
         if options.only in part.__name__:
             folder = options.folder / part.__name__
             folder.mkdir()
-            with environment(KDLAB_RUNS=str(folder)):
-                part(expected)
+            with environment(KDLAB_RUNS=str(folder), PACE=str(options.pace), PYTHONPATH=here):
+                began = time.monotonic()
+                name, results = part()
+                say(f"{name}: it ended, and is compared")
+                check(name, results, time.monotonic() - began)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ from making import TEACHER, TINY
 
 import kdlab
 from kdlab import Config, Error
-from kdlab.engine import sweep, worker
+from kdlab.engine import cluster, store, sweep, worker
+from kdlab.engine.housekeeping import free, garbage
+from kdlab.engine.lock import RunLock
 from kdlab.engine.store import RunFolder
 from kdlab.engine.sweep import Failed, results_of, run_all
 from kdlab.experiment.setup import chain_images
@@ -126,6 +128,54 @@ def test_a_killed_worker_is_replaced_and_its_run_goes_on(trial, tmp_path, monkey
     assert numbers(results[0]) == expected and not list((tmp_path / "killed").glob(".*"))
 
 
+def test_when_the_fork_server_is_killed_another_one_starts_and_everything_goes_on(trial, monkeypatch):
+    (folder, config), begin = trial, cluster.Local._begin
+    (folder / "wait").touch()
+
+    def begun(local, i):
+        begin(local, i)
+        if i == 1 and (folder / "wait").exists():
+            threading.Thread(target=lambda: (until((folder / "epochs").exists), disturb(local))).start()
+
+    def disturb(local):
+        before = list(local.workers.values())
+        local.servers[0].kill()
+        until(lambda: all(map(cluster._is_gone, before)))
+        (folder / "wait").unlink()
+
+    monkeypatch.setattr(cluster.Local, "_begin", begun)
+    results = results_of(run_all([config, Config(**TINY)], workers=2))
+    assert [each["epochs"] for each in results] == [3, 3]
+
+
+def test_workers_that_cannot_start_are_an_error_that_says_why(runs, monkeypatch):
+    monkeypatch.setattr(cluster, "DEATHS", 0)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(Error, match="worker processes end as soon as they start: they say nothing"):
+        run_all([Config(**{**TINY, "lr": lr}) for lr in (1e-3, 2e-3)], workers=2)
+
+
+def test_what_a_killed_sweep_leaves_is_garbage(runs):
+    lock = RunLock(runs / f"sweep-{os.urandom(6).hex()}")
+    with lock.hold():
+        assert not list(garbage([], runs))
+    lock.file.touch()
+    lock.name.touch()
+    for path, why in garbage([], runs):
+        assert why == "of a process that was killed"
+        free(path)
+    assert not list(runs.glob(".*"))
+
+
+def test_a_run_that_was_stopped_writes_checkpoints_more_often(runs, monkeypatch):
+    for name in ("CHECKPOINT_SECONDS", "WITHIN_SECONDS", "AGAIN_SECONDS"):
+        monkeypatch.setattr(store, name, float(name != "AGAIN_SECONDS") * 1000)
+    folders = [RunFolder(Config(**TINY), chain_images(Config(**TINY))) for _ in range(2)]
+    for folder in folders:
+        folder.open()
+    assert [[folder.due(within) for within in (False, True)] for folder in folders] == [[False] * 2, [True] * 2]
+
+
 def test_what_another_process_trains_is_left_to_it_while_others_are_trained(runs):
     configs = [Config(**{**TINY, "lr": lr}) for lr in (1e-3, 2e-3)]
     other = RunFolder(configs[1], chain_images(configs[1]))
@@ -136,7 +186,7 @@ def test_what_another_process_trains_is_left_to_it_while_others_are_trained(runs
 
 
 @pytest.fixture
-def cluster(runs, tmp_path):
+def dask(runs, tmp_path):
     """A scheduler and a worker of their own, as on a cluster; functions start them."""
     file, processes = tmp_path / "scheduler.json", []
 
@@ -154,8 +204,8 @@ def cluster(runs, tmp_path):
         process.wait()
 
 
-def test_a_running_cluster_trains_and_a_dead_scheduler_loses_nothing(cluster, trial, tmp_path):
-    (file, start), (folder, config) = cluster, trial
+def test_a_running_cluster_trains_and_a_dead_scheduler_loses_nothing(dask, trial, tmp_path):
+    (file, start), (folder, config) = dask, trial
     scheduler = start("scheduler", "--host", "127.0.0.1", "--port", "0")
     start("worker", "--no-nanny", "--nthreads", "1", PYTHONPATH=f"{folder}:{kdlab.__path__[0]}/..")
     (folder / "wait").touch()
