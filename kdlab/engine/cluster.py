@@ -232,11 +232,16 @@ class Local(Cluster):
 
     def _end(self) -> None:
         """Kill the workers: what they train goes on from its checkpoints."""
-        processes = [*self.servers.values(), *filter(None, self.workers.values())]
-        for action in ("kill", "wait"):
-            for process in processes:
-                with suppress(psutil.NoSuchProcess):
-                    getattr(process, action)()
+        workers = list(filter(None, self.workers.values()))
+        for process in workers:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(
+            workers, timeout=5
+        )  # before their parent ends: not every system's first process takes orphans
+        for server in self.servers.values():
+            server.kill()
+            server.wait()
 
 
 def modules_of(configs: Iterable[Config]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A process that has loaded what every run needs, and forks the workers of a sweep from itself.
+"""A process that has loaded what runs need, and forks the workers of a sweep.
 
 A worker that died is replaced in a moment then, not after seconds of imports, which workers also pay for once together.
 Called as `python -m kdlab.engine.forkserver ADDRESS FOLDER`, it reads a line of JSON for each worker that it shall

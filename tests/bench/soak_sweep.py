@@ -21,7 +21,7 @@ from paced import numbers, students
 
 from kdlab import Error
 from kdlab.core.places import environment, runs_root
-from kdlab.engine.reading import read_runs
+from kdlab.engine.reading import log_lines, read_runs
 from kdlab.engine.sweep import results_of, run_all
 
 words = argparse.ArgumentParser()
@@ -89,15 +89,23 @@ def client():
     return subprocess.Popen([sys.executable, *sys.argv, "--client"])
 
 
+def until_trained(share):
+    """Wait until so much of all epochs is trained."""
+    epochs = share * options.epochs * len({run for config in CONFIGS for run in config.chain()})
+    while sum(len(log_lines(folder)) for folder in runs_root().iterdir() if folder.is_dir()) < epochs:
+        time.sleep(0.5)
+
+
 def killed_sweep():
     """Kill the process with client and scheduler in it, three times."""
-    for _ in range(3):
+    for share in (0.2, 0.4, 0.6):
         process = client()
-        time.sleep(3 * options.every)
+        until_trained(share)
         below = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.wait()
-        _, alive = psutil.wait_procs(below, timeout=10)
+        _, there = psutil.wait_procs(below, timeout=10)
+        alive = [each for each in there if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
         trained = len(read_runs(runs_root()))
         say(f"sweep killed: {trained} runs are stored, {len(alive)} of its {len(below)} processes live on")
     return "sweep killed three times", results_of(run_all(CONFIGS, workers=options.workers))
@@ -129,7 +137,7 @@ def killed_scheduler():
             each.wait()
 
     processes = start()
-    threading.Timer(3 * options.every, processes[0].kill).start()
+    threading.Thread(target=lambda: (until_trained(0.4), processes[0].kill())).start()
     try:
         run_all(CONFIGS, scheduler=str(file))
     except Error as error:
