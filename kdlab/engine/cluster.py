@@ -215,7 +215,7 @@ class Local(Cluster):
         self.workers[i] = None
         with suppress(OSError, ValueError, psutil.NoSuchProcess):  # it ended
             print(json.dumps(variables), file=server.stdin, flush=True)
-            self.workers[i] = psutil.Process(int(server.stdout.readline()))
+            self.workers[i] = psutil.Process(int(server.stdout.readline() if server.stdout else ""))
 
     def _server(self) -> subprocess.Popen[str]:
         """Start a process that starts workers."""
@@ -236,9 +236,7 @@ class Local(Cluster):
         for process in workers:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(
-            workers, timeout=5
-        )  # before their parent ends: not every system's first process takes orphans
+        psutil.wait_procs(workers, timeout=5)  # before their parent ends: nobody may take orphans
         for server in self.servers.values():
             server.kill()
             server.wait()
