@@ -33,6 +33,9 @@ def students(count, epochs, steps):
     return [first.replace(lr=1e-3 * (1 + i // 3)).seeded(i % 3) for i in range(count)]
 
 
+ABOUT = ("seconds", "cpu_seconds", "environment", "code")
+
+
 def numbers(results):
-    """Return what was measured, but for times."""
-    return [{n: v for n, v in each.metrics.items() if n not in ("seconds", "cpu_seconds")} for each in results]
+    """Return what was measured, but for times, machine and version."""
+    return [{name: value for name, value in each.metrics.items() if name not in ABOUT} for each in results]

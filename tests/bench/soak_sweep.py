@@ -166,7 +166,7 @@ def main():
     for part in (killed_workers, killed_sweep, killed_scheduler, two_at_once):
         if options.only in part.__name__:
             folder = options.folder / part.__name__
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)  # what was begun goes on
             with environment(KDLAB_RUNS=str(folder), PACE=str(options.pace), PYTHONPATH=here):
                 began = time.monotonic()
                 name, results = part()
