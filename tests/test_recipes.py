@@ -41,7 +41,7 @@ def test_the_study_of_the_recipe_runs_and_answers(tables, runs, monkeypatch):
     do("A study")
     study = kdlab.STUDIES["optimisers"]()
     study.run([0, 1])
-    assert list(study.answers().n) == [2] and list(study.table().index) == ["AdamW", "SGD"]
+    assert list(study.answers().n) == [2, 2, 2] and list(study.table().index) == ["AdamW", "SGD", "pixels"]
 
 
 @pytest.mark.parametrize(

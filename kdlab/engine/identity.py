@@ -32,6 +32,7 @@ VERSION = 3  # raise it when a default of Config's fields changes; a method's ow
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 # Code that makes the loss counts as part of a run. Of the two base classes only what computes does.
 LOSS_ROOMS = ("kdlab.methods", "kdlab.losses", "kdlab.core.schedules", "kdlab.core.arithmetic")
+METRIC_ROOMS = ("kdlab.metrics", "kdlab.losses")
 BASES = dict.fromkeys((Method, Distill), ("ask_teacher", "ce", "epoch", "forward", "terms", "train", "uses"))
 # Class data that no loss reads
 DESCRIBES = {
@@ -43,6 +44,7 @@ DESCRIBES = {
     "needs_init",
     "first_phase",
     "mixes",
+    "network",
     "instead",
 }
 # Code further away is recorded with a result, and a change of it is reported: all files of the package but those of
@@ -164,7 +166,7 @@ def loss_code(config: Config, style: str) -> dict[str, str | None]:
     """Digest the code that makes another run when it is edited.
 
     That is the loss, the augmentation, the metric that early stopping watches, and a network, optimiser or schedule
-    that the user wrote.
+    that the user wrote; of a run that trains nothing what rates it.
     """
     method, family = METHODS[config.method], AUGMENTATIONS[config.augment or style]
     roles = [*method.views, *([method.shared] if method.shared else [])]
@@ -178,6 +180,7 @@ def loss_code(config: Config, style: str) -> dict[str, str | None]:
         "augment": digest(source({role: family[role] for role in roles})),
         **{name: digest(text) for name, text in others.items() if text},
         **({"monitor": metric_code().get(monitored(config))} if config.patience is not None else {}),
+        **({"accuracy": digest(source(METRICS["accuracy"].untrained, METRIC_ROOMS))} if method.network else {}),
     }
 
 
@@ -229,8 +232,7 @@ def changed_rooms(result: Mapping[str, Any], now: Mapping[str, str] | None = Non
 
 def metric_code() -> dict[str, str]:
     """Digest what each metric computes, by name."""
-    rooms = ("kdlab.metrics", "kdlab.losses")
-    return {name: digest(source([metric.measure, metric.better], rooms)) for name, metric in METRICS.items()}
+    return {name: digest(source([metric.measure, metric.better], METRIC_ROOMS)) for name, metric in METRICS.items()}
 
 
 def source(thing: Any, rooms: tuple[str, ...] = ()) -> str:

@@ -31,6 +31,19 @@ from .presets import complete
 
 LARGEST = 1 << 63  # seeds are below: tables keep whole numbers of 64 bits
 DEEPEST = 40  # lists and dicts within each other that Python's stack has room for
+IMAGES = (  # fields that choose images and labels: all that counts of a run that trains nothing
+    "dataset",
+    "size",
+    "labels",
+    "validation",
+    "split",
+    "seed",
+    "noise",
+    "noise_kind",
+    "omit",
+    "imbalance",
+    "normalise",
+)
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
@@ -216,6 +229,11 @@ class Config(BaseModel):
             )
         for role, run in self.nested.items():
             _check_same_split(self, run, role)
+        if method.network is not None:
+            if self.init is not None:
+                raise Error(f"method {self.method!r} trains nothing and starts from no weights: leave init out")
+            unused = {name: field.get_default() for name, field in Config.model_fields.items() if name not in IMAGES}
+            self.__dict__.update(unused | {"method": self.method, "device": self.device, "epochs": 0})
         return self
 
     @property

@@ -30,6 +30,7 @@ from .lsskd import LSSKD
 from .moco import MoCo
 from .mokd import MOKD
 from .nst import NST
+from .pixels import Pixels
 from .pkt import PKT
 from .pskd import PSKD
 from .rkd import RKD
@@ -95,6 +96,8 @@ METHODS: dict[str, type[Method]] = {
     "byot": BYOT,
     "hsakd_online": HSAKDOnline,
     "lsskd": LSSKD,
+    # nothing: the control
+    "pixels": Pixels,
 }
 
 

@@ -5,7 +5,7 @@ The terms are unweighted; the training loop does everything else.
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import torch
@@ -62,6 +62,8 @@ class Method(nn.Module):
     # What it trains and leaves behind
     trains_head: ClassVar[bool] = True  # False: the classifier stays untrained, the run is judged by its features
     frozen: tuple[str, ...] = ()  # child modules that no gradient trains, in eval mode; `build` may set it
+    # Of a method that trains nothing the network, made from classes and shape; None: config.model, which is trained
+    network: ClassVar[Callable[[int, tuple[int, int, int]], Network] | None] = None
     keeps: ClassVar[tuple[str, ...]] = ()  # parts beside the model that are stored for other runs and for pictures
 
     def __init__(

@@ -11,13 +11,14 @@ from ..experiment.setup import Setup, extract
 from ..methods import METHODS
 from ..models import evaluating
 from . import branches, classifier, embeddings, probes, teacher
-from .base import Measured, Metric, always, classifies
+from .base import Measured, Metric, always, classifies, is_rated
 from .branches import branch_accuracy
 from .classifier import accuracy, calibration_error, confusion, distinct, nll
 from .embeddings import collapse
 from .probes import knn, linear_probe, nearest_centroid
 from .teacher import agreement, cka, divergence
 
+RATED = "methods that train a classifier; of `pixels` that of the better of kNN and logistic regression"
 ANY = {"suits": always, "for_": "all methods"}
 EMBEDDINGS = {"suits": embeddings.embeds, "for_": "methods with embeddings that their loss compares"}
 BRANCHES = {"suits": branches.has_joint_branches, "for_": "methods that keep branches for class and rotation"}
@@ -26,7 +27,9 @@ FEATURES = {"suits": teacher.has_a_teacher, "for_": "methods with a teacher"}
 
 METRICS: dict[str, Metric] = {
     # of a classifier
-    "accuracy": Metric(classifier.of_accuracy, "%", due="validation"),
+    "accuracy": Metric(
+        classifier.of_accuracy, "%", due="validation", suits=is_rated, for_=RATED, untrained=probes.of_better
+    ),
     "top5": Metric(
         partial(classifier.of_logits, accuracy, k=5),
         "%",
@@ -54,7 +57,7 @@ METRICS: dict[str, Metric] = {
     ),
     # of features
     "knn": Metric(probes.of_knn, "%", due="validation", **ANY, features_only=True),
-    "probe": Metric(probes.of_probe, "%", **ANY, features_only=True),
+    "probe": Metric(probes.of_probe, "%", **ANY, features_only=True, untrained=probes.probe_of_pixels),
     # of embeddings
     "std": Metric(
         partial(embeddings.of_two_views, "std"),
@@ -138,7 +141,7 @@ def evaluate(setup: Setup, part: str, names: Collection[str]) -> dict[str, float
         for name in names:
             metric = lookup("metric", name, METRICS)
             if metric.suits(setup.method):
-                columns |= named(f"{part}/{name}", metric.measure(setup, part))
+                columns |= named(f"{part}/{name}", metric.value(setup, part))
     return columns
 
 

@@ -1,6 +1,7 @@
 """What features are worth: nearest neighbours, a linear probe, nearest centroids."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +16,13 @@ if TYPE_CHECKING:  # scikit-learn takes a second to load, and most runs need no 
 
 COSINES = 2**26  # a quarter of a gigabyte
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # scikit-learn's C: the inverse of the L2 penalty
+OF_PIXELS = (
+    1e-4,
+    1e-3,
+    0.01,
+    0.1,
+    1.0,
+)  # of photographs the best of STRENGTHS would be its smallest
 
 
 def knn(bank: Tensor, bank_y: Tensor, queries: Tensor, k: int = 20, T: float = 0.07, same: bool = False) -> Tensor:
@@ -81,7 +89,7 @@ def of_knn(setup: Setup, part: str) -> float:
     return 100 * (guess == setup.part(part)[1]).double().mean().item()
 
 
-def of_probe(setup: Setup, part: str) -> float:
+def of_probe(setup: Setup, part: str, strengths: Sequence[float] = STRENGTHS) -> float:
     """How often logistic regression on the frozen features is right.
 
     It is fitted on the labelled training images.
@@ -90,5 +98,22 @@ def of_probe(setup: Setup, part: str) -> float:
     labels = {name: setup.part(name)[1] for name in ("train", "val", part)}
     pooled = to_host({name: setup.features(name, stay=True).pooled for name in labels if len(labels[name])})
     val = pooled.get("val", pooled["train"][:0])
-    probe = setup.once("probe", lambda: linear_probe(pooled["train"], labels["train"], val, labels["val"]))
+    probe = setup.once("probe", lambda: linear_probe(pooled["train"], labels["train"], val, labels["val"], strengths))
     return 100 * float(probe.score(pooled[part].numpy(), labels[part].numpy()))
+
+
+probe_of_pixels = partial(of_probe, strengths=OF_PIXELS)
+
+
+def of_better(setup: Setup, part: str) -> float:
+    """How often the better of kNN and logistic regression on pixels is right.
+
+    The validation images choose it; where both are equally good, or without validation images, it is kNN.
+    """
+
+    def choose() -> Callable[[Setup, str], float]:
+        if len(setup.part("val")[1]) and probe_of_pixels(setup, "val") > of_knn(setup, "val"):
+            return probe_of_pixels
+        return of_knn
+
+    return setup.once("better", choose)(setup, part)

@@ -19,7 +19,7 @@ from ..engine.report import interval
 from ..losses import kd
 from .distillation import draw_stopping
 from .images import draw_map, joined, plot_strips
-from .style import NAME, PALETTE, STYLE, bare, colours, label_of, name_all, show_image, styled
+from .style import CONTROL, GREY, NAME, PALETTE, STYLE, bare, colours, label_of, name_all, show_image, styled
 
 MOVING = {
     **STYLE,
@@ -344,16 +344,21 @@ def plot_feature_maps(image: Tensor, rows: Mapping[str, Tensor], title: str) -> 
 def plot_budgets(
     curves: Mapping[str, Mapping[float, Sequence[float]]], label: str, log: bool, title: str
 ) -> plt.Figure:
-    """Draw means with 95 % intervals against a quantity: {system: {x: values}}."""
+    """Draw means with 95 % intervals against a quantity: {system: {x: values}}.
+
+    The control `pixels` is a dashed grey line.
+    """
     rises = 0.0
     figure, axis = plt.subplots(
         figsize=(8.4, 4), gridspec_kw={"left": 0.09, "bottom": 0.14, "right": 0.98, "top": 0.91}
     )
-    for name, colour in colours(list(curves)).items():
+    palette = colours([name for name in curves if name != CONTROL])
+    for name in curves:
+        colour = palette.get(name, GREY)
         x = sorted(curves[name])
         means, halves = np.nan_to_num([interval(curves[name][at]) for at in x]).T
         rises += means[-1] - means[0]
-        axis.plot(x, means, "o-", color=colour, lw=2, ms=6, label=name)
+        axis.plot(x, means, "o--" if name == CONTROL else "o-", color=colour, lw=2, ms=6, label=name)
         axis.fill_between(x, means - halves, means + halves, color=colour, alpha=0.2, lw=0)
     marks = sorted({at for values in curves.values() for at in values})
     axis.set(xscale="log" if log else "linear", xlabel=label, ylabel="%", title=title)

@@ -12,7 +12,22 @@ from ..core.statistics import by_group
 from ..engine.report import interval
 from ..engine.result import Result
 from ..metrics import METRICS
-from .style import NAME, PALETTE, SENTENCE, STYLE, Scored, bare, colours, cut, label_of, name_all, styled, visible
+from .style import (
+    CONTROL,
+    GREY,
+    NAME,
+    PALETTE,
+    SENTENCE,
+    STYLE,
+    Scored,
+    bare,
+    colours,
+    cut,
+    label_of,
+    name_all,
+    styled,
+    visible,
+)
 
 VERDICTS = {"yes": PALETTE[2], "no, worse": PALETTE[3], "at most": "0.35", "the same": "0.35", "open": PALETTE[1]}
 
@@ -140,12 +155,14 @@ def plot_comparison(
     """Draw a row for each group: runs as dots, their mean, its 95 % interval as a bar.
 
     `groups` are Results, or rows of a study's evidence (`Study.groups`); what was trained just now, `live`, is drawn
-    over them as stars. Groups of one of the `families` have one colour; a line through all rows marks the mean of the
-    group `beside` which the others are to be seen.
+    over them as stars. Groups of one of the `families` have one colour; a dotted line marks the mean of the
+    group `beside` which the others are to be seen. The control `pixels` is grey: a dashed line at its mean goes through
+    the rows that it is the control of.
     """
-    kinds = {name: (families or {}).get(name, name) for name in groups}
+    groups = {name: results for name, results in groups.items() if not is_control(name) or _has(results, metric)}
+    kinds = {name: (families or {}).get(name, name) for name in groups if not is_control(name)}
     by_kind = colours(list(dict.fromkeys(kinds.values())))
-    palette = {name: by_kind[kind] for name, kind in kinds.items()}
+    palette = {name: by_kind[kinds[name]] if name in kinds else GREY for name in groups}
     figure, axis = plt.subplots(figsize=(8, 0.55 * len(groups) + 1.1))
     for row, (name, results) in enumerate(groups.items()):
         values = [result[metric] for result in results]
@@ -175,8 +192,8 @@ def plot_comparison(
             fontsize=10,
             bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
         )
-    if beside:
-        axis.axvline(interval([result[metric] for result in groups[beside]])[0], color="0.4", lw=1.2, ls="--")
+    means = {name: interval([result[metric] for result in results])[0] for name, results in groups.items()}
+    marked = _through(axis, means, beside)
     if families:
         for kind, colour in by_kind.items():
             axis.plot([], [], "o", color=colour, label=kind)
@@ -184,7 +201,7 @@ def plot_comparison(
     axis.set(
         yticks=range(len(groups)),
         yticklabels=groups,
-        ylim=(len(groups) - 0.5, -0.75),
+        ylim=(len(groups) - 0.5, -0.95 if marked else -0.75),
         xlabel=label or label_of(metric),
         xlim=(None, min(axis.get_xlim()[1], 101)),
     )
@@ -193,6 +210,46 @@ def plot_comparison(
     words = "dots: seeds   line: mean   bar: 95 % interval" + ("   star: trained here" if stars else "")
     axis.set_title(words, fontsize=10, fontweight="normal")
     return figure
+
+
+def _through(axis: plt.Axes, means: Mapping[str, float], beside: str) -> bool:
+    """Draw lines through rows: dotted at `beside`, dashed at their controls; return whether there are any."""
+    lines = {beside: means[beside]} if beside else {}
+    controls = [name for name in means if is_control(name)]
+    if beside:
+        axis.axvline(means[beside], color="0.4", lw=1.2, ls=":")
+    for row, control in enumerate(control_of(name, controls) for name in means):
+        if control:
+            at = [means[control]] * 2
+            axis.plot(at, [row - 0.5, row + 0.5], color=GREY, lw=1.4, ls=(0, (5, 2.4)), zorder=1.5)
+            if not row:
+                lines[CONTROL] = means[control]
+    for name, x in lines.items():  # each on its own side
+        left = x == min(lines.values()) and len(lines) > 1
+        place = {"ha": "right" if left else "left", "va": "center", "fontsize": 9}
+        axis.annotate(name, (x, -0.72), xytext=(-3 if left else 3, 0), textcoords="offset points", color=GREY, **place)
+    return bool(lines)
+
+
+def is_control(name: str) -> bool:
+    """Return whether a system of that name is a study's control: "pixels, 20 labels"."""
+    return CONTROL in name.split(", ")
+
+
+def control_of(name: str, controls: Collection[str]) -> str | None:
+    """Return the control of a system: of those whose conditions it has, the nearest.
+
+    A condition is a part of a name: "KD, 20 labels" has that of "pixels, 20 labels", and of "pixels".
+    """
+    parts = set(name.split(", "))
+    fitting = {each: set(each.split(", ")) - {CONTROL} for each in controls}
+    fitting = {each: len(conditions) for each, conditions in fitting.items() if conditions <= parts}
+    return max(fitting, key=lambda each: fitting[each], default=None)
+
+
+def _has(results: Sequence[Scored], metric: str) -> bool:
+    """Return whether rows of evidence, or runs, have a number of that metric."""
+    return not any(isinstance(each, Mapping) and not pd.notna(each.get(metric, np.nan)) for each in results)
 
 
 @styled(STYLE)

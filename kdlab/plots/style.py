@@ -28,6 +28,7 @@ PART_NAMES = {"val": "validation", "train": "training"}
 # "colorblind" of seaborn, which takes a second to load
 COLOURS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9")
 PALETTE = [to_rgb(colour) for colour in COLOURS]
+CONTROL, GREY = "pixels", "0.35"  # what a study's control is called, and its colour in all figures
 STYLE = {
     "font.size": 11,
     "axes.titlesize": 12,

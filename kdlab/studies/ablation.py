@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..core.errors import Error
 from ..experiment.config import Config
+from .control import PIXELS, against_pixels, pixels
 from .study import Study
 from .verdicts import Question
 
@@ -42,7 +43,7 @@ def ablation(
     `parts` are switched off by their change: one at a time ("without X"), all at once ("bare"), and all but one ("only
     X"); what is left has a learning rate of its own, tuned over `rates`, and `lr` says which was chosen for a system.
     `others` are settings that are exchanged for the whole's own, and `cells`, named "A = 1, B = 2", a grid of two
-    settings, which `cells_of` reads: these keep the whole's rate.
+    settings, which `cells_of` reads: these keep the whole's rate. The control is `pixels`.
     """
     every, chosen = list(parts.values()), lr or {}
     whole = whole.replace(lr=chosen.get("whole", whole.lr))
@@ -56,6 +57,7 @@ def ablation(
     grid = {system: {"lr": rates} for system in systems} if rates else {}
     systems |= {other: changed(whole, change) for other, change in others.items()}
     systems |= {cell: changed(whole, *both) for cell, both in (cells or {}).items()}
+    systems[PIXELS] = pixels(whole)
     questions = [Question("Is the whole better than none of its parts?", "whole", "bare")]
     questions += [
         Question(f"Does the whole need {part}?", "whole", f"without {part}")
@@ -68,6 +70,7 @@ def ablation(
         if f"only {part}" in systems
     ]
     questions += [Question(f"Is it better with {other}?", other, "whole") for other in others]
+    questions += against_pixels(systems, ["whole", "bare"])
     shown = [system for system in systems if not CELL.fullmatch(system)]
     return Study(name, question, systems, questions, grid=grid, shown=shown)
 

@@ -20,7 +20,7 @@ from ..engine.sweep import Outcome, results_of, run_all
 from ..experiment.config import Config
 from ..experiment.device import one_thread
 from ..experiment.setup import chain_images
-from . import evidence, restamping, tuning, verdicts, verifying
+from . import control, evidence, restamping, tuning, verdicts, verifying
 from .verdicts import Question
 
 SEEDS = range(20)
@@ -31,6 +31,8 @@ BUDGETS = ("smoke", "lab", "paper")
 @dataclass(frozen=True)
 class Study:
     """Named systems, each a Config, and questions about them.
+
+    The control of the systems that are shown, `pixels` (see `control`), stands last in every table and figure.
 
     `grid`: what may be tuned, system -> Config field -> values; `tune` chooses on validation images of other seeds.
     `shown`: the systems of its table, all where it is empty. `published`: numbers of a paper by system, if it is one's.
@@ -65,7 +67,10 @@ class Study:
             raise Error(f"seed {taken[0]} is one of those that choose settings, {list(tuning.SEEDS)}: give others")
 
     def _shown(self, systems: Iterable[str]) -> list[str]:
-        return [self._known(name) for name in systems] or list(self.shown or self.systems)
+        """Return the systems that are wanted, else those of its table; their controls come last."""
+        wanted = [self._known(name) for name in systems] or list(self.shown or self.systems)
+        controls = control.controls_of(self.systems, wanted)
+        return [*(name for name in wanted if name not in controls), *controls]
 
     def matching(self, text: str) -> list[str]:
         """Return the system of that name, else all with every word of `text` in theirs.
@@ -105,17 +110,19 @@ class Study:
 
         Systems are those that match a text of `only`, else all.
 
-        What is stored comes back. Rows are added seed by seed, so that what is there after a stop can be compared. One
-        run after another trains in this process; with other `workers`, None being one a processor, or a `scheduler`,
-        several train at a time (see `run_all`, of `hooks` and `track` as well: the group is the study). A failure stops
-        no other run, and is raised at the end.
+        What is stored comes back. Rows are added seed by seed, so that what is there after a stop can be compared. If
+        their controls have no row of a seed, these are run as well. One run after another trains in this process; with
+        other `workers`, None being one a processor, or a `scheduler`, several train at a time (see `run_all`, of
+        `hooks` and `track` as well: the group is the study). A failure stops no other run, and is raised at the end.
         """
         chosen = self.chosen(only)
         chosen_seeds = list(self.seeds if seeds is None else seeds)
         self._check_seeds(chosen_seeds)
         for name in self.transfers:  # a missing data set is refused before hours of training end at it
             chain_images(Config(dataset=name))
-        names, configs = list(chosen), [config.seeded(seed) for seed in chosen_seeds for config in chosen.values()]
+        beside = self._missing_controls(chosen, chosen_seeds)
+        systems = {**chosen, **beside}
+        names, configs = list(systems), [config.seeded(seed) for seed in chosen_seeds for config in systems.values()]
 
         def add(index: int, outcome: Outcome) -> None:
             if isinstance(outcome, Result):
@@ -127,16 +134,26 @@ class Study:
             configs, workers=workers, scheduler=scheduler, each=add, hooks=hooks, track=track, group=self.name
         )
         results = results_of(outcomes)
-        return {name: results[i :: len(names)] for i, name in enumerate(names)}
+        return {name: results[i :: len(names)] for i, name in enumerate(names) if name in chosen}
+
+    def _missing_controls(self, chosen: Collection[str], seeds: Iterable[int]) -> dict[str, Config]:
+        """Return the controls of the chosen systems that were not measured with all of the seeds."""
+        controls = [name for name in control.controls_of(self.systems, chosen) if name not in chosen]
+        there = set(self.rows()[["system", "seed"]].itertuples(index=False, name=None)) if controls else set()
+        return {name: self.systems[name] for name in controls if not {(name, seed) for seed in seeds} <= there}
 
     def run_missing(self, seeds: Iterable[int], only: Collection[str] = ()) -> dict[str, list[Result]]:
         """Run the systems that were not measured with all seeds of the study.
 
         Of committed evidence nothing is run again. On other data or at another budget nothing is committed, so that
-        everything is run.
+        everything is run; controls, where nobody asks for them by name, beside their systems.
         """
         there = set(self.rows()[["system", "seed"]].itertuples(index=False, name=None))
-        missing = [name for name in self.chosen(only) if not {(name, seed) for seed in self.seeds} <= there]
+        missing = [
+            name
+            for name, config in self.chosen(only).items()
+            if not {(name, seed) for seed in self.seeds} <= there and (only or not control.is_control(config))
+        ]
         return self.run(seeds, missing) if missing else {}
 
     def begin(self, system: str, seed: int) -> None:
@@ -187,8 +204,10 @@ class Study:
 
     @property
     def metric(self) -> str:
-        """The metric of most questions, of equals the first."""
-        metrics = [question.metric for question in self.questions] or ["test/accuracy"]
+        """The metric of most questions but those about pixels, of equals the first."""
+        controls = {name for name, config in self.systems.items() if control.is_control(config)}
+        metrics = [question.metric for question in self.questions if question.baseline not in controls]
+        metrics = metrics or ["test/accuracy"]
         return max(dict.fromkeys(metrics), key=metrics.count)
 
     def scores(self, metric: str | None = None) -> pd.DataFrame:
@@ -202,7 +221,7 @@ class Study:
         return wide.reindex(columns=[name for name in self.systems if name in wide])
 
     def groups(self, systems: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
-        """Return the evidence for figures: {system: its rows, by seed}."""
+        """Return the evidence for figures: {system: its rows, by seed}, controls last."""
         rows = self.rows()
         groups = {name: evidence.records(rows, name) for name in self._shown(systems)}
         return {name: of_system for name, of_system in groups.items() if of_system}
@@ -220,7 +239,7 @@ class Study:
     ) -> pd.DataFrame:
         """Return mean, 95 % interval and n of each system that was measured.
 
-        Systems are `systems`, else those that are shown.
+        Systems are `systems`, else those that are shown, then their controls.
 
         With a `baseline` also of the difference to it, paired by seed. With `live`, what was trained just now, its mean
         comes first, in a column "here".
@@ -288,7 +307,8 @@ P = ParamSpec("P")
 def study(function: Callable[P, Study]) -> Callable[P, Study]:
     """Register a function of a notebook's parameters in STUDIES, under its name.
 
-    Its `budget` is checked before it is called: one of "smoke", "lab" and "paper".
+    Its `budget` is checked before it is called: one of "smoke", "lab" and "paper". A study without the control
+    `pixels` is refused (see `control`).
     """
     signature = inspect.signature(function)
 
@@ -297,7 +317,9 @@ def study(function: Callable[P, Study]) -> Callable[P, Study]:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         known("budget", bound.arguments["budget"], BUDGETS)
-        return function(*args, **kwargs)
+        made = function(*args, **kwargs)
+        control.check_control(made.name, made.systems, made.questions)
+        return made
 
     STUDIES[function.__name__] = checked
     return checked

@@ -18,6 +18,7 @@ PREDICT = (
 ASKED = {"labels": "label_budgets", "wrong labels": "noise"}
 AXES = {"labels": "labelled images", "wrong labels": "wrong labels, %"}
 LABELS = re.compile(r"(?P<name>.+), (?P<at>\d+) labels")
+WITHOUT_NOISE = {"no noise": "labels only", "pixels": "pixels"}  # system: curve
 NOISE = re.compile(r"(?P<at>\d+)% wrong(?:, (?P<name>.+))?")
 
 
@@ -56,6 +57,6 @@ def _curves(what: str, scores: pd.DataFrame) -> Mapping[str, Mapping[float, list
         values = scores[column].dropna().tolist()
         if match := (LABELS if what == "labels" else NOISE).fullmatch(str(column)):
             curves.setdefault(match["name"] or "labels only", {})[float(match["at"])] = values
-        elif column == "no noise":
-            curves.setdefault("labels only", {})[0.0] = values
+        elif column in WITHOUT_NOISE:
+            curves.setdefault(WITHOUT_NOISE[str(column)], {})[0.0] = values
     return curves

@@ -8,11 +8,11 @@ import pytest
 import torch
 from fake_gpu import DEVICE, FakeGPU, Held, lacking
 from killing import Kill
-from making import TINY, config_of
+from making import TINY, TRAINED, config_of
 from own_images import animals
 
 import kdlab
-from kdlab import AUGMENTATIONS, METHODS, METRICS, Config, Error
+from kdlab import AUGMENTATIONS, METRICS, Config, Error
 from kdlab.data import Batches, cache, load, split
 from kdlab.data.photographs import Streamed
 from kdlab.engine import store
@@ -103,7 +103,7 @@ def assert_alike(ours, theirs):
         torch.testing.assert_close(weights, theirs.network().state_dict()[name], atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("key", METHODS)
+@pytest.mark.parametrize("key", TRAINED)
 def test_every_method_ends_there_with_the_numbers_of_the_cpu(key, roots, monkeypatch):
     """Whole chains, killed within an epoch and after one, and continued; with evaluations, probes, checkpoints.
 
@@ -284,7 +284,7 @@ def test_batches_of_images_on_a_disk_wait_for_nothing(kind, tmp_path, monkeypatc
         assert_batches_alike(lambda device, v=views, r=ready: Batches(data, [roles[x] for x in v], device=device, **r))
 
 
-@pytest.mark.parametrize("key", METHODS)
+@pytest.mark.parametrize("key", TRAINED)
 def test_batches_of_every_method_wait_for_nothing(key):
     config = config_of(key, **SMALL)
     assert batches_there(lambda device: kdlab.assemble(config).batches)[1] == {}

@@ -12,10 +12,10 @@ import warnings
 import pytest
 import torch
 from killing import killed, outcome
-from making import TEACHER, TINY, config_of
+from making import TEACHER, TINY, TRAINED, config_of
 
 import kdlab
-from kdlab import METHODS, Config, Error
+from kdlab import Config, Error
 from kdlab.engine import store
 
 MOMENTS = [(1, "log"), (1, "save"), (2, "within"), (2, "log"), (2, "save"), (3, "log"), (3, "save")]
@@ -23,7 +23,7 @@ SMALL = {"student": "resnet8", "teacher": "resnet14"}  # few layers, as what the
 THOROUGH = {"kd", "moco", "lsskd", "fsp"}  # a frozen teacher, a queue and a slow copy, a table, two phases
 
 
-@pytest.mark.parametrize("key", METHODS)
+@pytest.mark.parametrize("key", TRAINED)
 def test_continuation_is_bit_identical(key, runs, monkeypatch):
     """Killed after an epoch's log line (before its checkpoint), after its checkpoint, and in the middle of one.
 
@@ -105,7 +105,7 @@ def test_what_goes_on_under_other_conditions_says_so(condition, moment, runs, mo
     assert all(notes[condition] in each and "\n" not in each for each in said)
 
 
-@pytest.mark.parametrize("key", METHODS)
+@pytest.mark.parametrize("key", TRAINED)
 def test_half_precision_trains_with_losses_that_make_sense(key, runs):
     result = kdlab.run(config_of(key, **SMALL, precision="bf16-mixed", epochs=1))
     assert (result.log().filter(like="loss") >= 0).all(axis=None)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from making import config_of
+from making import TRAINED, config_of
 
 import kdlab
 from kdlab import METHODS, Config, Error, assemble, run, watch
@@ -70,7 +70,7 @@ def test_an_untrained_network_is_looked_at_once(runs):
 # What it is made from
 
 
-@pytest.mark.parametrize("key", METHODS)
+@pytest.mark.parametrize("key", TRAINED)
 def test_every_method_is_put_together_without_a_run_folder(key, runs):
     config = config_of(key)
     setup = assemble(config)

@@ -4,6 +4,7 @@ import re
 import sys
 
 import pytest
+from making import TRAINED
 
 from kdlab import METHODS, Config, Error
 from kdlab.core.settings import parameters
@@ -30,7 +31,7 @@ def test_seeded_reaches_the_whole_pipeline():
     assert [each.devices for each in chain.throughout(devices=2).chain()] == [2, 2, 2]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TRAINED)
 def test_the_published_experiment_needs_no_further_word(method):
     config = Config(method=method, preset="paper")
     assert config.width == 1.0 and config.epochs >= 25

@@ -104,7 +104,7 @@ def test_saving_twice_gives_the_same_bytes(tmp_path, monkeypatch):
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert (tmp_path / "data/one.csv").read_text() == (tmp_path / "data/two.csv").read_text()
     assert plots.load_table("one")["mean"].tolist() == pytest.approx(report.compare(GROUPS)["mean"].tolist())
-    assert len(plots.load_table("rivals").system.unique()) == 18, "what came with the package"
+    assert len(plots.load_table("rivals").system.unique()) == 19, "what came with the package"
     with pytest.raises(report.Error, match="no table 'three'"):
         plots.load_table("three")
 

@@ -92,8 +92,33 @@ def test_evidence_under_what_was_trained_here():
     stars = [line for line in axis.lines if line.get_marker() == "*" and len(line.get_xdata())]
     assert [list(line.get_xdata()) for line in stars] == [[65.5]] and "star" in axis.get_title("left")
     assert {t.get_text() for t in axis.figure.legends[0].get_texts()} == {"plain", "taught"}
-    (through,) = [line for line in axis.lines if line.get_linestyle() == "--"]
+    (through,) = [line for line in axis.lines if line.get_linestyle() == ":"]
     assert set(through.get_xdata()) == {81.0}
+
+
+def dashes(axis):
+    """{row: x} of the pieces of a control's line."""
+    pieces = [line for line in axis.lines if line.get_linestyle() == "--"]
+    return {(line.get_ydata()[0] + line.get_ydata()[1]) / 2: line.get_xdata()[0] for line in pieces}
+
+
+def test_the_control_is_a_dashed_line_through_the_rows_that_it_is_of():
+    def scored(*values):
+        return [{"test/accuracy": value, "test/ece": value / 10} for value in values]
+
+    groups = {"KD": scored(60, 70), "KD, 20 labels": scored(50, 52), "no noise, 20 labels": scored(50, 54)}
+    pixels = {"pixels": [{"test/accuracy": v} for v in (61, 63)], "pixels, 20 labels": [{"test/accuracy": 40}]}
+    axis = plots.plot_comparison(groups | pixels).axes[0]
+    assert dashes(axis) == {0: 62, 1: 40, 2: 40, 3: 62, 4: 40}
+    assert [text.get_text() for text in axis.texts if text.get_text() == "pixels"] == ["pixels"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == [*groups, *pixels]
+    grey = {line.get_ydata()[0] for line in axis.lines if line.get_marker() == "o" and line.get_color() == "0.35"}
+    assert grey == {3, 4}
+    axis = plots.plot_comparison(groups | pixels, "test/ece").axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == list(groups), "pixels have no such number"
+    assert not dashes(axis) and not [text for text in axis.texts if text.get_text() == "pixels"]
+    only = plots.plot_comparison({"KD, 20 labels": groups["KD, 20 labels"], "pixels, no 3": pixels["pixels"]}).axes[0]
+    assert dashes(only) == {1: 62}, "of another condition"
 
 
 def test_a_pipeline_of_two_lanes():

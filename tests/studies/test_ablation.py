@@ -37,7 +37,8 @@ def test_systems_and_questions():
     assert cell.hp == {"T": 4.0} and cell.weights == {"kd": 0.5} and "T = 4, w = 0.5" not in study.shown
     pairs = [(question.system, question.baseline) for question in study.questions]
     assert pairs[:3] == [("whole", "bare"), ("whole", "without KD"), ("whole", "without maps")]
-    assert ("only KD", "bare") in pairs and pairs[-1] == ("a hot teacher", "whole")
+    assert ("only KD", "bare") in pairs and pairs[-3] == ("a hot teacher", "whole")
+    assert pairs[-2:] == [("whole", "pixels"), ("bare", "pixels")]
     two = small(dict(list(PARTS.items())[:2]))
     assert not any(name.startswith("only") for name in two.systems), "only one of two is the whole without the other"
 

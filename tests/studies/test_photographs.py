@@ -69,7 +69,7 @@ def test_it_is_of_the_data_that_its_systems_name():
     elsewhere = STUDIES["real_images"](photographs="folder:/some/where/cifar10-jpeg")
     assert list(elsewhere.systems) == list(copies.systems) and elsewhere.questions == copies.questions
     alone = STUDIES["real_images"](photographs=None)
-    assert set(alone.systems) == both and len(STUDIES["real_images"]("cifar10", photographs="cifar10").systems) == 10
+    assert set(alone.systems) == both and len(STUDIES["real_images"]("cifar10", photographs="cifar10").systems) == 12
 
 
 def test_it_is_told_of_where_no_data_are(root, monkeypatch):

@@ -4,6 +4,7 @@ And SimCLR with other views and temperatures.
 """
 
 from ..ablation import Change, ablation, changed, crossed
+from ..control import PIXELS, against_pixels, pixels
 from ..study import Study, study
 from ..tuning import chosen_rates
 from ..verdicts import Question
@@ -154,6 +155,8 @@ def ablate_views(dataset: str = "digits", labels: int = 20, budget: str = "lab")
         other = changed(features, change)
         systems[f"features, {name}"] = other
         systems[f"student, {name}"] = student.replace(teacher=student.teacher.replace(init=other))
+    learned = list(systems)
+    systems[PIXELS] = pixels(student)
     return Study(
         "ablate_views",
         "Do SimCLR's views and its temperature matter to the student in the end?",
@@ -164,5 +167,7 @@ def ablate_views(dataset: str = "digits", labels: int = 20, budget: str = "lab")
                 for name in variants
             ),
             *(Question(f"Is the student better with {name}?", f"student, {name}", "student") for name in variants),
+            *against_pixels(systems, [n for n in learned if n.startswith("features")], "test/knn", "kNN"),
+            *against_pixels(systems, [n for n in learned if n.startswith("student")]),
         ],
     )

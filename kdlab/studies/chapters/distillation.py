@@ -4,6 +4,7 @@ from typing import Any
 
 from ...core.errors import lookup
 from ...experiment.config import Config
+from ..control import PIXELS, against_pixels, pixels
 from ..study import Study, study
 from ..tuning import chosen_rates
 from ..verdicts import Question
@@ -40,20 +41,24 @@ def omitted(dataset: str = "digits", budget: str = "lab") -> Study:
     alone = Config(**common, width=0.5, epochs=round(20 * scale), steps=20, lr=rates[TUNED[1]])
     taught = alone.replace(method="kd", teacher=teacher, weights={"ce": 0, "kd": 1}, hp={"T": 8}, lr=rates[TUNED[2]])
     cold = taught.replace(hp={"T": 1}, lr=rates[TUNED[3]])
+    systems = {
+        "teacher": teacher,
+        "labels, all digits": alone,
+        "teacher's answers, all digits": taught,
+        "teacher's answers at T = 1, all digits": cold,
+        "labels, no 3": alone.replace(omit=THREE),
+        "teacher's answers, no 3": taught.replace(omit=THREE),
+        "teacher's answers at T = 1, no 3": cold.replace(omit=THREE),
+        "labels, only 7 and 8": alone.replace(omit=ALL_BUT_7_AND_8),
+        "teacher's answers, only 7 and 8": taught.replace(omit=ALL_BUT_7_AND_8),
+        f"{PIXELS}, all digits": pixels(alone),
+        f"{PIXELS}, no 3": pixels(alone.replace(omit=THREE)),
+        f"{PIXELS}, only 7 and 8": pixels(alone.replace(omit=ALL_BUT_7_AND_8)),
+    }
     return Study(
         "omitted",
         "What does a student learn of a class that it never sees, from a teacher that knows it?",
-        {
-            "teacher": teacher,
-            "labels, all digits": alone,
-            "teacher's answers, all digits": taught,
-            "teacher's answers at T = 1, all digits": cold,
-            "labels, no 3": alone.replace(omit=THREE),
-            "teacher's answers, no 3": taught.replace(omit=THREE),
-            "teacher's answers at T = 1, no 3": cold.replace(omit=THREE),
-            "labels, only 7 and 8": alone.replace(omit=ALL_BUT_7_AND_8),
-            "teacher's answers, only 7 and 8": taught.replace(omit=ALL_BUT_7_AND_8),
-        },
+        systems,
         [
             Question(
                 "Does a student read threes that it never saw?",
@@ -77,6 +82,7 @@ def omitted(dataset: str = "digits", budget: str = "lab") -> Study:
                 "Do threes that nobody shows cost accuracy?", "teacher's answers, all digits", "teacher's answers, no 3"
             ),
             Question("Do the teacher's answers replace labels?", "teacher's answers, all digits", "labels, all digits"),
+            *against_pixels(systems, [name for name in systems if name.startswith(("labels", "teacher's answers,"))]),
         ],
         grid={name: {"lr": OMITTED_GRID} for name in TUNED},
     )
@@ -106,6 +112,7 @@ def distillation(
     if not paper:
         rates = chosen_rates("distillation")
         systems = {name: config.replace(lr=rates[name]) for name, config in systems.items()}
+    systems[PIXELS] = pixels(full)
     rungs = ("labels only", "+ KD on the labelled", "+ KD on all", "+ features", "LiteNet-SSD")
     return Study(
         "distillation",
@@ -120,12 +127,14 @@ def distillation(
             Question("Than labels only?", rungs[4], rungs[0]),
             Question("Does pre-training help the teacher?", "teacher", "teacher, labels only"),
             Question("Does its student gain by it?", "LiteNet-SSD", "of the labels-only teacher"),
+            *against_pixels(systems, ["pre-training"], "test/knn", "kNN"),
+            *against_pixels(systems, ["teacher", "teacher, labels only", *rungs, "of the labels-only teacher"]),
         ],
         grid={
             **{name: {"lr": TEACHER_GRID} for name in ("pre-training", "teacher", "teacher, labels only")},
             **{name: {"lr": GRID} for name in (*rungs, "of the labels-only teacher")},
         },
-        shown=[*rungs, "of the labels-only teacher", "teacher", "teacher, labels only"],
+        shown=[*rungs, "of the labels-only teacher", "teacher", "teacher, labels only", PIXELS],
     )
 
 

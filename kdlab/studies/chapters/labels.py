@@ -3,6 +3,7 @@
 from typing import Any
 
 from ...experiment.config import Config
+from ..control import PIXELS, against_pixels, pixels
 from ..study import Study, study
 from ..tuning import chosen_rates
 from ..verdicts import Question
@@ -39,6 +40,8 @@ def noise(dataset: str = "digits", labels: float = 0.5, budget: str = "lab", siz
         rates = chosen_rates("noise")
         systems = {name: config.replace(lr=rates[name]) for name, config in systems.items()}
         systems |= {n: c.replace(teacher=systems["no noise"]) for n, c in systems.items() if c.teacher}
+    tuned, given = list(systems), [name for name, config in systems.items() if not config.teacher]
+    systems |= {PIXELS if n == "no noise" else f"{n}, {PIXELS}": pixels(systems[n]) for n in given}
     return Study(
         "noise",
         "What do wrong labels cost, and does a teacher that saw right ones make up for it?",
@@ -57,6 +60,7 @@ def noise(dataset: str = "digits", labels: float = 0.5, budget: str = "lab", siz
             Question("Does a clean teacher help at 40%?", "40% wrong, a clean teacher", "40% wrong"),
             Question("And at 60%?", "60% wrong, a clean teacher", "60% wrong"),
             Question("Does it then still harm that 40% are wrong?", "no noise", "40% wrong, a clean teacher"),
+            *against_pixels(systems, tuned),
         ],
-        grid={name: {"lr": GRID} for name in systems},
+        grid={name: {"lr": GRID} for name in tuned},
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 from ...experiment.config import Config
 from ..ablation import one_size
+from ..control import PIXELS, against_pixels, pixels
 from ..study import Study, study
 from ..tuning import chosen_rates
 from ..verdicts import Question
@@ -24,6 +25,9 @@ def lsskd(dataset: str = "digits", labels: int = 50, budget: str = "lab", size: 
         labelled = systems[name].labels
         few = max(10, labelled // 2) if isinstance(labelled, int) else 0.5
         systems[f"{name}, half the labels"] = systems[name].replace(labels=few)
+    networks = list(systems)
+    for condition in ("", ", half the labels"):
+        systems[f"{PIXELS}{condition}"] = pixels(systems[f"plain{condition}"])
     tuned = ("plain", "plain, 4 times the steps", "branches only", "LSSKD", "HSAKD, taught")
     return Study(
         "lsskd",
@@ -37,6 +41,7 @@ def lsskd(dataset: str = "digits", labels: int = 50, budget: str = "lab", size: 
             Question("With Cutout and CutMix?", "LSSKD, COC", "plain, COC"),
             Question("With half the labels?", "LSSKD, half the labels", "plain, half the labels"),
             Question("Is a teacher with branches better than LSSKD's own past?", "HSAKD, taught", "LSSKD"),
+            *against_pixels(systems, networks),
         ],
         grid={name: {"lr": GRID} for name in tuned},
     )

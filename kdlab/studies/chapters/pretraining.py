@@ -4,6 +4,7 @@ from typing import Any
 
 from ...experiment.config import Config
 from ..ablation import changed
+from ..control import PIXELS, against_pixels, pixels
 from ..study import Study, study
 from ..tuning import chosen_rates
 from ..verdicts import Question
@@ -13,6 +14,7 @@ GRID = (7.5e-3, 1.5e-2, 3e-2, 6e-2, 0.12)
 TITLES = {"simclr": "SimCLR", "moco": "MoCo v2", "byol": "BYOL"}
 HP: dict[str, dict[str, Any]] = {"simclr": HEAD, "moco": {"queue": 512, "T": 0.2}, "byol": {}}
 NORMS = {"no norm": "none", "hidden norm": "hidden", "all norms": "all"}
+PROBES = {"test/knn": "kNN", "test/probe": "a linear probe"}
 VIEWS = {"views alone": False, "views together": True}
 
 
@@ -39,16 +41,23 @@ def pretraining(dataset: str = "digits", labels: int = 20, budget: str = "lab", 
             title: Config(method=key, lr=rates[title], hp=HP[key], **small, **task) for key, title in TITLES.items()
         }
     untrained = learned["SimCLR"].replace(epochs=0)
+    systems = {PIXELS: pixels(untrained), "random network": untrained, **learned}
     pairs = [(title, "random network") for title in learned]
     pairs += [("SimCLR", "MoCo v2"), ("SimCLR", "BYOL"), ("MoCo v2", "BYOL")]
     return Study(
         "pretraining",
         "What are features worth that were learned without a label?",
-        {"random network": untrained, **learned},
+        systems,
         [
-            Question(f"Is {a} better than {'a ' if 'random' in b else ''}{b}, by {title}?", a, b, f"test/{metric}")
-            for metric, title in (("knn", "kNN"), ("probe", "a linear probe"))
-            for a, b in pairs
+            question
+            for metric, title in PROBES.items()
+            for question in (
+                *(
+                    Question(f"Is {a} better than {'a ' if 'random' in b else ''}{b}, by {title}?", a, b, metric)
+                    for a, b in pairs
+                ),
+                *against_pixels(systems, learned, metric, title),
+            )
         ],
         grid={title: {"lr": GRID} for title in learned},
     )
@@ -72,6 +81,8 @@ def simclr_forms(dataset: str = "digits", labels: int = 20, budget: str = "lab")
     if budget != "paper":
         rates = chosen_rates("simclr_forms")
         systems = {name: config.replace(lr=rates[name]) for name, config in systems.items()}
+    forms = list(systems)
+    systems[PIXELS] = pixels(learned)
     pairs = {
         "a norm behind the last layer": ("all norms, views alone", "hidden norm, views alone"),
         "a norm behind the last layer, views together": ("all norms, views together", "hidden norm, views together"),
@@ -83,9 +94,15 @@ def simclr_forms(dataset: str = "digits", labels: int = 20, budget: str = "lab")
         "Which form of SimCLR gives the better features?",
         systems,
         [
-            Question(f"Are features better with {part}, by {title}?", *pair, f"test/{metric}")
-            for metric, title in (("knn", "kNN"), ("probe", "a linear probe"))
-            for part, pair in pairs.items()
+            question
+            for metric, title in PROBES.items()
+            for question in (
+                *(
+                    Question(f"Are features better with {part}, by {title}?", *pair, metric)
+                    for part, pair in pairs.items()
+                ),
+                *against_pixels(systems, forms, metric, title),
+            )
         ],
-        grid={name: {"lr": (*GRID, 0.24)} for name in systems},
+        grid={name: {"lr": (*GRID, 0.24)} for name in forms},
     )

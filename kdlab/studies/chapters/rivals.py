@@ -5,6 +5,7 @@ from typing import Any
 from ...experiment.catalogue import pipeline
 from ...experiment.config import Config
 from ..ablation import with_images
+from ..control import PIXELS, against_pixels, pixels
 from ..study import Study, study
 from ..tuning import chosen_rates
 from ..verdicts import Question
@@ -44,6 +45,8 @@ def rivals(dataset: str = "digits", labels: int = 200, budget: str = "lab") -> S
         systems = {name: _student(key, dataset, labels, epochs, rates[name]) for name, key in keys.items()}
     kd, four = systems["kd"], "KD, 4 times the images"
     systems[four] = with_images(kd, 4, lr=rates[four])
+    tuned = list(systems)
+    systems[PIXELS] = pixels(kd)
     return Study(
         "rivals",
         "Is any way of learning from a teacher better than KD, with the same care for each?",
@@ -59,8 +62,9 @@ def rivals(dataset: str = "digits", labels: int = 200, budget: str = "lab") -> S
                 Question(f"Is {name} better than KD with as many images?", name, "KD, 4 times the images")
                 for name in FAMILIES["answers to turned images"]
             ),
+            *against_pixels(systems, tuned),
         ],
-        grid={name: {"lr": GRID} for name in systems},
+        grid={name: {"lr": GRID} for name in tuned},
     )
 
 

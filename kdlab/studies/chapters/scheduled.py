@@ -3,6 +3,7 @@
 from typing import Any
 
 from ...experiment.config import Config
+from ..control import PIXELS, against_pixels, pixels
 from ..study import Study, study
 from ..tuning import chosen_rates
 from ..verdicts import Question
@@ -60,6 +61,7 @@ def scheduled(dataset: str = "digits", labels: int = 100, budget: str = "lab", s
         "linear, of the SimCLR teacher": linear.replace(teacher=pretrained),
     }
     systems = {name: config.replace(lr=rates.get(name, config.lr)) for name, config in systems.items()}
+    systems |= {PIXELS: pixels(linear), f"{PIXELS}, half the labels": pixels(alone)}
     return Study(
         "scheduled",
         "Does it help that distillation grows stronger while the student trains?",
@@ -80,6 +82,9 @@ def scheduled(dataset: str = "digits", labels: int = 100, budget: str = "lab", s
             Question("Does training in eval mode harm?", "linear, to the end", "linear, in eval mode"),
             Question("Does pre-training help the teacher?", "teacher, SimCLR first", "teacher, from scratch"),
             Question("Does it help its student?", "linear, of the SimCLR teacher", "linear"),
+            *against_pixels(systems, [*CURVES, "labels only, half the labels", "linear, half the labels"]),
+            *against_pixels(systems, ["teacher", "teacher, from scratch", "teacher, SimCLR first"]),
+            *against_pixels(systems, ["linear, of the SimCLR teacher"]),
         ],
         grid={name: {"lr": TEACHER_GRID if name.startswith("teacher") else GRID} for name in TUNED},
         shown=[name for name in systems if name not in ("teacher, half the labels", "linear, to the end")],

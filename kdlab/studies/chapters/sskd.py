@@ -4,6 +4,7 @@ from typing import Any
 
 from ...experiment.config import Config
 from ..ablation import one_size, with_images
+from ..control import PIXELS, against_pixels, pixels
 from ..study import Study, study
 from ..tuning import chosen_rates
 from ..verdicts import Question
@@ -28,6 +29,9 @@ def sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab", size: 
         systems[f"{name}, 40 % wrong labels"] = whole.replace(noise=0.4)
         few = max(10, whole.labels // 4) if isinstance(whole.labels, int) else 0.25
         systems[f"{name}, a quarter of the labels"] = whole.replace(labels=few)
+    students = [name for name in systems if name not in ("teacher", "head", "SSKD without ss")]
+    for condition in ("", ", 40 % wrong labels", ", a quarter of the labels"):
+        systems[f"{PIXELS}{condition}"] = pixels(systems[f"KD{condition}"])
     return Study(
         "sskd",
         "Does a student gain from what its teacher knows about turned images?",
@@ -53,6 +57,7 @@ def sskd(dataset: str = "digits", labels: int = 100, budget: str = "lab", size: 
                 "SSKD, a quarter of the labels",
                 "KD, a quarter of the labels",
             ),
+            *against_pixels(systems, ["teacher", *students]),
         ],
         grid={name: {"lr": GRID} for name in TUNED},
         shown=[name for name in systems if name != "head"],

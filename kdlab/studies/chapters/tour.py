@@ -8,6 +8,7 @@ from typing import Any
 
 from ...engine.identity import dataset_label
 from ...experiment.config import Config
+from ..control import PIXELS, against_pixels, pixels
 from ..study import Study, study
 from ..tuning import chosen_rates
 from ..verdicts import Question
@@ -48,6 +49,7 @@ def tour(dataset: str = "digits", labels: int = 20, budget: str = "lab", size: i
         PRETRAINED: by_ssl,
         TAUGHT: student,
         of_labels: student.replace(teacher=by_labels, lr=rates[of_labels]),
+        PIXELS: pixels(student),
     }
     return Study(
         "tour",
@@ -59,13 +61,15 @@ def tour(dataset: str = "digits", labels: int = 20, budget: str = "lab", size: i
             Question("Does a teacher help the student?", TAUGHT, STUDENT),
             Question("Does a teacher without pre-training help it?", of_labels, STUDENT),
             Question("Does the student need a self-supervised teacher?", TAUGHT, of_labels),
+            *against_pixels(systems, ["SimCLR"], "test/knn", "kNN"),
+            *against_pixels(systems, [STUDENT, TEACHER, PRETRAINED, TAUGHT, of_labels]),
         ],
         grid={
             name: {"lr": [lr / 4 for lr in GRID] if config.init else GRID}
             for name, config in systems.items()
             if config.epochs
         },
-        shown=[name for role in ("student", "teacher") for name in systems if name.startswith(role)],
+        shown=[name for role in ("student", "teacher", PIXELS) for name in systems if name.startswith(role)],
     )
 
 
@@ -82,11 +86,13 @@ def label_budgets(dataset: str = "digits", labels: Sequence[int] = (10, 20, 50, 
         systems |= {at(name, n): tours[n][name] for name in (STUDENT, TEACHER)}
         systems[at(PRETRAINED, n)] = tours[n][PRETRAINED].replace(init=pretrained["SimCLR"])
         systems[at(TAUGHT, n)] = tours[n][TAUGHT].replace(teacher=systems[at(PRETRAINED, n)])
+        systems[at(PIXELS, n)] = pixels(systems[at(STUDENT, n)])
     questions = []
     for n in labels:
         questions += [
             Question(f"Does pre-training help the teacher at {n} labels?", at(PRETRAINED, n), at(TEACHER, n)),
             Question(f"Does the teacher help the student at {n} labels?", at(TAUGHT, n), at(STUDENT, n)),
+            *against_pixels(systems, [at(name, n) for name in (STUDENT, PRETRAINED, TAUGHT)]),
         ]
     return Study(
         "label_budgets",
@@ -165,11 +171,14 @@ def real_images(
                 teacher: Config(**large, labels=n, lr=lr[TEACHER]),
                 tuned: by_ssl,
                 taught: Config(**small, labels=n, method="litenet_ssd", teacher=by_ssl, batch=12, lr=lr[TAUGHT]),
+                at(f"{PIXELS}, {name}", n): pixels(by_ssl),
             }
             questions += [
                 Question(f"Does pre-training help the teacher on {name} with {n} labels?", tuned, teacher),
                 Question(f"Does the teacher help the student on {name} with {n} labels?", taught, student),
+                *against_pixels(systems, [student, tuned, taught]),
             ]
+        questions += against_pixels(systems, [pretrained], "test/knn", "kNN")
     return Study(
         "real_images",
         "Do pre-training and a teacher help on real images, too?",
