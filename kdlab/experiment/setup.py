@@ -231,14 +231,14 @@ def build_network(config: Config, images: ImageSet, first: ImageSet | None = Non
     It carries the classes of its images, and the mean and deviation of these or of the `first` in its chain.
     """
     normalised_by = images if first is None else first
-    classes, own = max(1, len(images.classes)), METHODS[config.method].network
+    classes, network = max(1, len(images.classes)), METHODS[config.method].network
     seed = derive(config.seed, "model")
-    if own is None:
+    if network is None:
         net = build(config.model, classes, images.channels, config.width, seed, pretrained=config.pretrained)
     else:
         with own_generators():
             _, C, H, W = images.train_x.shape
-            net = own(classes, (C, H, W))
+            net = network(classes, (C, H, W))
     net.classes = images.classes
     net.mean, net.std = (normalised_by.mean, normalised_by.std) if config.normalise else ((0.0,), (1.0,))
     return net

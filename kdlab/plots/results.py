@@ -213,7 +213,10 @@ def plot_comparison(
 
 
 def _through(axis: plt.Axes, means: Mapping[str, float], beside: str) -> bool:
-    """Draw lines through rows: dotted at `beside`, dashed at their controls; return whether there are any."""
+    """Draw lines through rows, dotted at `beside`, dashed at controls.
+
+    Returns whether there are any.
+    """
     lines = {beside: means[beside]} if beside else {}
     controls = [name for name in means if is_control(name)]
     if beside:
@@ -226,8 +229,8 @@ def _through(axis: plt.Axes, means: Mapping[str, float], beside: str) -> bool:
                 lines[CONTROL] = means[control]
     for name, x in lines.items():  # each on its own side
         left = x == min(lines.values()) and len(lines) > 1
-        place = {"ha": "right" if left else "left", "va": "center", "fontsize": 9}
-        axis.annotate(name, (x, -0.72), xytext=(-3 if left else 3, 0), textcoords="offset points", color=GREY, **place)
+        style = {"ha": "right" if left else "left", "va": "center", "fontsize": 9}
+        axis.annotate(name, (x, -0.72), xytext=(-3 if left else 3, 0), textcoords="offset points", color=GREY, **style)
     return bool(lines)
 
 

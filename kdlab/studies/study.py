@@ -137,7 +137,7 @@ class Study:
         return {name: results[i :: len(names)] for i, name in enumerate(names) if name in chosen}
 
     def _missing_controls(self, chosen: Collection[str], seeds: Iterable[int]) -> dict[str, Config]:
-        """Return the controls of the chosen systems that were not measured with all of the seeds."""
+        """Return controls of the chosen systems that lack rows of these seeds."""
         controls = [name for name in control.controls_of(self.systems, chosen) if name not in chosen]
         there = set(self.rows()[["system", "seed"]].itertuples(index=False, name=None)) if controls else set()
         return {name: self.systems[name] for name in controls if not {(name, seed) for seed in seeds} <= there}

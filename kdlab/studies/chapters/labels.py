@@ -40,8 +40,8 @@ def noise(dataset: str = "digits", labels: float = 0.5, budget: str = "lab", siz
         rates = chosen_rates("noise")
         systems = {name: config.replace(lr=rates[name]) for name, config in systems.items()}
         systems |= {n: c.replace(teacher=systems["no noise"]) for n, c in systems.items() if c.teacher}
-    tuned, given = list(systems), [name for name, config in systems.items() if not config.teacher]
-    systems |= {PIXELS if n == "no noise" else f"{n}, {PIXELS}": pixels(systems[n]) for n in given}
+    tuned, taught_by_labels = list(systems), [name for name, config in systems.items() if not config.teacher]
+    systems |= {PIXELS if n == "no noise" else f"{n}, {PIXELS}": pixels(systems[n]) for n in taught_by_labels}
     return Study(
         "noise",
         "What do wrong labels cost, and does a teacher that saw right ones make up for it?",
