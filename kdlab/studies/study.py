@@ -67,7 +67,7 @@ class Study:
             raise Error(f"seed {taken[0]} is one of those that choose settings, {list(tuning.SEEDS)}: give others")
 
     def _shown(self, systems: Iterable[str]) -> list[str]:
-        """Return the systems that are wanted, else those of its table; their controls come last."""
+        """Return the systems wanted, else those of its table; controls last."""
         wanted = [self._known(name) for name in systems] or list(self.shown or self.systems)
         controls = control.controls_of(self.systems, wanted)
         return [*(name for name in wanted if name not in controls), *controls]
