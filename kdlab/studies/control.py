@@ -1,4 +1,4 @@
-"""The control of every study: what its systems' own pixels are worth, without a network.
+"""The control of every study: what the pixels alone are worth.
 
 "Learned" means better than that, not better than an untrained network.
 """
