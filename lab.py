@@ -106,9 +106,9 @@ def refuse_what_is_not_ours() -> None:
     way_out = "let KDLAB_VENV name another folder"
     if VENV.parent == VENV:
         stop(f"{VENV} is no place for an environment: {way_out}", 2)
-    for place in (VENV, *VENV.parents):
-        if os.path.lexists(place) and not place.is_dir():
-            stop(f"{place} is no folder: remove it, or {way_out}", 2)
+    for folder in (VENV, *VENV.parents):
+        if os.path.lexists(folder) and not folder.is_dir():
+            stop(f"{folder} is no folder: remove it, or {way_out}", 2)
     if VENV.is_dir() and any(VENV.iterdir()) and not STAMP.exists():
         stop(f"{VENV} was not made by lab.py: remove it, or {way_out}", 2)
 

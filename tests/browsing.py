@@ -73,22 +73,22 @@ def copy(path, folder):
 
 
 @contextmanager
-def serve(place, *command):
+def serve(directory, *command):
     """A server of Jupyter with nothing of the user's settings, its log in `place`; gives its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    folders = {f"JUPYTER_{name}_DIR": str(place / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
-    folders |= {f"JUPYTERLAB_{name}_DIR": str(place / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
-    folders |= {f"KDLAB_{name}": str(place / name.lower()) for name in ("RUNS", "FIGURES")} | {"KDLAB_WIDGETS": "1"}
-    quiet = place / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    folders = {f"JUPYTER_{name}_DIR": str(directory / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+    folders |= {f"JUPYTERLAB_{name}_DIR": str(directory / name.lower()) for name in ("SETTINGS", "WORKSPACES")}
+    folders |= {f"KDLAB_{name}": str(directory / name.lower()) for name in ("RUNS", "FIGURES")} | {"KDLAB_WIDGETS": "1"}
+    quiet = directory / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     quiet.parent.mkdir(parents=True)
     quiet.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))  # else a pop-up asks about news
-    log = place / "server.log"
+    log = directory / "server.log"
     with log.open("w") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", *command, f"--port={port}"],
-            cwd=place,
+            cwd=directory,
             env={**os.environ, **folders},
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -112,10 +112,10 @@ def answers(address):
         return probe.connect_ex((host, int(port))) == 0
 
 
-def jupyterlab(place, folder):
+def jupyterlab(directory, folder):
     """JupyterLab on the notebooks of a folder."""
     return serve(
-        place,
+        directory,
         "jupyterlab",
         "--no-browser",
         "--ip=127.0.0.1",
@@ -129,9 +129,9 @@ def jupyterlab(place, folder):
     )
 
 
-def voila(place, notebook):
+def voila(directory, notebook):
     """A notebook as a page without code."""
-    return serve(place, "voila", str(notebook), "--no-browser", "--Voila.ip=127.0.0.1", "--Voila.port_retries=0")
+    return serve(directory, "voila", str(notebook), "--no-browser", "--Voila.ip=127.0.0.1", "--Voila.port_retries=0")
 
 
 def stop_kernels(address, *names):

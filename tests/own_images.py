@@ -22,14 +22,14 @@ def image(size=(12, 12), key=0, grey=False):
     return Image.fromarray(np.random.default_rng(key).integers(0, 256, shape, dtype=np.uint8))
 
 
-def fill(place, count=5, ending="png", first=0, key=0, **how):
+def fill(folder, count=5, ending="png", first=0, key=0, **how):
     """Write `count` different images into a folder."""
-    place = Path(place)
-    place.mkdir(parents=True, exist_ok=True)
-    salt = sum(map(ord, place.name)) + key
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    salt = sum(map(ord, folder.name)) + key
     for i in range(first, first + count):
-        image(key=[salt, i], **how).save(place / f"{i:03}.{ending}")
-    return place
+        image(key=[salt, i], **how).save(folder / f"{i:03}.{ending}")
+    return folder
 
 
 def pets(root, train=5, test=3, classes=("cat", "dog"), **how):

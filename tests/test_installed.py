@@ -51,7 +51,7 @@ def listing(folder):
 
 
 @pytest.fixture(scope="module")
-def place():
+def directory():
     """A folder that every user may enter: pytest's own are closed to others."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
@@ -60,17 +60,17 @@ def place():
 
 
 @pytest.fixture(scope="module")
-def site(place):
+def site(directory):
     """Where the package lies, and nothing else of the repository."""
     pytest.importorskip("hatchling", reason="what builds the wheel is not installed")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run(
-        [*pip, "wheel", "--no-index", "--no-deps", "--no-build-isolation", "-w", str(place), str(ROOT)],
+        [*pip, "wheel", "--no-index", "--no-deps", "--no-build-isolation", "-w", str(directory), str(ROOT)],
         check=True,
-        env={**os.environ, "TMPDIR": str(place)},
+        env={**os.environ, "TMPDIR": str(directory)},
     )
-    (wheel,) = place.glob("*.whl")
-    site = place / "site"
+    (wheel,) = directory.glob("*.whl")
+    site = directory / "site"
     subprocess.run([*pip, "install", "--no-index", "--no-deps", "--target", str(site), str(wheel)], check=True)
     for path in (site, *site.rglob("*")):
         path.chmod(path.stat().st_mode & ~0o222)
@@ -78,9 +78,9 @@ def site(place):
 
 
 @pytest.fixture(scope="module")
-def call(place, site):
+def call(directory, site):
     """Starts Python in an empty folder with the installed package, as a user who may not write to it where possible."""
-    home, empty = place / "home", place / "empty"
+    home, empty = directory / "home", directory / "empty"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("KDLAB_", "XDG_"))}
     environment |= {"HOME": str(home), "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     other = {}
@@ -111,10 +111,10 @@ def said(call):
     return {name: rest for name, *rest in lines}
 
 
-def test_runs_are_kept_where_one_is_and_the_package_is_left_alone(said, place, site):
+def test_runs_are_kept_where_one_is_and_the_package_is_left_alone(said, directory, site):
     code, out, err = said["run"]
     assert code == 0, err
-    (folder,) = (place / "empty" / "runs").glob("digits-*")
+    (folder,) = (directory / "empty" / "runs").glob("digits-*")
     assert str(folder.resolve()) in out and (folder / "weights.safetensors").exists()
     assert not [name for name in listing(site) if "runs" in Path(name).parts]
     assert json.loads((folder / "result.json").read_text())["environment"]["commit"] is None
@@ -132,9 +132,9 @@ def test_the_committed_answers_come_along(said):
     assert out.count(" yes\n") >= 3
 
 
-def test_data_lie_in_the_users_own_folder(said, place, site):
+def test_data_lie_in_the_users_own_folder(said, directory, site):
     code, out, _ = said["data"]
-    assert code == 0 and str(site) not in out and str(place / "home") in out
+    assert code == 0 and str(site) not in out and str(directory / "home") in out
 
 
 def test_pages_of_a_checkout_are_refused_in_one_line(said):
@@ -142,10 +142,10 @@ def test_pages_of_a_checkout_are_refused_in_one_line(said):
     assert code == 2 and out == "" and err.count("\n") == 1 and "checkout" in err
 
 
-def test_notebooks_are_copied_and_those_of_the_package_left_alone(said, place):
+def test_notebooks_are_copied_and_those_of_the_package_left_alone(said, directory):
     code, out, err = said["copy"]
     assert code == 0, err
-    copied = place / "empty" / "mine" / "run_experiment.ipynb"
+    copied = directory / "empty" / "mine" / "run_experiment.ipynb"
     assert Path(out.strip()).name == copied.name
     assert copied.read_bytes() == (ROOT / "notebooks" / copied.name).read_bytes()
     code, out, err = said["copy again"]
@@ -155,10 +155,10 @@ def test_notebooks_are_copied_and_those_of_the_package_left_alone(said, place):
     assert code == 2 and "kdlab notebooks copy" in err and err.count("\n") == 1
 
 
-def test_a_notebook_runs_beside_it(call, place, site):
+def test_a_notebook_runs_beside_it(call, directory, site):
     before = listing(site)
     words = ["notebooks", "run", "run_experiment", "out.ipynb", "-p", "epochs=1", "-p", "steps=1", "-p", "labels=20"]
     done = call("-c", "from kdlab.cli.app import main; main()", *words)
     assert done.returncode == 0, done.stderr[-500:]
-    assert (place / "empty" / "out.ipynb").exists() and listing(site) == before
+    assert (directory / "empty" / "out.ipynb").exists() and listing(site) == before
     assert "█" not in done.stderr and "it/s" not in done.stderr, "no bars where stderr is no terminal"

@@ -156,19 +156,19 @@ def names(folder):
     "kind", ["a file", "a dangling link", "below a file", "somebody's folder", "the root", "~nobody"]
 )
 def test_a_place_that_cannot_be_is_refused_and_nothing_is_left(kind, tmp_path):
-    place = tmp_path / "mine"
+    directory = tmp_path / "mine"
     if kind == "a file":
-        place.write_text("a thesis")
+        directory.write_text("a thesis")
     elif kind == "a dangling link":
-        place.symlink_to(tmp_path / "gone" / "away")
+        directory.symlink_to(tmp_path / "gone" / "away")
     elif kind == "below a file":
-        place.write_text("a thesis")
-        place = place / "venv"
+        directory.write_text("a thesis")
+        directory = directory / "venv"
     elif kind == "somebody's folder":
-        place.mkdir()
-        (place / "thesis.tex").touch()
+        directory.mkdir()
+        (directory / "thesis.tex").touch()
     before = names(tmp_path), Path("/.lock").exists()
-    chosen = {"the root": "/", "~nobody": "~nobody-of-this-name/venv"}.get(kind, str(place))
+    chosen = {"the root": "/", "~nobody": "~nobody-of-this-name/venv"}.get(kind, str(directory))
     environment = {**os.environ, "KDLAB_VENV": chosen, "PYTHONPATH": ""}
     done = subprocess.run(
         [sys.executable, "-S", str(LAB), "table"],

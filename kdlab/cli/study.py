@@ -189,7 +189,7 @@ def verify(
 
     from ..experiment.device import processor
     from ..studies import PUBLISHED, STUDIES
-    from ..studies.verifying import kept_folder
+    from ..studies.verifying import UNREPEATED, kept_folder
 
     names = [*STUDIES, *PUBLISHED] if everything else [name] if name else []
     if not names:
@@ -204,7 +204,7 @@ def verify(
             frame = study.verify(workers, scheduler, repeat, old.resolve() if old else None, folder)
             say(f"{each}: {count} rows count, {stale} are stale; {_verified(frame, old is not None)}")
             sys.stdout.flush()
-            moved += int((~frame.holds.astype(bool)).sum())
+            moved += int((~frame.holds.astype(bool) & ~frame.moved.str.startswith(UNREPEATED)).sum())
     rmtree(folder, ignore_errors=True)
     if moved and old is None:
         say(
@@ -219,14 +219,19 @@ def _verified(frame: "pd.DataFrame", by_code: bool) -> str:
     """Return what a check has found: a sentence, and a line for each row that moved."""
     if not len(frame):
         return "none is of today's settings and another code"
+    from ..studies.verifying import UNREPEATED
+
+    absent = int(frame.moved.str.startswith(UNREPEATED).sum())
     agreed, lines = int(frame.holds.sum()), [""]
     for row in frame[~frame.holds.astype(bool)].to_dict("records"):
         changes = row["moved"].split(", ")
         more = f" and {len(changes) - 2} more" if len(changes) > 2 and "->" in changes[0] else ""
-        made = "" if by_code else f" (trained on {row['processor'] or 'a processor that it does not name'})"
+        made = f" (trained on {row['processor'] or 'a processor that it does not name'})"
+        made = "" if by_code or row["moved"].startswith(UNREPEATED) else made
         text = ", ".join(changes[:2]) if more else row["moved"]
         lines.append(f"  {row['system']}, seed {row['seed']}{made}: {text}{more}")
-    return f"{agreed} of {len(frame)} trained again agree in every digit" + "\n".join(lines)
+    text = f"{agreed} of {len(frame) - absent} trained again agree in every digit"
+    return text + (f", {absent} could not be trained" if absent else "") + "\n".join(lines)
 
 
 @app.command()

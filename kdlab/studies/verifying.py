@@ -19,6 +19,7 @@ from .restamping import NUMBERS, changes, check_checkout, identified, output
 from .tuning import Run
 
 COLUMNS = ["system", "seed", "rows", "holds", "moved", "processor"]
+UNREPEATED = "not repeated"  # how `moved` begins where nothing could be trained
 Row = Mapping[str, Any]
 
 
@@ -130,7 +131,7 @@ def _trained(
 def _moved(row: Row, before: dict[str, Any] | None, outcome: Outcome | dict[str, Any]) -> str:
     """Return what differs from a row or older numbers, or why there is no run."""
     if isinstance(outcome, Failed):
-        return f"not repeated: {outcome.message}"
+        return f"{UNREPEATED}: {outcome.message}"
     if isinstance(outcome, dict):
         return ", ".join(changes(before or {}, outcome))
     new = evidence.row(row["system"], outcome)

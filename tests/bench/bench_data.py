@@ -153,7 +153,7 @@ def main(root):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as place:
-        os.environ["KDLAB_CACHE"] = f"{place}/decoded"
+    with tempfile.TemporaryDirectory() as directory:
+        os.environ["KDLAB_CACHE"] = f"{directory}/decoded"
         cache.FEW = 100
-        main(sys.argv[1] if len(sys.argv) > 1 else noise(Path(place) / "noise"))
+        main(sys.argv[1] if len(sys.argv) > 1 else noise(Path(directory) / "noise"))

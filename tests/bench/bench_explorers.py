@@ -57,15 +57,15 @@ def measure(browser, address, name, path):
 
 
 def main():
-    with tempfile.TemporaryDirectory() as place:
-        folder, lab = Path(place, "notebooks"), Path(place, "lab")
+    with tempfile.TemporaryDirectory() as directory:
+        folder, lab = Path(directory, "notebooks"), Path(directory, "lab")
         folder.mkdir()
         lab.mkdir()
         with environment(KDLAB_RUNS=str(lab / "runs"), KDLAB_PROGRESS="0"):
             for config in CONFIGS.values():
                 run(config)
         print(HEAD, flush=True)
-        with browsing.chromium(Path(place, "profile")) as browser, browsing.jupyterlab(lab, folder) as address:
+        with browsing.chromium(Path(directory, "profile")) as browser, browsing.jupyterlab(lab, folder) as address:
             for name, path in written(folder).items():
                 measure(browser, address, name, path)
 

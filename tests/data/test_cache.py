@@ -41,13 +41,13 @@ def many(tmp_path, monkeypatch):
     load.cache_clear()
 
 
-def read(place, size=None):
+def read(folder, size=None):
     load.cache_clear()
-    return load(f"folder:{place}", size)
+    return load(f"folder:{folder}", size)
 
 
-def fingerprint_of(place):
-    return read(place).fingerprint()
+def fingerprint_of(folder):
+    return read(folder).fingerprint()
 
 
 def left():

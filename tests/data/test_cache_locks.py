@@ -29,10 +29,10 @@ def folder(tmp_path, monkeypatch):
 
 
 def small(root, ending="png"):
-    for place in ("train/cat", "train/dog", "test/cat", "test/dog"):
-        (root / place).mkdir(parents=True)
+    for directory in ("train/cat", "train/dog", "test/cat", "test/dog"):
+        (root / directory).mkdir(parents=True)
         for i in range(2):
-            Image.fromarray(DRAW.integers(0, 256, (6, 5, 3), dtype=np.uint8)).save(root / place / f"{i}.{ending}")
+            Image.fromarray(DRAW.integers(0, 256, (6, 5, 3), dtype=np.uint8)).save(root / directory / f"{i}.{ending}")
     return root
 
 
@@ -50,9 +50,9 @@ def left():
 
 
 def large(root):
-    for place in ("train/cat", "train/dog", "test/cat", "test/dog"):
-        (root / place).mkdir(parents=True)
-        Image.fromarray(np.full((2200, 2000), 200, np.uint8)).save(root / place / "0.png")
+    for directory in ("train/cat", "train/dog", "test/cat", "test/dog"):
+        (root / directory).mkdir(parents=True)
+        Image.fromarray(np.full((2200, 2000), 200, np.uint8)).save(root / directory / "0.png")
     return root
 
 

@@ -26,7 +26,7 @@ def photograph(file):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch):
     """train/ID/ID_number.JPEG and val/ID/ILSVRC2012_val_number.JPEG."""
     monkeypatch.setenv("KDLAB_DATA", str(tmp_path))
     for k, wnid in enumerate(IDS):
@@ -39,50 +39,50 @@ def place(tmp_path, monkeypatch):
     load.cache_clear()
 
 
-def flat(place):
+def flat(folder):
     """The validation images without folders, beside the challenge's table."""
     lines = ["ImageId,PredictionString"]
     for wnid in IDS:
-        for file in sorted((place / "val" / wnid).iterdir()):
+        for file in sorted((folder / "val" / wnid).iterdir()):
             lines.append(f"{file.stem},{wnid} 1 2 30 40 {wnid} 5 6 70 80 ")
-            file.rename(place / "val" / file.name)
-        (place / "val" / wnid).rmdir()
-    (place / "LOC_val_solution.csv").write_text("\n".join([*lines, "ILSVRC2012_val_00099999,n09999999 1 2 3 4 "]))
+            file.rename(folder / "val" / file.name)
+        (folder / "val" / wnid).rmdir()
+    (folder / "LOC_val_solution.csv").write_text("\n".join([*lines, "ILSVRC2012_val_00099999,n09999999 1 2 3 4 "]))
 
 
-def test_both_layouts_give_the_same_images(place):
+def test_both_layouts_give_the_same_images(folder):
     sorted_ = load("imagenet")
     assert sorted_.train_x.shape == (24, 3, 224, 224) and sorted_.test_y.tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert isinstance(sorted_.train_x, Photographs) and sorted_.classes == IDS and sorted_.style == "photographs"
     assert sorted_.mean == (0.485, 0.456, 0.406) and sorted_.std == (0.229, 0.224, 0.225)
     few = sorted_.test_x[:3]
-    flat(place)
+    flat(folder)
     load.cache_clear()
     images = load("imagenet")
     assert torch.equal(images.test_y, sorted_.test_y) and torch.equal(images.test_x[:3], few)
-    (place / "LOC_synset_mapping.txt").write_text(
+    (folder / "LOC_synset_mapping.txt").write_text(
         "n01440764 tench, Tinca tinca\nn02012849 crane\nn03126707 crane\nn09999999 another\n"
     )
     load.cache_clear()
     assert load("imagenet").classes == ("tench", "crane (n02012849)", "crane (n03126707)")
 
 
-def test_pixels_of_ones_own_photographs_are_in_the_fingerprint(place):
-    name = f"photographs:{place}"
-    before, file = load(name).fingerprint(), place / "train" / IDS[0] / f"{IDS[0]}_0.JPEG"
+def test_pixels_of_ones_own_photographs_are_in_the_fingerprint(folder):
+    name = f"photographs:{folder}"
+    before, file = load(name).fingerprint(), folder / "train" / IDS[0] / f"{IDS[0]}_0.JPEG"
     file.write_bytes(file.read_bytes()[:-3] + b"abc")  # of the same size
     load.cache_clear()
     assert load(name).fingerprint() != before
 
 
-def test_size_and_fingerprint(place):
+def test_size_and_fingerprint(folder):
     small, large = load("imagenet", 32), load("imagenet")
     assert small.train_x.shape[-2:] == (32, 32) and small.fingerprint() != large.fingerprint()
-    (place / "train" / IDS[0] / f"{IDS[0]}_0.JPEG").unlink()
+    (folder / "train" / IDS[0] / f"{IDS[0]}_0.JPEG").unlink()
     load.cache_clear()
     assert load("imagenet").fingerprint() != large.fingerprint()
-    moved = place.with_name("moved") / "imagenet"
-    shutil.copytree(place, moved)
+    moved = folder.with_name("moved") / "imagenet"
+    shutil.copytree(folder, moved)
     before = load("imagenet").fingerprint()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KDLAB_DATA", str(moved.parent))
@@ -107,8 +107,8 @@ def test_size_and_fingerprint(place):
         (lambda p: (p / "train" / IDS[1] / "a.JPEG").symlink_to(p / "gone"), "a.JPEG is not a readable image"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence(place, damage, message):
-    damage(place)
+def test_what_is_wrong_is_said_in_one_sentence(folder, damage, message):
+    damage(folder)
     with pytest.raises(Error, match=message) as caught:
         load("imagenet")
     assert "\n" not in str(caught.value)
@@ -180,7 +180,7 @@ def weights(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("method", CHAINS)
-def test_every_field_of_the_presets_and_one_step(method, place, weights):
+def test_every_field_of_the_presets_and_one_step(method, folder, weights):
     config = Config(method=method, preset="imagenet")
     chain = dict(stages(config))
     assert set(chain) == set(CHAINS[method])

@@ -52,8 +52,8 @@ def quietly(name, size=None):
 def test_folders_of_systems_hold_no_images(kind, root):
     whole = loaded(f"{kind}:{root}", 16).fingerprint()
     for name in HIDDEN_FOLDERS:
-        for place in (".", "train", "train/cat", "train/cat/deeper/than/that", "test", "test/dog"):
-            fill(root / place / name, 1)
+        for folder in (".", "train", "train/cat", "train/cat/deeper/than/that", "test", "test/dog"):
+            fill(root / folder / name, 1)
         images, said = quietly(f"{kind}:{root}", 16)
         assert counts(images.train_y) == [5, 5] and counts(images.test_y) == [3, 3] and not said, name
     assert images.fingerprint() == whole
@@ -63,9 +63,9 @@ def test_folders_of_systems_hold_no_images(kind, root):
 
 def test_files_of_systems_are_no_images(root):
     for name in HIDDEN_FILES:
-        for place in (".", "train", "train/cat", "train/cat/deeper", "test/dog"):
-            (root / place).mkdir(exist_ok=True)
-            (root / place / name).write_bytes(b"\0\5\x16\7\0\2\0\0")
+        for folder in (".", "train", "train/cat", "train/cat/deeper", "test/dog"):
+            (root / folder).mkdir(exist_ok=True)
+            (root / folder / name).write_bytes(b"\0\5\x16\7\0\2\0\0")
         images, said = quietly(f"folder:{root}")
         assert counts(images.train_y) == [5, 5] and counts(images.test_y) == [3, 3] and not said, name
 
@@ -77,26 +77,26 @@ def test_a_folder_below_a_hidden_one_is_read(tmp_path):
 
 def test_hidden_files_of_tiny_imagenet(tmp_path, monkeypatch):
     monkeypatch.setenv("KDLAB_DATA", str(tmp_path))
-    place = write_tiny(tmp_path)
+    folder = write_tiny(tmp_path)
     before = loaded("tiny-imagenet").fingerprint()
-    (place / "train" / IDS[0] / "images" / f"._{IDS[0]}_0.JPEG").write_bytes(b"\0\5\x16\7")
-    shutil.copytree(place / "train" / IDS[0] / "images", place / "train" / IDS[0] / "images" / ".ipynb_checkpoints")
+    (folder / "train" / IDS[0] / "images" / f"._{IDS[0]}_0.JPEG").write_bytes(b"\0\5\x16\7")
+    shutil.copytree(folder / "train" / IDS[0] / "images", folder / "train" / IDS[0] / "images" / ".ipynb_checkpoints")
     assert loaded("tiny-imagenet").fingerprint() == before
-    (place / "wnids.txt").unlink()
-    (place / "train" / ".ipynb_checkpoints").mkdir()
-    (place / "train" / "@eaDir").mkdir()
+    (folder / "wnids.txt").unlink()
+    (folder / "train" / ".ipynb_checkpoints").mkdir()
+    (folder / "train" / "@eaDir").mkdir()
     assert len(loaded("tiny-imagenet").classes) == 3
 
 
 def test_a_hidden_folder_in_val_of_imagenet_is_no_class(tmp_path, monkeypatch):
     monkeypatch.setenv("KDLAB_DATA", str(tmp_path))
-    place = tmp_path / "imagenet"
+    folder = tmp_path / "imagenet"
     for wnid in IDS[:2]:
-        fill(place / "train" / wnid, 2, "JPEG")
-    fill(place / "val", 2, "JPEG")
-    (place / "val" / ".ipynb_checkpoints").mkdir()
+        fill(folder / "train" / wnid, 2, "JPEG")
+    fill(folder / "val", 2, "JPEG")
+    (folder / "val" / ".ipynb_checkpoints").mkdir()
     rows = "\n".join(["ImageId,PredictionString", f"000,{IDS[0]} 1 2 3 4", f"001,{IDS[1]} 1 2 3 4"])
-    (place / "LOC_val_solution.csv").write_text(rows)
+    (folder / "LOC_val_solution.csv").write_text(rows)
     assert loaded("imagenet", 16).test_y.tolist() == [0, 1]
 
 
@@ -108,16 +108,16 @@ def test_all_endings_that_pillow_reads_are_images(root):
 
 
 def test_what_cannot_be_read_is_counted_by_ending_and_place(root):
-    for place, name, count in (
+    for folder, name, count in (
         ("train/cat", "x.heic", 4),
         ("train/dog", "x.HEIC", 1),
         ("train/dog/deep", "x.txt", 2),
         ("test/dog", "raw", 1),
         ("train/cat", "x.pdf", 1),
     ):
-        (root / place).mkdir(exist_ok=True)
+        (root / folder).mkdir(exist_ok=True)
         for i in range(count):
-            (root / place / f"{i}{name}").write_bytes(b"ftypheic")
+            (root / folder / f"{i}{name}").write_bytes(b"ftypheic")
     images, said = quietly(f"folder:{root}")
     assert counts(images.train_y) == [5, 5] and len(said) == 1
     for words in (
@@ -164,14 +164,14 @@ def test_what_is_no_file_is_not_opened(root, monkeypatch):
 
 def test_sets_in_the_layout_of_before_keep_their_identity(tmp_path):
     """Fingerprints as they were: of pixels, labels and names."""
-    place = tmp_path / "gradients"
+    folder = tmp_path / "gradients"
     for part in ("train", "test"):
         for k, name in enumerate(("a", "b")):
-            (place / part / name).mkdir(parents=True)
+            (folder / part / name).mkdir(parents=True)
             for i in range(3):
                 pixels = np.arange(192, dtype=np.uint8).reshape(8, 8, 3) // (k + 1) + i
-                Image.fromarray(pixels).save(place / part / name / f"{i}.bmp")
-    assert loaded(f"folder:{place}").fingerprint() == "56e41b52074e6080"
+                Image.fromarray(pixels).save(folder / part / name / f"{i}.bmp")
+    assert loaded(f"folder:{folder}").fingerprint() == "56e41b52074e6080"
     assert loaded("digits").fingerprint() == "e62efa94ddd49aec"
 
 

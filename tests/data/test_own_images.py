@@ -42,8 +42,8 @@ def untrained(**fields):
     return str(caught.value)
 
 
-def table(place, rows, header="file,label", mark="\n", encoding="utf-8", name="labels.csv"):
-    file = place / name
+def table(folder, rows, header="file,label", mark="\n", encoding="utf-8", name="labels.csv"):
+    file = folder / name
     file.write_bytes(mark.join([header, *rows, ""]).encode(encoding))
     return file
 
@@ -98,9 +98,9 @@ def test_few_labels_and_many_images_train_a_student_end_to_end(root):
 @pytest.mark.parametrize("layout", ["flat", "unlabelled", "train", "train/unlabelled"])
 @pytest.mark.parametrize("kind", ["folder", "photographs"])
 def test_images_without_any_label(layout, kind, tmp_path):
-    place = tmp_path / "mine"
-    fill(place if layout == "flat" else place / layout, 9)
-    images = loaded(f"{kind}:{place}", 12)
+    folder = tmp_path / "mine"
+    fill(folder if layout == "flat" else folder / layout, 9)
+    images = loaded(f"{kind}:{folder}", 12)
     assert images.classes == () and images.train_y.tolist() == [-1] * 9 and len(images.test_y) == 0
     assert images.train_x.shape == (9, 3, 12, 12) and len(images.fingerprint()) == 16
 
@@ -154,12 +154,12 @@ def test_one_class_is_none(tmp_path):
 # Folders for classes alone
 
 
-def classes_alone(place, count=10, prefix=""):
+def classes_alone(folder, count=10, prefix=""):
     for k, name in enumerate(SHARE):
-        (place / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True)
         for i in range(count):
-            image(key=[k, i]).save(place / name / f"{prefix}{i:03}.png")
-    return place
+            image(key=[k, i]).save(folder / name / f"{prefix}{i:03}.png")
+    return folder
 
 
 def sides(images):
@@ -170,8 +170,8 @@ def sides(images):
 
 @pytest.mark.parametrize("kind", ["folder", "photographs"])
 def test_of_classes_alone_a_fifth_is_tested_chosen_by_content(kind, tmp_path):
-    place = classes_alone(tmp_path / "first")
-    images = loaded(f"{kind}:{place}", 12)
+    folder = classes_alone(tmp_path / "first")
+    images = loaded(f"{kind}:{folder}", 12)
     assert images.classes == SHARE and counts(images.train_y) == [8, 8] and counts(images.test_y) == [2, 2]
     other = classes_alone(tmp_path / "second", prefix="img-")
     for name in SHARE:  # another order, another time, deeper folders
@@ -181,34 +181,34 @@ def test_of_classes_alone_a_fifth_is_tested_chosen_by_content(kind, tmp_path):
             file.rename(other / name / (f"deeper/{100 - i}.png" if i % 2 else f"{100 - i}.png"))
     again = loaded(f"{kind}:{other}", 12)
     assert sides(again) == sides(images)
-    copy = shutil.copytree(place, tmp_path / "elsewhere" / "first")
+    copy = shutil.copytree(folder, tmp_path / "elsewhere" / "first")
     assert loaded(f"{kind}:{copy}", 12).fingerprint() == images.fingerprint()
 
 
 def test_equal_images_are_on_one_side(tmp_path):
-    place = classes_alone(tmp_path / "pets")
-    before = sides(loaded(f"folder:{place}"))
+    folder = classes_alone(tmp_path / "pets")
+    before = sides(loaded(f"folder:{folder}"))
     for name in SHARE:
-        for file in sorted((place / name).iterdir()):
-            shutil.copy(file, place / name / f"copy-{file.name}")
-    train, test = sides(loaded(f"folder:{place}"))
+        for file in sorted((folder / name).iterdir()):
+            shutil.copy(file, folder / name / f"copy-{file.name}")
+    train, test = sides(loaded(f"folder:{folder}"))
     assert [len(train), len(test)] == [32, 8] and not {*train} & {*test} and {*test} == {*before[1]}
-    shutil.copy(place / "cat" / "000.png", place / "dog" / "one-of-the-cats.png")
-    fill(place / "unlabelled", 2)
-    for i, file in enumerate(sorted((place / "dog").glob("0*.png"))):
-        shutil.copy(file, place / "unlabelled" / f"dog-{i}.png") if i < 9 else None
-    images = loaded(f"folder:{place}")
+    shutil.copy(folder / "cat" / "000.png", folder / "dog" / "one-of-the-cats.png")
+    fill(folder / "unlabelled", 2)
+    for i, file in enumerate(sorted((folder / "dog").glob("0*.png"))):
+        shutil.copy(file, folder / "unlabelled" / f"dog-{i}.png") if i < 9 else None
+    images = loaded(f"folder:{folder}")
     train, test = ({pixels for pixels, _ in side} for side in sides(images))
     assert not train & test and counts(images.test_y)[0] == 4 and (images.train_y == -1).sum() == 11
 
 
 def test_the_choice_is_part_of_the_identity(tmp_path):
-    place = classes_alone(tmp_path / "pets")
-    alone = trained(dataset=f"photographs:{place}", size=16)
+    folder = classes_alone(tmp_path / "pets")
+    alone = trained(dataset=f"photographs:{folder}", size=16)
     images = alone.images
     assert len(images.test_y) == 4
-    image(key=[7, 7]).save(place / "cat" / "999.png")
-    assert trained(dataset=f"photographs:{place}", size=16).folder != alone.folder
+    image(key=[7, 7]).save(folder / "cat" / "999.png")
+    assert trained(dataset=f"photographs:{folder}", size=16).folder != alone.folder
 
 
 def test_classes_alone_are_trained_end_to_end(tmp_path):
@@ -242,17 +242,17 @@ def test_classes_alone_are_trained_end_to_end(tmp_path):
     ],
 )
 def test_what_cannot_be_divided_is_said(make, message, tmp_path):
-    place = classes_alone(tmp_path / "pets")
-    loaded(f"folder:{place}")
-    make(place)
-    assert re.search(message, refused(f"folder:{place}"))
+    folder = classes_alone(tmp_path / "pets")
+    loaded(f"folder:{folder}")
+    make(folder)
+    assert re.search(message, refused(f"folder:{folder}"))
 
 
 # Tables
 
 
 @pytest.fixture
-def place(tmp_path):
+def folder(tmp_path):
     """Eight images of two kinds in one folder, and four more that nobody looked at."""
     for k, name in enumerate(SHARE):
         for i in range(8):
@@ -271,22 +271,22 @@ SPLIT = [f"{row},{SIDES[i % 8]}" for i, row in enumerate(ROWS)]
     "header", ["file,label", "Filename,Class", "path,target", "image path,LABEL", " img , category "]
 )
 @pytest.mark.parametrize("kind", ["csv", "photographs"])
-def test_a_table_names_images_and_their_labels(header, kind, place):
-    file = table(place, [*ROWS, *(f"img/00{i}.png," for i in range(4))], header)
+def test_a_table_names_images_and_their_labels(header, kind, folder):
+    file = table(folder, [*ROWS, *(f"img/00{i}.png," for i in range(4))], header)
     images = loaded(f"{kind}:{file}", 12)
     assert images.classes == SHARE and counts(images.test_y) == [2, 2] and counts(images.train_y) == [6, 6]
     assert images.train_y[12:].tolist() == [-1] * 4 and images.name == f"{kind}:{file}"
     rows = list(reversed(ROWS))
-    again = loaded(f"{kind}:{table(place, rows, header, name='other.csv')}", 12)
+    again = loaded(f"{kind}:{table(folder, rows, header, name='other.csv')}", 12)
     assert sides(again)[1] == sides(images)[1], "the same images are tested in every order"
 
 
-def test_a_table_says_what_is_for_what(place):
-    file = table(place, [*SPLIT, "img/000.png,,", "img/001.png,,train", "img/002.png,,unlabelled"], "file,label,split")
+def test_a_table_says_what_is_for_what(folder):
+    file = table(folder, [*SPLIT, "img/000.png,,", "img/001.png,,train", "img/002.png,,unlabelled"], "file,label,split")
     images = loaded(f"csv:{file}")
     assert counts(images.train_y) == [5, 5] and counts(images.test_y) == [2, 2] and counts(images.val_y) == [1, 1]
     assert (images.train_y == -1).sum() == 3
-    few = loaded(f"csv:{table(place, [row for row in SPLIT if not row.endswith('test')], 'file,label,split')}")
+    few = loaded(f"csv:{table(folder, [row for row in SPLIT if not row.endswith('test')], 'file,label,split')}")
     assert few.val_x is None and counts(few.test_y) == [1, 1], "without test images those for validation are tested"
 
 
@@ -304,22 +304,22 @@ def test_a_table_says_what_is_for_what(place):
         {"change": lambda row: f"./{row} "},
     ],
 )
-def test_tables_of_all_programs(how, place):
+def test_tables_of_all_programs(how, folder):
     change = how.pop("change", str)
-    images = loaded(f"csv:{table(place, [change(row) for row in ROWS], **how)}")
+    images = loaded(f"csv:{table(folder, [change(row) for row in ROWS], **how)}")
     assert counts(images.train_y) == [6, 6] and counts(images.test_y) == [2, 2]
 
 
-def test_labels_that_are_numbers_are_sorted_by_value(place):
+def test_labels_that_are_numbers_are_sorted_by_value(folder):
     rows = [f"img/cat{i}.png,{label}" for i, label in enumerate([10, 10, 10, 9, 9, 9])]
-    assert loaded(f"csv:{table(place, rows)}").classes == ("9", "10")
+    assert loaded(f"csv:{table(folder, rows)}").classes == ("9", "10")
 
 
-def test_paths_start_at_the_table_or_are_whole(place, tmp_path, monkeypatch):
-    (place / "tables").mkdir()
-    rows = [f"../{row}" if i % 2 else f"{place}/{row}" for i, row in enumerate(ROWS)]
-    file = table(place / "tables", rows)
-    monkeypatch.chdir(place)
+def test_paths_start_at_the_table_or_are_whole(folder, tmp_path, monkeypatch):
+    (folder / "tables").mkdir()
+    rows = [f"../{row}" if i % 2 else f"{folder}/{row}" for i, row in enumerate(ROWS)]
+    file = table(folder / "tables", rows)
+    monkeypatch.chdir(folder)
     by_name, whole = loaded("csv:tables/labels.csv"), loaded(f"csv:{file}")
     assert counts(whole.train_y) == [6, 6] and by_name.fingerprint() == whole.fingerprint()
 
@@ -353,9 +353,9 @@ def test_paths_start_at_the_table_or_are_whole(place, tmp_path, monkeypatch):
         ([*ROWS[:9], "img/dog1.png,dog"][:9], "file,label", "class dog has 1 image"),
     ],
 )
-def test_what_is_wrong_with_a_table_is_one_sentence(rows, header, message, place):
-    loaded(f"csv:{table(place, ROWS, name='good.csv')}")
-    assert re.search(message, refused(f"csv:{table(place, rows, header)}"))
+def test_what_is_wrong_with_a_table_is_one_sentence(rows, header, message, folder):
+    loaded(f"csv:{table(folder, ROWS, name='good.csv')}")
+    assert re.search(message, refused(f"csv:{table(folder, rows, header)}"))
 
 
 @pytest.mark.parametrize(
@@ -367,49 +367,49 @@ def test_what_is_wrong_with_a_table_is_one_sentence(rows, header, message, place
         (b"file,label\nimg/\0.png,cat\n", "are not there|is no CSV file"),
     ],
 )
-def test_what_is_no_table_of_text(content, message, place):
-    loaded(f"csv:{table(place, ROWS, name='good.csv')}")
-    (place / "bad.csv").write_bytes(content)
-    assert re.search(message, refused(f"csv:{place / 'bad.csv'}"))
-    assert "there is no file" in refused(f"csv:{place / 'none.csv'}")
-    assert f"write folder:{place}" in refused(f"csv:{place}")
+def test_what_is_no_table_of_text(content, message, folder):
+    loaded(f"csv:{table(folder, ROWS, name='good.csv')}")
+    (folder / "bad.csv").write_bytes(content)
+    assert re.search(message, refused(f"csv:{folder / 'bad.csv'}"))
+    assert "there is no file" in refused(f"csv:{folder / 'none.csv'}")
+    assert f"write folder:{folder}" in refused(f"csv:{folder}")
     assert "csv:FILE" in refused("csv:")
 
 
-def test_a_table_of_files_that_cannot_be_read_counts_them(place):
-    (place / "img" / "phone.heic").write_bytes(b"heic")
+def test_a_table_of_files_that_cannot_be_read_counts_them(folder):
+    (folder / "img" / "phone.heic").write_bytes(b"heic")
     with pytest.warns(UserWarning, match=r"1 file is left out, no images that are read: 1 .heic; save .heic as .jpg"):
-        images = loaded(f"csv:{table(place, [*ROWS, 'img/phone.heic,cat'])}")
+        images = loaded(f"csv:{table(folder, [*ROWS, 'img/phone.heic,cat'])}")
     assert counts(images.train_y) == [6, 6]
 
 
-def test_a_table_without_any_label_is_for_pretraining(place):
-    file = table(place, [f"{row.split(',')[0]}," for row in ROWS])
+def test_a_table_without_any_label_is_for_pretraining(folder):
+    file = table(folder, [f"{row.split(',')[0]}," for row in ROWS])
     loaded(f"csv:{file}")
     assert "has no labelled images" in untrained(dataset=f"csv:{file}")
     assert trained(dataset=f"csv:{file}", method="simclr")["labels"] == 0
 
 
-def test_what_is_kept_of_one_table_stays_beside_another(place, monkeypatch):
+def test_what_is_kept_of_one_table_stays_beside_another(folder, monkeypatch):
     monkeypatch.setattr(cache, "FEW", 4)
-    monkeypatch.setenv("KDLAB_CACHE", str(place.parent / "kept"))
+    monkeypatch.setenv("KDLAB_CACHE", str(folder.parent / "kept"))
     for name, rows in {"a.csv": ROWS, "b.csv": [row for row in ROWS if "7" not in row]}.items():
-        loaded(f"csv:{table(place, rows, name=name)}")
+        loaded(f"csv:{table(folder, rows, name=name)}")
     assert len(kdlab.data.kept()) == 2, "neither is decoded again when the other was read"
-    loaded(f"csv:{place / 'a.csv'}")
-    table(place, SPLIT, "file,label,split", name="a.csv")
-    assert counts(loaded(f"csv:{place / 'a.csv'}").train_y) == [5, 5], "other sides of the same files"
+    loaded(f"csv:{folder / 'a.csv'}")
+    table(folder, SPLIT, "file,label,split", name="a.csv")
+    assert counts(loaded(f"csv:{folder / 'a.csv'}").train_y) == [5, 5], "other sides of the same files"
     assert len(kdlab.data.kept()) == 2, "of an older table nothing stays"
 
 
-def test_a_table_is_trained_end_to_end(place):
-    own = {"dataset": f"csv:{table(place, [*ROWS, *(f'img/00{i}.png,' for i in range(4))])}"}
+def test_a_table_is_trained_end_to_end(folder):
+    own = {"dataset": f"csv:{table(folder, [*ROWS, *(f'img/00{i}.png,' for i in range(4))])}"}
     first = trained(**own)
     assert first.folder.name.startswith("csv_labels.csv-") and first["labels"] == 10
     assert trained(**own, method="litenet_ssd", labels=4, teacher=config(**TINY, **own))["labels"] == 4
     assert trained(**own, method="kd", teacher=config(**TINY, **own))["test/accuracy"] >= 0
     load.cache_clear()
-    table(place, [ROWS[0].replace("cat", "dog", 2).replace("img/dog", "img/cat"), *ROWS[1:]])
+    table(folder, [ROWS[0].replace("cat", "dog", 2).replace("img/dog", "img/cat"), *ROWS[1:]])
     assert trained(**own).folder != first.folder, "another label is another run"
 
 

@@ -38,10 +38,10 @@ def uneven(tmp_path):
     load.cache_clear()
 
 
-def batches_of(place, workers, monkeypatch, views=("weak",), shared=None, **options):
+def batches_of(folder, workers, monkeypatch, views=("weak",), shared=None, **options):
     monkeypatch.setenv("KDLAB_WORKERS", str(workers))
     load.cache_clear()
-    images = load(f"photographs:{place}", 16)
+    images = load(f"photographs:{folder}", 16)
     family = kdlab.AUGMENTATIONS["photographs"]
     return Batches(
         split(images, validation=0.2),
@@ -152,9 +152,9 @@ def test_an_evaluation_sees_the_same_memory_layout_with_any_number_of_workers(wo
     assert images[:0].shape == (0, 3, 16, 16) and images[np.int64(1)].shape == (3, 16, 16)
 
 
-def small(place, **fields):
+def small(folder, **fields):
     """A run of a moment on photographs."""
-    tiny = {**TINY, "dataset": f"photographs:{place}", "size": 16, "steps": 4, "epochs": 1, "batch": 4, "labels": None}
+    tiny = {**TINY, "dataset": f"photographs:{folder}", "size": 16, "steps": 4, "epochs": 1, "batch": 4, "labels": None}
     return Config(**{**tiny, **fields})
 
 

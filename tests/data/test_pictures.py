@@ -38,8 +38,8 @@ def folder_of(root, picture, ending="png"):
     file = write(Path(root) / "train" / "cat" / f"a.{ending}", picture)
     height, width = (24, 40) if picture.shown is None else picture.shown.shape[:2]
     other = Picture(png(np.full((height, width), 128, np.uint8), 8, 0), None)
-    for place in ("train/dog", "test/cat", "test/dog"):
-        write(Path(root) / place / "b.png", other)
+    for directory in ("train/dog", "test/cat", "test/dog"):
+        write(Path(root) / directory / "b.png", other)
     return file
 
 
@@ -153,8 +153,8 @@ def test_damage_is_never_a_traceback(root, kind, seed, places):
     ending, make = CASES[kind]
     picture = make(Scene(seed))
     content = bytearray(picture.content)
-    for place in places:
-        content[int(place * len(content))] ^= 0xFF
+    for directory in places:
+        content[int(directory * len(content))] ^= 0xFF
     file = folder_of(root, Picture(bytes(content), picture.shown), ending)
     refused(root, file, size=8)
 
@@ -223,14 +223,14 @@ def test_names_of_every_kind_are_read(tmp_path):
 
 
 @contextmanager
-def pipe(place):
+def pipe(directory):
     """A pipe that somebody writes into whenever it is opened, so that a reader that opens it comes back."""
-    os.mkfifo(place)
+    os.mkfifo(directory)
     done = threading.Event()
 
     def feed():
         while not done.is_set():
-            with suppress(BrokenPipeError), place.open("wb", buffering=0) as end:
+            with suppress(BrokenPipeError), directory.open("wb", buffering=0) as end:
                 end.write(b"no image" * 10)
 
     thread = threading.Thread(target=feed)
@@ -239,24 +239,24 @@ def pipe(place):
         yield
     finally:
         done.set()
-        end = os.open(place, os.O_RDONLY | os.O_NONBLOCK)  # lets the writer go
+        end = os.open(directory, os.O_RDONLY | os.O_NONBLOCK)  # lets the writer go
         thread.join()
         os.close(end)
 
 
 @contextmanager
-def listening(place):
+def listening(directory):
     with socket.socket(socket.AF_UNIX) as server:
         before = Path.cwd()
-        os.chdir(place.parent)  # the name of a socket is short
-        server.bind(place.name)
+        os.chdir(directory.parent)  # the name of a socket is short
+        server.bind(directory.name)
         os.chdir(before)
         yield
 
 
 @contextmanager
-def device(place):
-    place.symlink_to(os.devnull)
+def device(directory):
+    directory.symlink_to(os.devnull)
     yield
 
 

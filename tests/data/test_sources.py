@@ -32,8 +32,8 @@ def data_root(tmp_path, monkeypatch):
 
 
 def real(*names):
-    place = Path(os.environ.get("KDLAB_DATA", "data"))
-    there = any((place / name).is_dir() for name in names)
+    directory = Path(os.environ.get("KDLAB_DATA", "data"))
+    there = any((directory / name).is_dir() for name in names)
     return pytest.mark.skipif(not there, reason=f"no {' or '.join(names)} under KDLAB_DATA")
 
 
@@ -141,7 +141,7 @@ def test_stl10_with_and_without_unlabelled_images_is_split_alike(data_root, monk
 
 
 def test_tiny_imagenet_layout(data_root):
-    place = write_tiny(data_root)
+    directory = write_tiny(data_root)
     images = load("tiny-imagenet")
     assert images.train_x.shape == (12, 3, 64, 64) and images.test_x.shape == (3, 3, 64, 64)
     assert images.train_y.tolist() == [0] * 4 + [1] * 4 + [2] * 4 and images.test_y.tolist() == [2, 1, 0]
@@ -150,7 +150,7 @@ def test_tiny_imagenet_layout(data_root):
     assert (centre[5] - torch.tensor([60, 40, 200])).abs().max() < 4
     assert (centre[3] == centre[3, 0]).all() and (images.test_x[2, :, 9, 9].int() - 100).abs().max() < 3
     for file in ("wnids.txt", "words.txt"):
-        (place / file).unlink()
+        (directory / file).unlink()
     load.cache_clear()
     smaller = load("tiny-imagenet", 32)
     assert smaller.classes == IDS and torch.equal(smaller.test_y, images.test_y) and smaller.test_x.shape[-1] == 32

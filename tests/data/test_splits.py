@@ -210,13 +210,13 @@ def test_resizing_keeps_the_rest_and_changes_the_fingerprint():
 
 
 def write(root, part, name, size=(8, 8), mode="L", count=3):
-    place = root / part / name
-    place.mkdir(parents=True, exist_ok=True)
+    directory = root / part / name
+    directory.mkdir(parents=True, exist_ok=True)
     for i in range(count):
         shape = size if mode == "L" else (*size, 3)
         array = np.random.default_rng([len(part), i, ord(name[0])]).integers(0, 256, shape, dtype=np.uint8)
-        Image.fromarray(array).save(place / f"{i}.png")
-    return place
+        Image.fromarray(array).save(directory / f"{i}.png")
+    return directory
 
 
 @pytest.fixture

@@ -83,8 +83,8 @@ def test_a_table_of_files_and_what_it_names_are_looked_at_anew(tmp_path, monkeyp
             return str(error), ""
         return len(images.train_y), images.fingerprint()
 
-    for place in ("one", "other"):
-        table(tmp_path / place, 3)
+    for folder in ("one", "other"):
+        table(tmp_path / folder, 3)
     monkeypatch.chdir(tmp_path / "one")
     first = look()
     table(tmp_path / "one", 5)
@@ -115,30 +115,30 @@ def test_a_relative_path_is_that_of_the_current_folder(tmp_path, monkeypatch):
 
 def write_mnist(root, count):
     """Files of MNIST's format with random images of all ten classes."""
-    place = root / "MNIST" / "raw"
-    place.mkdir(parents=True, exist_ok=True)
+    folder = root / "MNIST" / "raw"
+    folder.mkdir(parents=True, exist_ok=True)
     for part in ("train", "t10k"):
         pixels, labels = DRAW.integers(0, 256, (count, 28, 28), dtype=np.uint8), np.arange(count, dtype=np.uint8) % 10
         for name, kind, array in (("images-idx3", 3, pixels), ("labels-idx1", 1, labels)):
             head = np.array([0x800 + kind, *array.shape], ">i4").tobytes()
-            (place / f"{part}-{name}-ubyte").write_bytes(head + array.tobytes())
+            (folder / f"{part}-{name}-ubyte").write_bytes(head + array.tobytes())
 
 
 def test_another_data_root_and_other_files_in_it_are_other_images(tmp_path, monkeypatch):
     counts = []
-    for place, count in (("a", 20), ("b", 30), ("b", 40), ("a", None)):
+    for folder, count in (("a", 20), ("b", 30), ("b", 40), ("a", None)):
         if count:
-            write_mnist(tmp_path / place, count)
-        monkeypatch.setenv("KDLAB_DATA", str(tmp_path / place))
+            write_mnist(tmp_path / folder, count)
+        monkeypatch.setenv("KDLAB_DATA", str(tmp_path / folder))
         counts.append(len(load("mnist").train_y))
     assert counts == [20, 30, 40, 20]
 
 
 def test_a_folder_under_another_data_root_is_another_folder(tmp_path, monkeypatch):
     counts = []
-    for place, count in (("a", 3), ("b", 5)):
-        write(tmp_path / place / "pets", count)
-        monkeypatch.setenv("KDLAB_DATA", str(tmp_path / place))
+    for folder, count in (("a", 3), ("b", 5)):
+        write(tmp_path / folder / "pets", count)
+        monkeypatch.setenv("KDLAB_DATA", str(tmp_path / folder))
         counts.append(len(load("folder:pets").train_y))
     assert counts == [6, 10]
 

@@ -259,12 +259,12 @@ def counted(root, studies=MEASURED):
     return {name: (int(fresh), int(stale)) for name, fresh, stale in map(str.split, done.stdout.splitlines())}
 
 
-def copied(place):
+def copied(directory):
     """A copy of the package, with the committed evidence beside it."""
-    shutil.copytree(PACKAGE, place / "kdlab")
-    shutil.copytree(PACKAGE.parent / "figures" / "data", place / "figures" / "data")
-    shutil.copy(PACKAGE.parent / "pyproject.toml", place)  # by which it is a checkout
-    return place
+    shutil.copytree(PACKAGE, directory / "kdlab")
+    shutil.copytree(PACKAGE.parent / "figures" / "data", directory / "figures" / "data")
+    shutil.copy(PACKAGE.parent / "pyproject.toml", directory)  # by which it is a checkout
+    return directory
 
 
 @pytest.mark.skipif(not MEASURED, reason="no evidence lies beside the package")
@@ -463,10 +463,10 @@ def test_assembled_methods_of_one_config_are_equal():
 
 def test_a_folder_is_known_by_its_name_and_images_not_by_its_path(tmp_path, monkeypatch):
     for part, name in itertools.product(("train", "test"), ("cats", "dogs")):
-        place = tmp_path / "pets" / part / name
-        place.mkdir(parents=True)
+        directory = tmp_path / "pets" / part / name
+        directory.mkdir(parents=True)
         for i in range(6):
-            Image.new("L", (8, 8), 40 * i).save(place / f"{i}.png")
+            Image.new("L", (8, 8), 40 * i).save(directory / f"{i}.png")
     monkeypatch.chdir(tmp_path)
     assert key(Config(dataset="folder:pets")) == key(Config(dataset=f"folder:{tmp_path / 'pets'}"))
 

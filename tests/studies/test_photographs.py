@@ -22,26 +22,26 @@ from kdlab.studies import evidence
 DRAW = np.random.default_rng(0)
 
 
-def write_folder(place, classes=10, train=4, test=2):
+def write_folder(folder, classes=10, train=4, test=2):
     """PATH/train/CLASS/*.jpg and PATH/test/CLASS/*.jpg, of 16 pixels."""
     for part, count in (("train", train), ("test", test)):
         for k in range(classes):
-            (place / part / f"c{k}").mkdir(parents=True)
+            (folder / part / f"c{k}").mkdir(parents=True)
             for i in range(count):
                 pixels = DRAW.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(place / part / f"c{k}" / f"{i}.jpg")
-    return place
+                Image.fromarray(pixels).save(folder / part / f"c{k}" / f"{i}.jpg")
+    return folder
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A data root with nothing in it, and no evidence."""
-    place = tmp_path / "data"
-    place.mkdir()
-    monkeypatch.setenv("KDLAB_DATA", str(place))
+    folder = tmp_path / "data"
+    folder.mkdir()
+    monkeypatch.setenv("KDLAB_DATA", str(folder))
     monkeypatch.setenv("KDLAB_FIGURES", str(tmp_path / "figures"))
     load.cache_clear()
-    yield place
+    yield folder
     load.cache_clear()
 
 

@@ -25,10 +25,10 @@ def published_files(small_files, tmp_path_factory):
     write_tiny(root)
     for part in ("train", "val"):
         for k, wnid in enumerate(("n01440764", "n01443537")):
-            place = root / "imagenet" / part / wnid
-            place.mkdir(parents=True)
+            directory = root / "imagenet" / part / wnid
+            directory.mkdir(parents=True)
             for i in range(12):
-                Image.new("RGB", (260, 240), (90 * k, 20 * i, 100)).save(place / f"{wnid}_{i}.JPEG")
+                Image.new("RGB", (260, 240), (90 * k, 20 * i, 100)).save(directory / f"{wnid}_{i}.JPEG")
     folder = root / "hub" / "checkpoints"
     torch.save(get_model("resnet34").state_dict(), folder / "weights.pth")
     digest = hashlib.sha256((folder / "weights.pth").read_bytes()).hexdigest()

@@ -174,11 +174,11 @@ def test_explorers_of_a_folder_whose_classes_have_odd_names(runs, monkeypatch):
     names = ["$\\frac{$", "_hidden<b>", "\u202egnp כלב " + "x" * 150]
     for part in ("train", "test"):
         for label, name in enumerate(names):
-            place = runs / "images" / part / name
-            place.mkdir(parents=True)
+            directory = runs / "images" / part / name
+            directory.mkdir(parents=True)
             for i in range(4):
                 pixels = np.full((8, 8), 60 * label + 10 * i + 3 * (part == "test"), np.uint8)
-                Image.fromarray(pixels).save(place / f"{i}.png")
+                Image.fromarray(pixels).save(directory / f"{i}.png")
     few = {**TINY, "labels": 6, "batch": 6, "validation": 0, "augment": "none"}
     result = tried(lambda: kdlab.run(Config(dataset=f"folder:{runs / 'images'}", **few)))
     assert tried(lambda: widgets.temperature(result, result)).set(T=2.0).png
