@@ -60,18 +60,16 @@ def undisturbed():
         return numbers(results_of(run_all(CONFIGS, workers=options.workers)))
 
 
-def workers():
-    """Return the workers of a sweep in this process: what its fork server has forked."""
-    return [worker for server in psutil.Process().children() for worker in server.children()]
-
-
 def killed_workers():
+    """Kill a worker at a time, and each tenth time the server that forks them, with which all of them end."""
     stop, kills = threading.Event(), []
 
     def killing():
         while not stop.wait(options.every):
-            if there := workers():
-                random.choice(there).kill()
+            servers = psutil.Process().children()
+            workers = [worker for server in servers for worker in server.children()]
+            if workers:
+                random.choice(servers if len(kills) % 10 == 9 else workers).kill()
                 kills.append(time.monotonic())
 
     thread = threading.Thread(target=killing)

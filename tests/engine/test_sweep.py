@@ -128,26 +128,6 @@ def test_a_killed_worker_is_replaced_and_its_run_goes_on(trial, tmp_path, monkey
     assert numbers(results[0]) == expected and not list((tmp_path / "killed").glob(".*"))
 
 
-def test_when_the_fork_server_is_killed_another_one_starts_and_everything_goes_on(trial, monkeypatch):
-    (folder, config), begin = trial, cluster.Local._begin
-    (folder / "wait").touch()
-
-    def begun(local, i):
-        begin(local, i)
-        if i == 1 and (folder / "wait").exists():
-            threading.Thread(target=lambda: (until((folder / "epochs").exists), disturb(local))).start()
-
-    def disturb(local):
-        before = list(local.workers.values())
-        local.servers[0].kill()
-        until(lambda: all(map(cluster._is_gone, before)))
-        (folder / "wait").unlink()
-
-    monkeypatch.setattr(cluster.Local, "_begin", begun)
-    results = results_of(run_all([config, Config(**TINY)], workers=2))
-    assert [each["epochs"] for each in results] == [3, 3]
-
-
 def test_workers_that_cannot_start_are_an_error_that_says_why(runs, monkeypatch):
     monkeypatch.setattr(cluster, "DEATHS", 0)
     monkeypatch.setattr(sys, "executable", "/bin/false")
