@@ -86,6 +86,11 @@ def below(process):
         return []
 
 
+def trainer(nanny):
+    """Return the worker below a nanny: the largest of its processes."""
+    return max(below(nanny), key=lambda each: each.memory_info().rss)
+
+
 def start_worker(stack, host):
     output = ["--no-dashboard", "--nthreads", "1", "--memory-limit", "0"]
     return start(
@@ -118,20 +123,19 @@ def disturbed():
         client = start(stack, first, *sys.argv, "--client", stderr=None)
         for host in HOSTS:
             until_the_next_run()
-            process = max(below(workers[host]), key=lambda each: each.memory_info().rss)
-            process.kill()  # its nanny starts another one
+            trainer(workers[host]).kill()  # its nanny starts another one
             say(f"{trained()} runs are stored; a worker on {HOSTS[host]} was killed")
         until_the_next_run()
+        process = trainer(workers[second])
         ip("-n", second, "link", "set", "cable", "down")
         began = time.monotonic()
         say(f"{trained()} runs are stored; {HOSTS[second]} was cut off")
-        until(lambda: workers[second].poll() is not None or time.monotonic() - began > 120)
-        state = "goes on" if workers[second].poll() is None else "has ended"
+        until(lambda: not process.is_running() or time.monotonic() - began > 120)
+        state = "goes on" if process.is_running() else "has ended"
         say(f"{trained()} runs are stored; after {time.monotonic() - began:.0f} s its worker {state}")
         ip("-n", second, "link", "set", "cable", "up")
-        if workers[second].poll() is not None:
-            start_worker(stack, second)
-            say(f"{HOSTS[second]} is back, with a new worker")
+        start_worker(stack, second)
+        say(f"{HOSTS[second]} is back, with a new worker")
         return client.wait()
 
 
