@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..core.arithmetic import full
 from ..core.errors import Error
+from ..core.moving import to_device
 
 
 def own_column(A: Tensor) -> Tensor:
@@ -43,7 +44,7 @@ def select(reference: Tensor, target: Tensor, ratio: float) -> Tensor:
 
     `reference` (R, K) are the teacher's logits or cosines, `target` (R,) the true columns. The rank of a row is the
     number of entries above that of its target. All rows of rank 0 are kept, and of the n others the int(n * ratio), in
-    single precision, with the smallest rank, equal ranks in their order. Returns a mask (R,) of the rows kept, for
+    double precision, with the smallest rank, equal ranks in their order. Returns a mask (R,) of the rows kept, for
     `selective_kd`.
     Ratio 1 keeps all rows, 0 the right ones.
     """
@@ -51,5 +52,7 @@ def select(reference: Tensor, target: Tensor, ratio: float) -> Tensor:
         raise Error(f"ratio {ratio} of selective transfer: choose from 0 to 1")
     rank = (reference > reference.gather(1, target[:, None])).sum(1)
     correct = (rank == 0).sum()
-    kept = correct + ((len(rank) - correct) * ratio).long()
+    # Multiplied on the host, for each n that there may be: not every device has double precision
+    counts = to_device(torch.tensor([int(n * ratio) for n in range(len(rank) + 1)]), rank.device)
+    kept = correct + counts.gather(0, (len(rank) - correct)[None])
     return rank.argsort(stable=True).argsort() < kept

@@ -70,6 +70,13 @@ def test_similarity():
     assert losses.similarity(0 * a, b).abs().max() == 0
 
 
+@pytest.mark.parametrize("n, ratio", [(100, 0.29), (50, 0.58), (1000, 0.001), (7, 1 / 7)])
+def test_select_counts_as_python_does(n, ratio):
+    """100 * 0.29 is 28.999..., and 29 in single precision."""
+    wrong = torch.tensor([[0.0, 1.0]]).repeat(n, 1)
+    assert losses.select(wrong, wrong.argmin(1), ratio).sum() == int(n * ratio)
+
+
 def test_select():
     A = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.6, 0.5], [0.1, 0.7], [0.8, 0.3], [0.4, 0.5]])
     own = losses.own_column(A)
