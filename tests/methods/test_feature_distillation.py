@@ -1,6 +1,7 @@
 """SEED, CompRess and SimReg: queues, slow copies and heads; teachers of any method; what they log."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch.nn.functional import normalize
 
 import kdlab
 from kdlab import METHODS, Config, Error, losses, metrics
+from kdlab.data import load
 from kdlab.methods.common.features import EpochMean
 from kdlab.models import build
 
@@ -191,3 +193,14 @@ def test_a_network_that_a_student_of_features_becomes(runs):
     start = kdlab.assemble(tuned).method.model
     assert chain.config.start == student and start.stem.state_dict().keys() == before.keys()
     assert kdlab.run(Config(method="kd", **few, teacher=tuned))["epochs"] == 1
+
+
+def test_a_teacher_of_features_may_know_other_classes(monkeypatch):
+    digits = load("digits")
+    odd = replace(digits, name="odd", classes=("even", "odd"), train_y=digits.train_y % 2, test_y=digits.test_y % 2)
+    monkeypatch.setitem(kdlab.DATASETS, "odd", lambda: odd)
+    few = {"model": "resnet8", **TINY}
+    teacher = Config(dataset="odd", **few)
+    assert kdlab.assemble(Config(method="simreg", teacher=teacher, **few)).method.teacher.num_classes == 2
+    with pytest.raises(Error, match="the teacher knows 2 classes and digits has 10"):
+        kdlab.assemble(Config(method="kd", teacher=teacher, **few))
