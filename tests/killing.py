@@ -33,7 +33,7 @@ def killed(config, monkeypatch, epoch, moment="log"):
 def outcome(config, root, monkeypatch):
     monkeypatch.setenv("KDLAB_RUNS", str(root))
     result = kdlab.run(config)
-    log = result.log().drop(columns=["seconds", "images_per_second"])
+    log = result.log().drop(columns=["seconds", "images_per_second"], errors="ignore")
     metrics = {k: v for k, v in result.metrics.items() if k not in ("seconds", "cpu_seconds", "environment")}
     parts = {f"{name}.{k}": v for name, part in result.parts().items() for k, v in part.state_dict().items()}
     return result.network().state_dict() | parts, log, metrics

@@ -9,6 +9,7 @@ from kdlab.data import load
 from kdlab.experiment.catalogue import pipeline
 
 TRAINED = [key for key, method in METHODS.items() if method.network is None]  # all but the control
+EPOCHS = [key for key in TRAINED if not METHODS[key].fits_head]  # and but a probe, which is fitted at once
 TINY = {"labels": 20, "width": 0.125, "epochs": 3, "steps": 2, "batch": 8}
 TEACHER = Config(model="resnet18", **TINY)
 ON_DIGITS = {"real_images": {"dataset": "digits", "photographs": None}}  # studies of other data, on these

@@ -57,6 +57,8 @@ def run_(
         print(json.dumps({"metrics": metrics, "config": config, "folder": str(result.folder)}, indent=1))
         return
     print_metrics(result.metrics)
+    if result.config.internet:
+        say(f"{'note':18} {result.config.internet}")
     say(f"{'folder':18} {result.folder}")
 
 

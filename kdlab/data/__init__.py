@@ -20,11 +20,14 @@ from .batches import SAMPLINGS, Batch, Batches, Normalise
 from .cache import clear
 from .cache import sizes as kept
 from .csv_file import csv_file, named_in, tabled
+from .files import Ranges, decode
 from .folders import folder, listed, tiny_imagenet
 from .imagenet import imagenet, photographs, photographs_listing
 from .images import Images, ImageSet, Recorded
+from .kept import KeptRows
 from .listing import Listing, NotRead
-from .photographs import Pixels, pick
+from .photographs import Photographs, Pixels, pick
+from .resizing import resized_when_read
 from .sources import PLACES, cifar10, cifar100, digits, fashion_mnist, mnist, stl10
 from .splits import NOISES, Split, split
 
@@ -188,6 +191,24 @@ class Loading:
 load = Loading()
 
 
+def load_for_frozen(name: str, size: int | None) -> ImageSet:
+    """Load a data set for a network that reads every image at `size` once.
+
+    Images that are smaller are brought to that size when they are read; where they would be decoded at a larger size
+    than that, or have several, they are decoded to it as `load` does.
+    """
+    files = files_of(name) if size is not None else None
+    first = next((file for listed in files.parts.values() for file, _ in listed), None) if files else None
+    if size is None or (first is not None and min(decode(first, None, Ranges()).shape[:2]) >= size):
+        return load(name, size)
+    try:
+        images = load(name)
+    except Error:  # of files of several sizes, or of none: `load` says which
+        return load(name, size)
+    smaller = max(images.train_x.shape[2:]) < size and not isinstance(images.train_x, Photographs)
+    return resized_when_read(images, size) if smaller else load(name, size)
+
+
 def _state(key: str, part: str) -> str | None:
     """Return the state of a data set's files; None where it is not known."""
     if DATASETS[key] is not BUILT_IN.get(key):
@@ -249,6 +270,7 @@ __all__ = [
     "Batches",
     "ImageSet",
     "Images",
+    "KeptRows",
     "Listing",
     "Normalise",
     "NotRead",
@@ -263,6 +285,7 @@ __all__ = [
     "is_here",
     "kept",
     "load",
+    "load_for_frozen",
     "ops",
     "origin",
     "overlap",

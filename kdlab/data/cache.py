@@ -73,7 +73,7 @@ def decoded(
     images = _read(path, parts, make)
     if images is None:
         try:
-            with _held(path.parent, key, f"the images of {root}"):
+            with held(path.parent, key, f"decoding the images of {root}"):
                 images = _read(path, parts, make) or _build(path, parts, size, channels, make, needed)
                 _remove(file for file in _ours() if f"-{key}-" in file.name and file != path)
         except NoRoomError as error:
@@ -253,10 +253,10 @@ def _in_memory(files: Sequence[str], size: int | None, channels: int) -> Tensor:
 
 
 @contextmanager
-def _held(root: Path, key: str, what: str) -> Iterator[None]:
-    """Hold the lock of a data set, so that one process builds it.
+def held(root: Path, key: str, doing: str) -> Iterator[None]:
+    """Hold the lock of a file of the cache, so that one process builds it.
 
-    A second one warns and waits.
+    A second one warns of what the first is `doing`, and waits.
     """
     with ExitStack() as held:
         try:
@@ -265,7 +265,7 @@ def _held(root: Path, key: str, what: str) -> Iterator[None]:
             try:
                 held.enter_context(lock.acquire(timeout=SILENT_SECONDS))
             except Timeout:
-                waiting = f"another process is decoding {what}: waiting for it; an interrupt gives up"
+                waiting = f"another process is {doing}: waiting for it; an interrupt gives up"
                 warnings.warn(waiting, stacklevel=5)
                 held.enter_context(lock.acquire())
         except (OSError, NotImplementedError) as error:

@@ -29,6 +29,8 @@ class Split:
     val_x: Pixels
     val_y: Tensor
     truth: Tensor  # int64 (n,), the labels without noise and budget, -1 = the data set itself has none
+    rows: Tensor  # int64 (n,), where the images of `x` stand in the data set's train_x
+    val_rows: Tensor | None  # the same of `val_x`; None where the data set itself brings validation images
 
     @property
     def labelled(self) -> Tensor:
@@ -84,7 +86,7 @@ def split(
     keep = torch.ones(len(images.train_y), dtype=torch.bool)
     if images.val_x is not None and images.val_y is not None:
         held = [0] * count
-        val_x, val_y = images.val_x, images.val_y
+        val_x, val_y, val_rows = images.val_x, images.val_y, None
     else:
         held = [round(validation * len(rows)) for rows in members]
         of_each = [rows[len(rows) - h :] for rows, h in zip(members, held, strict=True)]
@@ -107,7 +109,8 @@ def split(
     keep &= ~torch.isin(images.train_y, torch.tensor(list(omit), dtype=images.train_y.dtype))
     if not keep.any():
         raise Error(f"omit={tuple(omit)} leaves no image to train on")
-    return Split(images, pick(images.train_x, keep), visible[keep], val_x, val_y, images.train_y[keep])
+    x, rows = pick(images.train_x, keep), keep.nonzero()[:, 0]
+    return Split(images, x, visible[keep], val_x, val_y, images.train_y[keep], rows, val_rows)
 
 
 def _number(name: str, value: Any) -> Any:

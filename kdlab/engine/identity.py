@@ -25,6 +25,7 @@ from ..experiment.config import Config
 from ..experiment.optimizers import OPTIMIZERS
 from ..methods import METHODS, Distill, Method
 from ..metrics import METRICS, monitored
+from ..metrics.probes import linear_layer, linear_probe
 from ..models import MODELS
 from .code import code_text, digest, file_digest, global_reads
 
@@ -34,6 +35,7 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None))
 LOSS_ROOMS = ("kdlab.methods", "kdlab.losses", "kdlab.core.schedules", "kdlab.core.arithmetic")
 METRIC_ROOMS = ("kdlab.metrics", "kdlab.losses")
 BASES = dict.fromkeys((Method, Distill), ("ask_teacher", "ce", "epoch", "forward", "terms", "train", "uses"))
+HEAD = (linear_probe, linear_layer)  # what fits a head in place of epochs
 # Class data that no loss reads
 DESCRIBES = {
     "paper",
@@ -46,6 +48,7 @@ DESCRIBES = {
     "mixes",
     "network",
     "instead",
+    "fits_head",
 }
 # Code further away is recorded with a result, and a change of it is reported: all files of the package but those of
 # NEAR, of which an identity has what a run uses, and those of APART, which can change no number of a run
@@ -165,8 +168,8 @@ def reseeded(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:
 def loss_code(config: Config, style: str) -> dict[str, str | None]:
     """Digest the code that makes another run when it is edited.
 
-    That is the loss, the augmentation, the metric that early stopping watches, and a network, optimiser or schedule
-    that the user wrote; of a run that trains nothing what rates it.
+    That is the loss, the augmentation, the metric that early stopping watches, what fits a head, and a network,
+    optimiser or schedule that the user wrote; of a run that trains nothing what rates it.
     """
     method, family = METHODS[config.method], AUGMENTATIONS[config.augment or style]
     roles = [*method.views, *([method.shared] if method.shared else [])]
@@ -181,6 +184,7 @@ def loss_code(config: Config, style: str) -> dict[str, str | None]:
         **{name: digest(text) for name, text in others.items() if text},
         **({"monitor": metric_code().get(monitored(config))} if config.patience is not None else {}),
         **({"accuracy": digest(source(METRICS["accuracy"].untrained, METRIC_ROOMS))} if method.network else {}),
+        **({"head": digest(source(HEAD, ("kdlab.metrics.probes",)))} if method.fits_head else {}),
     }
 
 

@@ -23,7 +23,7 @@ from .result import Result, trusted
 
 ORDER = {name: position for position, name in enumerate(Config.model_fields)}
 CHOSEN = ("optimizer_hp", "weights", "hp")  # fields with names of their own, of which a run gives some
-CODE = ("kdlab", "other code")
+CODE = ("kdlab", "note", "other code")
 
 
 def table(root: Path | str | None = None) -> pd.DataFrame:
@@ -34,8 +34,9 @@ def table(root: Path | str | None = None) -> pd.DataFrame:
     its method, that stands there, unless the method's code has changed since. `labels` is a number of images also where
     the Config has a share. Metrics and costs follow. `kdlab` is the version that trained it; runs of version 0.1, whose
     identity said nothing of the package's code, are shown but never returned by `run`. `other code` names what has
-    changed since: the code of the loss, rooms of the package. Runs of one `group` differ in their seeds alone. Folders
-    whose files are damaged are left out, and named in a warning.
+    changed since: the code of the loss, rooms of the package. `note` says whose network or teacher saw the internet.
+    Runs of one `group` differ in their seeds alone. Folders whose files are damaged are left out, and named in a
+    warning.
     """
     folder = Path(root or runs_root())
     with machine_errors(folder):
@@ -47,6 +48,7 @@ def table(root: Path | str | None = None) -> pd.DataFrame:
         fields["labels"] = numbers.pop("labels").fillna(fields["labels"])
     about = {
         "kdlab": [run.version for run in runs],
+        "note": [_note(run) for run in runs],
         "other code": [", ".join(_changed(run, code, rooms)) for run in runs],
         "group": [_group(run) for run in runs],
         "folder": [run.folder.name for run in runs],
@@ -164,6 +166,15 @@ def _method_code(key: str) -> str:
     with suppress(Error):
         return method_code(key) if key in METHODS else ""
     return ""
+
+
+def _note(run: Stored) -> str:
+    """Return `Config.internet` of a stored run."""
+    pretrained = [prefix for prefix, stage, _ in stages(run) if stage.get("pretrained")]
+    if not pretrained:
+        return ""
+    of_network = any("teacher" not in prefix for prefix in pretrained)
+    return f"its {'network' if of_network else 'teacher'} saw the internet"
 
 
 def _group(run: Stored) -> str:

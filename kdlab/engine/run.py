@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from tqdm.auto import tqdm
@@ -11,7 +10,8 @@ from ..core.errors import Error, machine_errors
 from ..core.places import bars, runs_root
 from ..experiment.config import Config
 from ..experiment.device import check_precision, fitting_threads, machine
-from ..experiment.setup import Setup, assemble, build_method, chain_images, own_generators
+from ..experiment.frozen import FrozenTeacher
+from ..experiment.setup import Setup, assemble, chain_images, own_generators
 from ..metrics import check_monitor, cost, diagnose, due, evaluate
 from ..models import evaluating
 from .identity import changed_rooms, edited_files, metric_code
@@ -130,8 +130,10 @@ def with_trained_stages(setup: Setup, folder: RunFolder) -> Setup:
             except MissingError:  # another process has just removed them, and trains this run again
                 if last:
                     raise
-    trained = {role: stage.foundation for role, stage in setup.nested.items()}
-    return replace(setup, method=build_method(setup.config, setup.images, setup.data.y, trained, setup.device))
+    setup = setup.rebuilt()
+    if isinstance(setup.method.teacher, FrozenTeacher):  # all at once, not step by step
+        setup.method.teacher.compute_all()
+    return setup
 
 
 def _complete(setup: Setup, folder: RunFolder) -> Result:
@@ -165,8 +167,13 @@ def stored(folder: RunFolder) -> Result | None:
 
 
 def step_macs(setup: Setup) -> int:
-    """Count the multiply-accumulates of a step's images, of the teacher as well."""
-    networks = filter(None, (setup.method.model, setup.method.teacher))
+    """Count the multiply-accumulates of a step's images, of the teacher as well.
+
+    One that answers for images at another size has computed before.
+    """
+    networks = [setup.method.model]
+    if setup.method.teacher is not None and not isinstance(setup.method.teacher, FrozenTeacher):
+        networks.append(setup.method.teacher)
     return setup.batches.images_per_step * sum(cost.macs(net, setup.data.x.shape[1:]) for net in networks)
 
 
@@ -176,11 +183,12 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
     if files := edited_files():
         message = f"{', '.join(files)} was edited after it was loaded: the older code trains, until Python starts anew"
         warnings.warn(message, stacklevel=4)
-    if config.steps is None and 0 < config.epochs * batches.steps < FEW_STEPS:
-        message = f"{config.epochs * batches.steps} steps in all are few to learn from: give steps=10 or more epochs"
+    steps = 0 if method.fits_head else config.epochs * batches.steps
+    if config.steps is None and 0 < steps < FEW_STEPS:
+        message = f"{steps} steps in all are few to learn from: give steps=10 or more epochs"
         warnings.warn(message, stacklevel=4)
     name = f"{config.method} {config.model} seed {config.seed}"
-    with tqdm(total=config.epochs * batches.steps, desc=name, unit="step", leave=False, disable=bars()) as bar:
+    with tqdm(total=steps, desc=name, unit="step", leave=False, disable=bars()) as bar:
         trained = fit(setup, folder, [diagnose, *([track] if config.track_test else [])], bar)
     columns: dict[str, float] = {}
     for part in ("val", "test"):
@@ -194,7 +202,7 @@ def _train(setup: Setup, folder: RunFolder) -> dict[str, Any]:
             **cost.report(method.model, setup.data.x.shape[1:]),
             "trained_parameters": sum(p.numel() for p in method.parameters() if p.requires_grad),
             "labels": len(setup.data.labelled),
-            "images_seen": trained["epochs"] * batches.steps * batches.images_per_step,
+            "images_seen": trained["epochs"] * (steps // max(1, config.epochs)) * batches.images_per_step,
             **trained,
             "environment": machine(setup.device, config.devices),
             "code": {"far": folder.far, "metrics": metric_code()},

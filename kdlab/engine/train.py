@@ -20,6 +20,7 @@ from ..experiment.setup import Setup
 from ..methods import Method
 from ..metrics import METRICS, check_monitor, due, evaluate, monitored
 from ..models import evaluating
+from .heads import fit_head
 from .store import RunFolder
 
 if TYPE_CHECKING:
@@ -205,9 +206,12 @@ def fit(
     one that continues within an epoch: such a checkpoint has the states of the generators too. The losses stay on the
     device until one is written, or the epoch is over. A loss that is not finite raises an `Error` that names the term
     and the step; the last checkpoint stays in place. With `config.devices` other processes train along (see `devices`).
+    The head of a frozen network is fitted at once instead (see `fit_head`).
     """
     check_precision(setup.config, setup.device)
     check_monitor(setup)
+    if setup.method.fits_head:
+        return fit_head(setup, folder, measures)
     if setup.config.devices == 1:
         return train(setup, folder, measures, bar)
     from .devices import together

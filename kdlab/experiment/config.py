@@ -62,8 +62,10 @@ class Config(BaseModel):
 
     method: str = Field("supervised", description="key of METHODS")
     model: str = Field("litenet_dsc", description="key of MODELS")
-    width: float = Field(0.25, gt=0, le=100, description="width multiplier of the network")
-    pretrained: bool = Field(False, description="start from ImageNet weights (torchvision's networks at width 1 only)")
+    width: float = Field(0.25, gt=0, le=100, description="width multiplier of the network; 1 where it is pretrained")
+    pretrained: bool = Field(
+        False, description="start from ImageNet weights (torchvision's networks and efficientnet_lite0, width 1)"
+    )
     dataset: str = Field(
         "digits", description="key of DATASETS, such as digits, stl10:train+unlabeled, folder:PATH or csv:FILE"
     )
@@ -142,6 +144,8 @@ class Config(BaseModel):
             values = plain(fields)
             if "preset" in values:
                 values = complete(values)
+            if values.get("pretrained") is True:
+                values.setdefault("width", 1.0)  # there are weights for no other one
             if isinstance(values.get("dataset"), PurePath):  # `check_name` says how one is written
                 values["dataset"] = str(values["dataset"])
             super().__init__(**values)
@@ -251,6 +255,19 @@ class Config(BaseModel):
             yield from run.chain()
 
     @property
+    def internet(self) -> str:
+        """What must be said beside its numbers where it stands on pre-trained weights.
+
+        "its network saw the internet", "its teacher saw the internet", or "".
+        """
+        run: Config | None = self
+        while run is not None:
+            if run.pretrained:
+                return "its network saw the internet"
+            run = run.init
+        return "its teacher saw the internet" if any(each.pretrained for each in self.chain()) else ""
+
+    @property
     def start(self) -> "Config":
         """The first run of the chain of `init`.
 
@@ -333,12 +350,18 @@ def _check_teacher(config: Config, teacher: Config) -> None:
         if part not in METHODS[teacher.method].keeps:
             having = " or ".join(f"Config(method={name!r}, ...)" for name in keepers(part))
             raise Error(f"method {config.method!r} needs its teacher's {part}: give teacher={having}")
-    for each in (teacher, trained):
+    by_image = METHODS[teacher.method].fits_head and teacher.dataset == config.dataset and teacher.size != config.size
+    if by_image and config.cutmix:
+        raise Error(
+            f"cutmix={config.cutmix} mixes images, and a frozen teacher at another size answers for each alone: leave "
+            "cutmix out, or give both the same size"
+        )
+    for each in () if by_image else (teacher, trained):
         if same_images(each.dataset, config.dataset) and each.size != config.size:
             raise Error(
                 f"the teacher was trained at size={each.size}, this run has size={config.size}: give both the same"
             )
-    if teacher.normalise != config.normalise:
+    if teacher.normalise != config.normalise and not by_image:
         raise Error("teacher and student must see the same images: give both the same normalise")
     if not METHODS[trained.method].trains_head and not method.from_features:
         raise Error(

@@ -8,7 +8,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -27,6 +27,7 @@ from ..data import (
     Split,
     files_of,
     load,
+    load_for_frozen,
     origin,
     pick,
     same_images,
@@ -35,9 +36,10 @@ from ..data import (
 from ..data.augment import AUGMENTATIONS
 from ..data.listing import Shared, shared
 from ..methods import METHODS, Method
-from ..models import Features, Network, build, evaluating, reading_as
+from ..models import Features, Network, build, evaluating, own_numbers, reading_as
 from .config import Config
 from .device import device_of, layout
+from .frozen import FrozenFeatures, FrozenTeacher, dry_run, teach
 
 T = TypeVar("T")
 PARTS = ("train", "val", "test")  # the labelled training images, the validation images, the test images
@@ -51,6 +53,13 @@ class Foundation(NamedTuple):
 
     network: Network
     parts: dict[str, nn.Module]  # heads and branches that the method of that run keeps
+
+
+class Kept(NamedTuple):
+    """What a frozen teacher at another size answers from."""
+
+    features: FrozenFeatures
+    rows: Tensor  # (n,), where the training images of the run stand in the data set
 
 
 @dataclass
@@ -67,6 +76,7 @@ class Setup:
     method: Method
     batches: Batches
     nested: "dict[str, Setup]" = field(default_factory=dict)
+    frozen: FrozenFeatures | None = None  # of a network that stays as it is
     _cache: dict[Any, Any] | None = field(default=None, repr=False)
 
     @property
@@ -116,8 +126,37 @@ class Setup:
         return self._features("teacher", self.method.teacher, part, stay)
 
     def _features(self, name: str, net: Network, part: str, stay: bool) -> Features:
-        features = self.once((name, part), lambda: extract(net, self.part(part)[0], self.normalise, stay=True))
+        features = self.once((name, part), lambda: self._extract(net, part))
         return features if stay else self.once((name, part, "host"), lambda: to_host(features))
+
+    def _extract(self, net: Network, part: str) -> Features:
+        """Return the features of a part on the network's device.
+
+        Those of a frozen teacher at another size, and of pre-trained weights that everybody shares, are kept.
+        """
+        shared = self.frozen if self.config.pretrained and self.config.init is None else None
+        kept = net.kept if isinstance(net, FrozenTeacher) else shared
+        if kept is None:
+            return extract(net, self.part(part)[0], self.normalise, stay=True)
+        with evaluating(net) as device:
+            pooled = to_device(kept.pooled(*self._where(part)), device)
+            return Features((), pooled, net.head(pooled).float())
+
+    def _where(self, part: str) -> tuple[str, Tensor]:
+        """Return which images of the data set a part holds: the data set's part, and rows."""
+        match known("part", part, PARTS):
+            case "train":
+                return "train", self.data.rows[self.data.labelled]
+            case "val" if self.data.val_rows is not None:
+                return "train", self.data.val_rows
+        return part, torch.arange(len(self.part(part)[1]))
+
+    def rebuilt(self) -> "Setup":
+        """Return the same setup with its method built anew, on what its stages are now."""
+        foundations = {role: stage.foundation for role, stage in self.nested.items()}
+        kept = _kept(self.config, self.data, self.nested)
+        method = build_method(self.config, self.images, self.data.y, foundations, self.device, kept)
+        return replace(self, method=method, frozen=_frozen(method, self.images, self.normalise))
 
     @contextmanager
     def cached(self) -> "Iterator[Setup]":
@@ -171,8 +210,11 @@ def chain_images(config: Config) -> Images:
     """
     if not isinstance(config, Config):
         raise Error(f"{config!r} describes no run: give a Config, such as Config(method='supervised', labels=100)")
-    wanted = dict.fromkeys((each.dataset, each.size) for each in config.chain())
-    return {key: load(*key).settled() for key in wanted}
+    wanted: dict[tuple[str, int | None], bool] = {}  # and whether all runs that want it read each image once
+    for each in config.chain():
+        once = METHODS[each.method].fits_head and each.pretrained and each.init is None
+        wanted[each.dataset, each.size] = once and wanted.get((each.dataset, each.size), True)
+    return {key: (load_for_frozen if once else load)(*key).settled() for key, once in wanted.items()}
 
 
 def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Setup:
@@ -194,9 +236,10 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
     _check_images(config, dataset, data)
     _check_nested(config, dataset, nested)
     device = device_of(config)
-    foundations = {role: setup.foundation for role, setup in nested.items()}
-    method = build_method(config, dataset, data.y, foundations, device)
+    foundations, kept = {role: setup.foundation for role, setup in nested.items()}, _kept(config, data, nested)
+    method = build_method(config, dataset, data.y, foundations, device, kept)
     family, first = AUGMENTATIONS[config.augment or dataset.style], images[config.start.dataset, config.start.size]
+    mean, std = _numbers(config, first)
     batches = Batches(
         data,
         method.augmentations(family),
@@ -208,10 +251,14 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
         cutout=config.cutout,
         cutmix=config.cutmix,
         normalise=config.normalise,
-        mean=first.mean,
-        std=first.std,
+        mean=mean,
+        std=std,
         device=device,
     )
+    if kept is not None:
+        shape = len(method.views), sum(pool.count for pool in batches.pools), *data.x.shape[1:]
+        with own_generators():
+            dry_run(method, torch.empty(shape, device="meta"))
     if method.sampling == "all" and not method.trains_head and config.batch > len(data.x):
         warnings.warn(
             f"batch={config.batch} is more than the {len(data.x):,} training images: a batch holds images several "
@@ -219,7 +266,28 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
             f"batch={len(data.x)} or less",
             stacklevel=2,
         )
-    return Setup(config, data, method, batches, nested)
+    return Setup(config, data, method, batches, nested, _frozen(method, dataset, batches.normalise))
+
+
+def _frozen(method: Method, images: ImageSet, normalise: Normalise) -> FrozenFeatures | None:
+    """Return the features of a network that stays as it is, computed when asked for."""
+    return FrozenFeatures(method.model, images, normalise) if method.fits_head else None
+
+
+def _kept(config: Config, data: Split, nested: Mapping[str, Setup]) -> Kept | None:
+    """Return what the teacher answers from, where it sees the images at another size."""
+    teacher = nested.get("teacher")
+    if teacher is None or teacher.frozen is None or teacher.images.train_x.shape[2:] == data.x.shape[2:]:
+        return None
+    return Kept(teacher.frozen, data.rows)
+
+
+def _numbers(config: Config, first: ImageSet) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and deviation by which the images of a chain are normalised.
+
+    `first` are the images that it began with.
+    """
+    return own_numbers(config.start.model, config.start.pretrained) or (first.mean, first.std)
 
 
 # Networks and methods
@@ -228,9 +296,9 @@ def _assemble(config: Config, images: Images, splits: dict[tuple, Split]) -> Set
 def build_network(config: Config, images: ImageSet, first: ImageSet | None = None) -> Network:
     """Build the network that training starts from without `init`, on the CPU.
 
-    It carries the classes of its images, and the mean and deviation of these or of the `first` in its chain.
+    It carries the classes of its images, and the mean and deviation of these or of the `first` in its chain; or the own
+    ones of pre-trained weights.
     """
-    normalised_by = images if first is None else first
     classes, network = max(1, len(images.classes)), METHODS[config.method].network
     seed = derive(config.seed, "model")
     if network is None:
@@ -240,7 +308,7 @@ def build_network(config: Config, images: ImageSet, first: ImageSet | None = Non
             _, C, H, W = images.train_x.shape
             net = network(classes, (C, H, W))
     net.classes = images.classes
-    net.mean, net.std = (normalised_by.mean, normalised_by.std) if config.normalise else ((0.0,), (1.0,))
+    net.mean, net.std = _numbers(config, first or images) if config.normalise else ((0.0,), (1.0,))
     return net
 
 
@@ -250,16 +318,20 @@ def build_method(
     labels: Tensor,
     foundations: Mapping[str, Foundation],
     device: torch.device | str = "cpu",
+    kept: Kept | None = None,
 ) -> Method:
     """Build a run's method on `device`, for images with these labels (-1: none).
 
-    `foundations` are what the teacher run and the initial run left, by role.
+    `foundations` are what the teacher run and the initial run left, by role; `kept` is what a frozen teacher at another
+    size answers from.
     """
     model = build_network(config, images)
     if "init" in foundations:
         _start_from(model, foundations["init"].network)
     teacher, teacher_parts = foundations.get("teacher", (None, {}))
-    if teacher is not None:  # it sees the batches of this run, and reads them as the images that it was trained on
+    if teacher is not None and kept is not None:
+        teacher = FrozenTeacher(teacher, *kept)
+    elif teacher is not None:  # it sees the batches of this run, and reads them as the images that it was trained on
         teacher = reading_as(teacher, model.mean, model.std)
     _, C, H, W = images.train_x.shape
 
@@ -289,6 +361,8 @@ def build_method(
                 check_room(config.method, blank, device)
         torch.manual_seed(derive(config.seed, "method"))
         method = make(model, teacher, teacher_parts)
+    if isinstance(teacher, FrozenTeacher):
+        teach(method, teacher)
     for module in filter(None, (method, method.teacher, *method.teacher_parts.values())):
         # Channels last: 1.1 to 1.5 times faster on CPUs, more on tensor cores
         module.to(device, non_blocking=torch.device(device).type != "mps")
@@ -387,6 +461,10 @@ def _check_teacher(teacher: Setup, images: ImageSet, config: Config) -> None:
             f"the teacher sees {known_images.channels} channels and {config.dataset} has {images.channels}: they must "
             "be the same, give the teacher a dataset that fits"
         )
+    if teacher.frozen is not None and teacher.config.dataset == config.dataset:
+        if not torch.equal(known_images.train_y, images.train_y):
+            raise Error(f"{config.dataset} gives other images at the teacher's size: its files changed meanwhile")
+        return
     sides = [" x ".join(map(str, each.train_x.shape[2:])) for each in (known_images, images)]
     common = _shared_files(teacher.config.dataset, config.dataset) if sides[0] != sides[1] else None
     if sides[0] != sides[1] and (

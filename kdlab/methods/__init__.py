@@ -32,6 +32,7 @@ from .mokd import MOKD
 from .nst import NST
 from .pixels import Pixels
 from .pkt import PKT
+from .probe import Probe
 from .pskd import PSKD
 from .rkd import RKD
 from .scheduled_kd import ScheduledKD
@@ -50,6 +51,7 @@ METHODS: dict[str, type[Method]] = {
     # labels
     "supervised": Supervised,
     "label_smoothing": LabelSmoothing,
+    "probe": Probe,
     # no labels
     "simclr": SimCLR,
     "moco": MoCo,

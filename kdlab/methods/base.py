@@ -61,6 +61,7 @@ class Method(nn.Module):
     first_phase: ClassVar[str | None] = None  # key of the method of that run, for methods of two phases
     # What it trains and leaves behind
     trains_head: ClassVar[bool] = True  # False: the classifier stays untrained, the run is judged by its features
+    fits_head: ClassVar[bool] = False  # the network stays as it is, and logistic regression replaces all epochs
     frozen: tuple[str, ...] = ()  # child modules that no gradient trains, in eval mode; `build` may set it
     # Of a method that trains nothing the network, made from classes and shape; None: config.model, which is trained
     network: ClassVar[Callable[[int, tuple[int, int, int]], Network] | None] = None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # scikit-learn takes a second to load, and most runs need no 
     from sklearn.pipeline import Pipeline
 
 COSINES = 2**26  # a quarter of a gigabyte
+NEVER = -100.0  # the logit of a class without a labelled image, below those of all others
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # scikit-learn's C: the inverse of the L2 penalty
 OF_PIXELS = (
     1e-4,
@@ -68,6 +69,25 @@ def linear_probe(
         return fitted(1.0)
     probes = [fitted(C) for C in strengths]
     return max(probes, key=lambda probe: probe.score(val.numpy(), val_y.numpy()))
+
+
+def linear_layer(probe: "Pipeline", classes: int) -> tuple[Tensor, Tensor]:
+    """Return weights (K, D) and biases (K,) that give a fitted probe's logits.
+
+    Its standardisation is part of them. Of two classes scikit-learn has one logit z, the log of their odds; here they
+    have -z / 2 and z / 2. A class that it never saw has weights 0 and bias -100.
+    """
+    scaler, regression = probe[0], probe[-1]
+    coefficients, intercepts = (torch.from_numpy(each).double() for each in (regression.coef_, regression.intercept_))
+    if len(regression.classes_) == 2:
+        coefficients, intercepts = (torch.cat([-each, each]) / 2 for each in (coefficients, intercepts))
+    mean, scale = (torch.from_numpy(each).double() for each in (scaler.mean_, scaler.scale_))
+    known = torch.from_numpy(regression.classes_)
+    weight = torch.zeros(classes, coefficients.shape[1], dtype=torch.float64)
+    bias = torch.full((classes,), NEVER, dtype=torch.float64)
+    weight[known] = coefficients / scale
+    bias[known] = intercepts - weight[known] @ mean
+    return weight.float(), bias.float()
 
 
 def nearest_centroid(train: Tensor, train_y: Tensor, queries: Tensor) -> Tensor:

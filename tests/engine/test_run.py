@@ -12,7 +12,7 @@ import warnings
 import pytest
 import torch
 from killing import killed, outcome
-from making import TEACHER, TINY, TRAINED, config_of
+from making import EPOCHS, TEACHER, TINY, TRAINED, config_of
 
 import kdlab
 from kdlab import Config, Error
@@ -23,7 +23,7 @@ SMALL = {"student": "resnet8", "teacher": "resnet14"}  # few layers, as what the
 THOROUGH = {"kd", "moco", "lsskd", "fsp"}  # a frozen teacher, a queue and a slow copy, a table, two phases
 
 
-@pytest.mark.parametrize("key", TRAINED)
+@pytest.mark.parametrize("key", EPOCHS)
 def test_continuation_is_bit_identical(key, runs, monkeypatch):
     """Killed after an epoch's log line (before its checkpoint), after its checkpoint, and in the middle of one.
 

@@ -23,7 +23,14 @@ SIZES = [  # model, classes, channels, size, parameters, MACs (None: not publish
     ("resnet18", 100, 3, 32, 11_220_132, 555_468_800),
 ]
 # stages that end without an activation
-LINEAR = {"mobilenet_v2", "efficientnet_b0", "mobilenet_v2_half", "mobilenet_v2_half_highres", "mobilenet_v2_cifar"}
+LINEAR = {
+    "mobilenet_v2",
+    "efficientnet_b0",
+    "efficientnet_lite0",
+    "mobilenet_v2_half",
+    "mobilenet_v2_half_highres",
+    "mobilenet_v2_cifar",
+}
 # stages that end with a sum or concatenation, which the next one begins by normalising and activating
 PREACTIVATED = {"preact_resnet18", "densenet121", *(name for name in MODELS if name.startswith("wrn"))}
 
