@@ -21,7 +21,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="remove without asking")]
 @app.command(name="list")
 def list_() -> None:
     """List all run folders: what differs among them, their state and size."""
-    from ..core.formats import written
+    from ..core.formats import render
     from ..engine import report
     from ..engine.housekeeping import survey
 
@@ -36,7 +36,7 @@ def list_() -> None:
     frame["state"] = [_state(kept) for kept in runs]
     frame["MB"] = [round(kept.size / 1e6, 1) for kept in runs]
     frame["folder"] = [kept.folder.name for kept in runs]
-    say(written(frame, "text"))
+    say(render(frame, "text"))
 
 
 @app.command()
@@ -95,14 +95,17 @@ def gc(yes: Yes = False) -> None:
     """Show what no Config of today needs, and why; with --yes remove it.
 
     Runs by other code or versions, damaged ones, what killed processes left. Whether images have changed is not looked
-    at, and runs of a notebook's own methods, networks and data sets stay.
+    at. Runs of a notebook's own methods, networks and data sets stay, and so do folders with other files than a run's.
     """
-    from ..engine.housekeeping import bytes_of, free, garbage, survey
+    from ..engine.housekeeping import bytes_of, free, garbage, strange, survey
 
     root = runs_root()
     sizes = list[int]()
     for path, why in garbage(survey(root), root):
         size = bytes_of(path)
+        if files := strange(path):
+            say(f"{path.relative_to(root)}: {why}, and stays: kdlab has not written {files[0].name} in it")
+            continue
         if yes:
             try:
                 free(path)

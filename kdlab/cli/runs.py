@@ -2,8 +2,6 @@
 
 import inspect
 import json
-import math
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +12,7 @@ from ..core.errors import Error, lookup
 from ..core.loading import without_collection
 from ..core.output import say
 from ..core.settings import laid_over, parse, read
-from .workers import Track
+from .workers import Track, resumable
 
 app = typer.Typer()
 Settings = Annotated[
@@ -23,6 +21,7 @@ Settings = Annotated[
 
 
 @app.command(name="run")
+@resumable("the same command, without --fresh, goes on from there")
 def run_(
     settings: Settings = None,
     file: Annotated[Path | None, typer.Option(help="a JSON or YAML file of fields, a run's config.json, or -")] = None,
@@ -45,14 +44,11 @@ def run_(
     config = Config(**laid_over(read(file) if file else {}, parse(settings or [])))
     if devices is not None:
         config = config.throughout(devices=devices)
-    try:
-        result = run(config, fresh=fresh, track=track)
-    except KeyboardInterrupt:
-        print("kdlab: interrupted; the same command, without --fresh, goes on from there", file=sys.stderr)
-        raise typer.Exit(130) from None
+    result = run(config, fresh=fresh, track=track)
     if as_json:
-        numbers = {name: value for name, value in result.metrics.items() if not isinstance(value, dict)}
-        metrics = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+        from ..core.formats import jsonable
+
+        metrics = {name: jsonable(value) for name, value in result.metrics.items() if not isinstance(value, dict)}
         config = result.config.model_dump(mode="json")
         print(json.dumps({"metrics": metrics, "config": config, "folder": str(result.folder)}, indent=1))
         return
@@ -79,7 +75,7 @@ def table(
     to: Annotated[str, typer.Option(help="text, csv, json, markdown or latex")] = "text",
 ) -> None:
     """List all finished runs: what differs among them, and their scores, or COLUMNS."""
-    from ..core.formats import written
+    from ..core.formats import render
     from ..engine import report
 
     frame = report.table()
@@ -88,7 +84,7 @@ def table(
         return
     if mean:
         frame = report.means(frame, columns or (() if everything else report.scores(frame)))
-    say(written(frame if everything else report.brief(frame, columns or ()), to))
+    say(render(frame if everything else report.brief(frame, columns or ()), to))
 
 
 @app.command()

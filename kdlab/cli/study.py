@@ -91,6 +91,7 @@ def show(name: Name, budget: Budget = "lab", parameter: Parameters = None) -> No
 
 
 @app.command()
+@resumable()
 def run(
     name: Name,
     seeds: Annotated[str, typer.Option(help="0-19, or 0,2,5; default: those of the study")] = "",
@@ -111,8 +112,7 @@ def run(
         print(textwrap.fill(study.scale, 120))
         print(f"{name}: {len(chosen)} of {len(study.systems)} systems", flush=True)
     wanted = numbers(seeds) if seeds else list(study.seeds)
-    with resumable():
-        study.run(wanted, chosen, workers, scheduler, track=track)
+    study.run(wanted, chosen, workers, scheduler, track=track)
     print(f"{name}: {len(chosen) * len(wanted)} runs done", flush=True)
 
 
@@ -166,6 +166,7 @@ def answers(
 
 
 @app.command()
+@resumable()
 def verify(
     name: Annotated[str | None, typer.Argument(help="a study, see kdlab study list")] = None,
     everything: Annotated[bool, typer.Option("--all", help="verify all studies, and the published tables")] = False,
@@ -195,16 +196,15 @@ def verify(
     if not names:
         raise Error("give a study, or --all; kdlab study list prints their names")
     folder, moved = kept_folder(), 0
-    with resumable():
-        for each in names:
-            study = make(each, budget, parameter)
-            count, stale = len(study.rows()), len(study.stale())
-            if everything and not count + stale:
-                continue
-            frame = study.verify(workers, scheduler, repeat, old.resolve() if old else None, folder)
-            say(f"{each}: {count} rows count, {stale} are stale; {_verified(frame, old is not None)}")
-            sys.stdout.flush()
-            moved += int((~frame.holds.astype(bool) & ~frame.moved.str.startswith(UNREPEATED)).sum())
+    for each in names:
+        study = make(each, budget, parameter)
+        count, stale = len(study.rows()), len(study.stale())
+        if everything and not count + stale:
+            continue
+        frame = study.verify(workers, scheduler, repeat, old.resolve() if old else None, folder)
+        say(f"{each}: {count} rows count, {stale} are stale; {_verified(frame, old is not None)}")
+        sys.stdout.flush()
+        moved += int((~frame.holds.astype(bool) & ~frame.moved.str.startswith(UNREPEATED)).sum())
     rmtree(folder, ignore_errors=True)
     if moved and old is None:
         say(
@@ -253,6 +253,7 @@ def restamp(
 
 
 @app.command()
+@resumable()
 def tune(
     name: Name,
     budget: Budget = "lab",
@@ -264,5 +265,4 @@ def tune(
 
     Every score goes into data/NAME_tuning.csv in the figures folder.
     """
-    with resumable():
-        make(name, budget, parameter).tune(workers, scheduler)
+    make(name, budget, parameter).tune(workers, scheduler)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ..core.errors import Error
+
 Workers = Annotated[
     int | None,
     typer.Option(min=1, help="processes that train; 1: this one alone; default: one a processor or GPU"),
@@ -19,19 +21,21 @@ Track = Annotated[str | None, typer.Option(help="mirror the log, an epoch a line
 
 
 @contextmanager
-def resumable() -> Iterator[None]:
+def resumable(how: str = "the same command goes on from there") -> Iterator[None]:
     """End the command after an interrupt, with a line that says how to go on.
 
     And after failures of some runs with a line for each, and the command that repeats it.
     """
-    from ..engine.sweep import RunsError
-
     try:
         yield
-    except RunsError as error:
+    except KeyboardInterrupt:
+        print(f"kdlab: interrupted; {how}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    except Error as error:
+        from ..engine.sweep import RunsError  # here: an interrupt while it loads has its line too
+
+        if not isinstance(error, RunsError):
+            raise
         for failed in error.failed:
             print(f"kdlab: {failed}", file=sys.stderr)
         raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        print("kdlab: interrupted; the same command goes on from there", file=sys.stderr)
-        raise typer.Exit(130) from None

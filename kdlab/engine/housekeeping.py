@@ -40,6 +40,8 @@ TABLES = {  # of the fields that name something a notebook may have added
 }
 DESCRIPTION = "config.json"
 NOTHING = "before its first checkpoint"
+FILES = {DESCRIPTION, ITSELF, "log.jsonl", "weights.safetensors", "parts.safetensors", *CHECKPOINTS}  # of a run folder
+PASSING = re.compile(r"\..+\.tmp|events\.out\.tfevents\..+")  # half-written ones, and TensorBoard's
 CODED = ("method", "model", "optimizer", "schedule", "augment", "patience", "monitor")  # what `loss_code` reads
 
 
@@ -205,8 +207,24 @@ def _codes(*values: Any) -> list[dict[str, Any]]:
     return [loss_code(config, style) for style in AUGMENTATIONS]
 
 
+def strange(path: Path) -> list[Path]:
+    """Return what kdlab has not written in a run folder, or in a folder of run folders."""
+    files, folders = list[Path](), VERIFY.fullmatch(path.name) is not None
+    for entry in path.iterdir() if path.is_dir() and not path.is_symlink() else ():
+        if folders and (HIDDEN.fullmatch(entry.name) or (entry.is_dir() and FOLDER.fullmatch(entry.name))):
+            files += strange(entry)
+        elif folders or entry.is_dir() or not (entry.name in FILES or PASSING.fullmatch(entry.name)):
+            files.append(entry)
+    return sorted(files)
+
+
 def free(path: Path) -> None:
-    """Remove what `garbage` named; an `Error` where somebody trains in it now."""
+    """Remove what `garbage` named.
+
+    An `Error` where somebody trains in it now, or has put something of his own there.
+    """
+    if files := strange(path):
+        raise Error(f"{path.name} holds {files[0].name}, which kdlab has not written: it stays")
     hidden = HIDDEN.fullmatch(path.name)
     if path.is_dir() and not hidden:
         remove(path)

@@ -81,3 +81,7 @@ def test_gc_shows_and_frees_only_when_it_is_told(command, chain):
     assert code == 0 and f"{student.name}: weights.safetensors is gone" in out and student.exists()
     code, out, _ = command("gc", "--yes")
     assert code == 0 and "are free again" in out and not student.exists() and teacher.exists()
+    (notes := student.parent / "my-own-notes-0123456789ab").mkdir()
+    (notes / "thesis.txt").touch()
+    code, out, _ = command("gc", "--yes")
+    assert code == 0 and f"{notes.name}: config.json is missing, and stays" in out and (notes / "thesis.txt").exists()

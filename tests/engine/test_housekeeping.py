@@ -148,3 +148,24 @@ def test_runs_of_a_method_that_is_not_known_here_stay(runs, monkeypatch):
     kdlab.run(TEACHER.replace(method="mine"))
     monkeypatch.delitem(METHODS, "mine")
     assert not rubbish(runs)
+
+
+def test_folders_with_other_files_than_a_runs_stay(chain, runs, monkeypatch):
+    student, _ = chain
+    (notes := runs / "my-own-notes-0123456789ab").mkdir()
+    (notes / "thesis.txt").write_text("years")
+    (old := runs / "verify-0123456789ab" / student.name).mkdir(parents=True)
+    (old / "config.json").write_text("{}")
+    (removed := runs / f".{student.name}.removed").mkdir()
+    (removed / "mine.txt").touch()
+    (student / "weights.safetensors").unlink()
+    (student / "plots").mkdir()
+    assert housekeeping.strange(notes) == [notes / "thesis.txt"] and not housekeeping.strange(old.parent)
+    for path, _ in garbage(survey(runs), runs):
+        if path == old.parent:
+            free(path)
+        else:
+            with pytest.raises(Error, match="which kdlab has not written: it stays"):
+                free(path)
+    assert (notes / "thesis.txt").exists() and (student / "plots").exists() and (removed / "mine.txt").exists()
+    assert not old.parent.exists()
