@@ -47,6 +47,16 @@ def parse(settings: list[str], several: bool = False) -> dict[str, Any]:
     return fields
 
 
+def _once(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Return a dict of names with values; a `ValueError` where a name stands there twice."""
+    fields: dict[Any, Any] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise ValueError(f"{name} is given twice, give it once")
+        fields[name] = value
+    return fields
+
+
 def _apart(text: str) -> list[str]:
     """Split at commas that stand in no brackets and no quotes."""
     parts, depth, quoted = [""], 0, False
@@ -69,7 +79,13 @@ def _put(fields: dict[str, Any], name: str, value: Any, setting: str) -> None:
         fields = fields.setdefault(part, {})
         if not isinstance(fields, dict):
             raise Error(f"{setting!r}: {part} was given a value before, it cannot hold {last} as well")
-    fields[last] = value
+    if last not in fields:
+        fields[last] = value
+    elif isinstance(fields[last], dict) and isinstance(value, dict):
+        for each in value:
+            _put(fields[last], each, value[each], setting)
+    else:
+        raise Error(f"{setting!r}: {name} is given twice, give it once")
 
 
 def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +112,7 @@ def read(file: Path) -> dict[str, Any]:
     text = _text(file)
     as_yaml = file.suffix.lower() in (".yaml", ".yml") or (file == STDIN and not text.lstrip().startswith("{"))
     try:
-        fields = _yaml(text) if as_yaml else json.loads(text)
+        fields = _yaml(text) if as_yaml else json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         raise Error(f"{file} is no JSON file: {error}") from None
     except RecursionError:
@@ -142,9 +158,9 @@ def _text(file: Path) -> str:
 
 
 def _yaml(text: str) -> Any:
-    """Read YAML by the rules of version 1.2, and refuse aliases.
+    """Read YAML by the rules of version 1.2; refuse aliases, tags and repeated names.
 
-    1e-3 is a number; on, off and dates are text.
+    1e-3 is a number; on, off and dates are text, and so is what has the tag !!str.
     """
     import re
 
@@ -152,6 +168,10 @@ def _yaml(text: str) -> Any:
 
     class Loader(yaml.SafeLoader):
         yaml_implicit_resolvers: dict[str, Any] = {}
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            _once((str(name.value), None) for name, _ in node.value)
+            return super().construct_mapping(node, deep)
 
     for tag, pattern in {
         "null": r"~|null|Null|NULL|None|",
@@ -165,6 +185,8 @@ def _yaml(text: str) -> Any:
         for token in yaml.scan(text, Loader):
             if isinstance(token, yaml.AliasToken):
                 raise ValueError("aliases (*name) are not read: write out what they stand for")
+            if isinstance(token, yaml.TagToken) and token.value != ("!!", "str"):
+                raise ValueError(f"the tag {''.join(filter(None, token.value))} is not read: write the plain value")
             depth += ("Start" in (kind := type(token).__name__)) - ("End" in kind)
             if depth > 2 * DEEPEST:  # as early as that: a deep one takes its reader hours
                 raise RecursionError
@@ -206,12 +228,21 @@ def typed(fields: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Return nested fields as `parse` reads them: ["method=kd", "teacher.lr=0.1"]."""
     words = []
     for name, value in fields.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             words += typed(value, f"{prefix}{name}.")
         else:
-            text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+            plain_text = isinstance(value, str) and _is_text(value)
+            text = value if plain_text else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
             words.append(f"{prefix}{name}={text}")
     return words
+
+
+def _is_text(value: str) -> bool:
+    """Return whether a text is read as itself where it is typed: "kd" is, "1" is not."""
+    try:
+        return _value("", value) is value
+    except Error:
+        return False
 
 
 def _value(name: str, text: str) -> Any:
@@ -220,7 +251,7 @@ def _value(name: str, text: str) -> Any:
     if text.lower() in special:
         return special[text.lower()]
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError:
         return text
     except RecursionError:
@@ -264,12 +295,12 @@ def parameters(namespace: dict[str, Any], allowed: Iterable[str]) -> dict[str, A
         new = (unsure & set(values)) - chosen - checked - set(allowed)
         chosen |= {name for name in new if _misspelt(name, values, annotated, allowed)} | (checked & set(allowed))
     result = {known("parameter", name, allowed): plain(value) for name, value in values.items() if name in chosen}
-    result = {name: _of_kind(name, value, annotated.get(name, object)) for name, value in result.items()}
+    result = {name: of_kind(name, value, annotated.get(name, object)) for name, value in result.items()}
     namespace[CHECKED] = id(namespace), set(result)
     return result
 
 
-def _of_kind(name: str, value: Any, kind: Any) -> Any:
+def of_kind(name: str, value: Any, kind: Any) -> Any:
     """Return a parameter's value as the kind that its cell says, or raise an `Error`."""
     kinds = get_args(kind) or (kind,)
     if isinstance(value, bool) and {int, float} & {*kinds} and bool not in kinds:

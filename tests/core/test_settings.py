@@ -8,6 +8,7 @@ from cells import new_shell
 from IPython.core.interactiveshell import InteractiveShell
 
 from kdlab import Config, Error, parameters
+from kdlab.core.settings import nested, parse, read, typed
 
 CELL = "labels: int = 20\nseeds: list = [0]"
 ASK = "import kdlab\nstudy, live = kdlab.parameters(globals(), ['labels', 'seeds']), {}"
@@ -164,3 +165,46 @@ def test_what_is_imported_is_no_parameter(notebook):
     ask = "from kdlab import Config\nconfig = Config.from_params(globals())"
     assert notebook("from kdlab.data import split\nfrom kdlab import schedules as schedule", "seed: int = 1", ask) == ""
     assert notebook("import numpy as np\nhalves = np.arange(3)", ask) == "" if notebook.keeps else True
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["seed=0-19", "seed=3"],
+        ["teacher.lr=1", 'teacher={"lr":2}'],
+        ["teacher=none", 'teacher={"lr":2}'],
+        ['teacher={"lr":2,"lr":3}'],
+    ],
+)
+def test_a_name_that_is_typed_twice_is_refused(words):
+    with pytest.raises(Error, match="is given twice, give it once"):
+        parse(words, several=True)
+    assert nested({"teacher.lr": 1, "teacher": {"width": 2}}) == {"teacher": {"lr": 1, "width": 2}}
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("a: 1\na: 2", "a is given twice"),
+        ("hp: {T: 1, T: 2}", "T is given twice"),
+        ('{"hp": {"T": 1, "T": 1}}', "T is given twice"),
+        ("a: !!binary aGk=", "the tag !!binary is not read"),
+        ("a: !!set {x, y}", "the tag !!set is not read"),
+        ("a: !!timestamp 2001-01-01", "the tag !!timestamp"),
+        ("a: !!bool x", "the tag !!bool"),
+        ("a: !mine 1", "the tag !mine"),
+    ],
+)
+def test_what_a_file_says_twice_or_in_python_is_refused(tmp_path, text, message):
+    file = tmp_path / ("a.json" if text.startswith("{") else "a.yaml")
+    file.write_text(text)
+    with pytest.raises(Error, match=message):
+        read(file)
+
+
+def test_what_is_typed_is_read_as_the_same_value(tmp_path):
+    texts = ["1", "none", "True", "NaN", "[1]", "{x", '"q"', " 1", "kd", "a,b", "é"]
+    fields = {f"t{i}": text for i, text in enumerate(texts)} | {"n": None, "e": {}, "l": [1, "2"], "d": {"x": "0.5"}}
+    assert parse(typed(fields)) == fields
+    (tmp_path / "a.yaml").write_text("a: !!str 5")
+    assert read(tmp_path / "a.yaml") == {"a": "5"}

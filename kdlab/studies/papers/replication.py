@@ -79,7 +79,8 @@ def differing(config: Config, usual: Mapping[str, Any]) -> dict[str, Any]:
     default = {name: known.default for name, known in Config.model_fields.items()} | dict(usual)
     values = config.model_dump(mode="json", exclude={"teacher", "init"})
     fields = {name: value for name, value in values.items() if getattr(config, name) != default[name]}
-    return fields | {role: differing(stage, usual) for role, stage in config.nested.items()}
+    stages = {role: differing(stage, usual) for role, stage in config.nested.items()}
+    return fields | {role: changed for role, changed in stages.items() if changed}
 
 
 def scaled(config: Config, task: Task, teaches: bool = False, share: float = 0.0) -> Config:
