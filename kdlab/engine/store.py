@@ -121,11 +121,20 @@ class RunFolder:
         self._describe(__version__)
 
     def leave_nothing(self) -> None:
-        """Remove the folder of a run that was refused before it trained."""
+        """Remove the folder of a run that ended before its first checkpoint.
+
+        A log alone is nothing that it could go on from; what others have put there stays.
+        """
         with suppress(OSError):
-            if [file.name for file in self.path.iterdir()] == ["config.json"] and not self.lock.lost():
-                (self.path / "config.json").unlink()
+            names = {file.name for file in self.path.iterdir()}
+            if names <= {"config.json", "log.jsonl"} and not self.lock.lost():
+                for name in sorted(names, reverse=True):
+                    (self.path / name).unlink()
                 self.path.rmdir()
+
+    def has_checkpoint(self) -> bool:
+        """Return whether there is a checkpoint, whole or not."""
+        return any((self.path / name).exists() for name in CHECKPOINTS)
 
     def clear(self) -> None:
         """Empty the folder, so that the run is trained anew; the result goes first.

@@ -205,7 +205,7 @@ def fit(
     progress, so a run that continues at an epoch boundary ends bit-identical to one that was never interrupted. So does
     one that continues within an epoch: such a checkpoint has the states of the generators too. The losses stay on the
     device until one is written, or the epoch is over. A loss that is not finite raises an `Error` that names the term
-    and the step; the last checkpoint stays in place. With `config.devices` other processes train along (see `devices`).
+    and the step; a checkpoint stays in place. With `config.devices` other processes train along (see `devices`).
     The head of a frozen network is fitted at once instead (see `fit_head`).
     """
     check_precision(setup.config, setup.device)
@@ -309,24 +309,23 @@ def _one_epoch(training: Training, module: Any, bar: Any) -> dict[str, float]:
         history.append(torch.stack([loss.detach(), *terms.values()]))
         names = ["loss", *(f"loss/{name}" for name in terms)]
         if step < batches.steps and training.folder and training.folder.due(within=True):
-            _means(losses := torch.stack(history).cpu(), names, before)  # no state with a loss that is not finite
+            _means(losses := torch.stack(history).cpu(), names, before, training.folder)  # no state with NaN
             training.save_within(training.folder, step, losses)
         if bar is not None:
             bar.update()
     method.after_epoch((epoch + 1) / config.epochs)
-    means = _means(torch.stack(history).cpu(), names, before)
+    means = _means(torch.stack(history).cpu(), names, before, training.folder)
     training.count()
     return {"lr": lr, **means}
 
 
-def _means(history: Tensor, names: list[str], before: int) -> dict[str, float]:
+def _means(history: Tensor, names: list[str], before: int, folder: RunFolder | None) -> dict[str, float]:
     """Return the means of losses (steps, names); one that is not finite is an `Error`."""
     for step, values in enumerate(history.tolist() if not history.isfinite().all() else [], start=before + 1):
         bad = {name: value for name, value in zip(names, values, strict=True) if not math.isfinite(value)}
         if bad:
             name = next((name for name in bad if name != "loss"), "loss")
-            raise Error(
-                f"the loss term {name.removeprefix('loss/')} became {bad[name]} at step {step}: the last good "
-                "checkpoint is kept, try a smaller lr"
-            )
+            kept = "the last good checkpoint is kept" if folder and folder.has_checkpoint() else "nothing is kept"
+            term = name.removeprefix("loss/")
+            raise Error(f"the loss term {term} became {bad[name]} at step {step}: {kept}, try a smaller lr")
     return dict(zip(names, (round(mean, 6) for mean in history.double().mean(0).tolist()), strict=True))

@@ -188,7 +188,11 @@ def test_a_foreign_run_folder_is_refused(runs):
         kdlab.run(TEACHER)
 
 
-def test_a_loss_that_is_not_finite_names_term_and_step(runs, monkeypatch):
+@pytest.mark.parametrize(
+    "step, seconds, kept",
+    [(4, 0.0, "the last good checkpoint is kept"), (1, 0.0, "nothing is kept"), (4, 1000.0, "nothing is kept")],
+)
+def test_a_loss_that_is_not_finite_names_term_and_step(runs, monkeypatch, step, seconds, kept):
     from kdlab.methods.supervised import Supervised
 
     original, calls = Supervised.terms, []
@@ -196,11 +200,15 @@ def test_a_loss_that_is_not_finite_names_term_and_step(runs, monkeypatch):
     def explode(self, batch, progress):
         calls.append(progress)
         terms = original(self, batch, progress)
-        return terms if len(calls) != 4 else {"ce": terms["ce"] * float("nan")}
+        return terms if len(calls) != step else {"ce": terms["ce"] * float("nan")}
 
     monkeypatch.setattr(Supervised, "terms", explode)
-    with pytest.raises(Error, match="loss term ce became nan at step 4"):
+    monkeypatch.setattr(kdlab.engine.store, "CHECKPOINT_SECONDS", seconds)
+    with pytest.raises(Error, match=f"loss term ce became nan at step {step}: {kept}, try a smaller lr"):
         kdlab.run(TEACHER)
+    if kept == "nothing is kept":
+        assert not list(runs.glob("digits*")), "nothing half-written"
+        return
     (folder,) = runs.glob("digits*")
     assert torch.load(folder / "checkpoint.pt")["epoch"] == 1 and not (folder / "result.json").exists()
 
