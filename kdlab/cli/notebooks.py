@@ -26,7 +26,7 @@ import typer
 from ..core.errors import Error, known, lookup
 from ..core.output import write_bytes, write_text
 from ..core.places import PACKAGE, bars, checkout, environment, shipped
-from ..core.settings import parse
+from ..core.settings import of_kind, parse
 
 HERE = shipped()  # of notebooks, and of the figures that they save
 NOTEBOOKS = HERE / "notebooks"
@@ -354,27 +354,38 @@ def _unfinished(path: Path, output: Path) -> Path:
     return part
 
 
-def check_parameters(path: Path, parameters: Iterable[str]) -> set[str]:
+def check_parameters(path: Path, chosen: Iterable[Mapping[str, Any]]) -> set[str]:
     """Return the parameters that a notebook has, which must be of Python.
 
-    An `Error` names one of `parameters` that it does not have.
+    An `Error` names one that is `chosen` and that it does not have, or a value of another kind than its parameters cell
+    says (`a: int = 1`).
     """
     notebook = read(path)
     language = notebook.metadata.get("kernelspec", {}).get("language") or "python"
     if language.lower() != "python":
         raise Error(f"{path} is a notebook of {language}: only Python's are run here")
-    allowed = parameters_of(notebook)
-    for name in parameters:
-        known(f"parameter of {path.name}", name, allowed)
+    allowed, kinds = parameters_of(notebook), _kinds(notebook)
+    for parameters in chosen:
+        for name, value in parameters.items():
+            of_kind(known(f"parameter of {path.name}", name, allowed), value, kinds.get(name, object))
     return set(allowed)
+
+
+def _kinds(notebook: Any) -> dict[str, type]:
+    """Return the kinds that a notebook's parameters cell says: {"a": int} of `a: int = 1`."""
+    cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
+    known_kinds = {kind.__name__: kind for kind in (bool, int, float, str, list, tuple, dict)}
+    stated = [s for cell in cells[:1] for s in _python(cell.source).body if isinstance(s, ast.AnnAssign)]
+    named = {ast.unparse(each.target): ast.unparse(each.annotation) for each in stated}
+    return {name: known_kinds[kind] for name, kind in named.items() if kind in known_kinds}
 
 
 def run_notebook(path: Path, output: Path, parameters: Mapping[str, Any], **variables: str) -> Path:
     """Run a notebook through papermill into `output`, with a progress bar.
 
-    Parameters that the notebook does not have are refused (papermill only warns).
+    Parameters that the notebook does not have are refused (papermill only warns), and values of another kind.
     """
-    check_parameters(path, parameters)
+    check_parameters(path, [parameters])
     bar = {"desc": path.stem, "unit": "cell", "bar_format": BAR, "disable": bars()}
     with quiet_kernels(**variables), ended_by_signals():
         return write_run(path, output, parameters, kernel_manager_class=own_kernel(), progress_bar=bar)

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,18 +13,21 @@ from ..core.errors import Error, known
 from ..core.output import duration, replacing, say
 from ..core.places import processors
 from ..core.settings import laid_over, nested, parse, read
+from .metric import USUAL, check_metric, numbers_of, usual_metric
 from .workers import Scheduler, Track, Workers, resumable
 
 if TYPE_CHECKING:  # it takes half a second to load
     import pandas as pd
 
+    from .warm import Notebooks
+
 app = typer.Typer()
-METRICS = ("test/accuracy", "test/knn")  # the first that all runs have is compared
 LONGEST = 100  # name of a group; W&B takes 128
 Rows = list[dict[str, Any]]
 
 
 @app.command()
+@resumable()
 def sweep(
     words: Annotated[
         list[str], typer.Argument(help="a YAML or JSON file, and fields: method=kd,crd labels=20,100 seed=0-19 hp.T=4")
@@ -34,7 +38,7 @@ def sweep(
     notebook: Annotated[str, typer.Option(help="a notebook, by name or path; the fields are its parameters")] = "",
     folder: Annotated[Path | None, typer.Option(help="of its outputs; default: sweeps/NAME in the runs folder")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the runs, and how long they take")] = False,
-    metric: Annotated[str, typer.Option(help=f"to compare, such as test/ece; default: {METRICS[0]}")] = "",
+    metric: Annotated[str, typer.Option(help=f"to compare, such as test/ece; default: {USUAL[0]}")] = "",
     csv: Annotated[Path | None, typer.Option(help="write a row for each run into this file")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     figure: Annotated[Path | None, typer.Option(help="draw the metric into this PNG file")] = None,
@@ -73,16 +77,16 @@ def sweep(
     if dry_run:
         _foresee(*plan.expected(workers or processors()), as_json)
         return
-    with resumable():
-        rows, failed = plan.run(workers)
+    rows, failed = plan.run(workers)
     frame = pd.DataFrame(rows)
-    metric = metric or next((name for name in METRICS if name in frame and frame[name].notna().all()), METRICS[0])
     if csv:
         with replacing(csv) as temporary:
             frame.to_csv(temporary, index=False)
-    if figure and rows:
-        _draw(frame, figure, axis, [name for name in by if name != axis], metric)
-    _report(frame, failed, by, metric, as_json)
+    compared = _compare(plan, frame, failed, metric, as_json)
+    if figure and compared:
+        _draw(frame, figure, axis, [name for name in by if name != axis], compared)
+    elif figure and rows:
+        raise Error("--figure draws one number, choose it by --metric")
     if failed:
         raise typer.Exit(1)
 
@@ -93,10 +97,14 @@ def _fields(words: Sequence[str]) -> dict[str, Any]:
     if len(files) > 1:
         raise Error(f"{files[0]} and {files[1]}: give one file; fields are written name=value")
     of_file = nested(read(Path(files[0]))) if files else {}
-    for name, kind, example in (("workers", int, "2"), ("notebook", str, "run_experiment")):
-        if not isinstance(of_file.get(name), kind | None):
-            raise Error(f"{name}={of_file[name]!r} in {files[0]}: write {name}: {example}")
-    return laid_over(of_file, parse([word for word in words if "=" in word], several=True))
+    typed = parse([word for word in words if "=" in word], several=True)
+    for fields, where in ((of_file, f" in {files[0]}" if files else ""), (typed, "")):
+        workers, notebook = fields.get("workers"), fields.get("notebook")
+        if workers is not None and (type(workers) is not int or workers < 1):
+            raise Error(f"workers={workers!r}{where}: write the number of processes, 1 or more, as in workers: 2")
+        if not isinstance(notebook, str | None):
+            raise Error(f"notebook={notebook!r}{where}: write its name or path, as in notebook: run_experiment")
+    return laid_over(of_file, typed)
 
 
 def _group(words: Sequence[str]) -> str:
@@ -108,6 +116,8 @@ def _group(words: Sequence[str]) -> str:
 class Runs:
     """The runs of a grid: `rows` of values that vary, in these fields, `varied`."""
 
+    table: Path | None = None  # no file has all of them
+
     def __init__(
         self, fields: Mapping[str, Any], metric: str, scheduler: str, track: str | None = None, group: str = ""
     ) -> None:
@@ -117,17 +127,20 @@ class Runs:
         self.configs, self.metric, self.scheduler = grid(fields), metric, scheduler
         self.rows = list(self.configs.values())
         self.varied = list(self.rows[0])
+        if metric:
+            check_metric(metric, list(self.configs))
 
     def expected(self, workers: int) -> tuple[Rows, str]:
         """Return which runs are stored, and a sentence on the time of the others."""
-        from ..engine.forecast import forecast
+        from ..engine.forecast import WORKER_SECONDS, forecast
 
-        runs = forecast(self.configs)
+        runs = forecast(list(self.configs))
         states = ["stored" if runs[config].stored else "to train" for config in self.configs]
         rows = [{**values, "state": state} for values, state in zip(self.rows, states, strict=True)]
         waiting = {config: run.seconds for config, run in runs.items() if not run.stored}
         unknown = sorted({f"{config.method} {config.model}" for config, each in waiting.items() if each is None})
-        seconds = sum(each or 0 for each in waiting.values()) / min(workers, len(waiting) or 1)
+        workers = min(workers, len(waiting) or 1)
+        seconds = sum(each or 0 for each in waiting.values()) / workers + (WORKER_SECONDS if workers > 1 else 0)
         text = f"{len(rows)} runs, {states.count('stored')} stored"
         text += f"; {len(waiting)} train, their stages counted" if waiting else ""
         if any(waiting.values()):
@@ -146,8 +159,11 @@ class Runs:
             if isinstance(outcome, Failed):
                 failed.append({**values, "message": outcome.message, "command": outcome.command})
                 continue
-            measured = {self.metric: outcome[self.metric]} if self.metric else {}
+            measured: dict[str, Any] = {}
+            with suppress(Error):  # a metric that other methods of the grid have
+                measured = {self.metric: outcome[self.metric]} if self.metric else {}
             numbers = {name: each for name, each in outcome.metrics.items() if isinstance(each, int | float | str)}
+            measured = {name: each for name, each in measured.items() if isinstance(each, int | float)}
             about = {"seed": outcome.config.seed, "folder": str(outcome.folder)}
             rows.append({**values, **about, **numbers, **measured, **values})  # `labels` as it was typed
         return rows, failed
@@ -161,24 +177,37 @@ def _axis(rows: Rows, by: Sequence[str], x: str) -> str:
     return max(by, key=lambda name: (all(isinstance(each, int | float) for each in values[name]), len(values[name])))
 
 
+def _compare(plan: "Runs | Notebooks", frame: "pd.DataFrame", failed: Rows, metric: str, as_json: bool) -> str:
+    """Print what came of a sweep; return the metric that was compared, "" for none."""
+    numbers = numbers_of(frame, [*plan.varied, "seed"])
+    compared = metric if metric in numbers else "" if metric else usual_metric(frame, numbers)
+    _report(frame, failed, [name for name in plan.varied if name != "seed"], compared, as_json)
+    if len(frame) and plan.table and not as_json:
+        say(f"all results: {plan.table}")
+    if len(frame) and not compared:
+        choices = ", ".join(numbers) or "(none)"
+        if metric:
+            raise Error(f"no run has {metric}: choose --metric from {choices}")
+        if not as_json:
+            say(f"--metric compares one of {choices}")
+    return compared
+
+
 def _report(frame: "pd.DataFrame", failed: Rows, by: Sequence[str], metric: str, as_json: bool) -> None:
     """Print the means of a metric over seeds with their intervals, and what failed."""
     import pandas as pd
 
-    from ..core.statistics import by_group, summary, tidy
-    from ..metrics import METRICS as MEASURED
+    from ..core.formats import records
+    from ..core.statistics import tidy
+    from ..metrics import METRICS
 
-    means = pd.DataFrame()
-    if len(frame):
-        groups = by_group(frame, by, metric)
-        means = summary({str(i): scores for i, scores in enumerate(groups.values())}).reset_index(drop=True)
-        means = pd.DataFrame(list(groups), columns=list(by), dtype=object).join(means, how="right")
+    means = _means(frame, by, metric) if metric else pd.DataFrame()
     if as_json:
-        tables = {"metric": metric, "means": means, "runs": frame, "failed": pd.DataFrame(failed)}
-        print(json.dumps({name: _plain(each) for name, each in tables.items()}, indent=1))
+        tables = {"means": means, "runs": frame, "failed": pd.DataFrame(failed)}
+        print(json.dumps({"metric": metric or None} | {name: records(each) for name, each in tables.items()}, indent=1))
         return
-    if len(frame):
-        known_as = MEASURED.get(metric.partition("/")[2])
+    if metric:
+        known_as = METRICS.get(metric.partition("/")[2])
         say(f"{metric}\n{tidy(means, 1 if known_as and known_as.unit == '%' else 3).to_string(index=False)}")
         if lacking := frame[metric].isna().sum():
             say(f"{lacking} of {len(frame)} runs have no {metric}, see --metric")
@@ -187,9 +216,19 @@ def _report(frame: "pd.DataFrame", failed: Rows, by: Sequence[str], metric: str,
         say(f"failed: {values}: {each['message']}\n    {each['command']}")
 
 
-def _plain(value: Any) -> Any:
-    """Return a table as JSON has it, without NaN."""
-    return value if isinstance(value, str) else json.loads(value.to_json(orient="records", double_precision=15))
+def _means(frame: "pd.DataFrame", by: Sequence[str], metric: str) -> "pd.DataFrame":
+    """Return a row for each combination of values `by`; blank where no run has the metric."""
+    import pandas as pd
+
+    from ..core.statistics import by_group, summary
+
+    scores = by_group(frame, by, metric)
+    rows = frame[list(by)].itertuples(index=False, name=None) if by else [()]
+    groups = list(dict.fromkeys(tuple("" if pd.isna(value) else value for value in row) for row in rows))
+    means = summary({str(i): scores[group] for i, group in enumerate(groups) if group in scores})
+    means = means.reindex(map(str, range(len(groups)))).reset_index(drop=True)
+    means["n"] = means.n.fillna(0).astype(int)
+    return pd.DataFrame(groups, columns=list(by), dtype=object).join(means, how="right")
 
 
 def _foresee(rows: Rows, text: str, as_json: bool) -> None:

@@ -28,7 +28,7 @@ from ..core.output import duration, replacing
 from ..core.places import bars, processors, runs_root
 from ..core.settings import nested, typed
 from ..engine.identity import hash_of
-from ..experiment.grid import check_stages, combinations, handed_on, varying, without_idle_teachers, written
+from ..experiment.grid import check_stages, combinations, handed_on, table_value, varying, without_idle_fields
 from .notebooks import (
     check_parameters,
     ended_by_signals,
@@ -49,6 +49,10 @@ if "matplotlib.pyplot" in sys.modules:
 get_ipython().reset(new_session=True)
 """
 INJECTED = "injected-parameters"  # papermill's tag of the cell that sets them
+# Of the text of a dict: strings, <objects that are no Python>, brackets and commas, what stands between them
+PARTS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|<(?:[^<>]|<[^<>]*>)*>|[^'"<]""", re.DOTALL)
+OPENING, CLOSING = ("(", "[", "{"), (")", "]", "}")
+SCALAR = re.compile(r"tensor|array|((np|numpy)\.)?(u?int\d+|float\d+|longdouble|str_|bool_)")  # calls around a number
 
 
 def run_all(
@@ -138,35 +142,66 @@ def _engine() -> str:
 
 
 def results(output: Path) -> dict[str, Any]:
-    """Return the numbers and texts in dicts that cells of a notebook ended with."""
+    """Return the numbers and texts in dicts that cells of a notebook ended with.
+
+    Numbers are Python's, numpy's, and tensors of one number, as they are printed. Other values of a dict are left out,
+    and so are infinity and NaN.
+    """
     values: dict[str, Any] = {}
     for cell in read(output).cells:
         for shown in cell.get("outputs", ()):
             text = shown.get("data", {}).get("text/plain", "") if shown.output_type == "execute_result" else ""
-            with suppress(ValueError, SyntaxError):
-                value = ast.literal_eval(re.sub(r"\b(nan|inf)\b", "None", text))
-                values |= value if isinstance(value, dict) else {}
-    return {str(name): value for name, value in values.items() if isinstance(value, int | float | str)}
+            for item in _items(text):
+                with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+                    tree = ast.parse(f"{{{item}}}", mode="eval").body
+                    if isinstance(tree, ast.Dict) and (name := tree.keys[0]):
+                        (value,) = tree.values  # noqa: PD011  # of Python's syntax, no table
+                        values[str(ast.literal_eval(name))] = _number(value)
+    return {name: value for name, value in values.items() if isinstance(value, int | float | str)}
+
+
+def _items(text: str) -> list[str]:
+    """Split the text of a dict into those of its items; what is no Python is None there."""
+    if not (text.startswith("{") and text.endswith("}")):
+        return []
+    items, depth = [""], 0
+    for part in PARTS.findall(text[1:-1]):
+        depth += (part in OPENING) - (part in CLOSING)
+        if part == "," and not depth:
+            items.append("")
+        else:
+            items[-1] += "None" if part.startswith("<") else part
+    return [item.strip() for item in items if item.strip()]
+
+
+def _number(node: ast.expr) -> Any:
+    """Return a number or text as it was printed: 0.5, np.float64(0.5), tensor(0.5)."""
+    if isinstance(node, ast.Call) and node.args and SCALAR.fullmatch(ast.unparse(node.func)):
+        node = node.args[0]
+    if isinstance(node, ast.Attribute) and node.attr in ("True_", "False_"):
+        return node.attr == "True_"
+    return ast.literal_eval(node)
 
 
 class Notebooks:
     """A notebook with every combination of values of its parameters.
 
-    As `sweep.Runs` has `rows` of values that vary, in these fields, `varied`. Outputs lie in one folder, with a table
+    As `sweep.Runs` has `rows` of values that vary, in these fields, `varied`. Outputs lie in one folder, with a `table`
     of all of them.
     """
 
     def __init__(self, notebook: Path, fields: Mapping[str, Any], folder: Path | None) -> None:
         self.path = find([notebook])[0]
         points, hand = combinations(fields), dict[str, Any]
-        if check_parameters(self.path, nested(points[0])) >= {"method", "teacher", "init"}:  # those of a Config
+        if check_parameters(self.path, map(nested, points)) >= {"method", "teacher", "init"}:  # those of a Config
             for name in points[0]:
                 check_stages(name)
-            points, hand = without_idle_teachers(points), handed_on
+            points, hand = without_idle_fields(points), handed_on
         self.varied, self.folder = varying(points), folder or runs_root() / "sweeps" / self.path.stem
+        self.table = self.folder / "table.csv"
         self.jobs, self.values = dict[Path, dict[str, Any]](), dict[Path, dict[str, Any]]()
         for point in points:
-            values = {name: written(point.get(name, "")) for name in self.varied}
+            values = {name: table_value(point.get(name, "")) for name in self.varied}
             text = re.sub(r"[^A-Za-z0-9.=+-]+", "_", "_".join(f"{n}={v}" for n, v in values.items() if n in point))
             output = self.folder / f"{self.path.stem}-{text[:100]}-{hash_of(point)[:8]}.ipynb"
             self.jobs[output], self.values[output] = json.loads(json.dumps(hand(nested(point)))), values
@@ -214,7 +249,7 @@ class Notebooks:
             for output, values in self.values.items()
             if not reasons.get(output)
         ]
-        with replacing(self.folder / "table.csv") as temporary:
+        with replacing(self.table) as temporary:
             pd.DataFrame(rows).to_csv(temporary, index=False)
         return rows, failed
 

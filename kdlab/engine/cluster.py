@@ -7,6 +7,7 @@ import queue
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable
@@ -34,6 +35,9 @@ from .run import run
 from .store import CHECKPOINTS, RunFolder
 
 DEATHS = 30  # of workers in a row, before one is there or between two checkpoints of a run
+FILE_SECONDS = 60.0  # a scheduler of the same job takes to write its file, and network disks to show it
+ANSWER_SECONDS = 10.0  # a scheduler takes to answer
+PAUSE = 0.5  # between two looks at a file
 Ending = tuple[str, str | None]  # the hash of a run, and why it failed: "" not at all, None: another process trains it
 
 
@@ -69,6 +73,36 @@ class Here:
         return [(self.folder.hash, "")]
 
 
+def address_of(scheduler: str) -> str:
+    """Return the address of a dask scheduler, which may be given as the file that it writes.
+
+    A file that is not there yet, or not whole, is waited for: FILE_SECONDS long. What names no scheduler is an `Error`.
+    """
+    if "://" in scheduler:
+        return scheduler
+    file, began, waits = Path(scheduler), time.monotonic(), False
+    while True:
+        try:
+            about = json.loads(file.read_bytes())
+        except FileNotFoundError:
+            wrong = f"there is no scheduler file {file}: dask scheduler --scheduler-file {file} writes it"
+        except (ValueError, RecursionError):
+            wrong = f"{file} is no scheduler file: dask scheduler --scheduler-file {file} writes one"
+        except OSError as error:
+            raise Error(f"{file} cannot be read: {error.strerror or error}") from None
+        else:
+            address = about.get("address") if isinstance(about, dict) else None
+            if isinstance(address, str) and "://" in address:
+                return address
+            raise Error(f"{file} names no dask scheduler: dask scheduler --scheduler-file {file} writes such a file")
+        if not file.parent.is_dir() or time.monotonic() - began > FILE_SECONDS:
+            raise Error(wrong)
+        if not waits:
+            waits = True
+            print(f"kdlab: waits up to {FILE_SECONDS:.0f} s for the scheduler file {file}", file=sys.stderr, flush=True)
+        time.sleep(PAUSE)
+
+
 class Cluster:
     """The workers of a dask scheduler, each of which trains one run at a time."""
 
@@ -92,14 +126,25 @@ class Cluster:
         from distributed import Client
 
         logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)  # it has a line for each worker that ends
-        address = self.scheduler if "://" in self.scheduler else None
-        file = None if address else self.scheduler
-        if file and not Path(file).is_file():
-            raise Error(f"there is no scheduler file {file}: dask scheduler --scheduler-file {file} writes it")
+
+        class Connected(Client):
+            """A client that has reached its scheduler; one that has not leaves nothing open."""
+
+            def start(self, **options: Any) -> Any:
+                try:
+                    return super().start(**options)
+                except BaseException:
+                    with suppress(Exception):
+                        self.close(1)
+                    raise
+
         try:
-            self.client = Client(address, scheduler_file=file, timeout=10, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise Error(f"no dask scheduler answers at {self.scheduler} ({error})") from None
+            self.client = Connected(address_of(self.scheduler), timeout=ANSWER_SECONDS, set_as_default=False)
+        except Error:
+            raise
+        except Exception as error:  # whatever stands at that address, or is none
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise Error(f"no dask scheduler answers at {self.scheduler} ({why})") from None
         stack.callback(self.client.close, 1)
         lock = RunLock(runs_root() / f"sweep-{os.urandom(6).hex()}")  # what a killed one leaves is removed as such
         stack.enter_context(lock.hold())
@@ -110,14 +155,14 @@ class Cluster:
 
     def free(self) -> int:
         """Return how many runs can be started: one a worker that has none."""
-        return len(self._asked(self.client.nthreads)) - len(self.runs)
+        return len(self._call(self.client.nthreads)) - len(self.runs)
 
     def start(self, folder: RunFolder) -> None:
         """Hand a run to a worker; each time under another key, as dask keeps the first."""
         key = f"kdlab-{folder.hash}-{self.starts[folder.hash]}"
         self.starts[folder.hash] += 1
         task = (folder.config.model_dump_json(), folder.hash, self.token, self.modules, self.track, self.group)
-        future = self._asked(self.client.submit, worker.train, *task, key=key)
+        future = self._call(self.client.submit, worker.train, *task, key=key)
         self.runs[future.key] = folder, _written(folder), future
         future.add_done_callback(self.messages.put)
 
@@ -128,9 +173,9 @@ class Cluster:
         except queue.Empty:
             return []
         folder, written, _ = self.runs.pop(future.key)
-        error = self._asked(future.exception)
+        error = self._call(future.exception)
         if error is None:
-            message, notes = self._asked(future.result)
+            message, notes = self._call(future.result)
             for note in notes:
                 warnings.warn(note, stacklevel=3)
             return [(folder.hash, message)]
@@ -146,11 +191,11 @@ class Cluster:
             )
         ]
 
-    def _asked(self, question: Any, *args: Any, **kwargs: Any) -> Any:
-        """Ask the scheduler; an `Error` where it is gone."""
+    def _call(self, method: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of the client; an `Error` where the scheduler is gone."""
         try:
             if self.client.status == "running":
-                return question(*args, **kwargs)
+                return method(*args, **kwargs)
         except (CancelledError, OSError):
             pass
         raise Error(f"the scheduler at {self.scheduler} is gone: what was trained is kept, and the same call goes on")
@@ -194,7 +239,7 @@ class Local(Cluster):
                     lines = self.output.read_text(errors="replace").strip().splitlines()
                     raise Error(f"worker processes end as soon as they start: {(lines or ['they say nothing'])[-1]}")
                 self._begin(i)
-        if self._asked(self.client.nthreads):
+        if self._call(self.client.nthreads):
             self.deaths = 0
         return super().ended()
 

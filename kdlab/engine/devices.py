@@ -47,7 +47,7 @@ JOIN = "from kdlab.engine.joining import join; join()"
 # Rows: which a process has, and how the others get them
 
 
-def own(x: Tensor) -> Tensor:
+def shard(x: Tensor) -> Tensor:
     """Return the rows (R / N, ...) of `x` (R, ...) that this process computes."""
     return x.chunk(dist.get_world_size())[dist.get_rank()]
 
@@ -72,15 +72,15 @@ class _Gather(Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        return own(grads[0]) * dist.get_world_size()
+        return shard(grads[0]) * dist.get_world_size()
 
 
-class _Own(Function):
-    """`own`, with a gradient: what stands before it is the same in every process."""
+class _Shard(Function):
+    """`shard`, with a gradient: what stands before it is the same in every process."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        return own(x)
+        return shard(x)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
@@ -131,9 +131,9 @@ class _JointNorm(Function):
         scale, count = (var + ctx.eps).rsqrt(), x.numel() // x.shape[1]
         rows = grads[0], x, weight, None, None, mean, scale, True, ctx.eps, [True, True, True]
         grad, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(*rows)
-        own_means = torch.stack([of_weight, of_bias]) / count
-        dist.all_reduce(joint := own_means / dist.get_world_size())
-        slope, offset = (own_means - joint) * scale * weight
+        local_means = torch.stack([of_weight, of_bias]) / count
+        dist.all_reduce(joint := local_means / dist.get_world_size())
+        slope, offset = (local_means - joint) * scale * weight
         rest = F.batch_norm(x, mean, var, slope, offset, False, 0.0, ctx.eps)
         return grad + rest, None, None, of_weight, of_bias, None
 
@@ -154,9 +154,9 @@ def joint_norm(
     one = full(x).new_ones(x.shape[1]) if weight is None else weight
     zero = torch.zeros_like(one) if bias is None else bias
     with torch.no_grad():
-        _, own_mean, scale = torch.native_batch_norm(x, one, zero, None, None, True, 0.0, 0.0)
-        own_var = scale.pow(-2).nan_to_num(posinf=0.0)  # where all numbers are equal, CPUs give 0 for the scale
-        means, variances = every(torch.stack([own_mean, own_var])[None]).unbind(1)  # of equally many rows
+        _, local_mean, scale = torch.native_batch_norm(x, one, zero, None, None, True, 0.0, 0.0)
+        local_var = scale.pow(-2).nan_to_num(posinf=0.0)  # where all numbers are equal, CPUs give 0 for the scale
+        means, variances = every(torch.stack([local_mean, local_var])[None]).unbind(1)  # of equally many rows
         mean = means.mean(0)
         var = variances.mean(0) + (means - mean).square().mean(0)
         if running_mean is not None and running_var is not None:
@@ -166,7 +166,7 @@ def joint_norm(
     return _JointNorm.apply(x, mean, var, one, zero, eps)
 
 
-class _OwnRows(TorchFunctionMode):
+class _Shards(TorchFunctionMode):
     """Inside it a network computes the rows of one process as if it had all of them."""
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -175,10 +175,10 @@ class _OwnRows(TorchFunctionMode):
             return joint_norm(*args, **kwargs)
         if function in DROPOUTS:  # drawn for all rows: every process draws the same, as one would
             x, *rest = args
-            return x * own(function(_of_all_rows(x).fill_(1), *rest, **{**kwargs, "inplace": False}))
+            return x * shard(function(_of_all_rows(x).fill_(1), *rest, **{**kwargs, "inplace": False}))
         if function is Tensor.bernoulli_:
             x, *rest = args
-            return x.copy_(own(_of_all_rows(x).bernoulli_(*rest, **kwargs)))
+            return x.copy_(shard(_of_all_rows(x).bernoulli_(*rest, **kwargs)))
         return function(*args, **kwargs)
 
 
@@ -205,13 +205,13 @@ class Team:
     def __enter__(self) -> None:
         """Let networks and branches pass only the rows of this process through."""
         for module, name, call in self.calls:
-            module.__dict__[name] = self._on_own_rows(call)
+            module.__dict__[name] = self._sharded(call)
 
     def __exit__(self, *_: object) -> None:
         for module, name, _call in self.calls:
             del module.__dict__[name]
 
-    def _on_own_rows(self, call: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
+    def _sharded(self, call: Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
         def divided(x: Tensor) -> Any:
             if self.within:  # one part of a network calls another
                 return call(x)
@@ -219,8 +219,8 @@ class Team:
                 raise Error(f"a network was given {len(x)} rows, which devices={dist.get_world_size()} do not divide")
             self.within = True
             try:
-                with _OwnRows():
-                    out = call(_Own.apply(x))
+                with _Shards():
+                    out = call(_Shard.apply(x))
             finally:
                 self.within = False
             return _gathered(out)

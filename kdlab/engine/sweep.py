@@ -6,8 +6,11 @@ A stage that several runs stand on is trained once. What is stored is no node; e
 import shlex
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from heapq import heappop, heappush
+from itertools import count
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +18,7 @@ from tqdm.auto import tqdm
 
 from ..core.errors import Error, machine_errors
 from ..core.places import bars, processors, runs_root
+from ..core.progress import QUIET_SECONDS, progress
 from ..core.settings import typed
 from ..experiment.config import Config
 from ..experiment.device import one_thread
@@ -26,10 +30,9 @@ from .run import checked, run, stored
 from .store import RunFolder
 from .tracking import Tracker
 
-QUIET_SECONDS = 10.0  # between two lines about progress, where no bar moves
-SILENT_SECONDS = 60.0  # and where nothing has changed
+SILENT_SECONDS = 60.0  # between two lines about progress, where nothing has changed
 BAR = "{l_bar}{bar}| {n_fmt} of {total_fmt} ended{postfix}, time: {elapsed}, left: {remaining}"
-SEEN_SECONDS = 70.0  # until every network disk shows a new file: NFS looks into a folder once a minute
+DISK_SECONDS = 70.0  # until every network disk shows a new file: NFS looks into a folder once a minute
 
 
 class Failed(NamedTuple):
@@ -89,17 +92,16 @@ def run_all(
         deliver = graph.delivery(handed)
         deliver()
         if graph.waiting:
-            with _place(graph, workers, scheduler, track, group) as trainer, _screen(graph, trainer) as show:
+            with _trainer(graph, workers, scheduler, track, group) as trainer, _screen(graph, trainer) as show:
                 while graph.waiting or graph.running:
-                    for folder in graph.ready()[: max(0, trainer.free())]:
-                        graph.running[folder.hash] = graph.waiting.pop(folder.hash)
+                    for folder in graph.begin(trainer.free()):
                         trainer.start(folder)
                     show()
                     for hash_, message in trainer.ended():
                         graph.settle(hash_, message)
                         deliver()
                 show()
-    return [graph.ends[hash_] for hash_ in graph.asked]
+    return [graph.ends[hash_] for hash_ in graph.hashes]
 
 
 class RunsError(Error):
@@ -134,16 +136,25 @@ def _fields(config: Config) -> dict[str, Any]:
 
 
 class Graph:
-    """Runs by hash: `waiting`, `running`, and the `ends` of others; `asked` in order."""
+    """Runs by hash: `waiting`, `running`, and the `ends` of others, `failed` among them.
+
+    `hashes` are those of the Configs, in order.
+    """
 
     def __init__(self, configs: Sequence[Config]) -> None:
-        self.asked: list[str] = []
+        self.hashes: list[str] = []
         self.waiting: dict[str, RunFolder] = {}  # each after what it stands on
         self.running: dict[str, RunFolder] = {}
         self.ends: dict[str, Outcome] = {}
+        self.failed = 0
+        self._places = count()
+        self._order: dict[str, int] = {}  # in which waiting runs begin
+        self._missing: dict[str, set[str]] = {}  # stages of a run that waits which are not there yet
+        self._above: defaultdict[str, list[RunFolder]] = defaultdict(list)  # runs that stand on a stage
+        self._ready: list[tuple[int, str]] = []  # a heap: waiting runs whose stages are all there
         refusals: dict[Config, str] = {}  # of a run with seed 0: its other seeds need no check
-        for i, config in enumerate(configs):
-            self.asked.append(f"refused {i}")
+        for i, config in enumerate(progress(configs, "experiments checked")):
+            self.hashes.append(f"refused {i}")
             try:
                 folder = RunFolder(config, chain_images(config))
                 if (result := stored(folder)) is None:
@@ -152,25 +163,40 @@ class Graph:
                     if refusals[same]:
                         raise Error(refusals[same])
             except Error as error:
-                self.ends[self.asked[-1]] = Failed(config, str(error), command(config))
+                self._note(self.hashes[-1], Failed(config, str(error), command(config)))
                 continue
-            self.asked[-1] = folder.hash
+            self.hashes[-1] = folder.hash
             if result:
-                self.ends[folder.hash] = result
+                self._note(folder.hash, result)
                 continue
             for stage in reversed(list(folder.chain())):
-                if stage.result() is None:
-                    self.waiting.setdefault(stage.hash, stage)
+                if stage.hash not in self.waiting and stage.result() is None:
+                    self._wait(stage)
 
     def stored(self) -> list[Config]:
         """Return the runs that were stored before this sweep, each once."""
-        ends = {hash_: self.ends[hash_] for hash_ in self.asked if hash_ in self.ends}
+        ends = {hash_: self.ends[hash_] for hash_ in self.hashes if hash_ in self.ends}
         return [end.config for end in ends.values() if isinstance(end, Result)]
 
-    def ready(self) -> list[RunFolder]:
-        """Return the waiting runs whose stages are all there, in order."""
-        open_ = {*self.waiting, *self.running}
-        return [f for f in self.waiting.values() if not open_ & {stage.hash for stage in f.stages.values()}]
+    def _wait(self, folder: RunFolder) -> None:
+        """Let a run wait for those of its stages that are not there yet."""
+        self.waiting[folder.hash] = folder
+        self._order[folder.hash] = next(self._places)
+        self._missing[folder.hash] = {stage.hash for stage in folder.stages.values()} & self.waiting.keys()
+        for stage in self._missing[folder.hash]:
+            self._above[stage].append(folder)
+        self._free(folder)
+
+    def _free(self, folder: RunFolder) -> None:
+        if not self._missing[folder.hash]:
+            heappush(self._ready, (self._order[folder.hash], folder.hash))
+
+    def begin(self, most: int) -> Iterator[RunFolder]:
+        """Yield up to `most` waiting runs whose stages are all there, in order; they run."""
+        for _ in range(min(most, len(self._ready))):
+            _, hash_ = heappop(self._ready)
+            self.running[hash_] = self.waiting.pop(hash_)
+            yield self.running[hash_]
 
     def settle(self, hash_: str, message: str | None) -> None:
         """Note how a run ended: `message` says why it failed; empty, it is stored.
@@ -179,10 +205,11 @@ class Graph:
         """
         folder, result = self.running.pop(hash_), None
         if message is None:
-            self.waiting[hash_] = folder
+            self.waiting[hash_], self._order[hash_] = folder, next(self._places)  # others come first
+            self._free(folder)
             return
         if not message:
-            message, latest = "it was trained, and its result is not there", time.monotonic() + SEEN_SECONDS
+            message, latest = "it was trained, and its result is not there", time.monotonic() + DISK_SECONDS
             try:
                 while (result := stored(folder)) is None and time.monotonic() < latest:
                     time.sleep(1)
@@ -190,26 +217,35 @@ class Graph:
                 message = str(error)
         self._end(folder, result or Failed(folder.config, message, command(folder.config)))
 
+    def _note(self, hash_: str, outcome: Outcome) -> None:
+        self.ends[hash_] = outcome
+        self.failed += isinstance(outcome, Failed)
+
     def _end(self, folder: RunFolder, outcome: Outcome) -> None:
-        self.ends[folder.hash] = outcome
-        if isinstance(outcome, Failed):
-            for above in list(self.waiting.values()):
-                for role, stage in above.stages.items():
-                    if stage.hash == folder.hash and above.hash in self.waiting:
-                        del self.waiting[above.hash]
-                        why = f"its {role} run ({label(stage.config)}) failed: {outcome.message}"
-                        self._end(above, Failed(above.config, why, command(above.config)))
+        """Note the outcome of a run, and of those above it that fail with it."""
+        self._note(folder.hash, outcome)
+        for above in self._above.pop(folder.hash, ()):
+            if above.hash not in self.waiting:
+                continue
+            if not isinstance(outcome, Failed):
+                self._missing[above.hash].discard(folder.hash)
+                self._free(above)
+                continue
+            del self.waiting[above.hash]
+            role, stage = next((role, each) for role, each in above.stages.items() if each.hash == folder.hash)
+            why = f"its {role} run ({label(stage.config)}) failed: {outcome.message}"
+            self._end(above, Failed(above.config, why, command(above.config)))
 
     def delivery(self, each: Callable[[int, Outcome], None]) -> Callable[[], None]:
         """Return a function that hands over the outcomes that are due, in order."""
-        due = iter(range(len(self.asked)))
+        due = iter(range(len(self.hashes)))
         following = next(due, None)
 
         def deliver() -> None:
             nonlocal following
-            while following is not None and self.asked[following] in self.ends:
+            while following is not None and self.hashes[following] in self.ends:
                 index, following = following, next(due, None)
-                each(index, self.ends[self.asked[index]])
+                each(index, self.ends[self.hashes[index]])
 
         return deliver
 
@@ -223,20 +259,20 @@ def _refusal(folder: RunFolder) -> str:
     return ""
 
 
-def _place(
+def _trainer(
     graph: Graph, workers: int | None, scheduler: str, track: str | None, group: str
 ) -> AbstractContextManager[Here | Cluster]:
     """Choose where the runs of a graph train."""
     configs = [folder.config for folder in graph.waiting.values()]
     gpus = torch.cuda.device_count() if any(config.device != "cpu" for config in configs) else 0
-    wanted = graph.waiting.keys() & set(graph.asked)
-    count = min(workers or gpus or processors(), len(configs))
-    if not scheduler and (count == 1 or len(wanted) == 1):
+    wanted = graph.waiting.keys() & set(graph.hashes)
+    processes = min(workers or gpus or processors(), len(configs))
+    if not scheduler and (processes == 1 or len(wanted) == 1):
         return Here(track, group)
     modules = modules_of(configs)
     if scheduler:
         return Cluster(scheduler, modules, track, group)
-    return Local(count, gpus, modules, track, group)
+    return Local(processes, gpus, modules, track, group)
 
 
 @contextmanager
@@ -257,8 +293,7 @@ def _screen(graph: Graph, trainer: Here | Cluster) -> Iterator[Callable[[], None
         def show() -> None:
             nonlocal latest, known
             ended, passed = len(graph.ends) - before, time.monotonic() - began
-            failed = sum(isinstance(end, Failed) for end in graph.ends.values())
-            state = f"{len(graph.running)} running, {failed} failed"
+            state = f"{len(graph.running)} running, {graph.failed} failed"
             bar.set_postfix_str(state, refresh=False)
             bar.update(ended - bar.n)
             bar.refresh()
@@ -268,6 +303,6 @@ def _screen(graph: Graph, trainer: Here | Cluster) -> Iterator[Callable[[], None
                 left = tqdm.format_interval((total - ended) * passed / ended) if ended else "unknown"
                 say(f"{ended} of {total} runs ended, {state}, time: {tqdm.format_interval(passed)}, left: {left}")
 
-        stored = sum(isinstance(graph.ends.get(hash_), Result) for hash_ in set(graph.asked))
+        stored = sum(isinstance(graph.ends.get(hash_), Result) for hash_ in set(graph.hashes))
         say(f"runs that are stored: {stored}; to train: {total}, by {trainer}")
         yield show

@@ -8,8 +8,9 @@ from itertools import product
 from typing import Any
 
 from ..core.errors import Error, known, lookup
+from ..core.hyper import plain
 from ..core.settings import flat, nested
-from ..methods import METHODS
+from ..methods import METHODS, Method
 from .config import Config
 from .presets import STAGES, TASK
 
@@ -23,14 +24,17 @@ def grid(fields: Mapping[str, Any]) -> dict[Config, dict[str, Any]]:
     A list holds the values of a field, `{"method": ["kd", "crd"], "teacher.model": "resnet20", "seed": "0-19"}`; a text
     such as "0-19" stands for whole numbers, and a value that is itself a list stands in a list of lists. Fields of the
     task (presets.TASK: data set, labels, seed, ...) are those of the teacher and of the initial run too, where these
-    have none of their own. Methods that use no teacher do without it where others in the grid are taught. Combinations
-    that come to the same Config count once. Seed by seed, so that what is there after a stop can be compared.
+    have none of their own and are no Config. Methods do without the teacher, the hyper-parameters (`hp.T`) and the
+    weights of loss terms (`weights.kd`) that they lack where others in the grid have them. Combinations that come to
+    the same Config count once. Seed by seed, so that what is there after a stop can be compared.
     """
-    points = without_idle_teachers(combinations(fields))
+    points = without_idle_fields(combinations(fields))
     varied = varying(points)
     configs: dict[Config, dict[str, Any]] = {}
     for point in points:
-        configs.setdefault(Config(**handed_on(nested(point))), {name: written(point.get(name, "")) for name in varied})
+        configs.setdefault(
+            Config(**handed_on(nested(point))), {name: table_value(point.get(name, "")) for name in varied}
+        )
     return configs
 
 
@@ -44,15 +48,19 @@ def combinations(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{name: point[name] for name in values} for point in points]
 
 
-def without_idle_teachers(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return combinations without a teacher where their method uses none.
+def without_idle_fields(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return combinations without what their method lacks and another one here has.
 
-    If no method uses one, they stay as they are: a teacher is a mistake then.
+    That is a teacher, hyper-parameters and weights of loss terms, of a stage whose method is named too. What none has
+    stays: it is a mistake then.
     """
-    taught = [_is_taught(point) for point in points]
+    named = [name for name in points[0] if name.rpartition(".")[2] == "method"]
+    kinds = {_methods(point, named): point for point in points}
+    lacks = {kind: {name: _lack(point, name) for name in point} for kind, point in kinds.items()}
+    had = {lack for each in lacks.values() for lack in each.values() if not all(_lack(p, lack) for p in kinds.values())}
+    idle = {kind: {name for name, lack in each.items() if lack and lack in had} for kind, each in lacks.items()}
     return [
-        {name: value for name, value in point.items() if learns or not any(taught) or name.split(".")[0] != "teacher"}
-        for point, learns in zip(points, taught, strict=True)
+        {name: value for name, value in point.items() if name not in idle[_methods(point, named)]} for point in points
     ]
 
 
@@ -76,18 +84,21 @@ def varying(points: Sequence[Mapping[str, Any]]) -> list[str]:
     values: dict[str, set[str]] = {}
     for point in points:
         for name, value in point.items():
-            values.setdefault(name, set()).add(json.dumps(value))
+            values.setdefault(name, set()).add(json.dumps(value, default=str))
     return [name for name, each in values.items() if len(each) > 1]
 
 
-def written(value: Any) -> Any:
+def table_value(value: Any) -> Any:
     """Return a value as a table has it: numbers and text, others as they are typed."""
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         return value
-    return "none" if value is None else json.dumps(value)
+    return str(value) if isinstance(value, Config) else "none" if value is None else json.dumps(value, default=str)
 
 
 def _values(name: str, value: Any) -> list[Any]:
+    value = plain(value)
+    if isinstance(value, set | frozenset):
+        raise Error(f"{name}={value!r}: a set has no order, give the values in a list")
     values = value if isinstance(value, list | tuple | range) else [value]
     if not values:
         raise Error(f"{name}=[]: give one value or more")
@@ -105,7 +116,28 @@ def _range(name: str, value: Any) -> list[Any] | range:
     return range(first, last + 1)
 
 
-def _is_taught(point: Mapping[str, Any]) -> bool:
+def _methods(point: Mapping[str, Any], named: Sequence[str]) -> tuple[str, ...]:
+    return tuple(str(point[name]) for name in named)
+
+
+def _lack(point: Mapping[str, Any], name: str, prefix: str = "") -> str:
+    """Return the beginning of a dotted name that the method of its run lacks, else "".
+
+    "teacher" of "teacher.model" where a method uses none, "hp.T" where it has no T. Of a stage without a `method`
+    nothing is known: it may have that of a preset.
+    """
+    field, _, rest = name.removeprefix(prefix).partition(".")
+    if prefix and f"{prefix}method" not in point:
+        return ""
+    method = lookup("method", point.get(f"{prefix}method", "supervised"), METHODS)
+    if field == "teacher" and not _is_taught(method):
+        return f"{prefix}{field}"
+    if field in STAGES and rest:
+        return _lack(point, name, f"{prefix}{field}.")
+    has = {"hp": method.hyper(), "weights": method.weights}.get(field)
+    return name if has is not None and rest and rest.partition(".")[0] not in has else ""
+
+
+def _is_taught(method: type[Method]) -> bool:
     """Return whether a method uses a teacher, itself or in its first phase."""
-    method = lookup("method", point.get("method", "supervised"), METHODS)
     return method.needs_teacher or bool(method.first_phase and METHODS[method.first_phase].needs_teacher)

@@ -205,3 +205,38 @@ def test_a_worker_with_another_runs_folder_is_refused(runs, tmp_path):
     assert worker.train(*task)[0].startswith(f"the runs folder of its worker, {tmp_path}, is another one")
     (tmp_path / ".sweep-1").touch()
     assert "another version of kdlab" in worker.train(*task)[0], "its own folder is that of the client"
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (None, "there is no scheduler file"),
+        ("", "is no scheduler file"),
+        ('{"addr', "is no scheduler file"),
+        ("[1]", "names no dask scheduler"),
+        ("{}", "names no dask scheduler"),
+        ('{"address": 3}', "names no dask scheduler"),
+        ('{"address": "nowhere"}', "names no dask scheduler"),
+        ('{"address": "foo://x"}', "no dask scheduler answers at .*scheduler.json"),
+        ('{"address": "tls://127.0.0.1:1"}', "no dask scheduler answers at .*scheduler.json"),
+        ('{"address": "tcp://127.0.0.1:1"}', "no dask scheduler answers at .*scheduler.json"),
+    ],
+)
+def test_a_scheduler_file_that_leads_nowhere_is_one_sentence(runs, monkeypatch, content, message):
+    monkeypatch.setattr(cluster, "FILE_SECONDS", 0.0)
+    monkeypatch.setattr(cluster, "ANSWER_SECONDS", 0.5)
+    file = runs / "scheduler.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(Error, match=message):
+        run_all([Config(**TINY)], scheduler=str(file))
+    assert not list(runs.glob(".sweep-*"))
+
+
+def test_a_scheduler_file_that_is_still_written_is_waited_for(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cluster, "PAUSE", 0.01)
+    file = tmp_path / "scheduler.json"
+    contents = iter(["", '{"address"', '{"address": "tcp://127.0.0.1:8786"}'])
+    monkeypatch.setattr(cluster.time, "sleep", lambda _: file.write_text(next(contents)))
+    assert cluster.address_of(str(file)) == "tcp://127.0.0.1:8786" and not list(contents)
+    assert capsys.readouterr().err == f"kdlab: waits up to 60 s for the scheduler file {file}\n"

@@ -1,5 +1,6 @@
 """A grid is every combination of values, and refuses what no run could be."""
 
+import numpy as np
 import pytest
 
 from kdlab import Config, Error, grid
@@ -64,6 +65,29 @@ def test_a_method_without_a_teacher_does_without_beside_one_that_has():
         of("teacher.model=resnet20")
 
 
+def test_a_method_does_without_what_it_lacks_beside_one_that_has_it():
+    configs = of("method=supervised,kd,crd", "hp.T=1,4", "teacher.model=resnet20")
+    assert [(c.method, c.hp) for c in configs] == [
+        ("supervised", {}),
+        *((method, {"T": T}) for method in ("kd", "crd") for T in (1, 4)),
+    ]
+    assert next(iter(configs.values())) == {"method": "supervised", "hp.T": ""}
+    weighted = of("method=supervised,kd", "weights.kd=1,2", "teacher.model=resnet20")
+    assert [c.weights for c in weighted] == [{}, {"kd": 1}, {"kd": 2}]
+    stages = of("method=kd", "teacher.method=supervised,label_smoothing", "teacher.hp.eps=0.1,0.2")
+    assert [c.teacher.hp for c in stages] == [{}, {"eps": 0.1}, {"eps": 0.2}]
+
+
+def test_values_from_python_are_taken_or_refused_in_a_sentence():
+    teachers = [Config(labels=20), Config(labels=20, width=0.5)]
+    configs = grid({"method": "kd", "labels": np.array([20, 50]), "teacher": teachers})
+    assert [(c.labels, c.teacher) for c in configs] == [(n, teacher) for n in (20, 50) for teacher in teachers]
+    assert {each["teacher"] for each in configs.values()} == set(map(str, teachers))
+    assert [c.labels for c in grid({"method": "kd", "labels": [20, 50], "teacher": Config()})] == [20, 50]
+    with pytest.raises(Error, match="a set has no order, give the values in a list"):
+        grid({"method": {"kd", "crd"}, "teacher": Config()})
+
+
 @pytest.mark.parametrize(
     "words, message",
     [
@@ -72,6 +96,9 @@ def test_a_method_without_a_teacher_does_without_beside_one_that_has():
         (["method=supervised,kd", "teacher.modle=resnet20"], "did you mean 'model'"),
         (["method=kd", "teacher.model=resnet20", "hp.TT=1,2"], "did you mean 'T'"),
         (["lr=0.1,x"], "lr='x'"),
+        (["method=supervised,kd", "teacher.model=resnet20", "hp.TT=1"], "unknown hyper-parameter"),
+        (["method=supervised,kd", "teacher.method=supervised", "teacher.hp.T=1"], "unknown hyper-parameter"),
+        (["seed=0-1", "seed=3"], "seed is given twice"),
         (["seed=5-2"], "smaller number first"),
         (["seed=0-999999"], "at most 100,000"),
         (["seed=0-999", "split=0-999"], "1,000,000 combinations"),
