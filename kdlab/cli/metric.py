@@ -54,13 +54,14 @@ def check_metric(metric: str, configs: Sequence["Config"]) -> None:
 
 def numbers_of(frame: "pd.DataFrame", apart: Collection[str]) -> list[str]:
     """Return the columns of numbers that a table has, but those `apart`."""
-    return [name for name in frame.select_dtypes("number") if name not in apart and frame[name].notna().any()]
+    numeric = map(str, frame.select_dtypes("number"))
+    return [name for name in numeric if name not in apart and frame[name].notna().any()]
 
 
 def usual_metric(frame: "pd.DataFrame", numbers: Sequence[str]) -> str:
-    """Return what is compared unless a metric is chosen: a usual one, else the only number.
+    """Return what is compared unless a metric is chosen.
 
-    Empty where there are several, as in a table of a notebook's results.
+    A usual one, else the only number. Empty where there are several, as in a table of a notebook's results.
     """
     usual = [name for name in USUAL if name in numbers]
     everywhere = [name for name in usual if frame[name].notna().all()]

@@ -372,7 +372,7 @@ def check_parameters(path: Path, chosen: Iterable[Mapping[str, Any]]) -> set[str
 
 
 def _kinds(notebook: Any) -> dict[str, type]:
-    """Return the kinds that a notebook's parameters cell says: {"a": int} of `a: int = 1`."""
+    """Return what a parameters cell says: {"a": int} of `a: int = 1`."""
     cells = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
     known_kinds = {kind.__name__: kind for kind in (bool, int, float, str, list, tuple, dict)}
     stated = [s for cell in cells[:1] for s in _python(cell.source).body if isinstance(s, ast.AnnAssign)]

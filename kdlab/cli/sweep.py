@@ -217,7 +217,7 @@ def _report(frame: "pd.DataFrame", failed: Rows, by: Sequence[str], metric: str,
 
 
 def _means(frame: "pd.DataFrame", by: Sequence[str], metric: str) -> "pd.DataFrame":
-    """Return a row for each combination of values `by`; blank where no run has the metric."""
+    """Return a row of means for each combination `by`, blank without the metric."""
     import pandas as pd
 
     from ..core.statistics import by_group, summary
@@ -226,7 +226,7 @@ def _means(frame: "pd.DataFrame", by: Sequence[str], metric: str) -> "pd.DataFra
     rows = frame[list(by)].itertuples(index=False, name=None) if by else [()]
     groups = list(dict.fromkeys(tuple("" if pd.isna(value) else value for value in row) for row in rows))
     means = summary({str(i): scores[group] for i, group in enumerate(groups) if group in scores})
-    means = means.reindex(map(str, range(len(groups)))).reset_index(drop=True)
+    means = means.reindex([str(i) for i in range(len(groups))]).reset_index(drop=True)
     means["n"] = means.n.fillna(0).astype(int)
     return pd.DataFrame(groups, columns=list(by), dtype=object).join(means, how="right")
 

@@ -161,7 +161,7 @@ def results(output: Path) -> dict[str, Any]:
 
 
 def _items(text: str) -> list[str]:
-    """Split the text of a dict into those of its items; what is no Python is None there."""
+    """Split the text of a dict into those of its items, None for what is no Python."""
     if not (text.startswith("{") and text.endswith("}")):
         return []
     items, depth = [""], 0

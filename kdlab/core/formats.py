@@ -37,19 +37,19 @@ def render(frame: pd.DataFrame, form: str) -> str:
     if form == "text":
         return cells.to_string(index=False)
     if form == "markdown":
-        bare = {name: name.replace("|", r"\|") for name in cells}
+        bare = {name: str(name).replace("|", r"\|") for name in cells}
         header = " | ".join(f"{text}:" if name in right else text for name, text in bare.items())
         return markdown(header, cells.replace(r"\|", r"\\|", regex=True).to_numpy().tolist())
     return _latex(cells, right)
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a table as JSON has them: every digit, None for what it lacks."""
+    """Return the rows of a table as JSON has them, with every digit."""
     return [{str(name): jsonable(value) for name, value in row.items()} for row in _whole(frame).to_dict("records")]
 
 
 def jsonable(value: Any) -> Any:
-    """Return a value as JSON has it: None for infinity and NaN, which it does not know."""
+    """Return a value as JSON has it, None for infinity and NaN."""
     value = plain(value)
     if isinstance(value, Mapping):
         return {str(name): jsonable(each) for name, each in value.items()}
@@ -69,7 +69,7 @@ def markdown(header: str, lines: Iterable[list[str]]) -> str:
 
 
 def _whole(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with 4, not 4.0, in columns of whole numbers where some are missing."""
+    """Return a table with 4, not 4.0, in columns where some numbers are missing."""
     return frame.convert_dtypes()
 
 
@@ -126,9 +126,10 @@ def _cells(frame: pd.DataFrame, name: str) -> list[str]:
 
 
 def _decimals(means: np.ndarray, halves: np.ndarray) -> int:
-    """Return the decimals of means (n,): down to the first digit of most half-widths (n,).
+    """Return the decimals of means (n,) with half-widths (n,).
 
-    Where all of these are 0, infinite or missing, DIGITS digits of most means; at least 1.
+    Down to the first digit of most half-widths. Where all of these are 0, infinite or missing, DIGITS digits of most
+    means; at least 1.
     """
     sizes = halves[np.isfinite(halves) & (halves > NOISE * np.abs(np.nan_to_num(means)))]
     digits = 1

@@ -1,4 +1,4 @@
-"""Progress of what takes long before anything trains: a bar on a terminal, lines in a file."""
+"""Progress of what takes long: a bar on a terminal, lines in a file."""
 
 import sys
 import time

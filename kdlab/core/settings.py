@@ -48,7 +48,7 @@ def parse(settings: list[str], several: bool = False) -> dict[str, Any]:
 
 
 def _once(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-    """Return a dict of names with values; a `ValueError` where a name stands there twice."""
+    """Return a dict of pairs; a `ValueError` where a name stands there twice."""
     fields: dict[Any, Any] = {}
     for name, value in pairs:
         if name in fields:

@@ -74,9 +74,10 @@ class Here:
 
 
 def address_of(scheduler: str) -> str:
-    """Return the address of a dask scheduler, which may be given as the file that it writes.
+    """Return the address of a dask scheduler.
 
-    A file that is not there yet, or not whole, is waited for: FILE_SECONDS long. What names no scheduler is an `Error`.
+    It may be given as the file that a scheduler writes. A file that is not there yet, or not whole, is waited for:
+    FILE_SECONDS long. What names no scheduler is an `Error`.
     """
     if "://" in scheduler:
         return scheduler

@@ -208,7 +208,7 @@ def _codes(*values: Any) -> list[dict[str, Any]]:
 
 
 def strange(path: Path) -> list[Path]:
-    """Return what kdlab has not written in a run folder, or in a folder of run folders."""
+    """Return what kdlab has not written in a run folder, or in one of run folders."""
     files, folders = list[Path](), VERIFY.fullmatch(path.name) is not None
     for entry in path.iterdir() if path.is_dir() and not path.is_symlink() else ():
         if folders and (HIDDEN.fullmatch(entry.name) or (entry.is_dir() and FOLDER.fullmatch(entry.name))):

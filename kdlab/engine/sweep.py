@@ -136,9 +136,9 @@ def _fields(config: Config) -> dict[str, Any]:
 
 
 class Graph:
-    """Runs by hash: `waiting`, `running`, and the `ends` of others, `failed` among them.
+    """Runs by hash: `waiting`, `running`, and the `ends` of others.
 
-    `hashes` are those of the Configs, in order.
+    `failed` of them failed; `hashes` are those of the Configs, in order.
     """
 
     def __init__(self, configs: Sequence[Config]) -> None:
