@@ -31,7 +31,6 @@ from lightning_fabric.accelerators import CPUAccelerator
 from lightning_fabric.strategies import SingleDeviceStrategy
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 import kdlab
@@ -160,14 +159,14 @@ class FakeGPU(TorchDispatchMode):
 
     def call(self, op, args, kwargs):
         """What `op` gives, on the device if a tensor of it takes part or the result is wanted there."""
-        tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+        tensors = [x for x in flat((*args, *kwargs.values())) if isinstance(x, torch.Tensor)]
         ours = [x for x in tensors if isinstance(x, Held)]
         if not ours and not on_device(kwargs.get("device")):
             return op(*args, **kwargs)
         name = op._schema.name.removeprefix("aten::")
         to_host = self._check(name, args, kwargs, tensors)
         self.calls[name] += 1
-        out = op(*tree_map(unwrapped, args), **tree_map(unwrapped, kwargs))
+        out = op(*mapped(unwrapped, args), **{key: mapped(unwrapped, value) for key, value in kwargs.items()})
         known = {id(x.held): x for x in ours} | {id(x): x for x in tensors if not isinstance(x, Held)}
 
         def wrapped(x):
@@ -181,7 +180,7 @@ class FakeGPU(TorchDispatchMode):
                 raise TypeError(f"Cannot convert a tensor to {x.dtype}, which the device has not: {name}, {place()}")
             return Held(x)
 
-        return tree_map(wrapped, out)
+        return mapped(wrapped, out)
 
     def _check(self, name, args, kwargs, tensors):
         """Refuse what the device cannot do, and note where the host waits; whether the result goes to the host."""
@@ -233,6 +232,20 @@ class FakeGPU(TorchDispatchMode):
 def on_device(device):
     """Whether a device, or the name of one, is the fake one."""
     return device is not None and torch.device(device).type == DEVICE.type
+
+
+def flat(values):
+    """The arguments of an operator, and those in lists: torch's own walk through trees takes most of a call."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from flat(value)
+        else:
+            yield value
+
+
+def mapped(function, value):
+    """What a function makes of a value, or of each in lists."""
+    return type(value)(mapped(function, each) for each in value) if type(value) in (list, tuple) else function(value)
 
 
 def unwrapped(x):

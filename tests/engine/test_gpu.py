@@ -99,8 +99,8 @@ def assert_alike(ours, theirs):
     assert list(a.epoch) == list(b.epoch) == [1, 2] and set(a) == set(b)
     for name in (column for column in a if column.startswith(("loss", "train/")) or column == "lr"):
         assert a[name].to_list() == pytest.approx(b[name].to_list(), rel=1e-3, abs=1e-4), name
-    for name, weights in ours.network().state_dict().items():
-        torch.testing.assert_close(weights, theirs.network().state_dict()[name], atol=1e-4, rtol=1e-3)
+    weights, others = (result.network().state_dict() for result in (ours, theirs))
+    torch.testing.assert_close(weights, others, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("key", EPOCHS)
