@@ -266,6 +266,7 @@ class Local(Cluster):
     def _server(self) -> subprocess.Popen[str]:
         """Start a process that starts workers."""
         variables = {"KDLAB_PROGRESS": "0", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        variables["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"  # it looks at the stack 100 times a second
         with self.output.open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, "-m", "kdlab.engine.forkserver", self.scheduler, str(self.files)],

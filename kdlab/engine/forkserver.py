@@ -47,10 +47,8 @@ def _work(variables: Mapping[str, str], life: int) -> None:
         os.dup2(2, 1)
         threading.Thread(target=lambda: (os.read(life, 1), os._exit(1)), daemon=True).start()
         os.environ.update(variables)
-        import dask
         from distributed.cli.dask_worker import main as work
 
-        dask.config.set({"distributed.worker.profile.enabled": False})  # it looks at the stack 100 times a second
         address, folder = sys.argv[1:]
         options = ["--no-nanny", "--nthreads=1", "--no-dashboard", "--memory-limit=0", f"--local-directory={folder}"]
         work([address, *options])

@@ -182,15 +182,16 @@ def test_the_kernel_is_of_this_interpreter(kdlab, tmp_path, monkeypatch):
         assert texts(words[-1]) == [f"{sys.executable}\n"]
 
 
-def test_a_kernel_that_does_not_start_is_told_in_a_sentence(kdlab, tmp_path, monkeypatch):
-    (tmp_path / "ipykernel_launcher.py").write_text("raise SystemExit(3)")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+def test_a_kernel_that_does_not_start_is_told_in_a_sentence(kdlab, tmp_path, tmp_path_factory, monkeypatch):
+    broken = tmp_path_factory.mktemp("broken")
+    (broken / "ipykernel_launcher.py").write_text("raise SystemExit(3)")
+    monkeypatch.setenv("PYTHONPATH", f"{broken}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     path = write(tmp_path / "a.ipynb", "x: int = 1")
     for words in (["run", path, tmp_path / "b.ipynb"], ["execute", path]):
         code, _, err = kdlab("notebooks", *words)
         assert code == 2
         assert "no kernel starts for a.ipynb" in err and err.count("\n") == 0
-    assert names(tmp_path) == ["a.ipynb", "ipykernel_launcher.py"]
+    assert names(tmp_path) == ["a.ipynb"]
 
 
 def test_a_kernel_that_dies_is_told_in_a_sentence(kdlab, tmp_path):

@@ -82,7 +82,8 @@ def test_two_halves_of_a_batch_are_worth_the_whole(tmp_path):
 
 def others():
     """The processes that train along with this one."""
-    return [each for each in psutil.Process().children() if devices.JOIN in each.cmdline()]
+    children = [each for each in psutil.Process().children() if each.status() != psutil.STATUS_ZOMBIE]
+    return [each for each in children if devices.JOIN in each.cmdline()]
 
 
 def test_a_run_changes_its_number_of_devices_when_a_process_is_gone(runs, monkeypatch):
