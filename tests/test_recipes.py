@@ -98,8 +98,11 @@ def test_the_readmes_sweeps_give_a_table_and_a_picture(runs, monkeypatch):
     assert len(lines) == 3 and grid(fields) == grid(read(ROOT / "docs" / "sweep.yaml"))
     (runs / "docs").symlink_to(ROOT / "docs")
     monkeypatch.chdir(runs)
-    short = ["seed=0-1", "epochs=1", "steps=1", "teacher.epochs=1", "teacher.steps=1", "--workers=1"]
-    outputs = [CliRunner().invoke(app, ["sweep", *each, *short], catch_exceptions=False).stdout for each in words]
+    short = ["seed=0-1", "epochs=1", "steps=1", "teacher.epochs=1", "teacher.steps=1"]
+    longer = {word.partition("=")[0] for word in short}
+    kept = [[word for word in each if word.partition("=")[0] not in longer] for each in words]
+    calls = [["sweep", *each, *short, "--workers=1"] for each in kept]
+    outputs = [CliRunner().invoke(app, each, catch_exceptions=False).stdout for each in calls]
     assert "kd    100" in outputs[0] and "± 95 %" in outputs[0] and "12 runs, 12 stored" in outputs[1]
     assert Image.open("sweep.png").size[0] > 400 and Path("sweep.csv").read_text().count("\n") == 13
 

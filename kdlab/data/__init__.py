@@ -17,6 +17,7 @@ from ..core.places import data_root, located
 from . import ops
 from .augment import AUGMENTATIONS, Recipe
 from .batches import SAMPLINGS, Batch, Batches, Normalise
+from .by_image import KeptRows
 from .cache import clear
 from .cache import sizes as kept
 from .csv_file import csv_file, named_in, tabled
@@ -24,7 +25,6 @@ from .files import Ranges, decode
 from .folders import folder, listed, tiny_imagenet
 from .imagenet import imagenet, photographs, photographs_listing
 from .images import Images, ImageSet, Recorded
-from .kept import KeptRows
 from .listing import Listing, NotRead
 from .photographs import Photographs, Pixels, pick
 from .resizing import resized_when_read

@@ -11,7 +11,7 @@ import torch
 
 from kdlab import Error
 from kdlab.data import KeptRows, cache
-from kdlab.data.kept import _check
+from kdlab.data.by_image import _check
 
 ROWS, WIDTH = 7, 5
 VALUES = torch.arange(ROWS * WIDTH, dtype=torch.float32).view(ROWS, WIDTH) - 3
