@@ -51,7 +51,7 @@ def test_settings_are_nested_json_or_text():
         parse(["teacher=3", "teacher.seed=1"])
 
 
-def test_run_table_and_a_file_of_fields(kdlab, tmp_path):
+def test_run_table_and_a_file_of_fields(kdlab, runs, tmp_path):
     (tmp_path / "fields.json").write_text(json.dumps({"model": "resnet18", "seed": 5}))
     code, out, err = kdlab("run", "--file", str(tmp_path / "fields.json"), *TINY)
     assert code == 0, err
