@@ -113,7 +113,7 @@ def _digest(text: str, size: int) -> str:
 
 
 class NoMaps(tuple[Tensor, ...]):
-    """The maps of a teacher that keeps none: who asks for one is told so."""
+    """The maps of a teacher that keeps none: asking for one is refused."""
 
     def __getitem__(self, index: Any) -> NoReturn:
         raise refusal("the maps of its stages")
@@ -126,7 +126,7 @@ class NoMaps(tuple[Tensor, ...]):
 
 
 class NoStem(nn.Module):
-    """The stem of a teacher that sees no views: who asks it is told so."""
+    """The stem of a teacher that sees no views: asking it is refused."""
 
     def forward(self, x: Tensor) -> NoReturn:
         raise refusal("what it makes of a view")

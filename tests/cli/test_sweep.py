@@ -64,7 +64,7 @@ def test_a_grid_gives_a_table_a_file_and_a_picture(kdlab, tmp_path):
     assert "16 runs, 8 stored; 8 train" in out and "about" in out and "at 1 at a time" in out
 
 
-def test_words_are_laid_over_a_file_and_what_fails_is_told(kdlab, tmp_path):
+def test_words_are_laid_over_a_file_and_what_fails_is_named(kdlab, tmp_path):
     file = tmp_path / "sweep.yaml"
     fields = [f"{name}: {value}" for name, value in TINY.items() if name != "labels"]
     file.write_text("\n".join(["workers: 2", "lr: [1e-3, 2e-3]", "labels: [20, 5]", "teacher.width: 0.125", *fields]))
@@ -124,10 +124,10 @@ def test_what_cannot_be_is_refused_before_anything_starts(kdlab, tmp_path, monke
 def test_a_metric_that_one_method_lacks_is_blank_there(kdlab):
     grid = ["method=supervised,kd", "teacher.width=0.125", "labels=20", "seed=0-1", *WORDS, "--workers", 1]
     code, out, err = kdlab(*grid, "--metric", "test/agreement")
-    header, names, *rows, told = [line.split() for line in out.splitlines()]
+    header, names, *rows, note = [line.split() for line in out.splitlines()]
     assert code == 0 and header == ["test/agreement"] and names == ["method", "mean", "±", "95", "%", "n"], (out, err)
     assert rows[0] == ["supervised", "0"] and rows[1][0] == "kd" and rows[1][-1] == "2"
-    assert " ".join(told) == "2 of 4 runs have no test/agreement, see --metric"
+    assert " ".join(note) == "2 of 4 runs have no test/agreement, see --metric"
     code, out, err = kdlab(*grid, "--metric", "test/agreement", "--json")
     assert [row["mean"] is None for row in json.loads(out)["means"]] == [True, False]
     code, out, err = kdlab(*grid, "--metric", "test/per_class")
