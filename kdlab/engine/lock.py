@@ -14,9 +14,7 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 from ..core.errors import KEPT, Error
 
 SILENT_SECONDS = 2.0  # a process that waits longer for another says so
-EXPECTED = set[
-    str
-]()  # names of owners that this process started ahead of itself: no warning says that they are waited for
+EXPECTED = set[str]()  # names of owners that this process started ahead of itself: waiting for them gives no warning
 NAMES = ("ENOSYS", "ENOLCK", "ENOTSUP", "EOPNOTSUPP")  # what disks without flock say; Windows knows not all of them
 NO_LOCKS = {getattr(errno, name) for name in NAMES if hasattr(errno, name)}
 # Since then who waits for a lock sees that its file was removed meanwhile, and asks for the new one
