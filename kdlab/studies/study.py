@@ -20,7 +20,7 @@ from ..engine.sweep import Outcome, results_of, run_all
 from ..experiment.config import Config
 from ..experiment.device import one_thread
 from ..experiment.setup import chain_images
-from . import control, evidence, restamping, tuning, verdicts, verifying
+from . import control, evidence, lengths, restamping, tuning, verdicts, verifying
 from .verdicts import Question
 
 SEEDS = range(20)
@@ -39,6 +39,7 @@ class Study:
     `budget` and `scale`: which it is and what it means, in a sentence, where that must be said; rows have the budget.
     `transfers`: other data sets, on which the frozen features of every system are judged; columns transfer/NAME (see
     `evidence.transferred`).
+    `curves`: label -> systems that are one experiment at growing lengths, shortest first (see `lengths`).
     """
 
     name: str
@@ -52,12 +53,16 @@ class Study:
     budget: str = ""
     scale: str = ""
     transfers: Sequence[str] = ()
+    curves: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._check_seeds(self.seeds)
         compared = [name for each in self.questions for pair in each.pairs for name in pair]
         for name in (*compared, *self.grid, *self.shown, *self.published):
             self._known(name)
+        for label, names in self.curves.items():
+            curve = [(name, self.systems[self._known(name)]) for name in names]
+            lengths.check_curve(f"curve {label!r} of study {self.name}", curve)
 
     def _known(self, system: str) -> str:
         return known(f"system of study {self.name}", system, self.systems)

@@ -89,7 +89,7 @@ def tune(study: str, systems: Mapping[str, Config], grids: Grid, run: Run = run_
         ]
         save_table(pd.DataFrame(table).set_index("system"), f"{study}_tuning")
         print(f"{name}: {', '.join(f'{field}={getattr(top[0], field)}' for field in values)}", flush=True)
-        chosen = {each: _in_chain(other, config, top[0]) for each, other in chosen.items()}
+        chosen = {each: in_chain(other, config, top[0]) for each, other in chosen.items()}
     if at_edge:
         raise Error(f"the best value is still at the edge of its grid, which is to be extended: {'; '.join(at_edge)}")
     return chosen
@@ -104,9 +104,9 @@ def _score(outcomes: Sequence[Outcome], metric: str) -> float:
     return round(sum(result[metric] for result in results) / len(results), 2 if kind.unit == "%" else 6)
 
 
-def _in_chain(config: Config, old: Config, new: Config) -> Config:
+def in_chain(config: Config, old: Config, new: Config) -> Config:
     """Return the config, with `new` wherever it or a run below it is `old`."""
     if config == old:
         return new
-    stages = {role: _in_chain(stage, old, new) for role, stage in config.nested.items()}
+    stages = {role: in_chain(stage, old, new) for role, stage in config.nested.items()}
     return config.replace(**stages) if stages else config
