@@ -25,6 +25,7 @@ Name = Annotated[str, typer.Argument(help="a study, see kdlab study list")]
 Parameters = Annotated[
     list[str] | None, typer.Option("-p", help="a parameter of the study, name=value; may be repeated")
 ]
+Only = Annotated[list[str] | None, typer.Option(help="a system, or words in its name; may be repeated")]
 MOST_SEEDS, LARGEST_SEED = 100_000, 1 << 62
 Budget = Annotated[str, typer.Option(help="how much is trained: smoke, lab or paper")]
 
@@ -96,7 +97,7 @@ def run(
     name: Name,
     seeds: Annotated[str, typer.Option(help="0-19, or 0,2,5; default: those of the study")] = "",
     budget: Budget = "lab",
-    only: Annotated[list[str] | None, typer.Option(help="a system, or words in its name; may be repeated")] = None,
+    only: Only = None,
     parameter: Parameters = None,
     workers: Workers = None,
     scheduler: Scheduler = "",
@@ -258,6 +259,7 @@ def tune(
     name: Name,
     budget: Budget = "lab",
     parameter: Parameters = None,
+    only: Only = None,
     workers: Workers = None,
     scheduler: Scheduler = "",
 ) -> None:
@@ -265,4 +267,4 @@ def tune(
 
     Every score goes into data/NAME_tuning.csv in the figures folder.
     """
-    make(name, budget, parameter).tune(workers, scheduler)
+    make(name, budget, parameter).tune(workers, scheduler, only or [])

@@ -22,6 +22,7 @@ CHAPTERS = (  # files of chapters/, in the order in which their studies are list
     "sskd",
     "lsskd",
     "ablations",
+    "photographs",
 )
 for _chapter in CHAPTERS:
     import_module(f".chapters.{_chapter}", __name__)

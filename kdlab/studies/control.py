@@ -23,10 +23,22 @@ def is_control(config: Config) -> bool:
     return METHODS[config.method].network is not None
 
 
+def control_of(systems: Mapping[str, Config], config: Config) -> str | None:
+    """Return the control among `systems` of a run: the same images and labels.
+
+    A frozen network that reads the images at a size of its own has the control of those who see them smaller.
+    """
+    wanted = pixels(config)
+    controls = {each: name for name, each in systems.items() if is_control(each)}
+    if wanted not in controls and METHODS[config.method].fits_head:
+        return next((name for each, name in controls.items() if each.replace(size=wanted.size) == wanted), None)
+    return controls.get(wanted)
+
+
 def controls_of(systems: Mapping[str, Config], names: Iterable[str]) -> list[str]:
     """Return the controls among `systems` of those named, in their order."""
-    wanted = {pixels(systems[name]) for name in names}
-    return [name for name, config in systems.items() if is_control(config) and config in wanted]
+    wanted = {control_of(systems, systems[name]) for name in names}
+    return [name for name in systems if name in wanted]
 
 
 def against_pixels(
@@ -36,19 +48,15 @@ def against_pixels(
 
     The control is the one of `systems` with a system's images and labels. `title` says by what is measured.
     """
-    controls = {config: name for name, config in systems.items() if is_control(config)}
     by = f", by {title}" if title else ""
-    return [
-        Question(f"{name}: better than its pixels{by}?", name, controls[pixels(systems[name])], metric)
-        for name in names
-    ]
+    pairs = [(name, control_of(systems, systems[name])) for name in names]
+    return [Question(f"{name}: better than its pixels{by}?", name, str(control), metric) for name, control in pairs]
 
 
 def check_control(study: str, systems: Mapping[str, Config], questions: Iterable[Question]) -> None:
     """Refuse a study in which a system, or every question, lacks the control."""
-    controls = {config: name for name, config in systems.items() if is_control(config)}
     how = "add pixels(config) to its systems (kdlab.studies.control)"
-    if alone := next((name for name, each in systems.items() if pixels(each) not in controls), None):
+    if alone := next((name for name, each in systems.items() if control_of(systems, each) is None), None):
         raise Error(f"study {study} has no control for {alone!r}: {how}, a system that rates the same images' pixels")
-    if not {name for each in questions for _, name in each.pairs} & {*controls.values()}:
+    if not any(is_control(systems[name]) for each in questions for _, name in each.pairs):
         raise Error(f"study {study} does not ask whether anything is better than its pixels: add against_pixels(...)")

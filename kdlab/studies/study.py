@@ -173,14 +173,19 @@ class Study:
             with one_thread():  # as in `run`
                 process.start()
 
-    def tune(self, workers: int | None = 1, scheduler: str = "") -> dict[str, Config]:
-        """Return the systems with the best values of the grid (see `tuning.tune`)."""
+    def tune(self, workers: int | None = 1, scheduler: str = "", only: Collection[str] = ()) -> dict[str, Config]:
+        """Return the systems with the best values of the grid (see `tuning.tune`).
+
+        Those that match a text of `only` are tuned, else all of the grid.
+        """
         if not self.grid:
             raise Error(f"study {self.name} has no grid: its settings are those of the study that it stands on")
+        tuned = [name for text in only for name in self.matching(text) if name in self.grid]
+        if only and not tuned:
+            raise Error(f"study {self.name} tunes no system that matches {', '.join(only)}: {', '.join(self.grid)}")
+        run = partial(run_all, workers=workers, scheduler=scheduler)
         with one_thread():
-            return tuning.tune(
-                self.name, self.systems, self.grid, partial(run_all, workers=workers, scheduler=scheduler)
-            )
+            return tuning.tune(self.name, self.systems, self.grid, run, tuned)
 
     def verify(
         self,

@@ -5,7 +5,7 @@ Its seeds are not those of the study.
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -40,10 +40,13 @@ def chosen_rates(study: str) -> dict[str, float]:
     return rates
 
 
-def tune(study: str, systems: Mapping[str, Config], grids: Grid, run: Run = run_all) -> dict[str, Config]:
+def tune(
+    study: str, systems: Mapping[str, Config], grids: Grid, run: Run = run_all, only: Collection[str] = ()
+) -> dict[str, Config]:
     """Return the systems with the best values of their grids.
 
-    Every score goes into data/`study`_tuning.csv.
+    Every score goes into data/`study`_tuning.csv. With `only` some of the grids are tried, and what that table says of
+    the other systems stays; they themselves are as they come.
 
     In the order of the grids, each standing on what was chosen for those before it: a stage that is such a system is
     exchanged for it. The score is the validation metric that early stopping would watch, its mean over the seeds 100 to
@@ -51,6 +54,8 @@ def tune(study: str, systems: Mapping[str, Config], grids: Grid, run: Run = run_
     largest of several learning rates is among the best, that grid grows by one at that end, in the ratio of the last
     two, up to four times; a chosen rate that is at the edge still is an `Error`, after the table is written.
     """
+    others = _tuned_before(study, [name for name in grids if only and name not in only])
+    grids = {name: grid for name, grid in grids.items() if not only or name in only}
     for name in grids:
         if not systems[name].validation:
             raise Error(f"{name} holds out no validation images to choose by: tune it with validation=0.1")
@@ -87,12 +92,20 @@ def tune(study: str, systems: Mapping[str, Config], grids: Grid, run: Run = run_
             }
             for candidate, score in sorted(scores.items(), key=lambda each: each[0].lr)
         ]
-        save_table(pd.DataFrame(table).set_index("system"), f"{study}_tuning")
+        save_table(pd.concat([others, pd.DataFrame(table)]).set_index("system"), f"{study}_tuning")
         print(f"{name}: {', '.join(f'{field}={getattr(top[0], field)}' for field in values)}", flush=True)
         chosen = {each: in_chain(other, config, top[0]) for each, other in chosen.items()}
     if at_edge:
         raise Error(f"the best value is still at the edge of its grid, which is to be extended: {'; '.join(at_edge)}")
     return chosen
+
+
+def _tuned_before(study: str, names: Sequence[str]) -> pd.DataFrame:
+    """Return what the table of a study says of these systems, if there is one."""
+    if not names or not places(f"{study}_tuning"):
+        return pd.DataFrame()
+    table = load_table(f"{study}_tuning")
+    return table[table.system.isin(names)]
 
 
 def _score(outcomes: Sequence[Outcome], metric: str) -> float:

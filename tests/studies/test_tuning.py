@@ -47,6 +47,19 @@ def test_tuning_chooses_on_validation_of_other_seeds_and_hands_choices_on(system
     assert list(written.system) == ["teacher"] * 4 + ["taught"] * 4 and set(written.metric) == {"val/accuracy"}
 
 
+def test_some_are_tuned_and_the_table_keeps_the_others(systems, monkeypatch):
+    trained = scored(monkeypatch, lambda config: -abs(math.log(config.lr / 0.002)))
+    study = Study("small", "?", systems, grid={name: {"lr": (0.001, 0.002, 0.004)} for name in ("teacher", "taught")})
+    study.tune()
+    whole = kdlab.engine.tables.load_table("small_tuning")
+    trained.clear()
+    chosen = study.tune(only=["taught"])
+    assert {config.method for config in trained} == {"kd"} and chosen["teacher"] == systems["teacher"]
+    assert kdlab.engine.tables.load_table("small_tuning").equals(whole)
+    with pytest.raises(Error, match="study small tunes no system that matches alone: teacher, taught"):
+        study.tune(only=["alone"])
+
+
 def test_a_grid_grows_where_its_best_value_is_at_an_edge(systems, monkeypatch):
     scored(monkeypatch, lambda config: -abs(math.log(config.lr / 0.016)))
     chosen = Study("small", "?", systems, grid={"teacher": {"lr": (0.001, 0.002)}}).tune()
