@@ -103,11 +103,12 @@ def studies() -> dict[str, str]:
                 f"`{row['metric']}`",
                 *("" if math.isnan(row[key]) else f"{row[key]:.1f}" for key in ("difference", "± 95 %")),
                 str(row["n"]),
+                row["length"],
                 row["verdict"],
             ]
             for row in answers[name].to_dict("records")
         ]
-        table = markdown("question | difference | metric | mean: | ± 95 %: | n: | answer", lines)
+        table = markdown("question | difference | metric | mean: | ± 95 %: | n: | length | answer", lines)
         sections.append(f"## {name}\n\n{made[name].question}\n\n{table}")
     verdicts = [verdict for frame in answers.values() for verdict in frame.verdict]
     count = sum(not verdict.startswith("open") for verdict in verdicts)

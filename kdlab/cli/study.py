@@ -139,7 +139,10 @@ def answers(
     budget: Budget = "lab",
     parameter: Parameters = None,
 ) -> None:
-    """Print difference, interval, n and verdict of every question."""
+    """Print difference, interval, n, length and verdict of every question.
+
+    The length is how long the two systems trained that it was read at.
+    """
     import pandas as pd
 
     from ..engine import report
@@ -164,6 +167,37 @@ def answers(
     else:
         table = pd.concat(frames, names=["study"]).reset_index(level=1, drop=True).drop(columns=["system", "minus"])
     say(f"{report.tidy(table).to_string()}\n\n{meant}")
+
+
+@app.command()
+def lengths(
+    name: Name,
+    metric: Annotated[str | None, typer.Option(help="of the curves; default: those that questions ask for")] = None,
+    budget: Budget = "lab",
+    parameter: Parameters = None,
+) -> None:
+    """Print a study's curves, and how differences move as training goes on.
+
+    A curve has a row for each number of steps that was measured. Below, for each question whose two systems are on
+    curves: the difference at each length, its change since the row before, and the length from which on training twice
+    as long moves it by less than a point.
+    """
+    import pandas as pd
+
+    from ..engine import report
+
+    study = make(name, budget, parameter)
+    questions = [each for each in study.questions_by_length() if metric in (None, each.metric)]
+    moves = [(each, study.by_length(each.system, each.baseline, each.metric)) for each in questions]
+    metrics = [metric] if metric else [study.metric, *(each.metric for each, table in moves if table.n.any())]
+    curves = pd.concat(study.curve(each) for each in dict.fromkeys(metrics))
+    say(report.tidy(curves).to_string(index=False))
+    for each, table in moves:
+        unit = str(table.columns[0])
+        first = table[table.settled][unit]
+        settled = f"settled at {first.iloc[0]:,} {unit}" if len(first) else "not settled at a length that was measured"
+        say(f"\n{each.text}\n{each.system}, minus {each.baseline}, in {each.metric}: {settled}")
+        say(report.tidy(table.drop(columns="settled")).to_string(index=False))
 
 
 @app.command()

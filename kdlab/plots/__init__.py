@@ -19,6 +19,7 @@ from .results import (
     plot_answers,
     plot_cells,
     plot_comparison,
+    plot_curve,
     plot_curves,
     plot_diagnostics,
     plot_log,

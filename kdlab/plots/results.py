@@ -30,6 +30,9 @@ from .style import (
 )
 
 VERDICTS = {"yes": PALETTE[2], "no, worse": PALETTE[3], "at most": "0.35", "the same": "0.35", "open": PALETTE[1]}
+LEGEND = 110  # characters that stand side by side below a figure, a line's mark being 8
+POINTS: dict[str, Any] = {"lw": 2.2, "marker": "o", "ms": 8, "mec": "white", "capsize": 4, "elinewidth": 1.4}
+DASHED: dict[str, Any] = {"color": GREY, "lw": 1.4, "ls": (0, (5, 2.4)), "zorder": 1.5}  # of a control
 
 
 @styled(STYLE, 12)
@@ -224,7 +227,7 @@ def _through(axis: plt.Axes, means: Mapping[str, float], beside: str) -> bool:
     for row, control in enumerate(control_of(name, controls) for name in means):
         if control:
             at = [means[control]] * 2
-            axis.plot(at, [row - 0.5, row + 0.5], color=GREY, lw=1.4, ls=(0, (5, 2.4)), zorder=1.5)
+            axis.plot(at, [row - 0.5, row + 0.5], **DASHED)
             if not row:
                 lines[CONTROL] = means[control]
     for name, x in lines.items():  # each on its own side
@@ -278,27 +281,14 @@ def plot_sweep(
     log = numeric and 0 < 8 * marks[0] < marks[-1]
     centres = np.array(marks if numeric else range(len(marks)), dtype=float)
     centres = np.log(centres) if log else centres
-    apart = min(0.05 * min(np.diff(centres), default=1), 0.012 * np.ptp(centres) or 1)  # so that intervals can be seen
     figure, axis = plt.subplots(figsize=(8, 4.2))
     for i, (name, colour) in enumerate(colours(list(systems)).items()):
         scores = {at: systems[name][at] for at in marks if at in systems[name]}
-        at = centres[[marks.index(mark) for mark in scores]] + apart * (i - (len(systems) - 1) / 2)
+        at = centres[[marks.index(mark) for mark in scores]] + _apart(centres, i, len(systems))
         at = np.exp(at) if log else at
         means, halves = zip(*(interval(values) for values in scores.values()), strict=True)
-        axis.errorbar(
-            at,
-            means,
-            np.nan_to_num(halves),
-            color=colour,
-            lw=2.2,
-            ls="-" if numeric else "none",
-            marker="o",
-            ms=8,
-            mec="white",
-            capsize=4,
-            elinewidth=1.4,
-            label=name,
-        )
+        line = {"color": colour, "ls": "-" if numeric else "none", "label": name}
+        axis.errorbar(at, means, np.nan_to_num(halves), **POINTS, **line)
         for each, values in zip(at, scores.values(), strict=True):
             axis.plot([each] * len(values), values, ".", color=colour, alpha=0.5)
     axis.set(xscale="log" if log else "linear", xlabel=x, ylabel=label or label_of(metric))
@@ -310,6 +300,47 @@ def plot_sweep(
         name_all(figure, loc="outside lower center", ncols=min(len(systems), 4))
     axis.set_title("means with 95 % intervals   small dots: seeds", fontsize=10, fontweight="normal")
     return figure
+
+
+def _apart(centres: np.ndarray, i: int, lines: int) -> float:
+    """Return how far line i of several stands beside the marks: intervals can be seen."""
+    apart = min(0.05 * min(np.diff(centres), default=1), 0.012 * np.ptp(centres) or 1)
+    return apart * (i - (lines - 1) / 2)
+
+
+@styled(STYLE)
+def plot_curve(table: pd.DataFrame, label: str = "") -> plt.Figure:
+    """Draw a metric against the steps of training: means and 95 % intervals.
+
+    `table` is that of `Study.curve`: a line for each label, a dashed line for each control. Numbers of seeds
+    stand beside the labels.
+    """
+    unit = "steps" if "steps" in table else "epochs"
+    points = table[table[unit].notna()].astype({unit: float})
+    marks = sorted(points[unit].unique())
+    seeds = {name: list(line["n"]) for name, line in points.groupby("label", sort=False)}
+    legend = {name: f"{name} (n = {_one_or_all(counts)})" for name, counts in seeds.items()}
+    columns = min(len(legend), max(1, LEGEND // (8 + max(map(len, legend.values())))))
+    figure, axis = plt.subplots(figsize=(8, 4 + 0.25 * -(-len(legend) // columns)))
+    for i, (name, colour) in enumerate(colours(list(legend)).items()):
+        line = points[points["label"] == name]
+        at = np.exp(np.log(line[unit]) + _apart(np.log(marks), i, len(legend)))
+        axis.errorbar(at, line["mean"], np.nan_to_num(line["± 95 %"]), color=colour, label=legend[name], **POINTS)
+    for control in table[table[unit].isna()].to_dict("records"):
+        axis.axhline(control["mean"], **DASHED)
+        words = f"{control['label']} (n = {control['n']})"
+        place = {"xycoords": ("axes fraction", "data"), "xytext": (0, 2), "textcoords": "offset points"}
+        axis.annotate(words, (1, control["mean"]), ha="right", va="bottom", fontsize=9, color=GREY, **place)
+    axis.set(xscale="log", xlabel=f"{unit} of training", ylabel=label or label_of(table["metric"].iloc[0]))
+    axis.set_xticks(marks, [f"{at:,.0f}" for at in marks])
+    axis.minorticks_off()
+    name_all(figure, loc="outside lower center", ncols=columns)
+    axis.set_title("means with 95 % intervals over seeds", fontsize=10, fontweight="normal")
+    return figure
+
+
+def _one_or_all(counts: Sequence[int]) -> str:
+    return ", ".join(map(str, counts if len({*counts}) > 1 else counts[:1]))
 
 
 def plot_curves(groups: Mapping[str, Sequence[Result]], column: str = "val/accuracy", label: str = "") -> plt.Figure:

@@ -1,15 +1,12 @@
-"""Lengths: for how many steps a run trains, and the same experiment at others."""
+"""Lengths: for how many steps a run trains, and the same run for more."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.errors import Error, known
 from ..experiment.config import Config
 from ..methods import METHODS
 from .tuning import in_chain
-
-FREE = ("epochs", "steps", "lr")  # fields in which systems of a curve may differ, at every stage
 
 
 def is_trained(config: Config) -> bool:
@@ -67,49 +64,22 @@ def stretched(
     return made, curves
 
 
-def check_curve(title: str, curve: Sequence[tuple[str, Config]]) -> None:
-    """Refuse systems that are not one experiment at growing lengths.
+def length_text(system: Config, baseline: Config) -> str:
+    """Return at which length a difference is read: "400 steps", "4,000 / 1,000 steps".
 
-    The first of the chain's stages that differ in length grows from each system to the next, the own stage first; of
-    the others none becomes shorter.
+    Lengths are those of the own stages, both where they differ. What trains nothing has none: beside a control the
+    system's is given. "up to" stands before a length that early stopping may cut short.
     """
-    if not curve:
-        raise Error(f"{title} names no systems: give those of growing lengths, shortest first")
-    (first, shortest), *_ = curve
-    for name, config in curve:
-        if fields := ", ".join(sorted(_differing(shortest, config))):
-            how = "on a curve systems differ in epochs, steps and lr alone"
-            raise Error(f"{title}: {first!r} and {name!r} differ in {fields}; {how}")
-    grown = grown_stage([config for _, config in curve])
-    for (shorter, a), (name, b) in pairwise(curve):
-        pairs = [(_length(one), _length(other)) for one, other in zip(a.chain(), b.chain(), strict=True)]
-        if pairs[grown][0] >= pairs[grown][1] or any(one > other for one, other in pairs):
-            raise Error(f"{title}: {name!r} is no longer than {shorter!r}; name the shortest first")
+    texts = list(dict.fromkeys(_text(config) for config in (system, baseline) if is_trained(config)))
+    if not texts:
+        return "no steps"
+    if len({unit for _, unit in texts}) == 1:
+        return f"{' / '.join(number for number, _ in texts)} {texts[0][1]}"
+    return " / ".join(" ".join(text) for text in texts)
 
 
-def grown_stage(configs: Sequence[Config]) -> int:
-    """Return the place in its chain of the stage by whose length a curve is drawn.
-
-    It is the first one whose length differs between the first and the last: 0, its own stage, unless that stays.
-    """
-    ends = [[_length(stage) for stage in configs[i].chain()] for i in (0, -1)]
-    return next((i for i, (short, long) in enumerate(zip(*ends, strict=True)) if short != long), 0)
-
-
-def _length(stage: Config) -> int:
-    """Return steps, or epochs where an epoch is one pass over the images."""
-    steps = steps_of(stage)
-    return stage.epochs if steps is None else steps
-
-
-def _differing(one: Config, other: Config, prefix: str = "") -> Iterator[str]:
-    """Yield the fields, dotted, in which two chains differ besides length and rate.
-
-    An untrained stage and a trained one differ in epochs; a number of steps and a pass over the images in steps.
-    """
-    for name in Config.model_fields:
-        a, b = getattr(one, name), getattr(other, name)
-        if isinstance(a, Config) and isinstance(b, Config):
-            yield from _differing(a, b, f"{prefix}{name}.")
-        elif (a != b or type(a) is not type(b)) and (name not in FREE or (name != "lr" and bool(a) != bool(b))):
-            yield f"{prefix}{name}"
+def _text(config: Config) -> tuple[str, str]:
+    """Return a length and its unit: ("4,000", "steps")."""
+    steps = steps_of(config)
+    number, unit = (config.epochs, "epoch") if steps is None else (steps, "step")
+    return f"{'up to ' if config.patience else ''}{number:,}", unit if number == 1 else f"{unit}s"

@@ -3,8 +3,9 @@
 import inspect
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial, wraps
+from itertools import product
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -21,6 +22,7 @@ from ..experiment.config import Config
 from ..experiment.device import one_thread
 from ..experiment.setup import chain_images
 from . import control, evidence, lengths, restamping, tuning, verdicts, verifying
+from .curves import Curve, compared, points
 from .verdicts import Question
 
 SEEDS = range(20)
@@ -39,7 +41,7 @@ class Study:
     `budget` and `scale`: which it is and what it means, in a sentence, where that must be said; rows have the budget.
     `transfers`: other data sets, on which the frozen features of every system are judged; columns transfer/NAME (see
     `evidence.transferred`).
-    `curves`: label -> systems that are one experiment at growing lengths, shortest first (see `lengths`).
+    `curves`: label -> systems that are one experiment at growing lengths, shortest first (see `curves`).
     """
 
     name: str
@@ -60,9 +62,8 @@ class Study:
         compared = [name for each in self.questions for pair in each.pairs for name in pair]
         for name in (*compared, *self.grid, *self.shown, *self.published):
             self._known(name)
-        for label, names in self.curves.items():
-            curve = [(name, self.systems[self._known(name)]) for name in names]
-            lengths.check_curve(f"curve {label!r} of study {self.name}", curve)
+        for label in self.curves:
+            self._curve(label)
 
     def _known(self, system: str) -> str:
         return known(f"system of study {self.name}", system, self.systems)
@@ -272,14 +273,69 @@ class Study:
         return frame.assign(published=pd.Series(self.published)) if self.published else frame
 
     def answers(self) -> pd.DataFrame:
-        """Return a row for every question: difference, 95 % interval, n, verdict."""
+        """Return a row for every question: difference, 95 % interval, n, length, verdict.
+
+        `length` is that of the systems' own stages (`lengths.length_text`).
+        """
         rows, answers = self.rows(), []
         for question in self.questions:
             gained = [_gained(rows, *pair, question.metric) for pair in question.pairs]
             # Of several pairs the mean, for every seed with all of them
             mean = gained[0] if len(gained) == 1 else pd.concat(gained, axis=1).dropna().mean(axis=1)
-            answers.append(verdicts.answer(question, mean.tolist()))
+            pairs = [[self.systems[name] for name in pair] for pair in question.pairs]
+            read_at = "; ".join(dict.fromkeys(lengths.length_text(*pair) for pair in pairs))
+            answers.append(verdicts.answer(question, mean.tolist(), read_at))
         return pd.DataFrame(answers)
+
+    def curve(self, metric: str | None = None, labels: Collection[str] = ()) -> pd.DataFrame:
+        """Return a row for each measured length of its curves, then their controls.
+
+        Columns are label, system, steps, mean, ± 95 %, n and metric; `plots.plot_curve` draws them. `labels` are those
+        of `curves` that are wanted, all without any. Controls have no steps. Where an epoch is one pass over the
+        images, lengths are in a column epochs.
+        """
+        wanted = {label: self._curve(label) for label in labels or self._labels()}
+        scores, metric = self.scores(metric), metric or self.metric
+        measured = [name for curve in wanted.values() for name in curve.systems.values() if name in scores]
+        if not measured:
+            raise Error(f"study {self.name} has no evidence of its curves in {metric!r}: kdlab study run {self.name}")
+        return points(wanted, scores, control.controls_of(self.systems, measured), metric)
+
+    def by_length(self, system: str, baseline: str, metric: str | None = None) -> pd.DataFrame:
+        """Return the difference of two curves, a row for each length that both have.
+
+        `system` and `baseline` are labels of `curves`. Beside a difference stands its change since the row before, both
+        paired by seed, and whether it is settled there (see `curves.compared`).
+        """
+        one, other = self._curve(system), self._curve(baseline)
+        if not (common := one.common(other)):
+            raise Error(f"curves {system!r} and {baseline!r} of study {self.name} have no length in common")
+        rows, metric = self.rows(), metric or self.metric
+        return compared({n: _gained(rows, *pair, metric) for n, pair in common.items()}, one.unit, metric)
+
+    def questions_by_length(self) -> list[Question]:
+        """Return the questions that `by_length` can follow, their systems being labels.
+
+        Both systems stand at one length of their curves, which have more lengths in common.
+        """
+        made, followed = {label: self._curve(label) for label in self.curves}, {}
+        for question in self.questions:
+            for (label, curve), (other_label, other) in product(made.items(), repeat=2):
+                common = curve.common(other)
+                if label != other_label and len(common) > 1 and question.pairs in [[pair] for pair in common.values()]:
+                    labelled = replace(question, system=label, baseline=other_label)
+                    followed.setdefault((label, other_label, question.metric), labelled)
+        return list(followed.values())
+
+    def _labels(self) -> list[str]:
+        if not self.curves:
+            raise Error(f"study {self.name} has no curves: none of its systems is run at several lengths")
+        return list(self.curves)
+
+    def _curve(self, label: str) -> Curve:
+        names = self.curves[known(f"curve of study {self.name}", label, self._labels())]
+        title = f"curve {label!r} of study {self.name}"
+        return Curve.of(title, [(name, self.systems[self._known(name)]) for name in names])
 
     def text(self) -> str:
         """Return its systems, their numbers of seeds, and its questions, as lines."""

@@ -92,8 +92,11 @@ def seeds_needed(mean: float, half: float, n: int, matters: float) -> int | None
     return None
 
 
-def answer(question: Question, differences: Sequence[float]) -> dict[str, Any]:
-    """Return a question as a row of a table, from its differences, one a seed."""
+def answer(question: Question, differences: Sequence[float], length: str) -> dict[str, Any]:
+    """Return a question as a row of a table, from its differences, one a seed.
+
+    `length` is that of training at which these were read.
+    """
     sign, (mean, half) = question.sign, (math.nan, math.nan)
     words = "open: no seed was run"
     if differences:
@@ -107,5 +110,6 @@ def answer(question: Question, differences: Sequence[float]) -> dict[str, Any]:
         "difference": mean,
         "± 95 %": half,
         "n": len(differences),
+        "length": length,
         "verdict": words,
     }

@@ -67,6 +67,13 @@ def swept(names):
     return pd.DataFrame([{"method": m, "labels": m, "test/accuracy": 50.0 + s} for m in names for s in (0, 1)])
 
 
+def curve(names):
+    points = [
+        {"label": name, "steps": steps, "mean": 50.0, "± 95 %": 1.0, "n": 2} for name in names for steps in (9, 99)
+    ]
+    return pd.DataFrame([*points, {**points[0], "steps": None}]).assign(metric="test/accuracy")
+
+
 DRAWN = {
     plots.plot_agreement: lambda n: (IMAGES, rows(n, torch.zeros(K, 4, 4))),
     plots.plot_answers: lambda n: (answers(n),),
@@ -74,6 +81,7 @@ DRAWN = {
     plots.plot_comparison: lambda n: (runs(n), "test/accuracy", n[0], None, rows(n, n[1]), n[2]),
     plots.plot_confusion: lambda n: ({n[0]: table(n), n[1]: table(n)}, (), n[2], n[3]),
     plots.plot_cosines: lambda n: (rows(n[:2], torch.eye(K)), n, [1] * K),
+    plots.plot_curve: lambda n: (curve(n), n[0]),
     plots.plot_curves: lambda n: (runs(n), "val/accuracy", n[0]),
     plots.plot_depth: lambda n: (rows(n, [[50.0] * K, [51.0] * K]), n),
     plots.plot_diagnostics: lambda n: (runs(n), {"val/accuracy": n[0], "loss": n[1]}),

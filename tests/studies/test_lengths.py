@@ -1,11 +1,11 @@
-"""Lengths of training: longer chains, curves of one experiment, what moves with the steps."""
+"""Lengths of training: steps of a run, longer chains, the length at which a difference is read."""
 
 import pytest
 from making import TINY
 
 from kdlab import Config, Error, Study
 from kdlab.studies.control import PIXELS, pixels
-from kdlab.studies.lengths import longer, steps_of, stretched
+from kdlab.studies.lengths import length_text, longer, steps_of, stretched
 
 SIMCLR = Config(**{**TINY, "model": "resnet18"}, method="simclr")
 TEACHER = Config(**{**TINY, "model": "resnet18"}, init=SIMCLR)
@@ -51,40 +51,20 @@ def test_stretched_systems_share_their_stages_and_take_their_rates():
         stretched(base, ["studnet"])
 
 
-def test_a_curve_may_grow_in_a_stage_below():
-    pre = [SIMCLR.replace(epochs=epochs) for epochs in (3, 6)]
-    systems = {f"after {each.epochs}": STUDENT.replace(teacher=TEACHER.replace(init=each)) for each in pre}
-    Study("s", "?", systems, curves={"student": list(systems)})
-    with pytest.raises(Error, match="'after 3' is no longer than 'after 6'"):
-        Study("s", "?", systems, curves={"student": ["after 6", "after 3"]})
-    mixed = {"a": systems["after 6"], "b": systems["after 3"].replace(epochs=30)}
-    with pytest.raises(Error, match="'b' is no longer than 'a'"):
-        Study("s", "?", mixed, curves={"student": ["a", "b"]})
-
-
-@pytest.mark.parametrize(
-    "other, message",
-    [
-        (STUDENT, "'b' is no longer than 'a'; name the shortest first"),
-        (STUDENT.replace(epochs=2), "'b' is no longer than 'a'"),
-        (longer(STUDENT, 2).replace(width=0.25), "'a' and 'b' differ in width; on a curve"),
-        (longer(STUDENT, 2).replace(labels=30, batch=4), "'a' and 'b' differ in batch, labels"),
-        (STUDENT.replace(epochs=6, teacher=TEACHER.replace(width=0.25, init=None)), r"teacher\.init, teacher\.width"),
-        (STUDENT.replace(steps=None, epochs=50), "'a' and 'b' differ in steps"),
-        (STUDENT.replace(epochs=0), "'a' and 'b' differ in epochs"),
-    ],
-)
-def test_systems_of_a_curve_are_one_experiment_at_growing_lengths(other, message):
-    with pytest.raises(Error, match=f"curve 'KD' of study s: .*{message}"):
-        Study("s", "?", {"a": STUDENT, "b": other}, curves={"KD": ["a", "b"]})
-    free = longer(STUDENT, 2).replace(lr=0.1, steps=3)
-    Study("s", "?", {"a": STUDENT, "b": free}, curves={"KD": ["a", "b"]})
-
-
-def test_a_curve_names_systems():
-    with pytest.raises(Error, match="unknown system of study s 'b': choose from a"):
-        Study("s", "?", {"a": STUDENT}, curves={"KD": ["a", "b"]})
-    with pytest.raises(Error, match="'a' is no longer than 'a'"):
-        Study("s", "?", {"a": STUDENT}, curves={"KD": ["a", "a"]})
-    with pytest.raises(Error, match="curve 'KD' of study s names no systems"):
-        Study("s", "?", {"a": STUDENT}, curves={"KD": []})
+def test_the_length_of_a_difference_is_said():
+    short, passes = STUDENT.replace(epochs=1, steps=1), STUDENT.replace(steps=None, epochs=240)
+    long, early = STUDENT.replace(epochs=2000), STUDENT.replace(epochs=50, patience=3)
+    untrained = SIMCLR.replace(epochs=0)
+    pairs = {
+        "6 steps": (STUDENT, STUDENT),
+        "4,000 / 6 steps": (long, STUDENT),
+        "6 steps / 1 step": (STUDENT, short),
+        "1 step": (short, pixels(short)),
+        "240 epochs": (passes, passes),
+        "240 epochs / 6 steps": (passes, STUDENT),
+        "up to 100 steps": (early, early),
+        "up to 100 / 6 steps": (early, STUDENT),
+        "4,000 steps": (untrained, long),
+        "no steps": (untrained, pixels(STUDENT)),
+    }
+    assert {length_text(*pair): pair for pair in pairs.values()} == pairs

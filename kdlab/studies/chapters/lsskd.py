@@ -44,6 +44,7 @@ def lsskd(dataset: str = "digits", labels: int = 50, budget: str = "lab", size: 
             *against_pixels(systems, networks),
         ],
         grid={name: {"lr": GRID} for name in tuned},
+        curves={"plain": ["plain", "plain, 4 times the steps"]},
     )
 
 
