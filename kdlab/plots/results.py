@@ -329,8 +329,8 @@ def plot_curve(table: pd.DataFrame, label: str = "") -> plt.Figure:
     for control in table[table[unit].isna()].to_dict("records"):
         axis.axhline(control["mean"], **DASHED)
         words = f"{control['label']} (n = {control['n']})"
-        place = {"xycoords": ("axes fraction", "data"), "xytext": (0, 2), "textcoords": "offset points"}
-        axis.annotate(words, (1, control["mean"]), ha="right", va="bottom", fontsize=9, color=GREY, **place)
+        anchor = {"xycoords": ("axes fraction", "data"), "xytext": (0, 2), "textcoords": "offset points"}
+        axis.annotate(words, (1, control["mean"]), ha="right", va="bottom", fontsize=9, color=GREY, **anchor)
     axis.set(xscale="log", xlabel=f"{unit} of training", ylabel=label or label_of(table["metric"].iloc[0]))
     axis.set_xticks(marks, [f"{at:,.0f}" for at in marks])
     axis.minorticks_off()

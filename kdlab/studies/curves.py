@@ -59,7 +59,7 @@ def points(curves: Mapping[str, Curve], scores: pd.DataFrame, controls: Sequence
         counts = "; ".join(f"{title} in {unit}" for title, unit in units.items())
         raise Error(f"curves count their lengths in different units, {counts}: choose labels of one kind")
     unit = next(iter(units.values()))
-    places = [
+    measured = [
         (label, name, length)
         for label, curve in curves.items()
         for length, name in curve.systems.items()
@@ -74,13 +74,13 @@ def points(curves: Mapping[str, Curve], scores: pd.DataFrame, controls: Sequence
             "n": scores[name].count(),
             "metric": metric,
         }
-        for label, name, length in [*places, *((name, name, None) for name in controls if name in scores)]
+        for label, name, length in [*measured, *((name, name, None) for name in controls if name in scores)]
     ]
     return pd.DataFrame(rows).astype({unit: "Int64"})
 
 
 def compared(differences: Mapping[int, "pd.Series[float]"], unit: str, metric: str) -> pd.DataFrame:
-    """Return a row for each length: a difference, and its change since the last length.
+    """Return a row for each length: a difference, its change since the last.
 
     `differences` are paired by seed, a Series by seed for each length. A change is that of seeds that both lengths
     have. `settled` is True from the first length on after which training at least twice as long moves the difference by

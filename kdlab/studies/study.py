@@ -273,7 +273,7 @@ class Study:
         return frame.assign(published=pd.Series(self.published)) if self.published else frame
 
     def answers(self) -> pd.DataFrame:
-        """Return a row for every question: difference, 95 % interval, n, length, verdict.
+        """Return a row for every question: difference, interval, n, length, verdict.
 
         `length` is that of the systems' own stages (`lengths.length_text`).
         """

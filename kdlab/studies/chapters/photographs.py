@@ -188,12 +188,12 @@ def photographs(
 
 
 def _tuned(name: str, config: Config) -> Config:
-    """Return a run with the learning rate that was chosen for it, whatever its labels and length."""
+    """Return a run with the rate chosen for it, at any labels and length."""
     return config.replace(lr=chosen_rates("photographs").get(_chosen_at(name), ADAMW[1]))
 
 
 def _chosen_at(name: str) -> str:
-    """Return the system with which a learning rate was chosen: of a student the shortest."""
+    """Return the system that chose a learning rate: of a student the shortest."""
     return by_steps(at(name, ONE), LENGTHS[0]) if name in STUDENTS else at(name, ONE)
 
 
@@ -249,7 +249,7 @@ def distil_first(dataset: str = COPIES, labels: int = ONE, budget: str = "lab") 
 
 @study
 def photograph_parts(dataset: str = COPIES, labels: int = ONE, budget: str = "lab") -> Study:
-    """Which of LiteNet-SSD's five terms help the student of a SimCLR teacher on photographs?
+    """Which of LiteNet-SSD's five terms help a student on photographs?
 
     With all weights and constants of the method, and the learning rate of the study `photographs`.
     """
