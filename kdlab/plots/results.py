@@ -318,12 +318,12 @@ def plot_curve(table: pd.DataFrame, label: str = "") -> plt.Figure:
     unit = "steps" if "steps" in table else "epochs"
     points = table[table[unit].notna()].astype({unit: float})
     marks = sorted(points[unit].unique())
-    seeds = {name: list(line["n"]) for name, line in points.groupby("label", sort=False)}
-    legend = {name: f"{name} (n = {_one_or_all(counts)})" for name, counts in seeds.items()}
+    lines = {str(name): line for name, line in points.groupby("label", sort=False)}
+    legend = {name: f"{name} (n = {_one_or_all(list(line['n']))})" for name, line in lines.items()}
     columns = min(len(legend), max(1, LEGEND // (8 + max(map(len, legend.values())))))
     figure, axis = plt.subplots(figsize=(8, 4 + 0.25 * -(-len(legend) // columns)))
     for i, (name, colour) in enumerate(colours(list(legend)).items()):
-        line = points[points["label"] == name]
+        line = lines[name]
         at = np.exp(np.log(line[unit]) + _apart(np.log(marks), i, len(legend)))
         axis.errorbar(at, line["mean"], np.nan_to_num(line["± 95 %"]), color=colour, label=legend[name], **POINTS)
     for control in table[table[unit].isna()].to_dict("records"):
