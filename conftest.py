@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,7 @@ OPEN = contextlib.ExitStack()  # what lasts as long as the tests
 def pytest_sessionstart(session):
     distributes = getattr(session.config.option, "dist", "no") != "no" and not hasattr(session.config, "workerinput")
     if distributes:
+        fork_kernels(session.config)
         return  # this process runs no tests
     gc.disable()  # until all tests are collected: what imports and collection make stays
     import torch
@@ -63,6 +65,20 @@ def pytest_sessionstart(session):
     folders = {f"KDLAB_{name}": OPEN.enter_context(tempfile.TemporaryDirectory()) for name in ("RUNS", "FIGURES")}
     # kernels on one thread, as those that made the committed outputs: others round otherwise
     OPEN.enter_context(quiet_kernels(**folders, OMP_NUM_THREADS="1"))
+    fork_kernels(session.config)
+
+
+def fork_kernels(config):
+    """Let kernels be forks of one process, for all workers.
+
+    The option --nbval-current-env would start what it always starts.
+    """
+    import forking
+
+    if forking.SOCKET not in os.environ:
+        OPEN.enter_context(forking.kernels(Path(OPEN.enter_context(tempfile.TemporaryDirectory()))))
+    if forking.SOCKET in os.environ:
+        config.option.nbval_current_env, config.option.nbval_kernel_name = False, "python3"
 
 
 def pytest_sessionfinish(session):

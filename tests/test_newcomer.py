@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import nbformat
 import pytest
+from forking import SOCKET
 from recipes import RECIPES, ROOT
 
 FOLDERS = ("kdlab", "tests", "docs", "notebooks", "figures/data", ".github", ".ci")
@@ -26,7 +27,8 @@ ADDED = ["method=stage_sp", "model=three_layers", "optimizer=rmsprop", "monitor=
 def call(root, *words):
     """Run this Python with the package of the copy; what it says is the message where it fails."""
     environment = {**os.environ, "PYTHONPATH": str(root), "KDLAB_RUNS": str(root / "runs")}
-    environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
+    here = ("PYTEST_", SOCKET)  # forks of this process's kernels have the package of this repository
+    environment = {name: value for name, value in environment.items() if not name.startswith(here)}
     done = subprocess.run(
         [sys.executable, *words], cwd=root, env=environment, capture_output=True, text=True, check=False
     )

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from statistics import median
 from typing import NamedTuple
 
@@ -69,7 +70,7 @@ def bench(configs: Mapping[str, Config], repetitions: int = 5) -> dict[str, Cost
         threads: dict[str, int] = {}
         for _ in range(1 + repetitions):
             for name, setup in setups.items():
-                with fitting_threads(step_macs(setup)):
+                with fitting_threads(partial(step_macs, setup)):
                     threads[name] = torch.get_num_threads()
                     for part, work in works[name].items():
                         times[name][part].append(work())

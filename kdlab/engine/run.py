@@ -92,7 +92,7 @@ def watch(config: Config, look: Callable[[Setup], Seen]) -> list[Seen]:
         setup = assemble(whole, folder.images)
         _check_runs(setup, folder, fresh=False)
         setup = with_trained_stages(setup, folder)
-        with fitting_threads(step_macs(setup)):
+        with fitting_threads(lambda: step_macs(setup)):
             with evaluating(setup.method):
                 note(0, setup)
             fit(setup, measures=[note])
@@ -145,7 +145,7 @@ def _complete(setup: Setup, folder: RunFolder) -> Result:
         if result := stored(folder):  # another process was faster
             return result
         try:
-            with machine_errors(folder.path), own_generators(), fitting_threads(step_macs(setup)):
+            with machine_errors(folder.path), own_generators(), fitting_threads(lambda: step_macs(setup)):
                 metrics = _train(setup, folder)
         except BaseException:
             folder.leave_nothing()  # where it was refused before it trained

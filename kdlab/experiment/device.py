@@ -5,7 +5,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
@@ -145,13 +145,14 @@ def one_thread() -> Iterator[None]:
 SMALL = 5e8  # multiply-accumulates
 
 
-def fitting_threads(work: float) -> AbstractContextManager[None]:
+def fitting_threads(work: Callable[[], float]) -> AbstractContextManager[None]:
     """Compute small steps on one thread, unless somebody chose how many.
 
-    `work`: multiply-accumulates of a step's images, forward. Calls of a smaller step are so short that threads wait for
-    each other longer than they compute, many times longer where other programs are busy.
+    `work` counts multiply-accumulates of a step's images, forward; it is called only where that decides. Calls of a
+    smaller step are so short that threads wait for each other longer than they compute, many times longer where other
+    programs are busy.
     """
-    return one_thread() if work < SMALL and chosen_threads() is None else nullcontext()
+    return one_thread() if chosen_threads() is None and work() < SMALL else nullcontext()
 
 
 def chosen_threads() -> int | None:

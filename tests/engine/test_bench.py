@@ -57,7 +57,7 @@ def test_parts_take_turns_and_medians_leave_the_first_out(monkeypatch):
 
 def test_a_method_has_the_threads_of_its_run(monkeypatch):
     monkeypatch.setattr(room, "_works", lambda setup: dict.fromkeys(SECONDS, lambda: float(torch.get_num_threads())))
-    monkeypatch.setattr(room, "fitting_threads", lambda work: one_thread() if work < 1e9 else nullcontext())
+    monkeypatch.setattr(room, "fitting_threads", lambda work: one_thread() if work() < 1e9 else nullcontext())
     monkeypatch.setattr(room, "step_macs", lambda setup: 1 if setup.config.method == "kd" else 1e9)
     before = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -23,15 +23,33 @@ SMALL = {"student": "resnet8", "teacher": "resnet14"}  # few layers, as what the
 THOROUGH = {"kd", "moco", "lsskd", "fsp"}  # a frozen teacher, a queue and a slow copy, a table, two phases
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Stored stages for all runs of this module that stand on the same ones."""
+    return tmp_path_factory.mktemp("stages")
+
+
+def with_stages(config, shared, root, monkeypatch):
+    """Train what a run stands on, once for all, into `shared`, and copy it to `root`; give `root`."""
+    monkeypatch.setenv("KDLAB_RUNS", str(shared))
+    for stage in config.chain():
+        if stage != config:
+            folder = kdlab.run(stage).folder
+            shutil.copytree(folder, root / folder.name, dirs_exist_ok=True)
+    monkeypatch.setenv("KDLAB_RUNS", str(root))
+    return root
+
+
 @pytest.mark.parametrize("key", EPOCHS)
-def test_continuation_is_bit_identical(key, runs, monkeypatch):
+def test_continuation_is_bit_identical(key, runs, shared, monkeypatch):
     """Killed after an epoch's log line (before its checkpoint), after its checkpoint, and in the middle of one.
 
     Some methods in each epoch, the others once a kind.
     """
     config, again = config_of(key, **SMALL), runs / "again"
-    weights, log, metrics = outcome(config, runs / "through", monkeypatch)
-    shutil.copytree(runs / "through", again)  # its stages are finished
+    through = with_stages(config, shared, runs / "through", monkeypatch)
+    weights, log, metrics = outcome(config, through, monkeypatch)
+    shutil.copytree(through, again)  # its stages are finished
     shutil.rmtree(again / kdlab.run(config).folder.name)
     monkeypatch.setenv("KDLAB_RUNS", str(again))
     for seed, (epoch, moment) in enumerate(MOMENTS if key in THOROUGH else MOMENTS[:3]):
@@ -106,8 +124,10 @@ def test_what_goes_on_under_other_conditions_says_so(condition, moment, runs, mo
 
 
 @pytest.mark.parametrize("key", TRAINED)
-def test_half_precision_trains_with_losses_that_make_sense(key, runs):
-    result = kdlab.run(config_of(key, **SMALL, precision="bf16-mixed", epochs=1))
+def test_half_precision_trains_with_losses_that_make_sense(key, runs, shared, monkeypatch):
+    config = config_of(key, **SMALL, precision="bf16-mixed", epochs=1)
+    with_stages(config, shared, runs, monkeypatch)
+    result = kdlab.run(config)
     assert (result.log().filter(like="loss") >= 0).all(axis=None)
 
 

@@ -72,11 +72,11 @@ def test_small_steps_take_one_thread_and_large_ones_all(three_processors, runs, 
 
 def test_a_number_of_threads_that_somebody_chose_stays(three_processors, monkeypatch):
     torch.set_num_threads(4)
-    with device.fitting_threads(0):
+    with device.fitting_threads(lambda: 0):
         assert torch.get_num_threads() == 4
     torch.set_num_threads(3)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    with device.fitting_threads(0):
+    with device.fitting_threads(lambda: 0):
         assert torch.get_num_threads() == 3
 
 
