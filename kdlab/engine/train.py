@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.errors import Error
+from ..core.memory import keep_freed
 from ..core.schedules import SCHEDULES, warm_up
 from ..core.seeds import derive
 from ..experiment.config import Config
@@ -228,6 +229,7 @@ def train(
     team: "Team | None" = None,
 ) -> dict[str, Any]:
     """Do what `fit` describes in this process, which may be one of a team."""
+    keep_freed()
     config, method, batches = setup.config, setup.method, setup.batches
     training = Training(setup, folder, team)
     best = training.best

@@ -18,6 +18,7 @@ import torchvision.transforms as T
 from PIL import ImageFilter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from kdlab.core.memory import keep_freed
 from kdlab.data.augment import AUGMENTATIONS
 
 
@@ -96,6 +97,7 @@ def photos(count: int, channels: int, size: int) -> torch.Tensor:
 
 def main():
     torch.set_num_threads(1)
+    keep_freed()  # as a run does
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
     print("CPU microseconds per view, one thread: median [range]")
