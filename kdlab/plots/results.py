@@ -83,7 +83,8 @@ def plot_answers(answers: pd.DataFrame) -> plt.Figure:
     for row, answer in enumerate(answers.to_dict("records")):
         colour = next(c for verdict, c in VERDICTS.items() if answer["verdict"].startswith(verdict))
         half = np.nan_to_num(answer["± 95 %"])
-        axis.errorbar(answer["difference"], row, xerr=half, fmt="o", color=colour, ms=8, lw=2.5, capsize=4)
+        inside = "white" if answer["verdict"].startswith("yes,") else colour  # not above pixels: less than a yes
+        axis.errorbar(answer["difference"], row, xerr=half, fmt="o", color=colour, mfc=inside, ms=8, lw=2.5, capsize=4)
         axis.annotate(
             answer["verdict"].partition(":")[0],
             (1.01, row),

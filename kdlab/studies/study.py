@@ -279,13 +279,20 @@ class Study:
         """
         rows, answers = self.rows(), []
         for question in self.questions:
-            gained = [_gained(rows, *pair, question.metric) for pair in question.pairs]
-            # Of several pairs the mean, for every seed with all of them
-            mean = gained[0] if len(gained) == 1 else pd.concat(gained, axis=1).dropna().mean(axis=1)
             pairs = [[self.systems[name] for name in pair] for pair in question.pairs]
             read_at = "; ".join(dict.fromkeys(lengths.length_text(*pair) for pair in pairs))
-            answers.append(verdicts.answer(question, mean.tolist(), read_at))
+            answer = verdicts.answer(question, _differences(rows, question), read_at)
+            if answer["verdict"] == "yes" and not self._is_above_pixels(question, rows):
+                answer["verdict"] = verdicts.NOT_LEARNED
+            answers.append(answer)
         return pd.DataFrame(answers)
+
+    def _is_above_pixels(self, question: Question, rows: pd.DataFrame) -> bool:
+        """Return whether what scores higher is better than its pixels, where their metric is measured."""
+        controls = [control.control_of(self.systems, self.systems[name]) for name, _ in question.pairs]
+        first, *others = ((name, str(own)) for (name, _), own in zip(question.pairs, controls, strict=True))
+        differences = _differences(rows, replace(question, system=first[0], baseline=first[1], also=others))
+        return not differences or verdicts.answer(question, differences, "")["verdict"] == "yes"
 
     def curve(self, metric: str | None = None, labels: Collection[str] = ()) -> pd.DataFrame:
         """Return a row for each measured length of its curves, then their controls.
@@ -368,6 +375,15 @@ def _gained(rows: pd.DataFrame, system: str, baseline: str, metric: str) -> "pd.
     """Return what a system has more than a baseline, for every seed with both."""
     wide = _wide(rows, metric)
     return (wide[system] - wide[baseline]).dropna() if {system, baseline} <= set(wide) else pd.Series(dtype=float)
+
+
+def _differences(rows: pd.DataFrame, question: Question) -> list[float]:
+    """Return the differences that a question is about, by seed; of several pairs their mean.
+
+    A seed counts that was measured with all of them.
+    """
+    gained = [_gained(rows, *pair, question.metric) for pair in question.pairs]
+    return (gained[0] if len(gained) == 1 else pd.concat(gained, axis=1).dropna().mean(axis=1)).tolist()
 
 
 STUDIES: dict[str, Callable[..., Study]] = {}

@@ -11,8 +11,10 @@ from ..engine.report import interval
 from ..metrics import METRICS
 
 MANY = 1000  # seeds that nobody runs
+NOT_LEARNED = "yes, not above pixels"
 MEANT = {  # by verdict
     "yes": "the 95 % interval of the difference, paired by seed, lies on the better side of 0",
+    NOT_LEARNED: "the same, but by the same measure the system is not shown to be better than its pixels",
     "no, worse": "on the other side",
     "at most x": "there may be a difference, either way, but none above x, which is less than would matter (2 points)",
     "open": "none of these",

@@ -32,17 +32,18 @@ def test_answers_are_coloured_by_their_verdict():
         "open: 40 seeds would settle it",
         "open: one seed tells nothing",
         "the same in every seed",
+        "yes, not above pixels",
     ]
     table = pd.DataFrame(
         {
-            "question": list("abcdef"),
-            "difference": [3.0, -3.0, 0.1, 1.0, 2.0, 0.0],
-            "± 95 %": [1.0, 1.0, 1.1, 2.0, float("nan"), 0.0],
+            "question": list("abcdefg"),
+            "difference": [3.0, -3.0, 0.1, 1.0, 2.0, 0.0, 3.0],
+            "± 95 %": [1.0, 1.0, 1.1, 2.0, float("nan"), 0.0, 1.0],
             "verdict": verdicts,
         }
     )
     axis = plots.plot_answers(table).axes[0]
-    assert [t.get_text() for t in axis.get_yticklabels()] == list("abcdef")
+    assert [t.get_text() for t in axis.get_yticklabels()] == list("abcdefg")
     assert [t.get_text() for t in axis.texts] == [
         "yes",
         "no, worse",
@@ -50,8 +51,11 @@ def test_answers_are_coloured_by_their_verdict():
         "open",
         "open",
         "the same in every seed",
+        "yes, not above pixels",
     ]
     assert [to_rgb(t.get_color()) for t in axis.texts[:3]] == [to_rgb(c) for c in list(VERDICTS.values())[:3]]
+    filled = [line.get_markerfacecolor() for line in axis.lines if line.get_marker() == "o"]
+    assert filled[-1] == "white" and "white" not in filled[:-1], "less than a yes"
 
 
 def test_worth_beside_cost():

@@ -1,11 +1,12 @@
 """Every study has the control `pixels`, for all its label budgets, in its tables and figures, and asks about it."""
 
+import pandas as pd
 import pytest
 from making import ON_DIGITS, TINY
 
 from kdlab import STUDIES, Config, Error, Question, Study
 from kdlab.core.places import shipped_only
-from kdlab.studies.control import PIXELS, against_pixels, is_control, pixels
+from kdlab.studies.control import PIXELS, against_pixels, control_of, is_control, pixels
 from kdlab.studies.study import study as registered
 
 KD = Config(method="kd", teacher=Config(**TINY), **TINY)
@@ -61,6 +62,36 @@ def test_questions_are_about_the_control_of_each_system():
         ("KD: better than its pixels, by kNN?", "pixels", "test/knn"),
         ("few: better than its pixels, by kNN?", "pixels, few", "test/knn"),
     ]
+
+
+@pytest.mark.parametrize("alone, verdict", [([90.0, 91.0, 92.0], "yes"), ([85.0, 84.0, 87.0], "yes, not above pixels")])
+def test_what_is_not_above_pixels_gets_no_plain_yes(monkeypatch, alone, verdict):
+    scores = {"KD": alone, "few": [70.0, 69.0, 72.0], "pixels": [85.0, 86.0, 87.0], "pixels, few": [60.0] * 3}
+    systems = {
+        "KD": KD,
+        "few": KD.replace(labels=10),
+        "pixels": pixels(KD),
+        "pixels, few": pixels(KD.replace(labels=10)),
+    }
+    questions = [Question("Is KD better?", "KD", "few"), Question("few: better?", "few", "pixels, few")]
+    rows = [
+        {"system": name, "seed": seed, "test/accuracy": value}
+        for name, values in scores.items()
+        for seed, value in enumerate(values)
+    ]
+    monkeypatch.setattr(Study, "rows", lambda self: pd.DataFrame(rows))
+    study = Study("small", "?", systems, questions)
+    assert study.answers().verdict.tolist() == [verdict, "yes"]
+    both = Question("Are both better?", "KD", "few", also=[("few", "pixels, few")])
+    assert Study("small", "?", systems, [both]).answers().verdict.tolist() == ["yes"], "KD and few, on the mean"
+
+
+def test_a_frozen_network_at_its_own_size_has_the_control_of_smaller_images():
+    student = Config(**{**TINY, "size": 16})
+    frozen = Config(method="probe", model="efficientnet_lite0", pretrained=True, size=32, labels=TINY["labels"])
+    systems = {"student": student, "frozen": frozen, "pixels": pixels(student)}
+    assert [control_of(systems, each) for each in systems.values()] == ["pixels"] * 3
+    assert control_of(systems, frozen.replace(labels=10)) is control_of(systems, student.replace(size=32)) is None
 
 
 def test_it_stands_last_in_every_table_and_figure(runs, monkeypatch):
