@@ -41,7 +41,16 @@ FIRST = (  # what takes longest, so that all cores end at about the same time
 )
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--thorough", action="store_true", help="also what takes long and shows of every case what others show"
+    )
+
+
 def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "thorough: takes long; others show the same of one case of each kind (--thorough)"
+    )
     config.option.maxworkerrestart = "0"  # what crashes a worker fails and ends the run: it would crash the next too
     config.option.loadscopereorder = False  # the order is that of `FIRST`, not of the number of tests
     config.pluginmanager.import_plugin("kdlab.cli.strictness")
@@ -86,8 +95,22 @@ def pytest_sessionfinish(session):
     OPEN.close()
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if is_brief(config):
+        left_out = [item for item in items if item.get_closest_marker("thorough")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
     items.sort(key=lambda item: next((i for i, name in enumerate(FIRST) if item.path.name.endswith(name)), len(FIRST)))
+
+
+def is_brief(config):
+    """Thorough tests are left out: nobody wants all, or names a test."""
+    return not (config.option.thorough or any("::" in str(each) for each in config.args))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if is_brief(config):
+        terminalreporter.write_line("thorough tests were left out: --thorough runs them, too")
 
 
 def pytest_collection_finish():

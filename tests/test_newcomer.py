@@ -130,6 +130,7 @@ def outcome(copied):
     return failures
 
 
+@pytest.mark.thorough
 def test_every_test_of_what_was_added_passes(outcome):
     failed = [f"{test}\n{text}" for test, wrong in outcome.items() for text in wrong]
     if failed:

@@ -119,7 +119,11 @@ def mnist(root):
     return "mnist"
 
 
-@pytest.mark.parametrize("name", ON_DATA)
+BRIEF = ("01", "03", "05")  # a folder of grey images, MNIST, a folder of colour images
+BY_DATA = [name if name[:2] in BRIEF else pytest.param(name, marks=pytest.mark.thorough) for name in ON_DATA]
+
+
+@pytest.mark.parametrize("name", BY_DATA)
 def test_other_data_and_cells_that_run_again(shell, tmp_path, name):
     if name[:2] in ("03", "04"):
         dataset, labels = mnist(tmp_path), 20

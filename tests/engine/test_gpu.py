@@ -103,7 +103,24 @@ def assert_alike(ours, theirs):
     torch.testing.assert_close(weights, others, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("key", EPOCHS)
+KINDS = (  # one of each: labels, two views, a queue, a slow copy, a head, maps, a bank, tables, turns, phases
+    "supervised",
+    "simclr",
+    "moco",
+    "byol",
+    "kd",
+    "fitnet",
+    "crd",
+    "litenet_ssd",
+    "pskd",
+    "lsskd",
+    "sskd",
+    "seed_kd",
+)
+ALL_OF_THEM = [key if key in KINDS else pytest.param(key, marks=pytest.mark.thorough) for key in EPOCHS]
+
+
+@pytest.mark.parametrize("key", ALL_OF_THEM)
 def test_every_method_ends_there_with_the_numbers_of_the_cpu(key, roots, monkeypatch):
     """Whole chains, killed within an epoch and after one, and continued; with evaluations, probes, checkpoints.
 

@@ -63,6 +63,7 @@ def recipe(config):
     return " ".join([config.model_dump_json(exclude=own), *map(recipe, config.nested.values())])
 
 
+@pytest.mark.thorough
 @each
 def test_one_cell_of_every_row_takes_a_step(name, published_files):
     for config in made(name, "paper").systems.values():
