@@ -25,9 +25,9 @@ SIZE = 1 << 20  # bytes of a request at most
 LOADED = (  # by most notebooks
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
-    "matplotlib_inline.backend_inline",
-    "matplotlib.pyplot",
-    "seaborn",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.legend",
     "ipywidgets",
     "anywidget",
     "lightning_fabric",
@@ -37,10 +37,8 @@ LOADED = (  # by most notebooks
     "sklearn.linear_model",
     "scipy.stats",
     "kdlab.cli.app",
-    "kdlab.widgets",
-    "kdlab.plots",
     "kdlab.studies",
-)
+)  # but not pyplot, nor what imports it: as it is loaded it looks whether there is a kernel that shows figures
 
 
 @contextmanager

@@ -12,7 +12,12 @@ TRAINED = [key for key, method in METHODS.items() if method.network is None]  # 
 EPOCHS = [key for key in TRAINED if not METHODS[key].fits_head]  # and but a probe, which is fitted at once
 TINY = {"labels": 20, "width": 0.125, "epochs": 3, "steps": 2, "batch": 8}
 TEACHER = Config(model="resnet18", **TINY)
-ON_DIGITS = {"real_images": {"dataset": "digits", "photographs": None}}  # studies of other data, on these
+ON_DIGITS = {  # studies of other data, on these
+    "real_images": {"dataset": "digits", "photographs": None},
+    "photographs": {"dataset": "digits", "labels": (40, 100, 250)},
+    **{name: {"dataset": "digits"} for name in ("photograph_features", "photograph_parts", "photograph_schedules")},
+    "distil_first": {"dataset": "digits"},
+}
 
 
 def config_of(key, student="litenet_dsc", teacher=None, **fields):

@@ -137,6 +137,7 @@ def test_every_test_of_what_was_added_passes(outcome):
         pytest.fail("\n".join(failed), pytrace=False)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("title", RECIPES)
 def test_the_guards_of_a_recipe_ran(title, outcome):
     guards = RECIPES[title].guards

@@ -10,7 +10,7 @@ KEPT = 256 << 20  # bytes that are free and still kept
 
 @cache
 def keep_freed() -> None:
-    """Let this process keep memory that it frees, up to 256 MB, where the C library is glibc.
+    """Let this process keep up to 256 MB of memory that it frees, with glibc.
 
     It would be given back to the system and asked for again at every step, and each of its pages be cleared: a tenth of
     a step's time on the processor, and a quarter of a view's. No number depends on it.

@@ -288,9 +288,12 @@ class Study:
         return pd.DataFrame(answers)
 
     def _is_above_pixels(self, question: Question, rows: pd.DataFrame) -> bool:
-        """Return whether what scores higher is better than its pixels, where their metric is measured."""
-        controls = [control.control_of(self.systems, self.systems[name]) for name, _ in question.pairs]
-        first, *others = ((name, str(own)) for (name, _), own in zip(question.pairs, controls, strict=True))
+        """Return whether what scores higher is better than its pixels.
+
+        Where the metric is none that pixels have, nothing speaks against it.
+        """
+        names = [name for name, _ in question.pairs]
+        first, *others = [(name, str(control.control_of(self.systems, self.systems[name]))) for name in names]
         differences = _differences(rows, replace(question, system=first[0], baseline=first[1], also=others))
         return not differences or verdicts.answer(question, differences, "")["verdict"] == "yes"
 
@@ -378,7 +381,7 @@ def _gained(rows: pd.DataFrame, system: str, baseline: str, metric: str) -> "pd.
 
 
 def _differences(rows: pd.DataFrame, question: Question) -> list[float]:
-    """Return the differences that a question is about, by seed; of several pairs their mean.
+    """Return a question's differences, by seed; of several pairs their mean.
 
     A seed counts that was measured with all of them.
     """

@@ -62,7 +62,7 @@ def _task(dataset: str, budget: str) -> dict[str, Any]:
         "dataset": dataset,
         "size": 32 if budget == "paper" else 16,
         "steps": {"smoke": 1, "lab": 100, "paper": 1000}[budget],
-        "augment": "colour" if budget == "paper" else "colour_small",
+        "augment": None if dataset == "digits" else "colour" if budget == "paper" else "colour_small",
         "evaluate_every": 1000,
     }
 
