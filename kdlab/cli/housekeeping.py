@@ -79,7 +79,8 @@ def rm(
     above = dependants(chosen, runs)
     if above and not with_dependants:
         names = ", ".join(kept.folder.name for kept in above[:3]) + (f" and {len(above) - 3} more" if above[3:] else "")
-        raise Error(f"{names} would lose what they stand on: --with-dependants removes them too")
+        stands = "stand" if above[1:] else "stands"
+        raise Error(f"{names} {stands} on what would be removed: --with-dependants removes that too")
     for kept in (*above, *chosen):
         if kept.state == "training":
             raise Error(f"{kept.folder.name} is being trained by another process: end that first")

@@ -498,14 +498,12 @@ def tour(parameter: Parameters = None) -> None:
     import pandas as pd
 
     from ..core.places import runs_root
-    from ..engine.lock import cannot_hold
+    from ..engine.lock import check_holds
 
     began = time.perf_counter()
+    check_holds(runs_root())
     folder = runs_root() / "tour"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_hold(runs_root(), error) from None
+    folder.mkdir(exist_ok=True)
     parameters, output = parse(parameter or []), folder / "00_tour.ipynb"
     run_notebook(find([Path("00_tour")])[0], output, parameters, KDLAB_FIGURES=str(folder))
     frame = pd.read_csv(folder / "data" / "00_tour.csv", index_col=0)

@@ -171,7 +171,9 @@ class Runs:
 
 def _axis(rows: Rows, by: Sequence[str], x: str) -> str:
     """Return the field on the axis of a figure: `x`, else that with most numbers."""
-    if x or not by:
+    if not by:
+        raise Error("nothing can be drawn: no field of the runs has several values")
+    if x:
         return known("field with several values", x, by)
     values = {name: {row[name] for row in rows} for name in by}
     return max(by, key=lambda name: (all(isinstance(each, int | float) for each in values[name]), len(values[name])))

@@ -10,7 +10,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
@@ -42,10 +42,13 @@ Ending = tuple[str, str | None]  # the hash of a run, and why it failed: "" not 
 
 
 class Here:
-    """This process, which trains one run at a time."""
+    """This process, which trains one run at a time.
 
-    def __init__(self, track: str | None, group: str) -> None:
-        self.track, self.group = track, group
+    `has_others` says whether a run could begin meanwhile.
+    """
+
+    def __init__(self, has_others: Callable[[], bool], track: str | None, group: str) -> None:
+        self.has_others, self.track, self.group = has_others, track, group
 
     def __enter__(self) -> Self:
         return self
@@ -65,7 +68,13 @@ class Here:
         self.folder = folder
 
     def ended(self) -> list[Ending]:
-        """Train the run; return how it ended."""
+        """Train the run; return how it ended.
+
+        One that another process trains is put back, as long as there are others.
+        """
+        if self.has_others() and self.folder.lock.owner():
+            time.sleep(1)
+            return [(self.folder.hash, None)]
         try:
             run(self.folder.config, track=self.track, group=self.group)
         except Error as error:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from statistics import median
 from typing import Any, NamedTuple
 
 from ..core.places import runs_root
@@ -13,6 +12,7 @@ from .reading import ITSELF, Stored, read_runs
 from .store import RunFolder
 
 KIND = ("method", "model", "width", "dataset", "size", "batch")  # runs of one kind take as long for an image
+ONCE_SECONDS = 3.0  # at most, until a run trains and after it has, on two cores of 2020
 WORKER_SECONDS = 6.0  # until worker processes are there and train, on two cores of 2020
 
 
@@ -26,8 +26,7 @@ class Forecast(NamedTuple):
 def forecast(configs: Sequence[Config]) -> dict[Config, Forecast]:
     """Return what is to be expected of each run and of what it stands on.
 
-    Seconds are those of stored runs of the same kind by the clock, validations and all, for as many images; where
-    training stops early they are fewer.
+    Seconds are those of stored runs of the same kind (see `Pace`); where training stops early they are fewer.
     What cannot be put together is an `Error`, as in `run`.
     """
     paces = _paces()
@@ -41,17 +40,34 @@ def forecast(configs: Sequence[Config]) -> dict[Config, Forecast]:
                 batches = assemble(first).batches
                 images[first] = first.epochs * batches.steps * batches.images_per_step
             pace = paces.get(_kind(folder.config.model_dump()))
-            runs[folder.config] = Forecast(stored, None if stored or pace is None else pace * images[first])
+            runs[folder.config] = Forecast(
+                stored, None if stored or pace is None else pace.once + pace.image * images[first]
+            )
     return runs
 
 
-def _paces() -> dict[tuple, float]:
-    """Return the median seconds for an image of each kind of stored run."""
-    paces: dict[tuple, list[float]] = {}
+class Pace(NamedTuple):
+    """Seconds of a run whatever its length, and further ones for an image."""
+
+    once: float
+    image: float
+
+
+def _paces() -> dict[tuple, Pace]:
+    """Return the pace of each kind of stored run.
+
+    What a run takes beside its training, to be put together and written, is that of the quickest one, and little; all
+    other seconds by the clock, those of validations too, are divided by all images: the longer a run, the more it says.
+    """
+    runs: dict[tuple, list[tuple[float, float, int]]] = {}
     for run in read_runs(runs_root()):
         if images := run.result.get("images_seen"):
-            paces.setdefault(_kind(run.config), []).append(_by_the_clock(run) / images)
-    return {kind: median(each) for kind, each in paces.items()}
+            runs.setdefault(_kind(run.config), []).append((_by_the_clock(run), run.result["seconds"], images))
+    paces = {}
+    for kind, each in runs.items():
+        once = min(ONCE_SECONDS, *(clock - trained for clock, trained, _ in each))
+        paces[kind] = Pace(once, sum(clock - once for clock, _, _ in each) / sum(images for *_, images in each))
+    return paces
 
 
 def _by_the_clock(run: Stored) -> float:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NamedTuple
 
 import filelock
@@ -121,6 +122,16 @@ class RunLock:
                 with suppress(OSError):
                     self.file.unlink()
         raise AssertionError("one of them was acquired, or has raised")
+
+
+def check_holds(root: Path) -> None:
+    """Raise an `Error` about a path that takes no run folders."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise cannot_hold(root, error) from None
 
 
 def cannot_hold(root: Path, error: OSError) -> Error:

@@ -24,6 +24,7 @@ from ..experiment.config import Config
 from ..experiment.device import one_thread
 from ..experiment.setup import chain_images
 from .cluster import Cluster, Here, Local, modules_of
+from .lock import check_holds
 from .reading import read_log
 from .result import Result
 from .run import checked, run, stored
@@ -92,6 +93,8 @@ def run_all(
         deliver = graph.delivery(handed)
         deliver()
         if graph.waiting:
+            if not scheduler:
+                check_holds(runs_root())  # once, and not for every run
             with _trainer(graph, workers, scheduler, track, group) as trainer, _screen(graph, trainer) as show:
                 while graph.waiting or graph.running:
                     for folder in graph.begin(trainer.free()):
@@ -100,7 +103,7 @@ def run_all(
                     for hash_, message in trainer.ended():
                         graph.settle(hash_, message)
                         deliver()
-                show()
+                show(last=True)
     return [graph.ends[hash_] for hash_ in graph.hashes]
 
 
@@ -198,6 +201,10 @@ class Graph:
             self.running[hash_] = self.waiting.pop(hash_)
             yield self.running[hash_]
 
+    def has_ready(self) -> bool:
+        """Return whether a waiting run could begin."""
+        return bool(self._ready)
+
     def settle(self, hash_: str, message: str | None) -> None:
         """Note how a run ended: `message` says why it failed; empty, it is stored.
 
@@ -268,7 +275,7 @@ def _trainer(
     wanted = graph.waiting.keys() & set(graph.hashes)
     processes = min(workers or gpus or processors(), len(configs))
     if not scheduler and (processes == 1 or len(wanted) == 1):
-        return Here(track, group)
+        return Here(graph.has_ready, track, group)
     modules = modules_of(configs)
     if scheduler:
         return Cluster(scheduler, modules, track, group)
@@ -276,7 +283,7 @@ def _trainer(
 
 
 @contextmanager
-def _screen(graph: Graph, trainer: Here | Cluster) -> Iterator[Callable[[], None]]:
+def _screen(graph: Graph, trainer: Here | Cluster) -> Iterator[Callable[..., None]]:
     """Show how many runs are done, running and failed, and the time that is left.
 
     A bar moves on a terminal and in a notebook; a file gets lines.
@@ -290,7 +297,7 @@ def _screen(graph: Graph, trainer: Here | Cluster) -> Iterator[Callable[[], None
             if bars() is None and total > 1:
                 bar.write(f"kdlab: {text}", file=sys.stderr)
 
-        def show() -> None:
+        def show(last: bool = False) -> None:
             nonlocal latest, known
             ended, passed = len(graph.ends) - before, time.monotonic() - began
             state = f"{len(graph.running)} running, {graph.failed} failed"
@@ -298,7 +305,7 @@ def _screen(graph: Graph, trainer: Here | Cluster) -> Iterator[Callable[[], None
             bar.update(ended - bar.n)
             bar.refresh()
             pause = QUIET_SECONDS if (state, ended) != known else SILENT_SECONDS
-            if bar.disable and began + passed - latest > pause:
+            if bar.disable and (began + passed - latest > pause or (last and latest > began)):
                 latest, known = began + passed, (state, ended)
                 left = tqdm.format_interval((total - ended) * passed / ended) if ended else "unknown"
                 say(f"{ended} of {total} runs ended, {state}, time: {tqdm.format_interval(passed)}, left: {left}")

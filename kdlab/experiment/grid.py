@@ -15,6 +15,7 @@ from .config import Config
 from .presets import STAGES, TASK
 
 MOST = 100_000  # combinations
+LISTS = ("omit", "milestones")  # fields of Config whose value is a list
 RANGE = re.compile(r"(\d{1,15})-(\d{1,15})")
 
 
@@ -102,11 +103,18 @@ def _values(name: str, value: Any) -> list[Any]:
     values = value if isinstance(value, list | tuple | range) else [value]
     if not values:
         raise Error(f"{name}=[]: give one value or more")
+    if (
+        name.rpartition(".")[2] in LISTS
+        and (lone := next((v for v in values if not isinstance(v, list | tuple)), None)) is not None
+    ):
+        raise Error(f"{name}={lone!r}: its value is itself a list, and a list holds values to try: [[...], [...]]")
     return [each for one in values for each in _range(name, one)]
 
 
 def _range(name: str, value: Any) -> list[Any] | range:
     """Return the whole numbers that "0-19" stands for, else the value."""
+    if value == "none" and name.rpartition(".")[2] in STAGES:
+        return [None]  # as it is typed in a shell
     match = RANGE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return [value]

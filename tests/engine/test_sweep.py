@@ -12,7 +12,7 @@ import pytest
 from making import TEACHER, TINY
 
 import kdlab
-from kdlab import Config, Error
+from kdlab import Config, Error, run
 from kdlab.engine import cluster, store, sweep, worker
 from kdlab.engine.housekeeping import free, garbage
 from kdlab.engine.lock import RunLock
@@ -163,6 +163,31 @@ def test_what_another_process_trains_is_left_to_it_while_others_are_trained(runs
         stack.enter_context(other.lock.hold())
         results = results_of(run_all(configs, workers=2, each=lambda *_: stack.close()))
     assert [each.config for each in results] == configs
+
+
+def test_this_process_too_trains_others_first(runs, monkeypatch):
+    configs, trained = [Config(**{**TINY, "lr": lr}) for lr in (1e-3, 2e-3)], []
+    other = RunFolder(configs[0], chain_images(configs[0]))
+    with ExitStack() as stack:
+        stack.enter_context(other.lock.hold())
+
+        def recorded(config, **options):
+            trained.append(config)
+            if config == configs[0]:
+                stack.close()
+            return run(config, **options)
+
+        monkeypatch.setattr(cluster, "run", recorded)
+        results = results_of(run_all(configs, workers=1))
+    assert trained == configs[::-1] and [each.config for each in results] == configs
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_folder_that_holds_no_runs_is_refused_once(workers, runs, monkeypatch):
+    runs.joinpath("file").touch()
+    monkeypatch.setenv("KDLAB_RUNS", str(runs / "file"))
+    with pytest.raises(Error, match=r"file cannot hold runs \(it is no folder\): set KDLAB_RUNS"):
+        run_all([Config(**{**TINY, "seed": seed}) for seed in range(3)], workers=workers)
 
 
 @pytest.fixture

@@ -25,7 +25,17 @@ def test_a_list_that_is_a_value_stands_in_a_list():
     assert cuts == [(0.5, 0.75), (0.9,)]
     assert [c.milestones for c in of("milestones=[0.5,0.75],[0.9]")] == cuts
     assert [c.omit for c in grid({"omit": [[1, 2], []]})] == [(1, 2), ()]
+    for wrong in ({"milestones": [0.5, 0.75]}, {"omit": [3]}):
+        with pytest.raises(
+            Error, match=r"its value is itself a list, and a list holds values to try: \[\[...\], \[...\]\]"
+        ):
+            grid({**wrong, "schedule": "step"})
     assert [*of('dataset="folder:/a,b"')] == [Config(dataset="folder:/a,b")]
+
+
+def test_no_teacher_is_a_value_in_a_file_too():
+    configs = [*grid({"method": ["supervised", "kd"], "teacher": {"model": "resnet20"}}), *grid({"teacher": "none"})]
+    assert [c.teacher and c.teacher.model for c in configs] == [None, "resnet20", None]
 
 
 def test_dotted_and_nested_names_are_the_same():
