@@ -12,6 +12,7 @@ from ..core.statistics import by_group
 from ..engine.report import interval
 from ..engine.result import Result
 from ..metrics import METRICS
+from .images import LETTER
 from .style import (
     CONTROL,
     GREY,
@@ -78,21 +79,20 @@ def _rows(names: Collection[str], width: float, height: float) -> tuple[plt.Figu
 
 @styled(STYLE)
 def plot_answers(answers: pd.DataFrame) -> plt.Figure:
-    """Draw a study's answers: differences with 95 % intervals, coloured by verdict."""
-    figure, axis = _rows(answers["question"], 9, 0.42)
-    for row, answer in enumerate(answers.to_dict("records")):
-        colour = next(c for verdict, c in VERDICTS.items() if answer["verdict"].startswith(verdict))
+    """Draw a study's answers: differences with 95 % intervals, coloured by verdict.
+
+    A hollow dot is a yes, but not above pixels.
+    """
+    words = [verdict.partition(":")[0] for verdict in answers["verdict"]]
+    beside = max(map(len, answers["question"]), default=0) + max(map(len, words), default=0)
+    figure, axis = _rows(answers["question"], max(9, LETTER * beside + 2.1), 0.42)
+    for row, (answer, word) in enumerate(zip(answers.to_dict("records"), words, strict=True)):
+        colour = next(c for verdict, c in VERDICTS.items() if word.startswith(verdict))
         half = np.nan_to_num(answer["± 95 %"])
-        inside = "white" if answer["verdict"].startswith("yes,") else colour  # not above pixels: less than a yes
-        axis.errorbar(answer["difference"], row, xerr=half, fmt="o", color=colour, mfc=inside, ms=8, lw=2.5, capsize=4)
-        axis.annotate(
-            answer["verdict"].partition(":")[0],
-            (1.01, row),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            color=colour,
-            fontsize=10,
-        )
+        dot, *_ = axis.errorbar(answer["difference"], row, xerr=half, fmt="o", color=colour, ms=8, lw=2.5, capsize=4)
+        if word.startswith("yes,"):
+            dot.set(markerfacecolor="white", markeredgewidth=2.2, markersize=7)
+        axis.annotate(word, (1.01, row), xycoords=("axes fraction", "data"), va="center", color=colour, fontsize=10)
     axis.set_xlabel("difference in points, with its 95 % interval")
     return figure
 

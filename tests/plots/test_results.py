@@ -58,6 +58,16 @@ def test_answers_are_coloured_by_their_verdict():
     assert filled[-1] == "white" and "white" not in filled[:-1], "less than a yes"
 
 
+def test_answers_to_long_questions_leave_room_to_see_them():
+    table = pd.DataFrame(
+        {"question": ["?"], "difference": [3.0], "± 95 %": [1.0], "verdict": ["yes, not above pixels"]}
+    )
+    for length in (1, 50, 100):
+        figure = plots.plot_answers(table.assign(question="e" * length))
+        figure.canvas.draw()
+        assert figure.axes[0].get_window_extent().width / figure.dpi > 1.5, "inches"
+
+
 def test_worth_beside_cost():
     table = pd.DataFrame(
         {
