@@ -172,7 +172,7 @@ class Runs:
 def _axis(rows: Rows, by: Sequence[str], x: str) -> str:
     """Return the field on the axis of a figure: `x`, else that with most numbers."""
     if not by:
-        raise Error("nothing can be drawn: no field of the runs has several values")
+        raise Error("nothing can be drawn: give a field other than seed several values")
     if x:
         return known("field with several values", x, by)
     values = {name: {row[name] for row in rows} for name in by}

@@ -92,7 +92,7 @@ def test_words_are_laid_over_a_file_and_what_fails_is_named(kdlab, tmp_path):
     [
         (["methd=kd,crd"], "did you mean 'method'"),
         (["labels=20,30", "--figure", "a.jpg"], "ends in .png"),
-        (["seed=0-1", "--figure", "a.png"], "unknown field with several values ''"),
+        (["seed=0-1", "--figure", "a.png"], "nothing can be drawn: give a field other than seed"),
         (["labels=20,30", "--figure", "a.png", "--x", "label"], "did you mean 'labels'"),
         (["none.yaml"], "there is no file none.yaml"),
         (["a.yaml", "b.yaml"], "give one file"),
