@@ -16,6 +16,8 @@ import pytest
 from forking import SOCKET
 from recipes import RECIPES, ROOT
 
+pytestmark = pytest.mark.thorough
+
 FOLDERS = ("kdlab", "tests", "docs", "notebooks", "figures/data", ".github", ".ci")
 FILES = ("*.md", "*.py", "*.toml", "*.lock", "*.yml", ".gitignore", "LICENSE")
 # Tests of the copy that are not called after what was added, and look at it
@@ -130,14 +132,12 @@ def outcome(copied):
     return failures
 
 
-@pytest.mark.thorough
 def test_every_test_of_what_was_added_passes(outcome):
     failed = [f"{test}\n{text}" for test, wrong in outcome.items() for text in wrong]
     if failed:
         pytest.fail("\n".join(failed), pytrace=False)
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("title", RECIPES)
 def test_the_guards_of_a_recipe_ran(title, outcome):
     guards = RECIPES[title].guards

@@ -23,6 +23,7 @@ def test_flow_is_refused_where_crd_has_no_result_of_it(method, student, teacher,
         assemble(cut(paper(method, student, teacher), 16))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", PAIRS)
 def test_one_real_step_of_the_published_experiment(method, small_files):
     """For the pair that is taken where none is given; batch cut to 8, to 16 for MoCo, whose batch norm has 8 parts."""

@@ -75,10 +75,9 @@ def opened(lab, browser, desk):
 
 
 def chapters():
-    """Notebooks with explorers; brief are the tour and the one that has all explorers."""
+    """Notebooks with explorers; one has all of them."""
     for path in browsing.with_explorers():
-        brief = path.stem in ("00_tour", "08_explorers")
-        yield pytest.param(path, id=path.stem, marks=[] if brief else pytest.mark.thorough)
+        yield pytest.param(path, id=path.stem, marks=[] if path.stem == "08_explorers" else pytest.mark.thorough)
 
 
 @pytest.mark.parametrize("path", chapters())
