@@ -80,7 +80,7 @@ def chapters():
         yield pytest.param(path, id=path.stem, marks=[] if path.stem == "08_explorers" else pytest.mark.thorough)
 
 
-@pytest.mark.parametrize("path", chapters())
+@pytest.mark.parametrize("path", list(chapters()))
 def test_every_explorer_of_a_notebook_moves(path, lab, opened):
     path = browsing.copy(path, lab[1])
     notebook = opened(path)
