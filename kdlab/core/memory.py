@@ -12,8 +12,8 @@ KEPT = 256 << 20  # bytes that are free and still kept
 def keep_freed() -> None:
     """Let this process keep up to 256 MB of memory that it frees, with glibc.
 
-    It would be given back to the system and asked for again at every step, and each of its pages be cleared: a tenth of
-    a step's time on the processor, and a quarter of a view's. No number depends on it.
+    It would be given back to the system and asked for again at every step, and each of its pages be cleared: some 6 %
+    of a step's time on the processor, and more of a view's (docs/measurements.md). No number depends on it.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

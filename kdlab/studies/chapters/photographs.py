@@ -91,7 +91,7 @@ def photograph_features(dataset: str = COPIES, budget: str = "lab") -> Study:
     """What are features of photographs worth that were learned without a label?
 
     SimCLR for up to 20,000 steps, MoCo v2 and BYOL for up to 10,000, of 256 images; 1,000 labels rate their features.
-    Each learning rate was tuned at the method's shortest length.
+    Each learning rate is tuned at the method's shortest length.
     """
     curves = {method: [by_steps(method, n) for n in lengths] for method, lengths in STEPS.items()}
     systems = {by_steps(m, n): _pretrained(dataset, budget, m, n) for m, lengths in STEPS.items() for n in lengths}
@@ -132,9 +132,9 @@ def photographs(
     ResNet-18 is taught by labels alone, or fine-tuned after SimCLR; the frozen teacher is an EfficientNet-Lite0 with
     weights of ImageNet, which reads every image at 128 pixels and of which a linear head is fitted. A student learns
     from its teacher's answers for all images, by LiteNet-SSD without its other losses: a frozen teacher keeps no maps,
-    and consistency and pseudo-labels double the time of a step. At 250 labels students were trained for several
-    lengths, and settings chosen: the learning rates on the seeds of tuning, at 1,000 steps; temperature, and weight of
-    the cross-entropy, by single runs of seed 100 on validation images, with the frozen teacher.
+    and consistency and pseudo-labels double the time of a step. At 250 labels students train for several lengths,
+    and settings are chosen there: learning rates on the seeds of tuning, of students at 1,000 steps; temperature, the
+    cross-entropy's weight and the probe's C were, by single runs of seed 100 with the frozen teacher, on validation.
 
     What was measured are not CIFAR-10's images but copies of them as JPEG files, which lose detail: a folder
     cifar10-jpeg, under the data root or with its path. The genuine ones, dataset="cifar10", have rows of their own.
@@ -173,8 +173,8 @@ def photographs(
     for name in STUDENTS if ONE in labels else ():
         usual = systems[at(name, ONE)]
         lengths = {by_steps(at(name, ONE), n): usual.replace(epochs=n // 100) for n in LENGTHS if n != LENGTH}
-        curves[name] = sorted([*lengths, at(name, ONE)], key=lambda each: {**systems, **lengths}[each].epochs)
         systems |= lengths
+        curves[name] = sorted([*lengths, at(name, ONE)], key=lambda each: systems[each].epochs)
     return Study(
         "photographs",
         "By whom is a small student best taught, with few labels of photographs?",
@@ -203,8 +203,8 @@ def distil_first(dataset: str = COPIES, labels: int = ONE, budget: str = "lab") 
 
     Before: it learns features of SimCLR's ResNet-18 from all images, by SEED, CompRess or SimReg, and is then
     fine-tuned with the labels. After: the teacher is fine-tuned, and answers for all images. Beside them the student
-    that SimCLR itself pre-trained, of two views of half as many images. All see 512,000 views before the labels, or
-    with them.
+    that SimCLR itself pre-trained, of two views of half as many images. Through each student pass 512,000 views;
+    fine-tuning adds 64,000. What the teacher's own training takes is not counted.
     """
     usual = photographs(dataset, (labels,), budget).systems
     after, alone = usual[at(TAUGHT, labels)], usual[at(STUDENT, labels)]
